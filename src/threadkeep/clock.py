@@ -1,0 +1,11 @@
+"""The only reader of the time."""
+
+import time
+
+
+def now_ms() -> int:
+    """Return Unix milliseconds, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+monotonic_s = time.monotonic

@@ -1,0 +1,59 @@
+"""Several serving processes on one socket: one that dies is replaced, and all end together."""
+
+import logging
+import multiprocessing
+import signal
+import socket
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+RESTARTS_IN_A_ROW_MAX = 5
+
+logger = logging.getLogger(__name__)
+
+
+class WorkersKeepDying(OSError):
+    """Workers end again and again as soon as they are started."""
+
+
+def supervise(work: Callable[[socket.socket], None], listener: socket.socket, count: int) -> None:
+    """Run `work(listener)` in `count` processes until SIGTERM or SIGINT; then pass it on and wait for them.
+
+    Raises WorkersKeepDying when replacements fail in a row.
+    """
+    context = multiprocessing.get_context("spawn")
+    stopping = False
+
+    def start() -> SpawnProcess:
+        process = context.Process(target=work, args=(listener,))
+        process.start()
+        return process
+
+    workers = [start() for _ in range(count)]
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        for worker in workers:
+            worker.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    failures_in_a_row = 0
+    while workers:
+        ended = wait([worker.sentinel for worker in workers], timeout=60)
+        if not ended:
+            failures_in_a_row = 0
+        for worker in [each for each in workers if each.sentinel in ended]:
+            worker.join()
+            workers.remove(worker)
+            if stopping:
+                continue
+            failures_in_a_row += 1
+            if failures_in_a_row > RESTARTS_IN_A_ROW_MAX:
+                stop(signal.SIGTERM, None)
+                raise WorkersKeepDying("The workers end as soon as they are started: see the log above.")
+            logger.warning("A worker ended with exit code %s and is replaced.", worker.exitcode)
+            workers.append(start())

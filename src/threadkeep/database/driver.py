@@ -1,0 +1,63 @@
+"""What every database gives: transactions that run statements, and one way to run an operation in them.
+
+An operation is a coroutine function that takes a transaction and awaits nothing else. On PostgreSQL it runs on
+the event loop; on SQLite the writer thread or the loop runs it to its end without a pause. So nobody can hold a
+transaction across an await that is not the database's.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from threadkeep.database.statement import Statement
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Row = Sequence[Any]  # Any: columns are of many types; the function that reads a row gives them their names.
+
+
+class UniqueViolation(Exception):
+    """An insert met a row with the same key."""
+
+
+class Transaction(Protocol):
+    """Where statements run."""
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]: ...
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None: ...
+
+
+Operation = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
+
+
+class Database(Protocol):
+    """One database. All methods raise Unavailable or StorageFull when it cannot serve."""
+
+    async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation that only reads, each statement by an index."""
+        ...
+
+    async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation that only reads, aside, with a time limit: no index bounds what it visits."""
+        ...
+
+    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation in one transaction. It returns after the commit."""
+        ...
+
+    async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an operation that writes by at most one statement; it needs no transaction around it."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def complete(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run `coroutine` to its end at once. It may await only what is there already."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]  # StopIteration does not know its type.
+    coroutine.close()
+    raise RuntimeError("An operation awaited something other than its transaction.")

@@ -1,0 +1,226 @@
+"""PostgreSQL: a pool of connections, one round trip where one statement does it, else a short transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import asyncpg
+
+from threadkeep import clock
+from threadkeep.database import migrate
+from threadkeep.database.driver import Operation, Row, UniqueViolation
+from threadkeep.database.gather import Gatherer
+from threadkeep.database.statement import Compiled, Statement
+from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ACQUIRE_S = 5.0
+STATEMENT_S = 10.0
+STATEMENT_CACHE_SIZE = 1_000
+# Any process that migrates takes this advisory lock: "thrk" as a number.
+MIGRATION_LOCK = 0x7468726B
+
+SESSION = {
+    "application_name": "threadkeep",
+    "synchronous_commit": "on",
+    # A process that is frozen inside a transaction must not hold its rows.
+    "idle_in_transaction_session_timeout": "2s",
+    "lock_timeout": "3s",
+    "statement_timeout": "10s",
+    "tcp_user_timeout": "5s",
+    # Short statements by index: compiling them costs more than running them.
+    "jit": "off",
+}
+
+UNAVAILABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidTransactionStateError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+@asynccontextmanager
+async def translating() -> AsyncIterator[None]:
+    """Turn the driver's errors into the project's own."""
+    try:
+        yield
+    except asyncpg.DiskFullError as error:
+        raise StorageFull from error
+    except UNAVAILABLE as error:
+        raise Unavailable from error
+
+
+async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
+    # Any: asyncpg hands out proxies of its connections, which have no common type.
+    try:
+        rows: Sequence[Row] = await connection.fetch(compiled.text, *[parameters[name] for name in compiled.names])
+    except asyncpg.UniqueViolationError as error:
+        raise UniqueViolation from error
+    return rows
+
+
+class PostgresTransaction:
+    """Runs statements on the connection of one transaction."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        return await run(self._connection, statement.postgres, parameters)
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
+        if parameters:
+            compiled = statement.postgres
+            await self._connection.executemany(compiled.text, [compiled.bind(each) for each in parameters])
+
+
+class EachAlone:
+    """Runs each statement as a transaction of its own, on whichever connection is free."""
+
+    __slots__ = ("_database", "_gatherer")
+
+    def __init__(self, database: "PostgresDatabase", gatherer: Gatherer | None) -> None:
+        self._database = database
+        self._gatherer = gatherer
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        if self._gatherer is not None and statement.postgres_many is not None:
+            return await self._gatherer.fetch(statement, parameters)
+        async with self._database.connection() as connection:
+            return await run(connection, statement.postgres, parameters)
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
+        raise RuntimeError("Several statements need a transaction around them.")
+
+
+class PostgresDatabase:
+    """One database, served by any number of processes."""
+
+    def __init__(self, pool: Any, settings: Settings) -> None:
+        self._pool = pool
+        self._slow_read_s = settings.slow_read_s
+        self._reading = EachAlone(self, None)
+        self._writing_once = EachAlone(self, Gatherer(self._fetch_compiled))
+        # A task that nobody refers to may vanish in the middle of its work.
+        self._writes: set[asyncio.Task[Any]] = set()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """Lend a connection. One whose task was cancelled, or whose statement's fate is unknown, is closed."""
+        async with translating():
+            connection = await self._pool.acquire(timeout=ACQUIRE_S)
+            try:
+                yield connection
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()
+                raise
+            finally:
+                await self._pool.release(connection)
+
+    async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await operation(self._reading, *args, **kwargs)
+
+    async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            async with asyncio.timeout(self._slow_read_s):
+                return await operation(self._reading, *args, **kwargs)
+        except TimeoutError:
+            raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None
+
+    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._shielded(self._transact(lambda transaction: operation(transaction, *args, **kwargs)))
+
+    async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._shielded(operation(self._writing_once, *args, **kwargs))
+
+    async def close(self) -> None:
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=STATEMENT_S)
+        await self._pool.close()
+
+    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let a write finish even when its caller is cancelled."""
+        task = asyncio.ensure_future(work)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return await asyncio.shield(task)
+
+    async def _transact(self, operation: Operation[[], T]) -> T:
+        async with self.connection() as connection:
+            await connection.execute("begin")
+            try:
+                result = await operation(PostgresTransaction(connection))
+            except BaseException:
+                if not connection.is_closed():
+                    await connection.execute("rollback")
+                raise
+            await connection.execute("commit")
+            return result
+
+    async def _fetch_compiled(self, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        async with self.connection() as connection:
+            return await run(connection, compiled, parameters)
+
+
+async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
+    """Connect, and migrate if `serving`. Raises Unavailable when the server cannot be reached."""
+    async with translating():
+        connection = await asyncpg.connect(url, timeout=ACQUIRE_S)
+        try:
+            if serving:
+                await apply_migrations(connection)
+            else:
+                migrate.require_current("postgres", await schema_number(connection))
+        finally:
+            await connection.close()
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=settings.pool_size,
+            server_settings=SESSION,
+            statement_cache_size=STATEMENT_CACHE_SIZE,
+            max_cached_statement_lifetime=0,
+            command_timeout=STATEMENT_S,
+            timeout=ACQUIRE_S,
+            # Statements leave no session state behind; the pool's reset query would double their cost.
+            reset=leave_as_is,
+        )
+    return PostgresDatabase(pool, settings)
+
+
+async def leave_as_is(_connection: Any) -> None:
+    """Do nothing when a connection goes back to the pool."""
+
+
+async def schema_number(connection: Any) -> int:
+    if await connection.fetchval("select to_regclass('schema_migrations')") is None:
+        return 0
+    return int(await connection.fetchval(migrate.READ_NUMBER))
+
+
+async def apply_migrations(connection: Any) -> None:
+    """Apply what is missing under a lock, so that several processes may start at once."""
+    await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
+    try:
+        for number, sql in migrate.pending("postgres", await schema_number(connection)):
+            async with connection.transaction():
+                await connection.execute(migrate.CREATE_TABLE)
+                await connection.execute(sql)
+                await connection.execute("insert into schema_migrations values ($1, $2)", number, clock.now_ms())
+    finally:
+        await connection.execute("select pg_advisory_unlock($1)", MIGRATION_LOCK)

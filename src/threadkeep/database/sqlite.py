@@ -1,0 +1,214 @@
+"""SQLite: reads on the event loop, writes through one writer thread with group commit, in one serving process."""
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar
+
+import apsw
+
+from threadkeep import clock
+from threadkeep.database import migrate
+from threadkeep.database.driver import Operation, Row, Transaction, UniqueViolation, complete
+from threadkeep.database.sqlite_writer import Checkpointer, Job, Writer
+from threadkeep.database.statement import Statement
+from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.settings import SettingError, Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_TIMEOUT_MS = 5_000
+STATEMENT_CACHE_SIZE = 400
+PAGE_CACHE_KIB = 8 * 1024
+SLOW_READERS = 2
+# How many steps of SQLite's machine pass between two looks at the clock of a slow read.
+PROGRESS_STEPS = 20_000
+UNIQUE_CONSTRAINTS = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY)
+
+
+class DatabaseInUse(SettingError):
+    """Another process serves this file."""
+
+
+def connect(path: Path, *, create: bool = False) -> apsw.Connection:
+    """Open a connection with the settings that every connection needs."""
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    try:
+        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENT_CACHE_SIZE)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        for pragma in (
+            "journal_mode = wal",
+            "synchronous = full",
+            "foreign_keys = on",
+            # Deleted means gone: freed pages are overwritten.
+            "secure_delete = on",
+            "wal_autocheckpoint = 0",
+            "temp_store = memory",
+            f"cache_size = -{PAGE_CACHE_KIB}",
+        ):
+            connection.execute(f"pragma {pragma}").fetchall()
+    except apsw.Error as error:
+        raise translated(error) from error
+    return connection
+
+
+def translated(error: apsw.Error) -> Exception:
+    """Return the project's own error for one of the driver's."""
+    constraint = getattr(error, "extendedresult", None)
+    match error:
+        case apsw.ConstraintError() if constraint in UNIQUE_CONSTRAINTS:
+            return UniqueViolation()
+        case apsw.ConstraintError() if constraint == apsw.SQLITE_CONSTRAINT_FOREIGNKEY:
+            return Unavailable("The organization is being deleted.")
+        case apsw.FullError():
+            return StorageFull()
+        case apsw.InterruptError():
+            return Unavailable("This search visited too much and was given up: narrow it with other filters.")
+        case apsw.BusyError() | apsw.LockedError() | apsw.IOError() | apsw.CantOpenError():
+            return Unavailable()
+    return error
+
+
+class SqliteTransaction:
+    """Runs statements on one connection, without a pause."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+
+    async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        rows: Sequence[Row] = ()
+        for step in statement.sqlite:
+            try:
+                rows = self._execute(step.text, [parameters[name] for name in step.names]).fetchall()
+            except apsw.Error as error:
+                raise translated(error) from error
+            if not rows:
+                break
+        return rows
+
+    async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
+        for each in parameters:
+            await self.fetch(statement, each)
+
+
+class SqliteDatabase:
+    """One file, served by one process."""
+
+    def __init__(self, path: Path, settings: Settings, lock: IO[str] | None) -> None:
+        self._path = path
+        self._lock = lock
+        self._slow_read_s = settings.slow_read_s
+        self._reader = connect(path)
+        self._reading: Transaction = SqliteTransaction(self._reader)
+        self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="slow-read")
+        self._writer = Writer(lambda: connect(path), translated, SqliteTransaction, settings.wal_bytes_max)
+        self._writer.start()
+        self._checkpointer = Checkpointer(lambda: connect(path), self._writer)
+        if lock is not None:
+            self._checkpointer.start()
+
+    async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return complete(operation(self._reading, *args, **kwargs))
+
+    async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._slow_readers, self._read_aside, lambda transaction: operation(transaction, *args, **kwargs)
+        )
+
+    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        job = Job(lambda transaction: operation(transaction, *args, **kwargs), asyncio.get_running_loop())
+        self._writer.submit(job)
+        result: T = await job.future
+        return result
+
+    write_once = write
+
+    def _read_aside(self, operation: Operation[[], T]) -> T:
+        # A connection of its own for each slow read: they are rare, and an interrupted one leaves nothing behind.
+        connection = connect(self._path)
+        deadline = clock.monotonic_s() + self._slow_read_s
+        connection.set_progress_handler(lambda: clock.monotonic_s() > deadline, PROGRESS_STEPS)
+        try:
+            return complete(operation(SqliteTransaction(connection)))
+        finally:
+            connection.close()
+
+    async def close(self) -> None:
+        """Finish what was submitted, fold the log into the file and let the lock go."""
+        await asyncio.to_thread(self._stop_threads)
+        self._reader.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def _stop_threads(self) -> None:
+        self._writer.stop()
+        self._checkpointer.stop()
+        self._slow_readers.shutdown()
+
+
+async def open_database(path: Path, settings: Settings, *, serving: bool) -> SqliteDatabase:
+    """Open the file at `path`. Raises DatabaseInUse if it is to be served and another process does so already."""
+    lock = lock_for_serving(path) if serving else None
+    if not serving:
+        require_file(path)
+    connection = connect(path, create=serving)
+    try:
+        if serving:
+            apply_migrations(connection)
+        else:
+            migrate.require_current("sqlite", schema_number(connection))
+    finally:
+        connection.close()
+    return SqliteDatabase(path, settings, lock)
+
+
+def lock_for_serving(path: Path) -> IO[str]:
+    """Take the exclusive lock beside the file. The system lets it go when the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Path(f"{path}.lock").open("a")  # noqa: SIM115 - held as long as the database is open.
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise DatabaseInUse(
+            f"Another process already serves {path}: stop it first, or use PostgreSQL for several processes."
+        ) from None
+    path.touch(mode=0o600)
+    os.set_inheritable(lock.fileno(), False)
+    return lock
+
+
+def require_file(path: Path) -> None:
+    if not path.exists():
+        raise migrate.SchemaMismatch(f"There is no database at {path}: start `threadkeep serve` once to create it.")
+
+
+def schema_number(connection: apsw.Connection) -> int:
+    exists = connection.execute("select 1 from sqlite_schema where name = 'schema_migrations'").fetchall()
+    return read_integer(connection, migrate.READ_NUMBER) if exists else 0
+
+
+def read_integer(connection: apsw.Connection, sql: str) -> int:
+    [[value]] = connection.execute(sql).fetchall()
+    assert isinstance(value, int)
+    return value
+
+
+def apply_migrations(connection: apsw.Connection) -> None:
+    for number, sql in migrate.pending("sqlite", schema_number(connection)):
+        connection.execute("begin immediate")
+        try:
+            connection.execute(migrate.CREATE_TABLE)
+            connection.execute(sql).fetchall()
+            connection.execute("insert into schema_migrations values (?, ?)", (number, clock.now_ms()))
+            connection.execute("commit")
+        except apsw.Error as error:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            raise translated(error) from error

@@ -1,0 +1,231 @@
+"""SQLite's one writer: everything that waits goes into one transaction, and results are handed out after its commit."""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import apsw
+
+from threadkeep.database.driver import Transaction, complete
+from threadkeep.errors import StorageFull, Unavailable
+
+logger = logging.getLogger(__name__)
+
+BATCH_JOBS_MAX = 256
+BATCH_S = 0.010
+CHECKPOINT_INTERVAL_S = 0.25
+
+
+class Job:
+    """One operation that waits for the writer, and the future of its result."""
+
+    __slots__ = ("error", "future", "loop", "operation", "result")
+
+    def __init__(
+        self, operation: Callable[[Transaction], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.operation = operation
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None  # Any: whatever the operation returns.
+        self.error: BaseException | None = None
+
+
+class TransactionLost(Exception):
+    """SQLite has ended the transaction by itself: nothing in it counts."""
+
+
+class Writer(threading.Thread):
+    """The only thread of the serving process that writes to the file."""
+
+    def __init__(
+        self,
+        connect: Callable[[], apsw.Connection],
+        translated: Callable[[apsw.Error], Exception],
+        transaction: Callable[[apsw.Connection], Transaction],
+        wal_bytes_max: int,
+    ) -> None:
+        super().__init__(name="writer", daemon=True)
+        self._connect = connect
+        self._translated = translated
+        self._make_transaction = transaction
+        self._wal_bytes_max = wal_bytes_max
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self.wal_pages = 0
+        self._page_bytes: Any = 0  # Any: the driver does not know what a pragma answers.
+        self._open()
+
+    def submit(self, job: Job) -> None:
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Finish what was submitted, then end."""
+        self._queue.put(None)
+        self.join()
+        self._connection.close()
+
+    def run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            batch: list[Job] = []
+            stopping = self._commit_together(job, batch)
+            deliver(batch)
+            self._keep_log_small()
+            if stopping:
+                return
+
+    def _open(self) -> None:
+        self._connection = self._connect()
+        self._connection.set_wal_hook(self._committed)
+        self._transaction = self._make_transaction(self._connection)
+        [[self._page_bytes]] = self._connection.execute("pragma page_size").fetchall()
+
+    def _committed(self, _connection: apsw.Connection, _name: str, wal_pages: int) -> int:
+        self.wal_pages = wal_pages
+        return apsw.SQLITE_OK
+
+    def _commit_together(self, first: Job, batch: list[Job]) -> bool:
+        """Run `first` and whatever waits in one transaction. Return whether the writer was told to stop."""
+        stopping = False
+        until = time.monotonic() + BATCH_S
+        job: Job | None = first
+        try:
+            self._connection.execute("begin immediate")
+            while job is not None:
+                batch.append(job)
+                self._run_in_savepoint(job)
+                if len(batch) >= BATCH_JOBS_MAX or time.monotonic() >= until:
+                    break
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                stopping = job is None
+            self._connection.execute("commit")
+        except TransactionLost:
+            self._each_alone(batch)
+        except apsw.Error as error:
+            if not batch:
+                batch.append(first)
+            self._after_failed_commit(batch, error)
+        return stopping
+
+    def _run_in_savepoint(self, job: Job) -> None:
+        execute = self._connection.execute
+        execute("savepoint operation")
+        try:
+            job.result = complete(job.operation(self._transaction))
+            execute("release operation")
+        except Exception as error:
+            job.error = self._translated(error) if isinstance(error, apsw.Error) else error
+            if not self._connection.in_transaction:
+                raise TransactionLost from error
+            execute("rollback to operation")
+            execute("release operation")
+
+    def _after_failed_commit(self, batch: list[Job], error: apsw.Error) -> None:
+        if isinstance(error, apsw.FullError | apsw.BusyError):
+            self._roll_back()
+            self._each_alone(batch)
+            return
+        logger.error("The database file failed: %s", error)
+        for job in batch:
+            # The commit may have reached the file: only a retry with the same key is safe.
+            job.error = job.error or Unavailable("The storage failed; whether this was saved is not known.")
+        self._reopen()
+
+    def _each_alone(self, batch: list[Job]) -> None:
+        """Try each operation once more in a transaction of its own, so that one too large does not fail the others."""
+        for job in batch:
+            job.result = job.error = None
+            try:
+                self._connection.execute("begin immediate")
+                job.result = complete(job.operation(self._transaction))
+                self._connection.execute("commit")
+            except apsw.Error as error:
+                job.error = self._translated(error)
+            except Exception as error:
+                job.error = error
+            finally:
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("rollback")
+            except apsw.Error:
+                self._reopen()
+
+    def _reopen(self) -> None:
+        try:
+            self._connection.close(True)
+            self._open()
+        except (apsw.Error, StorageFull, Unavailable) as error:
+            logger.error("The database file could not be opened again: %s", error)
+
+    def _keep_log_small(self) -> None:
+        if self.wal_pages * self._page_bytes <= self._wal_bytes_max:
+            return
+        # Passive checkpoints cannot keep up with this load: writes wait until the log starts again from its beginning.
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            self.wal_pages = 0
+        except apsw.Error as error:
+            logger.warning("The write-ahead log is over its limit and could not be folded in yet: %s", error)
+
+
+def deliver(batch: list[Job]) -> None:
+    """Hand the results to the loops that wait for them, with one wake-up for each loop."""
+    loops = {job.loop for job in batch}
+    for loop in loops:
+        jobs = batch if len(loops) == 1 else [job for job in batch if job.loop is loop]
+        try:
+            loop.call_soon_threadsafe(settle, jobs)
+        except RuntimeError:
+            logger.warning("%d results had nobody waiting for them any more.", len(jobs))
+
+
+def settle(jobs: list[Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+class Checkpointer(threading.Thread):
+    """Folds the write-ahead log into the file, aside: the writer never waits for it below the log's limit."""
+
+    def __init__(self, connect: Callable[[], apsw.Connection], writer: Writer) -> None:
+        super().__init__(name="checkpointer", daemon=True)
+        self._connection = connect()
+        self._writer = writer
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        folded = -1
+        while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
+            if self._writer.wal_pages == folded:
+                continue
+            pages = self._writer.wal_pages
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                folded = pages
+            except apsw.Error as error:
+                logger.warning("A checkpoint failed and will be tried again: %s", error)
+
+    def stop(self) -> None:
+        """End, and leave everything in the file itself if nobody else has it open."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join()
+            try:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.Error as error:
+                logger.warning("The write-ahead log stays beside the file: %s", error)
+        self._connection.close()

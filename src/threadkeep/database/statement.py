@@ -1,0 +1,111 @@
+"""Statements: SQL as named constants, compiled once at import for both databases, each of a known kind.
+
+- scoped: runs for one caller; every table in it is matched on `organization = :organization`, and threads on the
+  member as well. Anything else is refused at import.
+- keyed: takes (organization, key) pairs that came from a scoped statement.
+- everywhere: crosses organizations on purpose: finding a credential, migrating, sweeping, verifying.
+
+The text check catches forgetting; that tenants stay apart is proved by tests with two organizations.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
+TABLE = re.compile(r"\b(?:from|join|update|into)\s+(?!set\b|unnest\b)([a-z_]+)")
+INSERTED = re.compile(r"\binto\s+[a-z_]+")
+COMMON_TABLE = re.compile(r"(?:\bwith|,)\s+([a-z_]+)\s+as\s+(?:materialized\s+)?\(")
+SCOPED_BY = re.compile(r"\b(?:organization|o\.key) = (?::organization|[a-z_]+\.organization)\b")
+ROW_LOCK = re.compile(r"\s+for (?:update|share)(?: of [a-z_]+)?(?: skip locked)?")
+
+# The names under which `Statement.register` keeps all of them, for the tests that walk them.
+ALL: list["Statement"] = []
+
+
+class RefusedStatement(Exception):
+    """A statement that could cross organizations or users without saying so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One text in a database's own parameter style, with the names of its parameters in order."""
+
+    text: str
+    names: tuple[str, ...]
+
+    def bind(self, parameters: Mapping[str, Any]) -> list[Any]:
+        return [parameters[name] for name in self.names]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """What both databases run. On SQLite a block may take several steps; it ends at the first that returns no row."""
+
+    kind: str
+    sqlite: tuple[Compiled, ...]
+    postgres: Compiled
+    # Takes an array for each parameter: the calls of one statement that wait together as one statement.
+    postgres_many: Compiled | None = None
+
+
+def scoped(
+    *sqlite: str, postgres: str | None = None, postgres_many: str | None = None, every_user: bool = False
+) -> Statement:
+    """Compile a statement for one caller. `every_user` says that it may touch threads of other users as well."""
+    for text in (*sqlite, *filter(None, (postgres, postgres_many))):
+        check_scoped(text, every_user=every_user)
+    return _compile("scoped", sqlite, postgres, postgres_many)
+
+
+def keyed(*sqlite: str, postgres: str | None = None) -> Statement:
+    """Compile a statement whose keys came from a scoped one."""
+    for text in (*sqlite, *filter(None, (postgres,))):
+        if not SCOPED_BY.search(text) and ":organization" not in text:
+            raise RefusedStatement(f"A keyed statement must match on organization:\n{text}")
+    return _compile("keyed", sqlite, postgres, None)
+
+
+def everywhere(*sqlite: str, postgres: str | None = None) -> Statement:
+    """Compile a statement that crosses organizations on purpose."""
+    return _compile("everywhere", sqlite, postgres, None)
+
+
+def check_scoped(text: str, *, every_user: bool) -> None:
+    """Raise RefusedStatement unless each table of `text` is matched on the caller's organization."""
+    text = ROW_LOCK.sub("", text)
+    common = set(COMMON_TABLE.findall(text))
+    tables = [name for name in TABLE.findall(text) if name not in common]
+    inserts = len(INSERTED.findall(text))
+    if ":organization" not in text or len(SCOPED_BY.findall(text)) + inserts < len(tables):
+        raise RefusedStatement(f"Every table must be matched on organization = :organization:\n{text}")
+    reads_threads = re.search(r"\b(?:from|join|update) threads\b", text)
+    if reads_threads and not every_user and not re.search(r":(?:member|user_id)\b", text):
+        raise RefusedStatement(f"Threads must be restricted to :member, or every_user said:\n{text}")
+
+
+def _compile(kind: str, sqlite: Iterable[str], postgres: str | None, postgres_many: str | None) -> Statement:
+    steps = tuple(sqlite)
+    if postgres is None and len(steps) != 1:
+        raise RefusedStatement(f"A block of several steps needs its PostgreSQL text:\n{steps[0]}")
+    statement = Statement(
+        kind,
+        tuple(compile_text(ROW_LOCK.sub("", step), "?") for step in steps),
+        compile_text(postgres or steps[0], "$"),
+        compile_text(postgres_many, "$") if postgres_many else None,
+    )
+    ALL.append(statement)
+    return statement
+
+
+def compile_text(text: str, mark: str) -> Compiled:
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in names:
+            names.append(name)
+        return f"{mark}{names.index(name) + 1}"
+
+    return Compiled(PARAMETER.sub(numbered, text).strip(), tuple(names))

@@ -1,0 +1,258 @@
+"""Every error that a caller can meet: its status, type and code, in one tree.
+
+ApiError
+├── InvalidRequest          400  InvalidJson InvalidField UnknownField InvalidString UnknownParameter InvalidParameter
+│                                InvalidCursor MetadataTooMany MetadataKeyTooLong MetadataValueTooLong
+│                                OrganizationRequired
+│                           405 413 414 415 431
+├── AuthenticationError     401  MissingAuthentication InvalidCredentials
+├── PermissionDenied        403  InsufficientPermissions OrganizationAccessDenied BearerTokenRequired
+├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound KeyNotFound MemberNotFound
+├── Conflict                409  ThreadLocked ThreadArchived ThreadBusy ThreadExists LastOwner AssistantBound
+│                           412  PreconditionFailed
+├── IdempotencyConflict     422  KeyReused
+├── RateLimited             429
+└── ServerError             500  Internal   503  Unavailable   507  StorageFull
+
+A message names the thing, what is wrong and what would be right. It never echoes input or internals.
+"""
+
+from typing import ClassVar
+
+
+class ApiError(Exception):
+    """What a request ends with when it cannot be done."""
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal"
+    default: ClassVar[str] = "The server failed. Nothing is known about the outcome; try again."
+
+    def __init__(self, message: str = "", *, param: str | None = None, headers: dict[str, str] | None = None) -> None:
+        self.message = message or self.default
+        self.param = param
+        self.headers = headers or {}
+        super().__init__(self.message)
+
+
+class InvalidRequest(ApiError):
+    status = 400
+    type = "invalid_request_error"
+    code = "invalid_field"
+
+
+class InvalidJson(InvalidRequest):
+    code = "invalid_json"
+    default = "The body is not valid JSON: send one JSON object in UTF-8."
+
+
+class InvalidField(InvalidRequest):
+    code = "invalid_field"
+
+
+class UnknownField(InvalidRequest):
+    code = "unknown_field"
+
+
+class InvalidString(InvalidRequest):
+    code = "invalid_string"
+    default = "Text must not contain U+0000 or half of a surrogate pair: remove it."
+
+
+class UnknownParameter(InvalidRequest):
+    code = "unknown_parameter"
+
+
+class InvalidParameter(InvalidRequest):
+    code = "invalid_parameter"
+
+
+class InvalidCursor(InvalidRequest):
+    code = "invalid_cursor"
+    default = "This is not a position in this list: send an id from it, or its nextCursor with the same sort."
+
+
+class MetadataTooMany(InvalidRequest):
+    code = "metadata_too_many"
+    default = "Metadata holds at most 16 pairs: remove some, for example by setting them to null."
+
+
+class MetadataKeyTooLong(InvalidRequest):
+    code = "metadata_key_too_long"
+    default = "A metadata key has 1 to 64 characters."
+
+
+class MetadataValueTooLong(InvalidRequest):
+    code = "metadata_value_too_long"
+    default = "A metadata value has at most 512 characters; an array counts as its JSON."
+
+
+class OrganizationRequired(InvalidRequest):
+    code = "organization_required"
+    default = "You belong to more than one organization, or to none: name one with organizationId."
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = 405
+    code = "method_not_allowed"
+    default = "This path does not take this method: see the Allow header."
+
+
+class TooLarge(InvalidRequest):
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    status = 415
+    code = "unsupported_media_type"
+    default = "Send the body as JSON: Content-Type: application/json, UTF-8, without Content-Encoding."
+
+
+class AuthenticationError(ApiError):
+    status = 401
+    type = "authentication_error"
+
+
+class MissingAuthentication(AuthenticationError):
+    code = "missing_authentication"
+    default = "Send an API key in X-API-Key, or a key or user token as Authorization: Bearer."
+
+
+class InvalidCredentials(AuthenticationError):
+    code = "invalid_credentials"
+    default = "This API key or token is unknown, revoked or expired: ask an owner for a new one."
+
+
+class PermissionDenied(ApiError):
+    status = 403
+    type = "permission_error"
+
+
+class InsufficientPermissions(PermissionDenied):
+    code = "insufficient_permissions"
+
+
+class OrganizationAccessDenied(PermissionDenied):
+    code = "organization_access_denied"
+    default = "You do not belong to this organization."
+
+
+class BearerTokenRequired(PermissionDenied):
+    code = "bearer_token_required"
+    default = "Only a signed-in person may change visibleInUi: send a user token instead of an API key."
+
+
+class NotFound(ApiError):
+    status = 404
+    type = "not_found_error"
+    code = "not_found"
+    default = "There is nothing at this path."
+
+
+class ThreadNotFound(NotFound):
+    code = "thread_not_found"
+    default = "There is no such thread, or you may not see it."
+
+
+class MessageNotFound(NotFound):
+    code = "message_not_found"
+    default = "There is no such message in this thread."
+
+
+class AssistantNotFound(NotFound):
+    code = "assistant_not_found"
+    default = "There is no such assistant in this organization."
+
+
+class KeyNotFound(NotFound):
+    code = "key_not_found"
+    default = "There is no such API key in this organization."
+
+
+class MemberNotFound(NotFound):
+    code = "member_not_found"
+    default = "There is no such member in this organization."
+
+
+class Conflict(ApiError):
+    status = 409
+    type = "conflict_error"
+
+
+class ThreadLocked(Conflict):
+    code = "thread_locked"
+    default = "This thread is locked: unlock it first. Its metadata may still be changed."
+
+
+class ThreadArchived(Conflict):
+    code = "thread_archived"
+    default = "This thread is archived: unarchive it first."
+
+
+class ThreadBusy(Conflict):
+    code = "thread_busy"
+    default = "A response is being generated in this thread: wait for its end or cancel it."
+
+
+class ThreadExists(Conflict):
+    code = "thread_exists"
+    default = "This organization has a thread with this id already: choose another, or read that one."
+
+
+class AssistantBound(Conflict):
+    code = "assistant_bound"
+    default = "This thread has messages and an assistant: the assistant can no longer be changed."
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+    default = "This is the organization's last owner: make somebody else an owner first."
+
+
+class PreconditionFailed(Conflict):
+    status = 412
+    code = "precondition_failed"
+    default = "The object has changed since you read it: read it again and send its new ETag in If-Match."
+
+
+class IdempotencyConflict(ApiError):
+    status = 409
+    type = "idempotency_error"
+    code = "request_in_progress"
+
+
+class KeyReused(IdempotencyConflict):
+    status = 422
+    code = "key_reused"
+    default = "This Idempotency-Key was sent with another body before: use a new key for a new request."
+
+
+class RateLimited(ApiError):
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limited"
+    default = "Too many requests in this minute: wait as long as Retry-After says."
+
+
+class ServerError(ApiError):
+    pass
+
+
+class Internal(ServerError):
+    pass
+
+
+class Unavailable(ServerError):
+    status = 503
+    code = "unavailable"
+    default = "The database did not answer in time: try again, with an Idempotency-Key where work is created."
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, headers={"Retry-After": "1"})
+
+
+class StorageFull(ServerError):
+    status = 507
+    code = "storage_full"
+    default = "The storage is full and nothing was written: free some space, then try again."

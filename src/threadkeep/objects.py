@@ -1,0 +1,324 @@
+"""Every object that crosses the wire, with its limits.
+
+The structs are the source of the OpenAPI document too: a limit that the type can say is said by the type.
+A limit in characters counts Unicode code points.
+"""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from threadkeep.lifecycle import State
+from threadkeep.scope import Role
+
+TITLE_CHARACTERS_MAX = 200
+METADATA_PAIRS_MAX = 16
+METADATA_KEY_CHARACTERS_MAX = 64
+METADATA_VALUE_CHARACTERS_MAX = 512
+TEXT_CHARACTERS_MAX = 256 * 1024
+PARTS_MAX = 64
+TOOL_CALLS_MAX = 128
+PREVIEW_CHARACTERS_MAX = 200
+
+# "$(?!\n)": Python's "$" alone would let a trailing line break through.
+OPAQUE_ID = r"^[A-Za-z0-9_.:@|-]{1,128}$(?!\n)"
+THREAD_ID = r"^thread_[A-Za-z0-9_-]{1,121}$(?!\n)"
+
+OrganizationId: TypeAlias = Annotated[
+    str, Meta(pattern=OPAQUE_ID, description="An organization's id, for example ORG_123.")
+]
+UserId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID, description="For example uid_user123.")]
+ThreadId: TypeAlias = Annotated[str, Meta(pattern=THREAD_ID)]
+Title: TypeAlias = Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Seconds: TypeAlias = Annotated[int, Meta(description="Unix seconds, UTC.")]
+
+Scalar: TypeAlias = str | int | float | bool
+MetadataChange: TypeAlias = Annotated[
+    dict[str, str | int | float | bool | list[str | int | float | bool] | None],
+    Meta(
+        description="At most 16 pairs. Keys of 1-64 characters; strings of at most 512 characters, numbers, booleans, "
+        "or arrays of those whose JSON has at most 512 characters. null removes a key."
+    ),
+]
+Metadata: TypeAlias = Annotated[
+    Raw,
+    Meta(
+        extra_json_schema={
+            "type": "object",
+            "maxProperties": METADATA_PAIRS_MAX,
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": ["string", "number", "boolean"]},
+                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
+                ]
+            },
+        }
+    ),
+]
+
+
+class Object(msgspec.Struct, rename="camel"):
+    """What the service answers with. All fields are always present."""
+
+
+class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """What a caller sends. An absent field is UNSET: unchanged in an update, the default in a create."""
+
+
+# --- threads
+
+
+class LastMessage(Object):
+    """A preview of a thread's newest message."""
+
+    role: str
+    preview: Annotated[str, Meta(max_length=PREVIEW_CHARACTERS_MAX)]
+    created_at: Seconds
+
+
+class Thread(Object):
+    """A conversation that belongs to a user of an organization."""
+
+    id: str
+    object: Literal["thread"]
+    created_at: Seconds
+    updated_at: Seconds
+    metadata: Metadata
+    assistant_id: str | None
+    organization_id: str
+    user_id: str
+    title: Title | None
+    visible_in_ui: bool
+    message_count: Annotated[int, Meta(ge=0)]
+    status: Literal["streaming", "inactive"]
+    state: State
+    last_message_at: Seconds | None
+    last_message: LastMessage | UnsetType | None = UNSET
+
+
+class TextPart(msgspec.Struct, tag_field="type", tag="text", frozen=True, forbid_unknown_fields=True):
+    """Text, in whatever markup the application uses."""
+
+    text: str
+
+
+class ImagePart(msgspec.Struct, tag_field="type", tag="image", frozen=True, forbid_unknown_fields=True):
+    """An image that stays where it is; only its address is kept."""
+
+    url: Annotated[str, Meta(min_length=1)]
+
+
+class FilePart(msgspec.Struct, tag_field="type", tag="file", rename="camel", frozen=True, forbid_unknown_fields=True):
+    """A file that stays where it is; only its address is kept."""
+
+    url: Annotated[str, Meta(min_length=1)]
+    name: Annotated[str, Meta(max_length=512)] | None = None
+    mime_type: Annotated[str, Meta(max_length=255)] | None = None
+
+
+Part: TypeAlias = TextPart | ImagePart | FilePart
+
+
+class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The function that a model wants called; `arguments` is the model's own text, usually JSON."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
+
+
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool call as OpenAI's chat format has it."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=256)]
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class MessageCreate(Body):
+    """A message to add to a thread."""
+
+    role: Literal["user", "assistant", "system", "tool"]
+    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)] = ""
+    tool_calls: Annotated[list[ToolCall], Meta(max_length=TOOL_CALLS_MAX)] | None = None
+    tool_call_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    metadata: MetadataChange | None = None
+
+
+class MessagesCreate(Body):
+    """Several messages to add to a thread, all or nothing."""
+
+    messages: Annotated[list[MessageCreate], Meta(min_length=1)]
+
+
+class MessageUpdate(Body):
+    """What may change in a message."""
+
+    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)] | UnsetType = UNSET
+    metadata: MetadataChange | UnsetType | None = UNSET
+
+
+class Message(Object):
+    """One message of a thread; `seq` counts 1, 2, 3 … in the order in which messages were committed."""
+
+    id: str
+    object: Literal["thread.message"]
+    created_at: Seconds
+    updated_at: Seconds
+    thread_id: str
+    seq: Annotated[int, Meta(ge=1)]
+    role: Literal["user", "assistant", "system", "tool"]
+    content: Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/Part"}})]
+    status: Literal["completed", "in_progress", "incomplete"]
+    user_id: str | None
+    assistant_id: str | None
+    response_id: str | None
+    tool_calls: Annotated[
+        Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": {"$ref": "#/components/schemas/ToolCall"}})
+    ]
+    tool_call_id: str | None
+    metadata: Metadata
+
+
+class ThreadCreate(Body):
+    """A new thread; everything is optional."""
+
+    id: ThreadId | UnsetType = UNSET
+    title: Title | None = None
+    metadata: MetadataChange | None = None
+    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
+    visible_in_ui: bool = True
+    organization_id: OrganizationId | UnsetType = UNSET
+    user_id: UserId | UnsetType = UNSET
+    messages: list[MessageCreate] = []
+
+
+class ThreadUpdate(Body):
+    """What may change in a thread; an absent field stays as it is."""
+
+    title: Title | UnsetType | None = UNSET
+    metadata: MetadataChange | UnsetType | None = UNSET
+    assistant_id: Annotated[str, Meta(max_length=128)] | UnsetType | None = UNSET
+    visible_in_ui: bool | UnsetType = UNSET
+
+
+class Nothing(Body):
+    """A request that needs no body; `{}` is accepted."""
+
+
+class Deleted(Object):
+    """The receipt for a deletion."""
+
+    id: str
+    object: str
+    deleted: Literal[True]
+
+
+class ListDeleted(Object):
+    """The receipt for the deletion of all messages of a thread."""
+
+    object: Literal["list.deleted"]
+    deleted: Annotated[int, Meta(ge=0)]
+
+
+# --- organizations, members, keys
+
+
+class Organization(Object):
+    """A tenant: everything belongs to exactly one."""
+
+    id: str
+    object: Literal["organization"]
+    created_at: Seconds
+    updated_at: Seconds
+    name: str
+
+
+class OrganizationUpdate(Body):
+    """What may change in an organization."""
+
+    name: Name | UnsetType = UNSET
+
+
+class Member(Object):
+    """A user's place in an organization."""
+
+    object: Literal["organization.member"]
+    organization_id: str
+    user_id: str
+    role: Role
+    created_at: Seconds
+    updated_at: Seconds
+
+
+class MemberPut(Body):
+    """The role that a member gets."""
+
+    role: Role
+
+
+class MemberDeleted(Object):
+    """The receipt for the removal of a member."""
+
+    user_id: str
+    object: Literal["organization.member.deleted"]
+    deleted: Literal[True]
+    threads_deleted: Annotated[int, Meta(ge=0)]
+
+
+class Key(Object):
+    """An API key, without its secret."""
+
+    id: str
+    object: Literal["organization.key"]
+    created_at: Seconds
+    organization_id: str
+    user_id: str
+    role: Role
+    name: str | None
+
+
+class KeyCreated(Key):
+    """A new API key. `key` is shown this once; a replayed answer has null in its place."""
+
+    key: str | None
+
+
+class KeyCreate(Body):
+    """A new API key: for which user id, with which role."""
+
+    user_id: UserId
+    role: Role
+    name: Annotated[str, Meta(max_length=256)] | None = None
+
+
+# --- lists and errors
+
+
+class Page(Object):
+    """One page of a list. `nextCursor` goes on in the same direction."""
+
+    object: Literal["list"]
+    data: list[Any]  # Any: the endpoint's own kind of object, named in the OpenAPI document.
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+    next_cursor: str | None
+    total: int | UnsetType = UNSET
+
+
+class ErrorDetail(Object):
+    """What is wrong: `code` is for programs, `message` for people."""
+
+    message: str
+    type: str
+    code: str
+    param: str | None
+    request_id: str
+
+
+class Error(Object):
+    """The one shape of every error."""
+
+    error: ErrorDetail

@@ -1,0 +1,112 @@
+"""What an operator does on the database itself: organizations, members, keys. It crosses organizations on purpose."""
+
+from typing import NamedTuple
+
+from threadkeep import clock
+from threadkeep.database.driver import Transaction, UniqueViolation
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import everywhere
+from threadkeep.errors import Conflict, KeyNotFound, NotFound
+from threadkeep.objects import KeyCreate, KeyCreated, Member, MemberPut
+from threadkeep.operations import keys, members
+from threadkeep.scope import Credential, Role, make_scope
+
+COUNT_ORGANIZATIONS = everywhere("select count(*) from organizations")
+
+INSERT_ORGANIZATION = everywhere("""
+    insert into organizations (id, name, created_ms, updated_ms, revision)
+    values (:id, :name, :now_ms, :now_ms, :now_ms)
+    returning key
+    """)
+
+FIND_ORGANIZATION = everywhere("select o.key from organizations o where o.id = :id and o.deleted_ms is null")
+
+REVOKE_KEY = everywhere("delete from api_keys where id = :id returning id")
+
+USER_EXISTS = everywhere("select 1 from members m where m.user_id = :user_id limit 1")
+
+
+class OrganizationExists(Conflict):
+    """Only the command line creates organizations, so this is no answer of the API."""
+
+    code = "organization_exists"
+    default = "There is an organization with this id already: choose another."
+
+
+class OrganizationNotFound(NotFound):
+    """Only the command line names organizations freely, so this is no answer of the API."""
+
+    code = "organization_not_found"
+    default = "There is no organization with this id."
+
+
+class FirstRun(NamedTuple):
+    """What an empty database gets, to be shown once."""
+
+    organization_id: str
+    user_id: str
+    key: str
+
+
+async def is_empty(tx: Transaction) -> bool:
+    [[organizations_count]] = await tx.fetch(COUNT_ORGANIZATIONS, {})
+    return bool(organizations_count == 0)
+
+
+async def create_organization(tx: Transaction, id: str, name: str, owner: str | None) -> str:
+    """Create an organization, with its first owner if one is named. Raises OrganizationExists."""
+    try:
+        [[key]] = await tx.fetch(INSERT_ORGANIZATION, {"id": id, "name": name, "now_ms": clock.now_ms()})
+    except UniqueViolation:
+        raise OrganizationExists() from None
+    if owner is not None:
+        await members.put(inside(tx, key, id), owner, MemberPut(Role.OWNER))
+    return id
+
+
+async def create_member(tx: Transaction, organization_id: str, user_id: str, role: Role) -> Member:
+    """Make the user a member, or change the member's role. Raises OrganizationNotFound or LastOwner."""
+    scoped_tx = await find(tx, organization_id)
+    result = await members.put(scoped_tx, user_id, MemberPut(role))
+    member: Member = result.object
+    return member
+
+
+async def create_key(tx: Transaction, organization_id: str, user_id: str, role: Role, name: str | None) -> KeyCreated:
+    """Create an API key. Raises OrganizationNotFound."""
+    scoped_tx = await find(tx, organization_id)
+    result = await keys.create(scoped_tx, KeyCreate(user_id, role, name))
+    created: KeyCreated = result.object
+    return created
+
+
+async def revoke_key(tx: Transaction, key_id: str) -> str:
+    """Revoke a key wherever it is. Raises KeyNotFound."""
+    if not await tx.fetch(REVOKE_KEY, {"id": key_id}):
+        raise KeyNotFound("There is no API key with this id.")
+    return key_id
+
+
+async def first_run(tx: Transaction, organization_id: str, user_id: str) -> FirstRun | None:
+    """Create an organization, its owner and the owner's key in an empty database; None if it is not empty."""
+    if not await is_empty(tx):
+        return None
+    await create_organization(tx, organization_id, "My organization", user_id)
+    created = await create_key(tx, organization_id, user_id, Role.OWNER, "first key")
+    assert created.key is not None
+    return FirstRun(organization_id, user_id, created.key)
+
+
+async def user_exists(tx: Transaction, user_id: str) -> bool:
+    return bool(await tx.fetch(USER_EXISTS, {"user_id": user_id}))
+
+
+async def find(tx: Transaction, organization_id: str) -> ScopedTransaction:
+    rows = await tx.fetch(FIND_ORGANIZATION, {"id": organization_id})
+    if not rows:
+        raise OrganizationNotFound()
+    return inside(tx, rows[0][0], organization_id)
+
+
+def inside(tx: Transaction, organization: int, organization_id: str) -> ScopedTransaction:
+    return ScopedTransaction(tx, make_scope(organization, organization_id, "", Role.OWNER, Credential.KEY))

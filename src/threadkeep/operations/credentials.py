@@ -1,0 +1,48 @@
+"""Finding who a credential belongs to. These statements cross organizations: nobody is known yet."""
+
+from typing import NamedTuple
+
+from threadkeep.database.driver import Row, Transaction
+from threadkeep.database.statement import everywhere
+from threadkeep.operations.keys import hash_secret
+from threadkeep.scope import Role
+
+FIND_KEY = everywhere("""
+    select o.key, o.id, k.user_id, k.role, k.id from api_keys k
+    join organizations o on o.key = k.organization and o.deleted_ms is null
+    where k.secret_hash = :secret_hash
+    """)
+
+FIND_MEMBERSHIPS = everywhere("""
+    select o.key, o.id, m.user_id, m.role, '' from members m
+    join organizations o on o.key = m.organization and o.deleted_ms is null
+    where m.user_id = :user_id
+    order by o.id limit :limit
+    """)
+
+MEMBERSHIPS_MAX = 1000
+
+
+class Membership(NamedTuple):
+    """One organization that a credential opens, and as what."""
+
+    organization: int
+    organization_id: str
+    user_id: str
+    role: Role
+    key_id: str
+
+
+async def find_key(tx: Transaction, secret: str) -> Membership | None:
+    rows = await tx.fetch(FIND_KEY, {"secret_hash": hash_secret(secret)})
+    return membership_of(rows[0]) if rows else None
+
+
+async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
+    rows = await tx.fetch(FIND_MEMBERSHIPS, {"user_id": user_id, "limit": MEMBERSHIPS_MAX})
+    return [membership_of(row) for row in rows]
+
+
+def membership_of(row: Row) -> Membership:
+    organization, organization_id, user_id, role, key_id = row
+    return Membership(organization, organization_id, user_id, Role(role), key_id)

@@ -1,0 +1,136 @@
+"""Idempotency keys: a retried POST finds its stored answer instead of doing its work again.
+
+The key's row is written in the transaction of the work, before it, so that of two senders at once one waits for
+the other. Only answers of the 2xx kind are kept: a refusal rolls the row back with everything else.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import KeyReused, MessageNotFound, ThreadNotFound, Unavailable
+
+KEPT_MS = 24 * 3600 * 1000
+
+DELETE_EXPIRED = scoped("""
+    delete from idempotency
+    where organization = :organization and caller = :caller and request = :request and key = :key
+      and expires_ms <= :now_ms
+    """)
+
+RESERVE = scoped("""
+    insert into idempotency (organization, caller, request, key, fingerprint, status, expires_ms)
+    values (:organization, :caller, :request, :key, :fingerprint, 0, :expires_ms)
+    on conflict (organization, caller, request, key) do nothing
+    returning status
+    """)
+
+READ = scoped("""
+    select fingerprint, status, body, revision, first_seq from idempotency
+    where organization = :organization and caller = :caller and request = :request and key = :key
+    """)
+
+STORE = scoped("""
+    update idempotency set status = :status, body = :body, revision = :revision,
+        thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
+        first_seq = :first_seq, last_seq = :last_seq
+    where organization = :organization and caller = :caller and request = :request and key = :key
+    """, every_user=True)  # fmt: skip
+
+EMPTY_THREAD = scoped("""
+    update idempotency set body = null where organization = :organization and thread = :thread
+    """)
+
+EMPTY_MESSAGES = scoped("""
+    update idempotency set body = null
+    where organization = :organization and thread = :thread and first_seq <= :last_seq and last_seq >= :first_seq
+    """)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What makes two requests the same one: the effective user, method, path and query, key, and the body's content."""
+
+    caller: str
+    request: str
+    key: str
+    fingerprint: bytes
+
+    def row(self) -> dict[str, Any]:
+        return {"caller": self.caller, "request": self.request, "key": self.key}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An answer as it was given the first time."""
+
+    status: int
+    body: bytes
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Concerns:
+    """What an answer shows, so that deleting it empties the answer: a thread, or messages of it."""
+
+    thread_id: str | None = None
+    first_seq: int | None = None
+    last_seq: int | None = None
+
+
+def fingerprint(body: Any) -> bytes:
+    """Return a hash of the decoded body: the order of keys and the spelling of characters do not count."""
+    return sha256(msgspec.json.encode(body, order="deterministic")).digest()
+
+
+async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | None:
+    """Return the stored answer to `request`, or None when the work is to be done now.
+
+    Raises KeyReused for another body, and the object's NotFound when what was answered has been deleted since.
+    """
+    now_ms = clock.now_ms()
+    await tx.fetch(DELETE_EXPIRED, now_ms=now_ms, **request.row())
+    reserved = await tx.fetch_one(
+        RESERVE, fingerprint=request.fingerprint, expires_ms=now_ms + KEPT_MS, **request.row()
+    )
+    if reserved is not None:
+        return None
+    row = await tx.fetch_one(READ, **request.row())
+    if row is None:
+        # The other sender's work was rolled back between the two statements.
+        raise Unavailable()
+    stored_fingerprint, status, body, revision, first_seq = row
+    if bytes(stored_fingerprint) != request.fingerprint:
+        raise KeyReused()
+    if body is None:
+        raise ThreadNotFound() if first_seq is None else MessageNotFound()
+    return Stored(status, body.encode(), revision)
+
+
+async def store(tx: ScopedTransaction, request: Request, answer: Stored, concerns: Concerns) -> None:
+    """Keep the answer, in the transaction of the work."""
+    await tx.fetch(
+        STORE,
+        status=answer.status,
+        body=answer.body.decode(),
+        revision=answer.revision,
+        thread_id=concerns.thread_id,
+        first_seq=concerns.first_seq,
+        last_seq=concerns.last_seq,
+        **request.row(),
+    )
+
+
+async def empty_thread(tx: ScopedTransaction, thread: int) -> None:
+    """Forget what was answered about a deleted thread; a replay is then 404 and does not repeat the work."""
+    await tx.fetch(EMPTY_THREAD, thread=thread)
+
+
+async def empty_messages(tx: ScopedTransaction, thread: int, first_seq: int, last_seq: int) -> None:
+    """Forget what was answered about deleted messages."""
+    await tx.fetch(EMPTY_MESSAGES, thread=thread, first_seq=first_seq, last_seq=last_seq)

@@ -1,0 +1,116 @@
+"""API keys: made once, shown once, stored as a hash."""
+
+import secrets
+import zlib
+from hashlib import sha256
+
+from threadkeep import clock
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import InvalidCursor, KeyNotFound
+from threadkeep.ids import ALPHABET, new_id
+from threadkeep.objects import Deleted, Key, KeyCreate, KeyCreated, Page
+from threadkeep.operations import organizations, paging
+from threadkeep.operations.organizations import match
+from threadkeep.operations.paging import Window
+from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.scope import Role, Scope
+
+SORT = "id"
+PREFIX = "tk_"
+RANDOM_BITS = 200
+CHECKSUM_CHARACTERS = 6
+KEY_CHARACTERS = len(PREFIX) + RANDOM_BITS // 5 + CHECKSUM_CHARACTERS
+
+COLUMNS = "k.id, k.created_ms, k.user_id, k.role, k.name, k.revision"
+
+INSERT = scoped("""
+    insert into api_keys (organization, id, user_id, role, name, secret_hash, created_ms, revision)
+    values (:organization, :key_id, :user_id, :role, :name, :secret_hash, :now_ms, :now_ms)
+    """)
+
+READ = scoped(f"select {COLUMNS} from api_keys k where k.organization = :organization and k.id = :key_id")
+
+LISTS = {
+    descending: scoped(f"""
+        select {COLUMNS} from api_keys k
+        where k.organization = :organization and k.id {"<" if descending else ">"} :at_id
+        order by k.id {"desc" if descending else "asc"} limit :limit
+        """)
+    for descending in (False, True)
+}
+
+DELETE = scoped("delete from api_keys where organization = :organization and id = :key_id")
+
+
+def new_secret() -> str:
+    """Return a new key: 200 random bits and a checksum, which tells a mistyped key without asking the database."""
+    characters = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_BITS // 5))
+    return PREFIX + characters + checksum(characters)
+
+
+def checksum(characters: str) -> str:
+    value = zlib.crc32(characters.encode())
+    return "".join(ALPHABET[value >> 5 * place & 31] for place in range(CHECKSUM_CHARACTERS))
+
+
+def is_well_formed(secret: str) -> bool:
+    characters = secret[len(PREFIX) : -CHECKSUM_CHARACTERS]
+    return (
+        len(secret) == KEY_CHARACTERS
+        and secret.isascii()
+        and secret.startswith(PREFIX)
+        and checksum(characters) == secret[-CHECKSUM_CHARACTERS:]
+    )
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return what is stored of a key. It has enough random bits that a plain hash cannot be searched."""
+    return sha256(secret.encode()).digest()
+
+
+async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
+    """Make a key for a user id with a role. The answer is the only place where the secret ever shows."""
+    await organizations.hold(tx)
+    secret = new_secret()
+    key_id, now_ms = new_id("key"), clock.now_ms()
+    await tx.fetch(
+        INSERT,
+        key_id=key_id,
+        user_id=body.user_id,
+        role=body.role.value,
+        name=body.name,
+        secret_hash=hash_secret(secret),
+        now_ms=now_ms,
+    )
+    created = KeyCreated(
+        key_id, "organization.key", now_ms // 1000, tx.scope.organization_id, body.user_id, body.role, body.name, secret
+    )
+    return Versioned(created, now_ms)
+
+
+async def list_keys(tx: ScopedTransaction, window: Window) -> Page:
+    """Return one page, in the order of ids, which is the order of creation."""
+    at_id = window.cursor or (paging.LAST_TEXT if window.reads_descending else "")
+    if paging.is_cursor(at_id):
+        at_id = str(paging.decode_cursor(at_id, SORT, (str,))[0])
+    elif len(at_id) > paging.TEXT_CHARACTERS_MAX:
+        raise InvalidCursor()
+    rows = await tx.fetch(LISTS[window.reads_descending], at_id=at_id, limit=window.limit + 1)
+    return paging.page(rows, window, SORT, lambda row: key_of(row, tx.scope), lambda row: (row[0],))
+
+
+async def delete(tx: ScopedTransaction, key_id: str, precondition: Precondition | None = None) -> Deleted:
+    """Revoke the key: every process refuses it within 10 seconds."""
+    row = await tx.fetch_one(READ, key_id=key_id)
+    if row is None:
+        raise KeyNotFound()
+    match(row[5], precondition)
+    await tx.fetch(DELETE, key_id=key_id)
+    return Deleted(key_id, "organization.key.deleted", True)
+
+
+def key_of(row: Row, scope: Scope) -> Key:
+    id, created_ms, user_id, role, name, _ = row
+    return Key(id, "organization.key", created_ms // 1000, scope.organization_id, user_id, Role(role), name)

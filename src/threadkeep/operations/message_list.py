@@ -1,0 +1,104 @@
+"""The list of a thread's messages, in the order of their numbers."""
+
+from functools import lru_cache
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import Statement, scoped
+from threadkeep.errors import InvalidCursor
+from threadkeep.lifecycle import Action
+from threadkeep.objects import Page
+from threadkeep.operations import paging
+from threadkeep.operations.idempotency import KEPT_MS
+from threadkeep.operations.message_rows import COLUMNS, message_of
+from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX, Window
+from threadkeep.operations.thread_rows import explain
+
+SORT = "seq"
+
+FIND_BY_ID = scoped("""
+    select m.seq from threads t
+    join messages m on m.organization = t.organization and m.thread = t.key
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and m.id = :message_id
+    """)
+
+FIND_DELETED_BY_ID = scoped("""
+    select d.seq from threads t
+    join deleted_messages d on d.organization = t.organization and d.thread = t.key
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and d.id = :message_id and d.deleted_ms > :since_ms
+    """)
+
+
+async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, role: str | None) -> Page:
+    """Return one page. Raises ThreadNotFound or InvalidCursor."""
+    position = await find_position(tx, thread_id, window)
+    rows = await tx.fetch(
+        page_statement(window.reads_descending, role is not None),
+        thread_id=thread_id,
+        role=role,
+        at_seq=position,
+        limit=window.limit + 1,
+        page_bytes=PAGE_BYTES_MAX,
+    )
+    if not rows:
+        await explain(tx, thread_id, Action.READ)
+    return paging.page(
+        rows,
+        window,
+        SORT,
+        lambda row: message_of(row, thread_id),
+        lambda row: (row[3],),
+        size_of=lambda row: row[14],
+    )
+
+
+async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -> int:
+    """Return the number after which the page begins, in the direction in which it is read."""
+    cursor = window.cursor
+    if cursor is None:
+        return KEY_MAX if window.reads_descending else 0
+    if paging.is_cursor(cursor):
+        [seq] = paging.decode_cursor(cursor, SORT, (int,))
+        return int(seq)
+    row = await tx.fetch_one(FIND_BY_ID, thread_id=thread_id, message_id=cursor)
+    if row is None:
+        row = await tx.fetch_one(
+            FIND_DELETED_BY_ID, thread_id=thread_id, message_id=cursor, since_ms=clock.now_ms() - KEPT_MS
+        )
+    if row is None:
+        await explain(tx, thread_id, Action.READ)
+        raise InvalidCursor()
+    return int(row[0])
+
+
+@lru_cache
+def page_statement(descending: bool, of_role: bool) -> Statement:
+    """Return the statement that reads no more content than a page may hold.
+
+    The inner part adds up sizes without reading content; of the messages themselves, only those are read that
+    begin within the page, and the one after them, which tells that there is more.
+    """
+    direction, compare = ("desc", "<") if descending else ("asc", ">")
+    role = "and m.role = :role" if of_role else ""
+    return scoped(f"""
+        select {COLUMNS} from (
+            select s.thread, s.seq,
+                sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
+            from (
+                select m.thread, m.seq, m.size_bytes from threads t
+                join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+                where t.organization = :organization and t.id = :thread_id
+                  and t.user_id = coalesce(:member, t.user_id) and m.seq {compare} :at_seq {role}
+                order by m.seq {direction} limit :limit
+            ) s
+        ) p
+        join messages m on m.organization = :organization and m.thread = p.thread and m.seq = p.seq
+        where p.before <= :page_bytes
+        order by m.seq {direction}
+        """)
+
+
+# Compiled at import, like every other statement.
+STATEMENTS = [page_statement(descending, of_role) for descending in (False, True) for of_role in (False, True)]

@@ -1,0 +1,84 @@
+"""How a message is checked, stored and read."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from threadkeep.database.driver import Row
+from threadkeep.errors import InvalidField
+from threadkeep.ids import new_id
+from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, Message, MessageCreate, Part, TextPart
+from threadkeep.operations import metadata
+
+COLUMNS = """m.id, m.created_ms, m.updated_ms, m.seq, m.role, m.content, m.status, m.user_id, m.assistant_id,
+    m.response_id, m.tool_calls, m.tool_call_id, m.metadata, m.revision, m.size_bytes"""
+
+RETURNED_COLUMNS = COLUMNS.replace("m.", "")
+
+NULL = Raw(b"null")
+
+
+def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
+    """Return the stored form of a new message, without its place in a thread.
+
+    `param` leads the names of fields in errors. Raises InvalidField or one of the Metadata… errors.
+    """
+    if body.tool_calls is not None and body.role != "assistant":
+        raise InvalidField("toolCalls belongs to messages of the assistant only.", param=f"{param}toolCalls")
+    if body.tool_call_id is not None and body.role != "tool":
+        raise InvalidField("toolCallId belongs to messages of a tool only.", param=f"{param}toolCallId")
+    tool_calls = None if body.tool_calls is None else msgspec.json.encode(body.tool_calls).decode()
+    stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {})
+    content = stored_content(body.content, body.role, param)
+    return {
+        "id": new_id("msg"),
+        "role": body.role,
+        "tool_calls": tool_calls,
+        "tool_call_id": body.tool_call_id,
+        "metadata": stored_metadata,
+        **content,
+        "size_bytes": content["size_bytes"] + len(tool_calls or "") + len(stored_metadata),
+    }
+
+
+def stored_content(content: str | list[Part], role: str, param: str = "") -> dict[str, Any]:
+    """Return content as parts in JSON, its preview and its size. Raises InvalidField."""
+    if isinstance(content, str):
+        text = content
+        parts: list[Part] = [TextPart(content)] if content else []
+        has_attachment = False
+    else:
+        texts = [part.text for part in content if isinstance(part, TextPart)]
+        text = "".join(texts)
+        parts = content
+        has_attachment = len(texts) < len(content)
+    if len(text) > TEXT_CHARACTERS_MAX:
+        raise InvalidField(
+            f"The text of a message has at most {TEXT_CHARACTERS_MAX} characters.", param=f"{param}content"
+        )
+    if role in ("user", "system") and not has_attachment and not text.strip():
+        raise InvalidField(f"A {role} message needs content that is not blank.", param=f"{param}content")
+    stored = msgspec.json.encode(parts)
+    return {"content": stored.decode(), "preview": text[:PREVIEW_CHARACTERS_MAX], "size_bytes": len(stored)}
+
+
+def message_of(row: Row, thread_id: str) -> Message:
+    """Make the object of a row of COLUMNS."""
+    return Message(
+        row[0],
+        "thread.message",
+        row[1] // 1000,
+        row[2] // 1000,
+        thread_id,
+        row[3],
+        row[4],
+        Raw(row[5]),
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        NULL if row[10] is None else Raw(row[10]),
+        row[11],
+        Raw(row[12]),
+    )

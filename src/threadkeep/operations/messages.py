@@ -1,0 +1,312 @@
+"""Messages: append, read, edit, delete. Count, order, state and the message itself are one atomic step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import UNSET
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import MessageNotFound, PreconditionFailed, Unavailable
+from threadkeep.lifecycle import Action
+from threadkeep.objects import (
+    Deleted,
+    ListDeleted,
+    Message,
+    MessageCreate,
+    MessagesCreate,
+    MessageUpdate,
+    Page,
+)
+from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.message_rows import COLUMNS, RETURNED_COLUMNS, draft, message_of, stored_content
+from threadkeep.operations.thread_rows import (
+    ATTEMPTS_MAX,
+    HeldThread,
+    Precondition,
+    Versioned,
+    explain,
+    hold,
+)
+
+GUARD = """organization = :organization and id = :thread_id and user_id = coalesce(:member, user_id)
+      and locked_ms is null and archived_ms is null and response_id is null"""
+
+RESERVE = f"""
+    update threads set last_seq = last_seq + :count, message_count = message_count + :count,
+        last_message_ms = :now_ms,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where {GUARD}
+    returning key, last_seq
+    """
+
+NEW_COLUMNS = """organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
+    tool_calls, tool_call_id, metadata, created_ms, updated_ms, revision"""
+
+# One message, the usual case, as one statement: one round trip on PostgreSQL.
+APPEND = scoped(
+    RESERVE,
+    f"""
+    insert into messages ({NEW_COLUMNS})
+    select t.organization, t.key, t.last_seq, :id, :role, :content, :preview, :size_bytes, 'completed', :user_id,
+        :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms
+    from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    returning seq
+    """,
+    postgres=f"""
+    with t as ({RESERVE})
+    insert into messages ({NEW_COLUMNS})
+    select :organization, t.key, t.last_seq, :id, :role, :content, :preview, :size_bytes, 'completed', :user_id,
+        :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms
+    from t
+    returning seq
+    """,
+    # Appends that wait together; rows are locked in the order of their keys, so that two such statements cannot
+    # wait for each other.
+    postgres_many=f"""
+    with given as (
+        select * from unnest(:organization::bigint[], :thread_id::text[], :member::text[], :id::text[], :role::text[],
+            :content::text[], :preview::text[], :size_bytes::bigint[], :user_id::text[], :tool_calls::text[],
+            :tool_call_id::text[], :metadata::text[], :now_ms::bigint[])
+        with ordinality as g (organization, thread_id, member, id, role, content, preview, size_bytes, user_id,
+            tool_calls, tool_call_id, metadata, now_ms, place)
+    ), held as (
+        select t.organization, t.key, g.place from given g
+        join threads t on t.organization = g.organization and t.id = g.thread_id
+            and t.user_id = coalesce(g.member, t.user_id)
+        where t.locked_ms is null and t.archived_ms is null and t.response_id is null
+        order by t.organization, t.key
+        for update of t
+    ), reserved as (
+        update threads t set last_seq = t.last_seq + 1, message_count = t.message_count + 1,
+            last_message_ms = g.now_ms, updated_ms = greatest(t.updated_ms, g.now_ms), revision = t.revision + 1
+        from held h join given g on g.organization = h.organization and g.place = h.place
+        where t.organization = h.organization and t.key = h.key
+        returning g.place, t.key, t.last_seq
+    ), inserted as (
+        insert into messages ({NEW_COLUMNS})
+        select g.organization, r.key, r.last_seq, g.id, g.role, g.content, g.preview, g.size_bytes, 'completed',
+            g.user_id, g.tool_calls, g.tool_call_id, g.metadata, g.now_ms, g.now_ms, g.now_ms
+        from reserved r join given g on g.place = r.place
+    )
+    select r.place, r.last_seq from reserved r
+    """,
+)
+
+RESERVE_SEVERAL = scoped(RESERVE)
+
+INSERT = scoped(f"""
+    insert into messages ({NEW_COLUMNS})
+    values (:organization, :thread, :seq, :id, :role, :content, :preview, :size_bytes, 'completed', :user_id,
+        :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms)
+    """)
+
+READ = scoped(f"""
+    select {COLUMNS} from threads t
+    join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and m.id = :message_id
+    """)
+
+UPDATE = scoped(f"""
+    update messages set content = :content, preview = coalesce(:preview, preview), size_bytes = :size_bytes,
+        metadata = :metadata,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and thread = :thread and id = :message_id
+    returning {RETURNED_COLUMNS}
+    """)
+
+DELETE = scoped("""
+    delete from messages where organization = :organization and thread = :thread and seq = :seq
+    """)
+
+INSERT_DELETED = scoped("""
+    insert into deleted_messages (organization, thread, seq, id, deleted_ms)
+    values (:organization, :thread, :seq, :message_id, :now_ms)
+    """)
+
+# Written after every change of a thread's messages other than an append.
+TOUCH_THREAD = scoped("""
+    update threads set message_count = :message_count, cleared_seq = :cleared_seq,
+        last_message_ms = (
+            select m.created_ms from messages m
+            where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
+            order by m.seq desc limit 1
+        ),
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
+INSERT_PURGE = scoped("""
+    insert into purges (organization, thread, last_seq, keeps_places)
+    values (:organization, :thread, :last_seq, :keeps_places)
+    on conflict (organization, thread, last_seq) do update set keeps_places = excluded.keeps_places
+    """)
+
+
+async def append(tx: ScopedTransaction, thread_id: str, body: MessageCreate | MessagesCreate) -> Versioned | Page:
+    """Add one message, or several all or nothing, at the end of the thread.
+
+    Raises ThreadNotFound, ThreadLocked, ThreadArchived, ThreadBusy, InvalidField or one of the Metadata… errors.
+    """
+    if isinstance(body, MessageCreate):
+        return await append_one(tx, thread_id, draft(body))
+    drafts = [draft(each, f"messages[{position}].") for position, each in enumerate(body.messages)]
+    added = await append_several(tx, thread_id, drafts)
+    return Page("list", list(added), added[0].id, added[-1].id, False, None)
+
+
+async def append_one(tx: ScopedTransaction, thread_id: str, new: dict[str, Any]) -> Versioned:
+    now_ms = clock.now_ms()
+    for _ in range(ATTEMPTS_MAX):
+        row = await tx.fetch_one(APPEND, thread_id=thread_id, count=1, user_id=tx.scope.user_id, now_ms=now_ms, **new)
+        if row is not None:
+            return versioned(new_row(new, row[0], tx.scope.user_id, now_ms), thread_id)
+        await explain(tx, thread_id, Action.ADD_MESSAGE)
+    raise Unavailable()
+
+
+async def append_several(tx: ScopedTransaction, thread_id: str, drafts: Sequence[dict[str, Any]]) -> list[Message]:
+    now_ms = clock.now_ms()
+    for _ in range(ATTEMPTS_MAX):
+        row = await tx.fetch_one(RESERVE_SEVERAL, thread_id=thread_id, count=len(drafts), now_ms=now_ms)
+        if row is not None:
+            key, last_seq = row
+            first_seq = last_seq - len(drafts) + 1
+            await insert(tx, key, first_seq, drafts, now_ms)
+            return [
+                message_of(new_row(new, first_seq + position, tx.scope.user_id, now_ms), thread_id)
+                for position, new in enumerate(drafts)
+            ]
+        await explain(tx, thread_id, Action.ADD_MESSAGE)
+    raise Unavailable()
+
+
+async def insert(
+    tx: ScopedTransaction, thread: int, first_seq: int, drafts: Sequence[dict[str, Any]], now_ms: int
+) -> None:
+    """Store messages at places that were reserved for them."""
+    await tx.execute_many(
+        INSERT,
+        [
+            {"thread": thread, "seq": first_seq + position, "user_id": tx.scope.user_id, "now_ms": now_ms, **new}
+            for position, new in enumerate(drafts)
+        ],
+    )
+
+
+def is_one_statement(body: MessageCreate | MessagesCreate) -> bool:
+    """Return whether `append` writes by one statement, which needs no transaction around it."""
+    return isinstance(body, MessageCreate)
+
+
+def new_row(new: dict[str, Any], seq: int, user_id: str, now_ms: int) -> tuple[Any, ...]:
+    """Return a new message as a row of COLUMNS, without reading it back."""
+    return (
+        new["id"], now_ms, now_ms, seq, new["role"], new["content"], "completed", user_id, None, None,
+        new["tool_calls"], new["tool_call_id"], new["metadata"], now_ms, new["size_bytes"],
+    )  # fmt: skip
+
+
+async def read(tx: ScopedTransaction, thread_id: str, message_id: str) -> Versioned:
+    row = await find(tx, thread_id, message_id)
+    return versioned(row, thread_id)
+
+
+async def find(tx: ScopedTransaction, thread_id: str, message_id: str) -> Sequence[Any]:
+    """Return a message's row of COLUMNS. Raises ThreadNotFound or MessageNotFound."""
+    row = await tx.fetch_one(READ, thread_id=thread_id, message_id=message_id)
+    if row is None:
+        await explain(tx, thread_id, Action.READ)
+        raise MessageNotFound()
+    return row
+
+
+async def update(
+    tx: ScopedTransaction,
+    thread_id: str,
+    message_id: str,
+    body: MessageUpdate,
+    precondition: Precondition | None = None,
+) -> Versioned:
+    """Change content or metadata of a message. A change that changes nothing moves neither revision nor time."""
+    held = await hold(tx, thread_id)
+    row = await find(tx, thread_id, message_id)
+    held.allow(Action.EDIT_MESSAGE)
+    held.require_idle()
+    require_match(row, precondition)
+    kept = {"content": row[5], "preview": None, "size_bytes": row[14] - len(row[12])}
+    content = kept if body.content is UNSET else stored_content(body.content, row[4])
+    stored_metadata = row[12] if body.metadata is UNSET else metadata.merge(row[12], body.metadata)
+    if (content["content"], stored_metadata) == (row[5], row[12]):
+        return versioned(row, thread_id)
+    changed = await tx.fetch_one(
+        UPDATE,
+        thread=held.key,
+        message_id=message_id,
+        content=content["content"],
+        preview=content["preview"],
+        size_bytes=content["size_bytes"] + len(stored_metadata),
+        metadata=stored_metadata,
+        now_ms=clock.now_ms(),
+    )
+    assert changed is not None
+    await touch_thread(tx, held, message_count=held.message_count, cleared_seq=held.cleared_seq)
+    return versioned(changed, thread_id)
+
+
+async def delete(
+    tx: ScopedTransaction, thread_id: str, message_id: str, precondition: Precondition | None = None
+) -> Deleted:
+    """Delete a message; nothing is kept but its id and its place, and these for 24 hours."""
+    held = await hold(tx, thread_id)
+    row = await find(tx, thread_id, message_id)
+    held.allow(Action.DELETE_MESSAGE)
+    held.require_idle()
+    require_match(row, precondition)
+    now_ms = clock.now_ms()
+    await tx.fetch(DELETE, thread=held.key, seq=row[3])
+    await tx.fetch(INSERT_DELETED, thread=held.key, seq=row[3], message_id=message_id, now_ms=now_ms)
+    await touch_thread(tx, held, message_count=held.message_count - 1, cleared_seq=held.cleared_seq)
+    await idempotency.empty_messages(tx, held.key, row[3], row[3])
+    return Deleted(message_id, "thread.message.deleted", True)
+
+
+async def delete_all(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> ListDeleted:
+    """Delete all messages of the thread at once, whatever their number; their numbers are not given again."""
+    held = await hold(tx, thread_id)
+    held.allow(Action.DELETE_MESSAGE)
+    held.require_idle()
+    held.match(precondition)
+    if held.message_count:
+        await touch_thread(tx, held, message_count=0, cleared_seq=held.last_seq)
+        await leave_to_sweeper(tx, held.key, held.last_seq, keeps_places=True)
+        await idempotency.empty_messages(tx, held.key, 1, held.last_seq)
+    return ListDeleted("list.deleted", held.message_count)
+
+
+def versioned(row: Sequence[Any], thread_id: str) -> Versioned:
+    return Versioned(message_of(row, thread_id), row[13])
+
+
+def require_match(row: Sequence[Any], precondition: Precondition | None) -> None:
+    if precondition is not None and not precondition(row[13]):
+        raise PreconditionFailed()
+
+
+async def touch_thread(tx: ScopedTransaction, held: HeldThread, *, message_count: int, cleared_seq: int) -> None:
+    await tx.fetch(
+        TOUCH_THREAD,
+        thread=held.key,
+        message_count=message_count,
+        cleared_seq=cleared_seq,
+        now_ms=clock.now_ms(),
+    )
+
+
+async def leave_to_sweeper(tx: ScopedTransaction, thread: int, last_seq: int, *, keeps_places: bool) -> None:
+    """Have the messages up to `last_seq`, which are out of reach already, deleted in the background."""
+    if last_seq:
+        await tx.fetch(INSERT_PURGE, thread=thread, last_seq=last_seq, keeps_places=int(keeps_places))

@@ -1,0 +1,111 @@
+"""Positions in lists: what `after` and `before` take, what `nextCursor` carries, and how a page is cut."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from threadkeep.errors import InvalidCursor, InvalidParameter
+from threadkeep.objects import Page
+
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+# What an object takes on the wire besides its texts; generous, so that a page never exceeds its limit.
+OBJECT_BYTES = 1024
+PREFIX = "cur_"
+KEY_MAX = 2**63 - 1
+TEXT_CHARACTERS_MAX = 128
+# Sorts behind every id: none of them has this character.
+LAST_TEXT = "~"
+
+# A position is the values by which the list is sorted, e.g. [created_ms, key], [seq], ["uid_user123"].
+Position = list[int | str]
+decode_position: Any = msgspec.json.Decoder(tuple[str, list[int | str]]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a list that was asked for."""
+
+    limit: int
+    descending: bool
+    after: str | None
+    before: str | None
+
+    @property
+    def cursor(self) -> str | None:
+        return self.before if self.after is None else self.after
+
+    @property
+    def reads_descending(self) -> bool:
+        """The direction in which rows are read; `before` reads away from the position and turns the page around."""
+        return self.descending != (self.before is not None)
+
+
+def window(limit: int, order: str, after: str | None, before: str | None) -> Window:
+    if after is not None and before is not None:
+        raise InvalidParameter("Send either after or before, not both.", param="before")
+    return Window(limit, order == "desc", after, before)
+
+
+def encode_cursor(sort: str, position: Sequence[Any]) -> str:
+    return PREFIX + base64.urlsafe_b64encode(msgspec.json.encode((sort, position))).decode().rstrip("=")
+
+
+def is_cursor(text: str) -> bool:
+    return text.startswith(PREFIX)
+
+
+def decode_cursor(text: str, sort: str, kinds: tuple[type, ...]) -> Position:
+    """Return the position in a `nextCursor` of a list with this sort. Raises InvalidCursor for anything else."""
+    encoded = text.removeprefix(PREFIX)
+    try:
+        its_sort, position = decode_position(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise InvalidCursor() from None
+    if its_sort != sort or len(position) != len(kinds) or not all(map(is_within, position, kinds)):
+        raise InvalidCursor()
+    return position  # type: ignore[no-any-return]  # The decoder was made for this type.
+
+
+def is_within(value: int | str, kind: type) -> bool:
+    if isinstance(value, str):
+        return kind is str and len(value) <= TEXT_CHARACTERS_MAX and "\0" not in value
+    return kind is int and -KEY_MAX <= value <= KEY_MAX
+
+
+def page(
+    rows: Sequence[Any],
+    window: Window,
+    sort: str,
+    make: Callable[[Any], Any],
+    position_of: Callable[[Any], Sequence[Any]],
+    id_of: Callable[[Any], str] = lambda each: str(each.id),
+    size_of: Callable[[Any], int] = lambda row: 0,
+) -> Page:
+    """Cut a page from `rows`, which were read with one more than the limit, and make its objects.
+
+    A page stops before it exceeds PAGE_BYTES_MAX, but never under one object.
+    """
+    kept: list[Any] = []
+    size = 0
+    for row in rows[: window.limit]:
+        size += size_of(row) + OBJECT_BYTES
+        if kept and size > PAGE_BYTES_MAX:
+            break
+        kept.append(row)
+    has_more = len(kept) < len(rows)
+    next_cursor = encode_cursor(sort, position_of(kept[-1])) if has_more else None
+    if window.before is not None:
+        kept.reverse()
+    data = [make(row) for row in kept]
+    return Page(
+        "list",
+        data,
+        id_of(data[0]) if data else None,
+        id_of(data[-1]) if data else None,
+        has_more,
+        next_cursor,
+    )

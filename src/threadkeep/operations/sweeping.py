@@ -1,0 +1,174 @@
+"""The steps of the sweeper. Each does a bounded piece of work and returns how much; 0 when nothing is left.
+
+They cross organizations on purpose: nobody asks for them, and what they touch is out of reach already.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from threadkeep import clock
+from threadkeep.database.driver import Transaction
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import everywhere
+from threadkeep.operations import members, threads
+from threadkeep.operations.idempotency import KEPT_MS
+from threadkeep.operations.thread_rows import hold
+from threadkeep.scope import Credential, Role, make_scope
+
+ROWS_AT_ONCE = 1000
+THREADS_AT_ONCE = 100
+# A deleted organization's credentials may be remembered for some seconds in other processes.
+FORGOTTEN_MS = 60_000
+
+NEXT_PURGE = everywhere("select p.organization, p.thread, p.last_seq, p.keeps_places from purges p limit 1")
+
+PURGED_MESSAGES = everywhere("""
+    select m.seq, m.id from messages m
+    where m.organization = :organization and m.thread = :thread and m.seq <= :last_seq
+    order by m.seq limit :limit
+    """)
+
+KEEP_PLACE = everywhere("""
+    insert into deleted_messages (organization, thread, seq, id, deleted_ms)
+    values (:organization, :thread, :seq, :id, :now_ms)
+    on conflict (organization, thread, seq) do nothing
+    """)
+
+DELETE_MESSAGES = everywhere("""
+    delete from messages where organization = :organization and thread = :thread and seq <= :last_seq
+    """)
+
+DELETE_PLACES = everywhere("""
+    delete from deleted_messages where organization = :organization and thread = :thread
+    """)
+
+END_PURGE = everywhere("""
+    delete from purges where organization = :organization and thread = :thread and last_seq = :last_seq
+    """)
+
+OLD_KEYS = everywhere("""
+    select i.organization, i.caller, i.request, i.key from idempotency i where i.expires_ms <= :now_ms limit :limit
+    """)
+
+DELETE_OLD_KEY = everywhere("""
+    delete from idempotency
+    where organization = :organization and caller = :caller and request = :request and key = :key
+      and expires_ms <= :now_ms
+    """)
+
+OLD_THREADS = everywhere(
+    "select d.organization, d.key from deleted_threads d where d.deleted_ms <= :until_ms limit :limit"
+)
+
+DELETE_OLD_THREAD = everywhere("delete from deleted_threads where organization = :organization and key = :key")
+
+OLD_MESSAGES = everywhere("""
+    select d.organization, d.thread, d.seq from deleted_messages d where d.deleted_ms <= :until_ms limit :limit
+    """)
+
+DELETE_OLD_MESSAGE = everywhere("""
+    delete from deleted_messages where organization = :organization and thread = :thread and seq = :seq
+    """)
+
+NEXT_ERASURE = everywhere("select e.organization, e.user_id from erasures e limit 1")
+
+NEXT_ORGANIZATION = everywhere("""
+    select o.key from organizations o where o.deleted_ms is not null and o.deleted_ms <= :until_ms limit 1
+    """)
+
+ITS_THREADS = everywhere("select t.id from threads t where t.organization = :organization limit :limit")
+
+DELETE_ITS_ROWS = [
+    everywhere(f"delete from {table} where organization = :organization")
+    for table in ("idempotency", "deleted_threads", "erasures", "members", "api_keys")
+]
+
+ITS_PURGES = everywhere("select 1 from purges p where p.organization = :organization limit 1")
+
+DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organization and deleted_ms is not null")
+
+
+async def purge_messages(tx: Transaction) -> int:
+    """Delete messages of one thread that was deleted or emptied."""
+    rows = await tx.fetch(NEXT_PURGE, {})
+    if not rows:
+        return 0
+    organization, thread, last_seq, keeps_places = rows[0]
+    where = {"organization": organization, "thread": thread}
+    found = await tx.fetch(PURGED_MESSAGES, {**where, "last_seq": last_seq, "limit": ROWS_AT_ONCE})
+    if found:
+        now_ms = clock.now_ms()
+        if keeps_places:
+            places = [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found]
+            await tx.execute_many(KEEP_PLACE, places)
+        await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": found[-1][0]})
+    else:
+        if not keeps_places:
+            await tx.fetch(DELETE_PLACES, where)
+        await tx.fetch(END_PURGE, {**where, "last_seq": last_seq})
+    return len(found) + 1
+
+
+async def prune_keys(tx: Transaction) -> int:
+    """Delete stored answers whose 24 hours are over."""
+    now_ms = clock.now_ms()
+    rows = await tx.fetch(OLD_KEYS, {"now_ms": now_ms, "limit": ROWS_AT_ONCE})
+    columns = ("organization", "caller", "request", "key")
+    await tx.execute_many(DELETE_OLD_KEY, [{**dict(zip(columns, row, strict=True)), "now_ms": now_ms} for row in rows])
+    return len(rows)
+
+
+async def prune_places(tx: Transaction) -> int:
+    """Delete the ids of threads and messages that were deleted more than 24 hours ago."""
+    until_ms = clock.now_ms() - KEPT_MS
+    old_threads = await tx.fetch(OLD_THREADS, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
+    await tx.execute_many(DELETE_OLD_THREAD, [{"organization": row[0], "key": row[1]} for row in old_threads])
+    old_messages = await tx.fetch(OLD_MESSAGES, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
+    await tx.execute_many(
+        DELETE_OLD_MESSAGE, [{"organization": row[0], "thread": row[1], "seq": row[2]} for row in old_messages]
+    )
+    return len(old_threads) + len(old_messages)
+
+
+async def finish_erasure(tx: Transaction) -> int:
+    """Go on erasing a user's threads where a crash interrupted it."""
+    rows = await tx.fetch(NEXT_ERASURE, {})
+    if not rows:
+        return 0
+    organization, user_id = rows[0]
+    return await members.erase_some(system_transaction(tx, organization), user_id) + 1
+
+
+async def delete_organization(tx: Transaction) -> int:
+    """Delete some of what a deleted organization held, and its row at the end."""
+    rows = await tx.fetch(NEXT_ORGANIZATION, {"until_ms": clock.now_ms() - FORGOTTEN_MS})
+    if not rows:
+        return 0
+    organization = rows[0][0]
+    where = {"organization": organization}
+    scoped_tx = system_transaction(tx, organization)
+    found = await tx.fetch(ITS_THREADS, {**where, "limit": THREADS_AT_ONCE})
+    for (thread_id,) in found:
+        await threads.erase(scoped_tx, thread_id, await hold(scoped_tx, thread_id))
+    if found:
+        return len(found)
+    if await tx.fetch(ITS_PURGES, where):
+        return await purge_messages(tx)
+    for statement in DELETE_ITS_ROWS:
+        await tx.fetch(statement, where)
+    await tx.fetch(DELETE_ORGANIZATION, where)
+    return 1
+
+
+def system_transaction(tx: Transaction, organization: int) -> ScopedTransaction:
+    """Return a transaction within one organization for work that no caller asked for just now."""
+    return ScopedTransaction(tx, make_scope(organization, "", "", Role.OWNER, Credential.KEY))
+
+
+STEPS: list[Callable[[Transaction], Coroutine[Any, Any, int]]] = [
+    finish_erasure,
+    purge_messages,
+    prune_keys,
+    prune_places,
+    delete_organization,
+]

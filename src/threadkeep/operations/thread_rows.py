@@ -1,0 +1,144 @@
+"""How a thread is read: its columns, the object made of them, and the row that a change holds on to."""
+
+import unicodedata
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from msgspec import Raw
+
+from threadkeep import clock
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import PreconditionFailed, ThreadBusy, ThreadNotFound
+from threadkeep.lifecycle import Action, State, check_allowed, state_of
+from threadkeep.objects import Thread
+from threadkeep.scope import Scope
+
+COLUMNS = """t.id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.user_id, t.title, t.visible_in_ui,
+    t.message_count, t.response_id, t.lease_until, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision, t.key"""
+
+# What RETURNING takes: it names the columns without their table.
+RETURNED_COLUMNS = COLUMNS.replace("t.", "")
+
+ATTEMPTS_MAX = 3
+
+READ = scoped(f"""
+    select {COLUMNS} from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    """)
+
+HOLD = scoped("""
+    select t.key, t.user_id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.title, t.visible_in_ui,
+        t.message_count, t.last_seq, t.locked_ms, t.locked_by_role, t.archived_ms, t.shelf, t.revision,
+        t.response_id, t.lease_until, t.cleared_seq
+    from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    for update
+    """)
+
+
+class Versioned(NamedTuple):
+    """An object and its revision, which the caller gets as ETag."""
+
+    object: Any  # Any: whichever struct the operation answers with.
+    revision: int
+
+
+# Whether an If-Match header allows a change to an object of this revision.
+Precondition = Callable[[int], bool]
+
+
+class HeldThread(NamedTuple):
+    """A thread's row, locked until the end of the transaction."""
+
+    key: int
+    user_id: str
+    created_ms: int
+    updated_ms: int
+    metadata: str
+    assistant_id: str | None
+    title: str | None
+    visible_in_ui: int
+    message_count: int
+    last_seq: int
+    locked_ms: int | None
+    locked_by_role: str | None
+    archived_ms: int | None
+    shelf: int
+    revision: int
+    response_id: str | None
+    lease_until: int | None
+    cleared_seq: int
+
+    @property
+    def state(self) -> State:
+        return state_of(self.locked_ms, self.archived_ms)
+
+    def allow(self, *actions: Action) -> None:
+        """Raise the conflict that the thread's state has with one of `actions`, if any."""
+        for action in actions:
+            check_allowed(self.state, action)
+
+    def require_idle(self) -> None:
+        if self.response_id is not None:
+            raise ThreadBusy()
+
+    def match(self, precondition: Precondition | None) -> None:
+        if precondition is not None and not precondition(self.revision):
+            raise PreconditionFailed()
+
+    def indexed(self) -> dict[str, Any]:
+        """Return what the thread's metadata pairs are stored under."""
+        return {"shelf": self.shelf, "created_ms": self.created_ms, "thread": self.key, "user_id": self.user_id}
+
+
+async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
+    """Lock the thread's row until the transaction ends. Raises ThreadNotFound."""
+    row = await tx.fetch_one(HOLD, thread_id=thread_id)
+    if row is None:
+        raise ThreadNotFound()
+    return HeldThread(*row)
+
+
+async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None:
+    """Raise why a guarded write to the thread did nothing; return if nothing is in its way any more."""
+    row = await tx.fetch_one(READ, thread_id=thread_id)
+    if row is None:
+        raise ThreadNotFound()
+    check_allowed(state_of(row[11], row[12]), action)
+    if row[9] is not None:
+        raise ThreadBusy()
+
+
+def thread_of(row: Row, scope: Scope) -> Thread:
+    """Make the object of a row of COLUMNS. `status` is derived from the lease: nobody has to remember to clear it."""
+    response_id, lease_until, locked_ms, archived_ms, last_message_ms = row[9:14]
+    return Thread(
+        row[0],
+        "thread",
+        row[1] // 1000,
+        row[2] // 1000,
+        Raw(row[3]),
+        row[4],
+        scope.organization_id,
+        row[5],
+        row[6],
+        row[7] == 1,
+        row[8],
+        "streaming" if response_id is not None and lease_until >= clock.now_ms() else "inactive",
+        state_of(locked_ms, archived_ms),
+        None if last_message_ms is None else last_message_ms // 1000,
+    )
+
+
+def versioned(row: Row, scope: Scope) -> Versioned:
+    return Versioned(thread_of(row, scope), row[14])
+
+
+def fold(text: str) -> str:
+    """Return `text` as titles are searched: case and compatible forms of a character do not matter.
+
+    Unicode's toNFKC_Casefold, done here and not in the database, so that both databases find the same.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -1,0 +1,96 @@
+"""Locking and archiving: two facts about a thread, each set and lifted on its own."""
+
+from typing import Any
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import InsufficientPermissions
+from threadkeep.lifecycle import Action
+from threadkeep.operations import metadata
+from threadkeep.operations.thread_rows import (
+    RETURNED_COLUMNS,
+    HeldThread,
+    Precondition,
+    Versioned,
+    hold,
+    versioned,
+)
+from threadkeep.operations.threads import read
+from threadkeep.scope import Role, Scope
+
+UPDATE_STATE = scoped(f"""
+    update threads set locked_ms = :locked_ms, locked_by_role = :locked_by_role, archived_ms = :archived_ms,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    returning {RETURNED_COLUMNS}, shelf
+    """)
+
+RAISE_LOCK = scoped("""
+    update threads set locked_by_role = :locked_by_role
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
+
+async def lock(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
+    """Stop everything but metadata changes and deletion. An admin's lock on somebody's thread outranks the user's."""
+    held = await hold(tx, thread_id)
+    held.allow(Action.LOCK)
+    held.match(precondition)
+    role = lock_role(tx.scope, held)
+    if held.locked_ms is None:
+        return await set_state(tx, held, locked_ms=clock.now_ms(), locked_by_role=role)
+    if held.locked_by_role == Role.MEMBER and role != Role.MEMBER:
+        await tx.fetch(RAISE_LOCK, thread=held.key, locked_by_role=role)
+    return await read(tx, thread_id)
+
+
+async def unlock(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
+    """Lift the lock. Raises InsufficientPermissions for a member when an admin set it."""
+    held = await hold(tx, thread_id)
+    held.allow(Action.UNLOCK)
+    if held.locked_ms is None:
+        held.match(precondition)
+        return await read(tx, thread_id)
+    if held.locked_by_role != Role.MEMBER and not tx.scope.is_admin:
+        raise InsufficientPermissions("An admin locked this thread: ask an admin or owner to unlock it.")
+    held.match(precondition)
+    return await set_state(tx, held, locked_ms=None, locked_by_role=None)
+
+
+async def archive(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
+    """Freeze the thread and hide it from default lists."""
+    held = await hold(tx, thread_id)
+    held.allow(Action.ARCHIVE)
+    held.match(precondition)
+    if held.archived_ms is not None:
+        return await read(tx, thread_id)
+    return await set_state(tx, held, archived_ms=clock.now_ms())
+
+
+async def unarchive(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
+    """Take the thread back out of the archive; one that was locked before is locked still."""
+    held = await hold(tx, thread_id)
+    held.allow(Action.UNARCHIVE)
+    held.match(precondition)
+    if held.archived_ms is None:
+        return await read(tx, thread_id)
+    return await set_state(tx, held, archived_ms=None)
+
+
+async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> Versioned:
+    """Store the changed facts; the thread's metadata pairs move to the shelf that follows from them."""
+    facts = {
+        "locked_ms": held.locked_ms,
+        "locked_by_role": held.locked_by_role,
+        "archived_ms": held.archived_ms,
+    } | change
+    row = await tx.fetch_one(UPDATE_STATE, thread=held.key, now_ms=clock.now_ms(), **facts)
+    assert row is not None
+    await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), row[16])
+    return versioned(row, tx.scope)
+
+
+def lock_role(scope: Scope, held: HeldThread) -> Role:
+    """Return who may lift the lock: the user of the thread, or only an admin when an admin locked somebody else's."""
+    return Role.MEMBER if scope.user_id == held.user_id else scope.role

@@ -1,0 +1,110 @@
+"""The application: /v1 goes to the API at once, the few other paths through Starlette."""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from threadkeep.database.driver import Database, Transaction
+from threadkeep.database.statement import everywhere
+from threadkeep.errors import ApiError, MethodNotAllowed, NotFound, Unavailable
+from threadkeep.server import openapi
+from threadkeep.server.api import Api, encode_error, error_headers
+from threadkeep.server.auth import Authenticator
+from threadkeep.server.metrics import Metrics
+from threadkeep.server.request_ids import request_id_of
+from threadkeep.server.routes import ENDPOINTS
+from threadkeep.server.tokens import TokenVerifier
+from threadkeep.settings import Settings, split
+
+EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
+                   "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
+ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
+                   "X-Request-Id"]  # fmt: skip
+
+PING = everywhere("select 1")
+
+
+class App:
+    """An ASGI application. Any: what servers and middleware hand over is plain dictionaries and callables."""
+
+    def __init__(self, database: Database, settings: Settings, secret: str) -> None:
+        self._database = database
+        self.metrics = Metrics()
+        self._api = Api(
+            database,
+            Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
+            settings,
+            self.metrics,
+        )
+        self._pages = Starlette(
+            routes=[
+                Route("/healthz", self._health),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._metrics),
+                Route("/openapi.json", self._openapi),
+            ],
+            exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
+        )
+        self._serve: Any = self._dispatch
+        if split(settings.cors_origins):
+            self._serve = CORSMiddleware(
+                self._dispatch,
+                allow_origins=split(settings.cors_origins),
+                allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
+                allow_headers=ALLOWED_HEADERS,
+                expose_headers=EXPOSED_HEADERS,
+                max_age=600,
+            )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._serve(scope, receive, send)
+
+    async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/v1/"):
+            await self._api(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _health(self, _request: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def _ready(self, _request: Request) -> Response:
+        if not self.metrics.is_ready:
+            raise Unavailable("The server is starting or stopping.")
+        await self._database.read(ping)
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _openapi(self, _request: Request) -> Response:
+        return Response(openapi.document(tuple(ENDPOINTS)), media_type="application/json")
+
+
+async def ping(tx: Transaction) -> None:
+    await tx.fetch(PING, {})
+
+
+async def answer_http_error(request: Request, error: Exception) -> Response:
+    """Answer what Starlette refuses in the one shape of errors."""
+    assert isinstance(error, HTTPException)
+    allow = (error.headers or {}).get("Allow", "GET")
+    return answer(request, MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound())
+
+
+async def answer_api_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return answer(request, error)
+
+
+def answer(request: Request, error: ApiError) -> Response:
+    request_id = request_id_of(dict(request.scope["headers"]))
+    body = encode_error(error, request_id)
+    response = Response(body, status_code=error.status)
+    response.raw_headers = error_headers(error, body, request_id)
+    return response

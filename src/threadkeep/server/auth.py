@@ -1,0 +1,124 @@
+"""Who is calling: a credential becomes a caller, and with the organization of the request a Scope."""
+
+import re
+from dataclasses import dataclass, field
+
+from threadkeep import clock
+from threadkeep.database.driver import Database
+from threadkeep.errors import (
+    InsufficientPermissions,
+    InvalidCredentials,
+    InvalidParameter,
+    MissingAuthentication,
+    OrganizationAccessDenied,
+    OrganizationRequired,
+)
+from threadkeep.operations import keys
+from threadkeep.operations.credentials import Membership, find_key, find_memberships
+from threadkeep.scope import Credential, Role, Scope, make_scope
+from threadkeep.server.tokens import TokenVerifier
+
+OPAQUE_ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
+CACHE_ENTRIES_MAX = 20_000
+KEY_HEADERS = (b"x-api-key", b"api-key")
+
+
+@dataclass(slots=True)
+class Caller:
+    """A verified credential: what kind, whose, and the organizations that it opens."""
+
+    credential: Credential
+    rate_id: str
+    memberships: list[Membership]
+    fresh_until_s: float
+    # Scopes made before, by organization id and X-User-Id; as fresh as the caller itself.
+    scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
+
+    def scope(self, organization_id: str | None, acting_for: bytes | None) -> Scope:
+        """Return the scope in an organization (None: the only one), for another user if `acting_for` is given.
+
+        Raises OrganizationAccessDenied, OrganizationRequired, InsufficientPermissions, or InvalidParameter.
+        """
+        known = self.scopes.get((organization_id, acting_for))
+        if known is not None:
+            return known
+        membership = self._membership(organization_id)
+        user_id, role = membership.user_id, membership.role
+        if acting_for is not None:
+            user_id, role = self._acting(acting_for, role)
+        scope = make_scope(membership.organization, membership.organization_id, user_id, role, self.credential)
+        if len(self.scopes) < CACHE_ENTRIES_MAX:
+            self.scopes[organization_id, acting_for] = scope
+        return scope
+
+    def _membership(self, organization_id: str | None) -> Membership:
+        if organization_id is None:
+            if len(self.memberships) != 1:
+                raise OrganizationRequired(param="organizationId")
+            return self.memberships[0]
+        for membership in self.memberships:
+            if membership.organization_id == organization_id:
+                return membership
+        raise OrganizationAccessDenied(param="organizationId")
+
+    def _acting(self, acting_for: bytes, role: Role) -> tuple[str, Role]:
+        if self.credential is not Credential.KEY or role is Role.MEMBER:
+            raise InsufficientPermissions("Only API keys of admins and owners may send X-User-Id.", param="X-User-Id")
+        user_id = acting_for.decode("latin-1")
+        if not OPAQUE_ID.fullmatch(user_id):
+            raise InvalidParameter("X-User-Id is a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -", param="X-User-Id")
+        return user_id, Role.MEMBER
+
+
+class Authenticator:
+    """Verifies credentials and remembers them for a few seconds, so that a revoked one is refused in time."""
+
+    def __init__(self, database: Database, tokens: TokenVerifier, cache_s: float) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._cache_s = cache_s
+        self._callers: dict[bytes, Caller] = {}
+
+    async def caller(self, headers: dict[bytes, bytes]) -> Caller:
+        """Return who sent these headers. Raises MissingAuthentication or InvalidCredentials."""
+        credential = find_credential(headers)
+        caller = self._callers.get(credential)
+        if caller is not None and caller.fresh_until_s > clock.monotonic_s():
+            return caller
+        return await self._verify(credential)
+
+    async def _verify(self, credential: bytes) -> Caller:
+        self._callers.pop(credential, None)
+        fresh_until_s = clock.monotonic_s() + self._cache_s
+        text = credential.decode("latin-1")
+        if text.startswith(keys.PREFIX):
+            found = await self._database.read(find_key, text) if keys.is_well_formed(text) else None
+            if found is None:
+                raise InvalidCredentials()
+            caller = Caller(Credential.KEY, found.key_id, [found], fresh_until_s)
+        else:
+            user_id, valid_for_s = await self._tokens.verify(text)
+            memberships = await self._database.read(find_memberships, user_id)
+            caller = Caller(
+                Credential.TOKEN, user_id, memberships, min(fresh_until_s, clock.monotonic_s() + valid_for_s)
+            )
+        if len(self._callers) >= CACHE_ENTRIES_MAX:
+            self._callers.clear()
+        self._callers[credential] = caller
+        return caller
+
+
+def find_credential(headers: dict[bytes, bytes]) -> bytes:
+    """Return the key or token that was sent; several are accepted if they are the same."""
+    found = {headers[name].strip() for name in KEY_HEADERS if name in headers}
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, credential = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise InvalidCredentials("Authorization takes a Bearer token: Authorization: Bearer ….")
+        found.add(credential.strip())
+    if not found or found == {b""}:
+        raise MissingAuthentication()
+    if len(found) > 1:
+        raise InvalidCredentials("Several different credentials were sent: send one.")
+    return found.pop()

@@ -1,0 +1,183 @@
+"""What happens between a request and its operation: arguments in, one transaction, an answer out."""
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
+from threadkeep.errors import InsufficientPermissions, InvalidField, InvalidParameter, UnknownField
+from threadkeep.objects import Key, KeyCreated, Message, Page, Thread
+from threadkeep.operations import idempotency
+from threadkeep.operations.idempotency import Concerns, Stored
+from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.scope import Role
+from threadkeep.server.query import OrganizationQuery, fields_of
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+
+encode = msgspec.json.Encoder().encode
+
+
+class Way(enum.Enum):
+    """How an operation reaches the database."""
+
+    READ = enum.auto()
+    READ_SLOWLY = enum.auto()
+    WRITE = enum.auto()
+    WRITE_ONCE = enum.auto()
+    # Takes the database itself and uses several transactions.
+    STEPS = enum.auto()
+
+
+@dataclass(slots=True)
+class Request:
+    """The parts of a request that operations may ask for."""
+
+    path: list[str]
+    query: Any  # Any: the endpoint's own query struct.
+    body: Any  # Any: the endpoint's own body struct, or None.
+    precondition: Precondition | None
+
+
+Arguments = Callable[[Request], Sequence[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoint:
+    """One line of the route table."""
+
+    method: str
+    path: str
+    operation: Callable[..., Any]
+    summary: str
+    # What the operation gets after its transaction.
+    arguments: Arguments
+    answer: Any  # Any: a struct, or a type form such as Page with the kind of its items.
+    way: Way | Callable[[Request], Way] = Way.READ
+    role: Role = Role.MEMBER
+    body: Any = None  # Any: a struct or a union of structs.
+    query: type[OrganizationQuery] = OrganizationQuery
+    status: int = 200
+    errors: tuple[str, ...] = ()
+    takes_precondition: bool = False
+
+    @cached_property
+    def query_kinds(self) -> dict[str, type]:
+        return fields_of(self.query)
+
+    @cached_property
+    def default_query(self) -> OrganizationQuery:
+        return self.query()
+
+    async def run(self, db: ScopedDatabase, request: Request, keyed: idempotency.Request | None) -> "Result":
+        """Do the work of the request. Raises InsufficientPermissions for a role below the endpoint's."""
+        if self.role is not Role.MEMBER and db.scope.role.rank < self.role.rank:
+            raise InsufficientPermissions(f"This needs the role {self.role} in the organization.")
+        arguments = self.arguments(request)
+        if keyed is not None:
+            return await db.write(run_keyed, self, arguments, request, keyed)
+        match self.way if isinstance(self.way, Way) else self.way(request):
+            case Way.READ:
+                value = await db.read(self.operation, *arguments)
+            case Way.WRITE_ONCE:
+                value = await db.write_once(self.operation, *arguments)
+            case Way.WRITE:
+                value = await db.write(self.operation, *arguments)
+            case Way.READ_SLOWLY:
+                value = await db.read_slowly(self.operation, *arguments)
+            case Way.STEPS:
+                value = await self.operation(db, *arguments)
+        return result_of(value, self.status)
+
+
+@dataclass(slots=True)
+class Result:
+    """An answer, encoded."""
+
+    status: int
+    body: bytes
+    revision: int | None
+    replayed: bool = False
+
+
+def result_of(value: Any, status: int) -> Result:
+    if type(value) is Versioned:
+        return Result(status, encode(value.object), value.revision)
+    return Result(status, encode(value), None)
+
+
+async def run_keyed(
+    tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], request: Request, keyed: idempotency.Request
+) -> Result:
+    """Run the endpoint's operation once per Idempotency-Key: the answer is stored in the same transaction."""
+    stored = await idempotency.find_or_reserve(tx, keyed)
+    if stored is not None:
+        return Result(stored.status, stored.body, stored.revision, replayed=True)
+    value = await endpoint.operation(tx, *arguments)
+    result = result_of(value, endpoint.status)
+    await idempotency.store(
+        tx, keyed, Stored(result.status, without_secret(value, result.body), result.revision), concerns(value, request)
+    )
+    return result
+
+
+def without_secret(value: Any, body: bytes) -> bytes:
+    """Return what may be stored of an answer."""
+    shown = value.object if isinstance(value, Versioned) else value
+    return encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
+
+
+def concerns(value: Any, request: Request) -> Concerns:
+    """Return what an answer shows, so that its deletion empties the stored answer."""
+    shown = value.object if isinstance(value, Versioned) else value
+    if isinstance(shown, Thread):
+        return Concerns(shown.id)
+    if isinstance(shown, Message):
+        return Concerns(shown.thread_id, shown.seq, shown.seq)
+    if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):
+        return Concerns(request.path[0], shown.data[0].seq, shown.data[-1].seq)
+    return Concerns()
+
+
+def convert(value: dict[str, Any], kind: Any) -> Any:
+    """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        path = path.rstrip("`").removeprefix(".").replace("[...]", "")
+    if problem.startswith("Object contains unknown field"):
+        name = problem.split("`")[1]
+        param = f"{path}.{name}" if path else name
+        if name in READ_ONLY:
+            raise InvalidField("This field is read-only: leave it out.", param=param)
+        shown = name if name.isascii() and name.replace("_", "").isalnum() and len(name) <= 64 else "…"
+        raise UnknownField("This field is unknown here: leave it out.", param=f"{path}.{shown}" if path else shown)
+    if problem.startswith("Object missing required field"):
+        name = problem.split("`")[1]
+        raise InvalidField("This field is required.", param=f"{path}.{name}" if path else name)
+    expected = "one of its listed values" if problem.startswith("Invalid") else problem.replace("`", "")
+    raise InvalidField(f"This field is not what it must be: {expected}.", param=path or "body")
+
+
+# Fields that every answer shows and no request may send.
+READ_ONLY = frozenset(field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind))
+
+
+def precondition(header: bytes | None) -> Precondition | None:
+    """Return what an If-Match header allows: `*`, or strong tags in quotes; weak ones never match."""
+    if header is None:
+        return None
+    tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
+    if "*" in tags:
+        return lambda revision: revision >= 0
+    return lambda revision: f'"{revision}"' in tags
+
+
+def check_idempotency_key(key: str) -> None:
+    if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
+        raise InvalidParameter("An Idempotency-Key has 1 to 255 printable ASCII characters.", param="Idempotency-Key")

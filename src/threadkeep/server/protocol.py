@@ -1,0 +1,231 @@
+"""The HTTP/1.1 protocol of the server: uvicorn's, with the limits that facing a network needs.
+
+What it uses of uvicorn is guarded by `test_http_limits.py`: `data_received`, `on_header`, `on_message_complete` and
+`_should_upgrade` are replaced, other methods without underscore extended; it reads `parser url scope headers cycle
+pipeline flow timeout_keep_alive_task` and a cycle's `disconnected message_event more_body response_started
+response_complete`. That httptools refuses most of what makes the length of a body ambiguous is tested there too.
+"""
+
+import asyncio
+import math
+
+import httptools
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from threadkeep.errors import InvalidParameter, InvalidRequest
+from threadkeep.ids import new_id
+
+HEADER_BYTES_MAX = 32 * 1024
+TARGET_BYTES_MAX = 8 * 1024
+HEADER_READ_S = 10.0
+WRITE_STALL_S = 30.0
+
+
+class UriTooLong(InvalidRequest):
+    status, code = 414, "uri_too_long"
+    default = f"The path and query are too long: at most {TARGET_BYTES_MAX} bytes together."
+
+
+class HeadersTooLarge(InvalidRequest):
+    status, code = 431, "headers_too_large"
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """One client connection, bounded in what it may send, keep waiting and leave unread."""
+
+    HEADER_BYTES_MAX = HEADER_BYTES_MAX
+    TARGET_BYTES_MAX = TARGET_BYTES_MAX
+    PIPELINED_REQUESTS_MAX = 64
+    HEADER_READ_S = HEADER_READ_S
+    LINGER_S = 2.0
+    WRITE_STALL_S = WRITE_STALL_S
+    WRITE_PROGRESS_BYTES_MIN = 64 * 1024
+
+    # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
+    __slots__ = ("_ahead", "_is_reading_body", "_last_words", "_read_timer", "_undelivered_bytes", "_write_timer")
+    _ahead: RequestResponseCycle  # the request being answered, while later ones wait in `pipeline`
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.url = b""
+        self._undelivered_bytes = 0  # received since the parser completed a header, gave body or ended a request
+        self._is_reading_body = False
+        self._last_words: bytes | None = None  # once set, nothing more is read, and the connection ends with them
+        self._read_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        # The first byte cancels it, as on a connection that was kept alive.
+        self.timeout_keep_alive_task = self.loop.call_later(self.HEADER_READ_S, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):
+            if timer is not None:
+                timer.cancel()
+        # uvicorn tells only the newest request: one that is answered before it would stream to nobody.
+        self._disconnect_application()
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        while len(data) > (room_bytes := self.HEADER_BYTES_MAX - self._undelivered_bytes) > 0:
+            self.data_received(data[:room_bytes])
+            data = data[room_bytes:]
+        if self._last_words is not None:
+            return
+        self._undelivered_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._read_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            # What a callback raises comes as the context of the parser's own error.
+            malformed = InvalidParameter("The request is malformed: send HTTP/1.1 as in RFC 9112.")
+            self._refuse(error.__context__ if isinstance(error.__context__, InvalidRequest) else malformed)
+        else:
+            if self._undelivered_bytes >= self.HEADER_BYTES_MAX:
+                too_large = HeadersTooLarge(
+                    f"The request's header is too large: at most {self.HEADER_BYTES_MAX} bytes."
+                )
+                self._refuse(UriTooLong() if len(self.url) > self.TARGET_BYTES_MAX else too_large)
+            elif self._undelivered_bytes and not self._is_reading_body:
+                self._limit_reading()
+
+    def _should_upgrade(self) -> bool:
+        return True  # uvicorn then begins nothing, and `_read_without_upgrade` makes a plain request of it
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read the request again: the parser would lose its body or, if that comes later, take it for a request."""
+        method, version = self.scope["method"].encode(), self.scope["http_version"].encode()
+        if method == b"CONNECT":
+            return self._refuse(InvalidParameter("The method CONNECT is not served: send the request itself."))
+        lines = [b"%s:%s\r\n" % header for header in self.scope["headers"] if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return self.data_received(b"".join([b"%s %s HTTP/%s\r\n" % (method, self.url, version), *lines, b"\r\n", rest]))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect":
+            self.expect_100_continue = value.lower() == b"100-continue"
+        elif name == b"transfer-encoding" and (value.lower() != b"chunked" or self.parser.get_http_version() != "1.1"):
+            raise InvalidParameter("The header Transfer-Encoding may only be `chunked`, and only in HTTP/1.1.")
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if len(self.url) > self.TARGET_BYTES_MAX:
+            raise UriTooLong
+        if self._read_timer is not None:
+            self._unset_read_timer()
+        self._undelivered_bytes = 0
+        previous = self.cycle
+        HttpToolsProtocol.on_headers_complete(self)  # `super()` takes longer
+        if self.cycle is previous:
+            return
+        self._is_reading_body = True
+        self.headers = []  # for trailers, which come through `on_header` too and are nobody's
+        if self.pipeline:
+            if len(self.pipeline) == 1:
+                self._ahead = previous
+            self.flow.resume_reading()  # uvicorn paused it, and would not see the client go
+            if len(self.pipeline) > self.PIPELINED_REQUESTS_MAX:
+                raise InvalidParameter(f"At most {self.PIPELINED_REQUESTS_MAX} requests may wait for an answer.")
+
+    def on_body(self, body: bytes) -> None:
+        self._undelivered_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._undelivered_bytes = 0
+        if self._is_reading_body:  # an upgrade has no body yet
+            self._is_reading_body = False
+            if self._read_timer is not None:
+                self._unset_read_timer()
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+
+    def on_response_complete(self) -> None:
+        if self.pipeline:
+            self._ahead = self.pipeline[-1][0]
+        HttpToolsProtocol.on_response_complete(self)
+        if self.timeout_keep_alive_task is None:  # closing, or the next request has begun
+            if self.transport.is_closing():
+                self._close()
+        elif self._last_words is not None:
+            self._finish()
+        elif self._is_reading_body:
+            self._limit_reading()  # answered already: the client may finish sending, but not for ever
+
+    def _refuse(self, error: InvalidRequest) -> None:
+        request_id = new_id("req")
+        self.logger.info("Refused a request: %d %s, %s", error.status, error.code, request_id)
+        shown = {"message": error.message, "type": error.type, "code": error.code, "param": None}
+        body = msgspec.json.encode({"error": {**shown, "requestId": request_id}})
+        own = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
+        lines = [STATUS_LINE[error.status], *(b"%s: %s\r\n" % header for header in self.server_state.default_headers)]
+        self._stop(b"".join([*lines, own.encode(), b"connection: close\r\n\r\n", body]))
+
+    def _stop(self, last_words: bytes) -> None:
+        """Read no more, let earlier requests have their answers, send `last_words` and close."""
+        self._last_words = last_words
+        self._unset_read_timer()
+        if self._is_reading_body and self.pipeline:  # the newest is at fault: it never begins
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._ahead
+        elif self._is_reading_body:
+            self._last_words = b"" if self.cycle.response_started else last_words
+            self._disconnect_application()
+            self._finish()
+        elif self.cycle is None or self.cycle.response_complete:
+            self._finish()
+
+    def _disconnect_application(self) -> None:
+        answering = self._ahead if self.pipeline else self.cycle
+        if answering is not None and not answering.response_complete:
+            answering.disconnected = True
+            answering.message_event.set()
+
+    def _finish(self) -> None:
+        self._unset_keepalive_if_required()
+        self.transport.write(self._last_words or b"")
+        if not self._last_words or not self.transport.can_write_eof():
+            return self._close()
+        # Closing with bytes unread would reset the connection, and the client might never see the answer.
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._read_timer = self.loop.call_later(self.LINGER_S, self._close)
+        return None
+
+    def _close(self) -> None:
+        self.transport.close()
+        if self._write_timer is None:
+            self._watch_writes()
+
+    timeout_keep_alive_handler = _close
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writes()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None and not self.transport.is_closing():
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _watch_writes(self, unsent_bytes_before: float = math.inf) -> None:
+        """Drop a client that does not read; one that is only slow with a large answer goes on."""
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes > unsent_bytes_before - self.WRITE_PROGRESS_BYTES_MIN:
+            self.transport.abort()
+        else:
+            self._write_timer = self.loop.call_later(self.WRITE_STALL_S, self._watch_writes, unsent_bytes)
+
+    def _limit_reading(self) -> None:
+        if self._read_timer is None:
+            self._read_timer = self.loop.call_later(self.HEADER_READ_S, self._stop, b"")
+
+    def _unset_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None

@@ -1,0 +1,157 @@
+"""Query parameters: named by a struct per endpoint, refused when unknown or out of range, never clamped."""
+
+import re
+import typing
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Meta
+
+from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
+from threadkeep.lifecycle import State
+from threadkeep.objects import OPAQUE_ID
+from threadkeep.operations import metadata
+from threadkeep.operations.paging import Window, window
+from threadkeep.operations.thread_list import Filter, Query
+
+PARAMETERS_MAX = 64
+METADATA_FILTERS_MAX = 8
+METADATA_PREFIX = "metadata."
+INTEGER = re.compile(r"-?[0-9]{1,15}")
+BOOLEANS = {"true": True, "false": False}
+
+
+class OrganizationQuery(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What every endpoint takes."""
+
+    organization_id: Annotated[str, Meta(pattern=OPAQUE_ID)] | None = None
+
+
+class ListQuery(OrganizationQuery, frozen=True):
+    """What every list takes."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "asc"
+    after: Annotated[str, Meta(max_length=512)] | None = None
+    before: Annotated[str, Meta(max_length=512)] | None = None
+
+    def window(self) -> Window:
+        return window(self.limit, self.order, self.after, self.before)
+
+
+class MessagesQuery(ListQuery, frozen=True):
+    """What the list of messages takes."""
+
+    role: Literal["user", "assistant", "system", "tool"] | None = None
+
+
+class ThreadsQuery(ListQuery, frozen=True):
+    """What the list of threads takes, besides `metadata.<key>=<value>`."""
+
+    order: Literal["asc", "desc"] = "desc"
+    user_id: Annotated[str, Meta(pattern=OPAQUE_ID)] | None = None
+    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
+    visible_in_ui: bool | None = None
+    state: Literal["open", "locked", "archived", "all"] | None = None
+    status: Literal["streaming", "inactive"] | None = None
+    title_contains: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    created_after: Annotated[int, Meta(ge=0)] | None = None
+    created_before: Annotated[int, Meta(ge=0)] | None = None
+    sort: Literal["createdAt", "updatedAt"] = "createdAt"
+    include: Literal["lastMessage"] | None = None
+    include_total: bool = False
+    # Not a parameter of its own: the pairs of all metadata.<key>=<value>.
+    pairs: tuple[tuple[str, str], ...] = ()
+
+    def query(self) -> Query:
+        return Query(
+            Filter(
+                user_id=self.user_id,
+                assistant_id=self.assistant_id,
+                visible_in_ui=self.visible_in_ui,
+                state=None if self.state in (None, "all") else State(self.state),
+                every_state=self.state == "all",
+                is_streaming=None if self.status is None else self.status == "streaming",
+                pairs=tuple(metadata.pair_hash(key, value) for key, value in self.pairs),
+                title_contains=self.title_contains,
+                # "After" a second means after all of it: times have milliseconds inside.
+                created_after_ms=None if self.created_after is None else (self.created_after + 1) * 1000,
+                created_before_ms=None if self.created_before is None else self.created_before * 1000,
+            ),
+            self.window(),
+            self.sort,
+            with_last_message=self.include is not None,
+            with_total=self.include_total,
+        )
+
+
+class MemberDeleteQuery(OrganizationQuery, frozen=True):
+    """What becomes of a removed member's threads."""
+
+    threads: Literal["keep", "delete"] = "keep"
+
+
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
+    """Return the parameters of a query struct and the kind of text that each takes."""
+    kinds: dict[str, type] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name == "pairs":
+            continue
+        alternatives = typing.get_args(field.type) or (field.type,)
+        flat = [getattr(each, "__origin__", each) for each in (field.type, *alternatives)]
+        kinds[field.encode_name] = bool if bool in flat else int if int in flat else str
+    return kinds
+
+
+def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any:
+    """Return the struct for a query string. Raises UnknownParameter, InvalidParameter or InvalidString."""
+    values: dict[str, Any] = {}
+    pairs: list[tuple[str, str]] = []
+    for name, text in split(raw):
+        if name.startswith(METADATA_PREFIX) and kind is ThreadsQuery:
+            pairs.append((name.removeprefix(METADATA_PREFIX), text))
+        elif name not in kinds:
+            raise UnknownParameter("This path does not take this parameter.", param=shown(name))
+        elif name in values:
+            raise InvalidParameter("This parameter stands twice: send it once.", param=name)
+        else:
+            values[name] = parse_value(name, text, kinds[name])
+    if len(pairs) > METADATA_FILTERS_MAX:
+        raise InvalidParameter(f"At most {METADATA_FILTERS_MAX} metadata filters go together.", param="metadata")
+    if pairs:
+        values["pairs"] = tuple(dict.fromkeys(pairs))
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$.")
+        expected = "a value from its list" if problem.startswith("Invalid enum") else problem.replace("`", "")
+        raise InvalidParameter(f"This parameter is not what it must be: {expected}.", param=path.rstrip("`")) from None
+
+
+def split(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        found = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
+    except (ValueError, UnicodeDecodeError):
+        raise InvalidParameter("The query string is not valid: percent-encode it as UTF-8.") from None
+    for name, text in found:
+        if "\0" in text or "\0" in name:
+            raise InvalidString(param=shown(name))
+    return found
+
+
+def parse_value(name: str, text: str, kind: type) -> str | int | bool:
+    if kind is bool:
+        if text not in BOOLEANS:
+            raise InvalidParameter("This parameter is true or false.", param=name)
+        return BOOLEANS[text]
+    if kind is int:
+        if not INTEGER.fullmatch(text):
+            raise InvalidParameter("This parameter is an integer.", param=name)
+        return int(text)
+    return text
+
+
+def shown(name: str) -> str | None:
+    """Return a parameter's name for an error, if it is plain enough to be shown."""
+    return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else None

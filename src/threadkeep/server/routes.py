@@ -1,0 +1,159 @@
+"""Every path under /v1, one line each."""
+
+from dataclasses import replace
+from typing import Any
+
+from threadkeep.objects import (
+    Deleted,
+    Key,
+    KeyCreate,
+    KeyCreated,
+    ListDeleted,
+    Member,
+    MemberDeleted,
+    MemberPut,
+    Message,
+    MessageCreate,
+    MessagesCreate,
+    MessageUpdate,
+    Nothing,
+    Organization,
+    OrganizationUpdate,
+    Page,
+    Thread,
+    ThreadCreate,
+    ThreadUpdate,
+)
+from threadkeep.operations import (
+    keys,
+    members,
+    message_list,
+    messages,
+    organizations,
+    thread_list,
+    thread_state,
+    threads,
+)
+from threadkeep.scope import Role
+from threadkeep.server.endpoint import Endpoint, Request, Way
+from threadkeep.server.query import ListQuery, MemberDeleteQuery, MessagesQuery, ThreadsQuery
+
+WRITE = Way.WRITE
+STATE = ("thread_not_found", "precondition_failed", "thread_archived")
+CHANGE = ("thread_not_found", "thread_locked", "thread_archived", "thread_busy")
+MESSAGE_CHANGE = (*CHANGE, "message_not_found", "precondition_failed")
+METADATA = ("metadata_too_many", "metadata_key_too_long", "metadata_value_too_long")
+
+
+def path_only(request: Request) -> list[str]:
+    return request.path
+
+
+def path_and_body(request: Request) -> list[Any]:
+    return [*request.path, request.body]
+
+
+def path_and_precondition(request: Request) -> list[Any]:
+    return [*request.path, request.precondition]
+
+
+def path_body_precondition(request: Request) -> list[Any]:
+    return [*request.path, request.body, request.precondition]
+
+
+def list_threads_way(request: Request) -> Way:
+    return Way.READ_SLOWLY if request.query.query().is_slow else Way.READ
+
+
+def list_messages_way(request: Request) -> Way:
+    # No index leads with the role: a rare one may be far apart in a long thread.
+    return Way.READ if request.query.role is None else Way.READ_SLOWLY
+
+
+def create_way(request: Request) -> Way:
+    return Way.WRITE_ONCE if threads.is_one_statement(request.body) else Way.WRITE
+
+
+def append_way(request: Request) -> Way:
+    return Way.WRITE_ONCE if messages.is_one_statement(request.body) else Way.WRITE
+
+
+THREADS = [
+    Endpoint("POST", "/v1/threads", threads.create, "Create a thread", path_and_body, Thread, create_way,
+             body=ThreadCreate, status=201,
+             errors=("thread_exists", "assistant_not_found", "bearer_token_required", *METADATA)),
+    Endpoint("GET", "/v1/threads", thread_list.list_threads, "List threads",
+             lambda request: [request.query.query()], (Page, Thread), list_threads_way,
+             query=ThreadsQuery, errors=("invalid_cursor",)),
+    Endpoint("GET", "/v1/user/threads", thread_list.list_own_threads, "List the caller's own threads",
+             lambda request: [request.query.query()], (Page, Thread), list_threads_way,
+             query=ThreadsQuery, errors=("invalid_cursor",)),
+    Endpoint("GET", "/v1/threads/{threadId}", threads.read, "Read a thread", path_only, Thread,
+             errors=("thread_not_found",)),
+    Endpoint("PATCH", "/v1/threads/{threadId}", threads.update, "Change a thread", path_body_precondition, Thread,
+             WRITE, body=ThreadUpdate, takes_precondition=True,
+             errors=(*CHANGE, "assistant_not_found", "bearer_token_required", "precondition_failed", *METADATA)),
+    Endpoint("DELETE", "/v1/threads/{threadId}", threads.delete, "Delete a thread", path_and_precondition, Deleted,
+             WRITE, takes_precondition=True, errors=("thread_not_found", "precondition_failed")),
+    Endpoint("POST", "/v1/threads/{threadId}/lock", thread_state.lock, "Lock a thread", path_and_precondition, Thread,
+             WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+    Endpoint("POST", "/v1/threads/{threadId}/unlock", thread_state.unlock, "Unlock a thread", path_and_precondition,
+             Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+    Endpoint("POST", "/v1/threads/{threadId}/archive", thread_state.archive, "Archive a thread", path_and_precondition,
+             Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+    Endpoint("POST", "/v1/threads/{threadId}/unarchive", thread_state.unarchive, "Unarchive a thread",
+             path_and_precondition, Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+]  # fmt: skip
+
+MESSAGES = [
+    Endpoint("POST", "/v1/threads/{threadId}/messages", messages.append, "Add messages", path_and_body,
+             (Message, (Page, Message)), append_way, body=MessageCreate | MessagesCreate, status=201,
+             errors=(*CHANGE, *METADATA)),
+    Endpoint("GET", "/v1/threads/{threadId}/messages", message_list.list_messages, "List messages",
+             lambda request: [*request.path, request.query.window(), request.query.role], (Page, Message),
+             list_messages_way, query=MessagesQuery, errors=("thread_not_found", "invalid_cursor")),
+    Endpoint("DELETE", "/v1/threads/{threadId}/messages", messages.delete_all, "Delete all messages",
+             path_and_precondition, ListDeleted, WRITE, takes_precondition=True,
+             errors=(*CHANGE, "precondition_failed")),
+    Endpoint("GET", "/v1/threads/{threadId}/messages/{messageId}", messages.read, "Read a message", path_only, Message,
+             errors=("thread_not_found", "message_not_found")),
+    Endpoint("PATCH", "/v1/threads/{threadId}/messages/{messageId}", messages.update, "Change a message",
+             path_body_precondition, Message, WRITE, body=MessageUpdate, takes_precondition=True,
+             errors=(*MESSAGE_CHANGE, *METADATA)),
+    Endpoint("DELETE", "/v1/threads/{threadId}/messages/{messageId}", messages.delete, "Delete a message",
+             path_and_precondition, Deleted, WRITE, takes_precondition=True, errors=MESSAGE_CHANGE),
+]  # fmt: skip
+
+ORGANIZATION = "/v1/organizations/{organizationId}"
+
+ORGANIZATIONS = [
+    Endpoint("GET", ORGANIZATION, organizations.read, "Read an organization", path_only, Organization),
+    Endpoint("PATCH", ORGANIZATION, organizations.update, "Change an organization", path_body_precondition,
+             Organization, WRITE, Role.OWNER, body=OrganizationUpdate, takes_precondition=True,
+             errors=("precondition_failed",)),
+    Endpoint("DELETE", ORGANIZATION, organizations.delete, "Delete an organization with everything in it",
+             path_and_precondition, Deleted, WRITE, Role.OWNER, takes_precondition=True,
+             errors=("precondition_failed",)),
+    Endpoint("GET", f"{ORGANIZATION}/members", members.list_members, "List members",
+             lambda request: [request.query.window()], (Page, Member), role=Role.ADMIN, query=ListQuery,
+             errors=("invalid_cursor",)),
+    Endpoint("PUT", f"{ORGANIZATION}/members/{{userId}}", members.put, "Add a member or change a role",
+             path_body_precondition, Member, WRITE, Role.OWNER, body=MemberPut, takes_precondition=True,
+             errors=("last_owner", "precondition_failed")),
+    Endpoint("DELETE", f"{ORGANIZATION}/members/{{userId}}", members.remove, "Remove a member",
+             lambda request: [*request.path, request.query.threads == "delete", request.precondition], MemberDeleted,
+             Way.STEPS, Role.OWNER, query=MemberDeleteQuery, takes_precondition=True,
+             errors=("member_not_found", "last_owner", "precondition_failed")),
+    Endpoint("POST", f"{ORGANIZATION}/keys", keys.create, "Create an API key", path_and_body, KeyCreated, WRITE,
+             Role.OWNER, body=KeyCreate, status=201),
+    Endpoint("GET", f"{ORGANIZATION}/keys", keys.list_keys, "List API keys",
+             lambda request: [request.query.window()], (Page, Key), role=Role.ADMIN, query=ListQuery,
+             errors=("invalid_cursor",)),
+    Endpoint("DELETE", f"{ORGANIZATION}/keys/{{keyId}}", keys.delete, "Revoke an API key", path_and_precondition,
+             Deleted, WRITE, Role.OWNER, takes_precondition=True, errors=("key_not_found", "precondition_failed")),
+]  # fmt: skip
+
+LISTED = [*THREADS, *MESSAGES, *ORGANIZATIONS]
+
+# An update answers to PATCH and POST alike.
+ENDPOINTS = [*LISTED, *(replace(each, method="POST") for each in LISTED if each.method == "PATCH")]

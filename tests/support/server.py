@@ -1,0 +1,144 @@
+"""A threadkeep server as its users start it: a process of its own, a database, a port, a log file."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from support.ports import free_port
+
+SECRET = "the-tests-sign-their-own-tokens-with-this-text"
+READY_S = 30
+STOP_S = 20
+ADMIN_S = 30
+UNLIMITED = "10000000"
+
+
+@dataclass
+class Database:
+    """An empty place to keep threads in; `folder` is the working folder of whoever serves it."""
+
+    kind: str
+    url: str
+    folder: Path
+
+
+class Server:
+    """One `threadkeep serve` process; it may be stopped, killed and started again on the same database."""
+
+    def __init__(self, database: Database, settings: dict[str, str] | None = None, name: str = "server") -> None:
+        self.database = database
+        self.port = free_port()
+        self.log = database.folder / f"{name}-{self.port}.log"
+        self.settings = settings or {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.database.kind
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> "Server":
+        self.spawn()
+        await self.wait_until_ready()
+        return self
+
+    def spawn(self, *arguments: str) -> None:
+        """Start the process without waiting for it."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "threadkeep",
+                    "serve",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(self.port),
+                    *arguments,
+                ],
+                cwd=self.database.folder,
+                env=environment(self.database.url, self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def wait_until_ready(self) -> None:
+        assert self.process is not None
+        until = time.monotonic() + READY_S
+        async with httpx.AsyncClient(base_url=self.url, timeout=5) as client:
+            while time.monotonic() < until:
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"The server ended with {self.process.returncode}:\n{self.log_text()}")
+                try:
+                    if (await client.get("/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.02)
+        raise RuntimeError(f"The server was not ready within {READY_S} s:\n{self.log_text()}")
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def stop(self) -> int:
+        """Ask it to end (SIGTERM) and return its exit status."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """End it like a power cut of the process: no handler runs."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(STOP_S)
+            raise
+        finally:
+            self.process = None
+
+
+def run_threadkeep(
+    *arguments: str, database: Database, settings: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end; the caller looks at the exit status."""
+    return subprocess.run(
+        [sys.executable, "-m", "threadkeep", *arguments],
+        cwd=database.folder,
+        env=environment(database.url, settings or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=ADMIN_S,
+        check=False,
+    )
+
+
+def environment(database_url: str, settings: dict[str, str]) -> dict[str, str]:
+    """Return the variables of a threadkeep process: the tests' own, and none that happens to be set outside."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("THREADKEEP_")}
+    return {
+        **inherited,
+        "THREADKEEP_DATABASE_URL": database_url,
+        "THREADKEEP_SECRET": SECRET,
+        "THREADKEEP_RATE_KEY_PER_MINUTE": UNLIMITED,
+        "THREADKEEP_RATE_TOKEN_PER_MINUTE": UNLIMITED,
+        **settings,
+    }

@@ -1,0 +1,60 @@
+"""Looks at what is stored, past the service: for promises that must hold at every commit, and for secrets."""
+
+from typing import Any
+
+import apsw
+import asyncpg
+
+from support.server import Database
+
+# Threads whose count is not that of their live messages, or whose messages have numbers that were never given.
+WRONG_COUNTS = """
+    select t.id, t.message_count, t.last_seq from threads t
+    where t.message_count <> (
+        select count(*) from messages m
+        where m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+    ) or t.last_seq < (
+        select coalesce(max(m.seq), 0) from messages m
+        where m.organization = t.organization and m.thread = t.key
+    )
+    """
+
+
+class Stored:
+    """A connection of its own that only reads. Each `rows` is one statement, so it sees one commit's state."""
+
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+
+    @classmethod
+    async def open(cls, database: Database) -> "Stored":
+        if database.kind == "sqlite":
+            path = database.url.removeprefix("sqlite:///")
+            connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+            connection.set_busy_timeout(5000)
+            return cls(connection)
+        return cls(await asyncpg.connect(database.url))
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        if isinstance(self.connection, apsw.Connection):
+            return list(self.connection.execute(sql))
+        return [tuple(row) for row in await self.connection.fetch(sql)]
+
+    async def tables(self) -> list[str]:
+        if isinstance(self.connection, apsw.Connection):
+            sql = "select name from sqlite_schema where type = 'table'"
+        else:
+            sql = "select tablename from pg_tables where schemaname = 'public'"
+        return [name for (name,) in await self.rows(sql)]
+
+    async def everything(self) -> str:
+        """Return all that is in all tables, as text."""
+        return "\n".join(
+            [str(row) for table in await self.tables() for row in await self.rows(f'select * from "{table}"')]
+        )
+
+    async def close(self) -> None:
+        if isinstance(self.connection, apsw.Connection):
+            self.connection.close()
+        else:
+            await self.connection.close()

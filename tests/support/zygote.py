@@ -1,0 +1,103 @@
+"""Runs many `threadkeep` commands cheaply: a process that has imported everything forks one child per command.
+
+A command started afresh spends half a second on imports, and the tests make some hundred organizations and keys.
+The children still are processes of their own, with their own arguments, variables and working folder.
+"""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+
+class Zygote:
+    """Starts with its first command; commands from several threads wait for each other."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, *arguments: str, cwd: Path, environment: dict[str, str]) -> dict[str, Any]:
+        """Run one command and return its `returncode`, `stdout` and `stderr`."""
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
+        with self.lock:
+            if self.process is None:
+                self.process = subprocess.Popen(
+                    [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        assert line, "the process that runs the admin commands has ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        if self.process is None:
+            return
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait(10)
+
+
+def serve_commands() -> None:
+    import threadkeep.cli  # noqa: F401  # Only to have it in memory before the first fork.
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            child = os.fork()
+            if child == 0:
+                become_command(request, stdout, stderr)
+            _, status = os.waitpid(child, 0)
+            answer = {
+                "returncode": os.waitstatus_to_exitcode(status),
+                "stdout": read_all(stdout),
+                "stderr": read_all(stderr),
+            }
+        print(json.dumps(answer), flush=True)
+
+
+def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes]) -> None:
+    """Turn this forked child into the command; never returns."""
+    status = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stdout.fileno(), 1)
+        os.dup2(stderr.fileno(), 2)
+        sys.stdout = os.fdopen(os.dup(1), "w")
+        sys.stderr = os.fdopen(os.dup(2), "w")
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        sys.argv = ["threadkeep", *request["arguments"]]
+        runpy.run_module("threadkeep", run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+if __name__ == "__main__":
+    serve_commands()

@@ -1,0 +1,83 @@
+"""Browsers: no origin may call unless it is named."""
+
+import pytest
+
+from conftest import connect
+from support.server import Server
+
+GOOD, OTHER_GOOD, EVIL = "https://app.example.com", "http://localhost:5173", "https://evil.example"
+
+
+def preflight(origin, method="PATCH"):
+    return {
+        "origin": origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": "authorization,content-type,idempotency-key,if-match",
+    }
+
+
+@pytest.fixture(scope="module")
+async def open_to_browsers(new_database):
+    server = await Server(await new_database(), {"THREADKEEP_CORS_ORIGINS": f"{GOOD}, {OTHER_GOOD}"}).start()
+    async with connect(server) as client:
+        yield client
+    server.stop()
+
+
+async def test_no_origin_may_call_by_default(client):
+    asked = await client.options("/v1/threads", headers=preflight(GOOD))
+    answer = await client.get("/v1/threads", headers={"origin": GOOD})
+
+    for each in (asked, answer):
+        assert not [name for name in each.headers if name.startswith("access-control-allow-origin")]
+
+
+@pytest.mark.parametrize("origin", [GOOD, OTHER_GOOD])
+async def test_a_named_origin_may_call_with_all_methods_and_headers(open_to_browsers, origin):
+    for method in ("GET", "POST", "PATCH", "PUT", "DELETE"):
+        asked = await open_to_browsers.options("/v1/threads/thread_1", headers=preflight(origin, method))
+
+        assert asked.status_code in (200, 204)
+        assert asked.headers["access-control-allow-origin"] == origin
+        assert method in asked.headers["access-control-allow-methods"]
+        allowed = asked.headers["access-control-allow-headers"].lower()
+        for header in ("authorization", "content-type", "idempotency-key", "if-match"):
+            assert header in allowed
+
+
+async def test_an_answer_names_the_origin_and_shows_its_headers(open_to_browsers):
+    answer = await open_to_browsers.get("/v1/threads", headers={"origin": GOOD})
+
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == GOOD
+    assert "origin" in answer.headers["vary"].lower()
+    exposed = answer.headers["access-control-expose-headers"].lower()
+    for header in ("etag", "x-request-id", "retry-after", "idempotent-replayed"):
+        assert header in exposed
+
+
+@pytest.mark.parametrize(
+    "origin", [EVIL, "null", f"{GOOD}.evil.example", "http://app.example.com", GOOD + ":444", GOOD.upper() + "x"]
+)
+async def test_another_origin_may_not(open_to_browsers, origin):
+    asked = await open_to_browsers.options("/v1/threads", headers=preflight(origin))
+    answer = await open_to_browsers.get("/v1/threads", headers={"origin": origin})
+
+    for each in (asked, answer):
+        assert "access-control-allow-origin" not in each.headers
+
+
+async def test_credentials_never_go_with_a_star(open_to_browsers):
+    for origin in (GOOD, EVIL):
+        answer = await open_to_browsers.get("/v1/threads", headers={"origin": origin})
+        assert answer.headers.get("access-control-allow-origin") != "*"
+
+
+async def test_every_answer_to_a_browser_has_a_request_id(open_to_browsers):
+    answers = [
+        await open_to_browsers.options("/v1/threads", headers=preflight(GOOD)),
+        await open_to_browsers.options("/v1/threads", headers=preflight(EVIL)),
+        await open_to_browsers.get("/v1/threads", headers={"origin": GOOD}),
+    ]
+
+    assert all(answer.headers.get("x-request-id") for answer in answers)

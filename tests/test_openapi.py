@@ -1,0 +1,125 @@
+"""The OpenAPI document: valid, complete, and true; Schemathesis tries the running server against it."""
+
+import re
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+from schemathesis.checks import CHECKS
+
+METHODS = ("get", "post", "put", "patch", "delete")
+EXPECTED = {
+    "/v1/threads": {"get", "post"},
+    "/v1/user/threads": {"get"},
+    "/v1/threads/{}": {"get", "patch", "post", "delete"},
+    "/v1/threads/{}/lock": {"post"},
+    "/v1/threads/{}/unlock": {"post"},
+    "/v1/threads/{}/archive": {"post"},
+    "/v1/threads/{}/unarchive": {"post"},
+    "/v1/threads/{}/messages": {"get", "post", "delete"},
+    "/v1/threads/{}/messages/{}": {"get", "patch", "post", "delete"},
+    "/v1/organizations/{}": {"get", "patch", "post", "delete"},
+    "/v1/organizations/{}/members": {"get"},
+    "/v1/organizations/{}/members/{}": {"put", "delete"},
+    "/v1/organizations/{}/keys": {"get", "post"},
+    "/v1/organizations/{}/keys/{}": {"delete"},
+}
+EXAMPLES = 40
+CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+
+
+@pytest.fixture
+async def document(nobody):
+    answer = await nobody.request("GET", "/openapi.json")
+    assert answer.status == 200
+    return answer.body
+
+
+async def test_the_document_is_valid_openapi_3_1(document):
+    assert document["openapi"].startswith("3.1")
+
+    validate(document)
+
+
+async def test_the_document_has_every_route_and_none_that_comes_later(document):
+    found = {
+        re.sub(r"\{\w+\}", "{}", path): {method for method in METHODS if method in item}
+        for path, item in document["paths"].items()
+        if path.startswith("/v1")
+    }
+
+    assert found == EXPECTED
+
+
+async def test_the_thread_in_the_document_has_all_fields_and_requires_them(document):
+    thread = document["components"]["schemas"]["Thread"]
+
+    fields = "id object createdAt updatedAt metadata assistantId organizationId userId title visibleInUi messageCount"
+    assert set(thread["required"]) >= {*fields.split(), "status", "state", "lastMessageAt"}
+
+
+async def test_every_operation_says_how_it_is_refused(document):
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item and path.startswith("/v1"):
+                assert "401" in item[method]["responses"] or "default" in item[method]["responses"], (method, path)
+
+
+@pytest.fixture
+async def playground(people):
+    """An organization in which anything may be tried, with real ids for every reference."""
+    owner = await people.owner()
+    await owner.create_thread(id="thread_real", messages=[{"role": "user", "content": "hello"}] * 3)
+    message = (await owner.list_messages("thread_real")).ids[0]
+    key = await owner.create_key(userId="uid_bot", role="member")
+    real = {
+        "thread": "thread_real",
+        "message": message,
+        "organization": owner.organization,
+        "user": "uid_real",
+        "key": key.id,
+    }
+    return owner, real
+
+
+def operations(schema):
+    return [result.ok() for result in schema.get_all_operations()]
+
+
+def test_schemathesis_finds_no_500_and_no_answer_outside_its_schema(server, playground):
+    owner, real = playground
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    checks = [check for check in CHECKS.get_all() if check.__name__ in CHECKED]
+    assert len(checks) == len(CHECKED)
+    failures = []
+
+    for operation in operations(schema):
+        # Its own organization and its own owner must stay, or everything after them would only meet refusals.
+        if (operation.method.upper(), operation.path.count("/")) == ("DELETE", 3) and "organizations" in operation.path:
+            continue
+        try:
+            try_operation(operation, owner, real, checks)
+        except Exception as failure:
+            failures.append(f"{operation.method.upper()} {operation.path}\n{failure}")
+    assert not failures, "\n\n".join(failures)
+
+
+def try_operation(operation, owner, real, checks):
+    @given(case=operation.as_strategy(), with_real_ids=st.booleans())
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def run(case, with_real_ids):
+        if with_real_ids and case.path_parameters:
+            case.path_parameters = {name: real[re.match("[a-z]+", name)[0]] for name in case.path_parameters}
+        response = case.call(headers={"x-api-key": owner.key})
+        case.validate_response(response, checks=checks)
+
+    run()

@@ -1,0 +1,123 @@
+"""Tokens of an outside issuer: a real key pair, published on loopback, and every way to forge one."""
+
+import time
+
+import jwt
+import pytest
+
+from conftest import connect
+from support.cast import Caller
+from support.issuer import AUDIENCE, Issuer
+from support.people import People
+from support.server import SECRET, Server
+from support.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def issuer():
+    issuer = Issuer()
+    yield issuer
+    issuer.close()
+
+
+@pytest.fixture(scope="module")
+async def person(issuer, new_database, zygote):
+    """Somebody who signs in elsewhere, at a server that accepts it; `person.own` holds a token of the server's own."""
+    server = await Server(await new_database(), issuer.settings).start()
+    async with connect(server) as client:
+        owner = await People(server, client, zygote).owner("ORG_ACME", "uid_ada")
+        caller = Caller(client, organization="ORG_ACME", user="uid_ada", token=issuer.token("uid_ada"))
+        caller.own = owner
+        yield caller
+    server.stop()
+
+
+def refused(answer):
+    return (answer.status, answer.code) == (401, "invalid_credentials")
+
+
+async def test_a_token_of_the_issuer_stands_for_its_user(person):
+    thread = await person.with_token().create_thread(visibleInUi=False)
+
+    assert (thread.status, thread.userId, thread.organizationId) == (201, "uid_ada", "ORG_ACME")
+
+
+async def test_the_servers_own_tokens_and_keys_are_taken_as_well(person):
+    assert (await person.own.with_token().list_threads()).status == 200
+    assert (await person.own.list_threads()).status == 200
+
+
+async def test_an_audience_list_that_names_us_is_taken(person, issuer):
+    token = issuer.token("uid_ada", aud=["somebody-else", AUDIENCE])
+
+    assert (await person.with_token(token).list_threads()).status == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "somebody-else"},
+        {"aud": None},
+        {"aud": []},
+        {"iss": "https://evil.example"},
+        {"iss": None},
+        {"exp": 1},
+        {"exp": None},
+        {"nbf": int(time.time()) + 3600},
+        {"user": ""},
+        {"user": "a b"},
+        {"key": "second"},
+        {"headers": {"kid": "unknown"}},
+        {"headers": {"kid": "../../etc/passwd"}},
+        {"headers": {"alg": "RS512"}},
+        {"headers": {"alg": "PS256"}},
+    ],
+)
+async def test_a_token_with_anything_wrong_is_refused(person, issuer, changes):
+    token = issuer.token(**{"user": "uid_ada", **changes})
+
+    assert refused(await person.with_token(token).list_threads())
+
+
+@pytest.mark.parametrize("secret", ["pem", "pem without the line break", "empty"])
+async def test_the_public_key_is_no_secret(person, issuer, secret):
+    """Algorithm confusion: HS256 with the published key as its secret."""
+    pem = issuer.pem("first")
+    token = issuer.hmac_token("uid_ada", {"pem": pem, "empty": b""}.get(secret, pem.rstrip()))
+
+    assert refused(await person.with_token(token).list_threads())
+
+
+async def test_a_key_that_the_token_brings_along_is_not_believed(person, issuer):
+    for header in ({"jwk": issuer.jwk("second")}, {"jku": "http://127.0.0.1:1/keys"}, {"x5u": "http://127.0.0.1:1/"}):
+        token = issuer.token("uid_ada", key="second", headers={"kid": "first", **header})
+        assert refused(await person.with_token(token).list_threads())
+
+
+async def test_an_unsigned_token_is_refused(person, issuer):
+    claims = jwt.decode(issuer.token("uid_ada"), options={"verify_signature": False})
+
+    assert refused(await person.with_token(jwt.encode(claims, "", algorithm="none")).list_threads())
+
+
+async def test_a_token_of_our_own_secret_in_the_issuers_name_is_refused(person, issuer):
+    assert refused(await person.with_token(issuer.hmac_token("uid_ada", SECRET.encode())).list_threads())
+
+
+async def test_unknown_keys_do_not_make_the_server_ask_the_issuer_each_time(person, issuer):
+    before = issuer.requests_count
+
+    for number in range(20):
+        await person.with_token(
+            issuer.token("uid_ada", key="second", headers={"kid": f"unknown-{number}"})
+        ).list_threads()
+
+    assert issuer.requests_count - before <= 3
+
+
+async def test_a_new_key_of_the_issuer_is_taken(person, issuer):
+    """The issuer changes its keys; the server learns the new one by itself."""
+    issuer.published.append("second")
+    caller = person.with_token(issuer.token("uid_ada", key="second"))
+
+    await eventually(caller.list_threads, lambda answer: answer.status == 200, within_s=35)

@@ -1,0 +1,64 @@
+"""Rate limits: so many requests a minute for a key, so many for a person with tokens."""
+
+import httpx
+import pytest
+
+from conftest import connect
+from support.people import People
+
+KEY_LIMIT, TOKEN_LIMIT = 20, 10
+
+
+@pytest.fixture
+async def limited(start_server, zygote):
+    server = await start_server(
+        THREADKEEP_RATE_KEY_PER_MINUTE=str(KEY_LIMIT), THREADKEEP_RATE_TOKEN_PER_MINUTE=str(TOKEN_LIMIT)
+    )
+    async with connect(server) as client:
+        yield await People(server, client, zygote).owner()
+
+
+async def calls(who, count):
+    return [await who.list_threads(limit=1) for _ in range(count)]
+
+
+async def test_the_limits_hold_exactly_and_apart_from_each_other(limited):
+    person = limited.with_token()
+
+    by_key = await calls(limited, KEY_LIMIT + 2)
+    by_token = await calls(person, TOKEN_LIMIT + 2)
+
+    assert [answer.status for answer in by_key] == [200] * KEY_LIMIT + [429] * 2
+    assert [answer.status for answer in by_token] == [200] * TOKEN_LIMIT + [429] * 2
+    refused = by_key[-1]
+    assert (refused.code, refused.type) == ("rate_limited", "rate_limit_error")
+    assert 1 <= int(refused.headers["retry-after"]) <= 61
+
+
+async def test_a_refusal_says_what_the_limit_is_and_when_it_ends(limited):
+    refused = (await calls(limited, KEY_LIMIT + 1))[-1]
+
+    assert refused.headers["ratelimit-limit"].split(",")[0].strip() == str(KEY_LIMIT)
+    assert refused.headers["ratelimit-remaining"] == "0"
+    assert 1 <= int(refused.headers["ratelimit-reset"]) <= 61
+
+
+async def test_users_of_one_key_share_its_limit(limited):
+    answers = [await limited.as_user(f"uid_{number}").list_threads() for number in range(KEY_LIMIT + 1)]
+
+    assert [answer.status for answer in answers] == [200] * KEY_LIMIT + [429]
+
+
+async def test_health_has_no_limit(limited):
+    answers: list[httpx.Response] = [await limited.client.get("/readyz") for _ in range(KEY_LIMIT * 3)]
+
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_refused_request_writes_nothing(limited):
+    await calls(limited, KEY_LIMIT)
+
+    refused = await limited.create_thread()
+
+    assert refused.status == 429
+    assert (await limited.with_token().list_threads()).data == []
