@@ -18,15 +18,19 @@ from support.zygote import Zygote
 
 REQUEST_S = 60
 LOG_LINES = 40
+LOG_BEGIN = pytest.StashKey[int]()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of the server's log beside a failure."""
+    """Show what the server logged during a test beside the test's failure."""
     report = yield
     server = getattr(item, "funcargs", {}).get("server")
-    if report.failed and isinstance(server, Server):
-        report.sections.append(("server log", "\n".join(server.log_text().splitlines()[-LOG_LINES:])))
+    if isinstance(server, Server):
+        begin = item.stash.setdefault(LOG_BEGIN, len(server.log_text()))
+        if report.failed:
+            lines = server.log_text()[begin:].splitlines()
+            report.sections.append(("server log", "\n".join(lines[-LOG_LINES:])))
     return report
 
 
@@ -77,8 +81,8 @@ async def database(new_database: Callable[[], Awaitable[Database]]) -> Database:
 
 @pytest.fixture(scope="session")
 async def server(database: Database) -> AsyncIterator[Server]:
-    """The one server on which most tests run; its rate limits are out of the way."""
-    server = await Server(database).start()
+    """The one server on which most tests run; it forgets credentials soon, so that few tests need to wait."""
+    server = await Server(database, {"THREADKEEP_CREDENTIAL_CACHE_S": "0.2"}).start()
     yield server
     server.stop()
 

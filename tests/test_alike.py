@@ -14,7 +14,7 @@ from conftest import connect
 from support.people import People
 from support.server import Database, Server
 
-EXAMPLES = 120
+EXAMPLES = 400
 GENERATED_ID = re.compile(r"(thread|msg|key)_[0-7][0-9a-hjkmnp-tv-z]{25}")
 TIMES = {"createdAt", "updatedAt", "lastMessageAt", "nextCursor", "requestId"}
 numbers = itertools.count()

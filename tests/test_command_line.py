@@ -7,6 +7,7 @@ import pytest
 
 from conftest import connect
 from support.cast import Caller
+from support.ports import free_port
 from support.server import Server, run_threadkeep
 
 FIRST_RUN = "threadkeep-first-run.txt"
@@ -73,7 +74,7 @@ async def test_postgresql_needs_a_secret(new_database, database_kind):
         return
     database = await new_database()
 
-    refused = run_threadkeep("serve", "--port", "1", database=database, settings={"THREADKEEP_SECRET": ""})
+    refused = run_threadkeep("serve", "--port", str(free_port()), database=database, settings={"THREADKEEP_SECRET": ""})
 
     assert refused.returncode != 0
     assert "THREADKEEP_SECRET" in refused.stdout + refused.stderr
@@ -92,7 +93,7 @@ async def test_postgresql_needs_a_secret(new_database, database_kind):
 async def test_a_setting_that_cannot_be_used_is_refused_by_name(new_database, settings):
     database = await new_database()
 
-    refused = run_threadkeep("serve", "--port", "1", database=database, settings=settings)
+    refused = run_threadkeep("serve", "--port", str(free_port()), database=database, settings=settings)
 
     assert refused.returncode != 0
     assert next(iter(settings)) in refused.stdout + refused.stderr
@@ -100,16 +101,28 @@ async def test_a_setting_that_cannot_be_used_is_refused_by_name(new_database, se
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://localhost/x", "postgresql://postgres@127.0.0.1:1/none", "sqlite:////nowhere/at/all.db"]
+    "url",
+    [
+        "mysql://localhost/x",
+        "postgresql://postgres@127.0.0.1:1/none",
+        "sqlite:////dev/null/threadkeep.db",
+        "sqlite:///{folder}/no-database.db",
+    ],
 )
 async def test_a_database_that_cannot_be_used_is_refused_with_a_clear_sentence(new_database, url):
     database = await new_database()
+    write_nonsense(database.folder / "no-database.db")
+    url = url.format(folder=database.folder)
 
-    refused = run_threadkeep("serve", "--port", "1", "--database", url, database=database)
+    refused = run_threadkeep("serve", "--port", str(free_port()), "--database", url, database=database)
 
     assert refused.returncode != 0
     assert len((refused.stdout + refused.stderr).strip()) > 20
     assert "Traceback" not in refused.stderr
+
+
+def write_nonsense(path):
+    path.write_bytes(b"This is no database. " * 100)
 
 
 async def test_admin_answers_with_one_json_object(people, server):

@@ -61,7 +61,8 @@ class ServerInThread:
         path = scope["path"]
         self.paths.append(path)
         if path == "/stream":
-            return await self.stream(receive, send)
+            await self.stream(receive, send)
+            return
         asked = {"method": scope["method"], "path": path, "headers": [name.decode() for name, _ in scope["headers"]]}
         if path != "/early":
             body = await read_body(receive)

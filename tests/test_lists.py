@@ -285,6 +285,63 @@ async def test_title_contains_follows_a_rename(fresh_user):
     assert (await fresh_user.list_threads(titleContains="AFTER")).ids == [thread.id]
 
 
+@pytest.mark.parametrize("sort", ["createdAt", "updatedAt"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"state": "all"},
+        {"metadata.tags": "a"},
+        {"metadata.tags": ["a", "b"], "state": "all"},
+        {"visibleInUi": "true", "state": "all"},
+        {"titleContains": "t", "metadata.n": "1", "status": "inactive"},
+    ],
+)
+async def test_a_filtered_walk_keeps_its_order_across_states(mixed, sort, order, filters):
+    """Threads of all states, hidden and shown, are merged into one order, page by page, and forwards as backwards."""
+    every = (await mixed.list_threads(limit=100, sort=sort, order=order, state="all")).data
+    expected = [thread["id"] for thread in every if matches(thread, filters)]
+
+    walked = [item["id"] for item in await mixed.walk("/v1/user/threads", limit=3, sort=sort, order=order, **filters)]
+    whole = await mixed.list_threads(limit=100, sort=sort, order=order, includeTotal="true", **filters)
+    last = await mixed.list_threads(limit=3, sort=sort, order=order, **filters)
+    following = await mixed.list_threads(limit=3, sort=sort, order=order, after=last.nextCursor, **filters)
+    back = await mixed.list_threads(limit=2, sort=sort, order=order, before=following.nextCursor, **filters)
+
+    assert (walked, whole.ids, whole.total) == (expected, expected, len(expected))
+    assert back.ids == expected[3:5]
+    assert back.hasMore is True
+
+
+@pytest.fixture(scope="module")
+async def mixed(people, cast):
+    """A person with threads of every kind."""
+    person = (await people.member(cast.ada)).with_token()
+    for number in range(36):
+        thread = await person.create_thread(
+            title=f"t{number}",
+            visibleInUi=number % 5 != 0,
+            metadata={"tags": ["a", "b"][: number % 4], "n": number % 2},
+        )
+        if number % 3 == 1:
+            await person.lock(thread)
+        if number % 4 == 3:
+            await person.archive(thread)
+    return person
+
+
+def matches(thread, filters):
+    """What the filters of the walk above mean, said once more in Python."""
+    tags = filters.get("metadata.tags", [])
+    return (
+        (thread["state"] != "archived" or filters.get("state") == "all")
+        and all(tag in thread["metadata"]["tags"] for tag in tags)
+        and ("metadata.n" not in filters or thread["metadata"]["n"] == 1)
+        and ("visibleInUi" not in filters or thread["visibleInUi"])
+    )
+
+
 async def test_a_preview_of_the_last_message_comes_when_asked_for(fresh_user):
     empty = await fresh_user.create_thread()
     spoken = await fresh_user.create_thread(messages=[{"role": "user", "content": "first"}])

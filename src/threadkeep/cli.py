@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from threadkeep import __version__
-from threadkeep.commands import admin, logs
+from threadkeep.commands import admin, importing, logs, verify
 from threadkeep.commands.shared import DatabaseOption, fail, settings_for
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     help="Conversation threads for products with an AI assistant.",
 )
 app.add_typer(admin.app, name="admin")
+app.command("import")(importing.import_file)
+app.command("verify")(verify.verify)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import httpx
 
 from support.ports import free_port
 
-SECRET = "the-tests-sign-their-own-tokens-with-this-text"
+SECRET = "the-tests-sign-their-own-tokens-with-this-text-which-is-long-enough-for-any-hash"
 READY_S = 30
 STOP_S = 20
 ADMIN_S = 30

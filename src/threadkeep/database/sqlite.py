@@ -66,6 +66,8 @@ def translated(error: apsw.Error) -> Exception:
             return Unavailable("The organization is being deleted.")
         case apsw.FullError():
             return StorageFull()
+        case apsw.NotADBError() | apsw.CorruptError():
+            return Unavailable("The file is damaged or no SQLite database: restore a backup, or name another file.")
         case apsw.InterruptError():
             return Unavailable("This search visited too much and was given up: narrow it with other filters.")
         case apsw.BusyError() | apsw.LockedError() | apsw.IOError() | apsw.CantOpenError():

@@ -8,7 +8,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import InvalidCursor, KeyNotFound
+from threadkeep.errors import KeyNotFound
 from threadkeep.ids import ALPHABET, new_id
 from threadkeep.objects import Deleted, Key, KeyCreate, KeyCreated, Page
 from threadkeep.operations import organizations, paging
@@ -92,11 +92,7 @@ async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
 
 async def list_keys(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of ids, which is the order of creation."""
-    at_id = window.cursor or (paging.LAST_TEXT if window.reads_descending else "")
-    if paging.is_cursor(at_id):
-        at_id = str(paging.decode_cursor(at_id, SORT, (str,))[0])
-    elif len(at_id) > paging.TEXT_CHARACTERS_MAX:
-        raise InvalidCursor()
+    at_id = paging.text_position(window, SORT)
     rows = await tx.fetch(LISTS[window.reads_descending], at_id=at_id, limit=window.limit + 1)
     return paging.page(rows, window, SORT, lambda row: key_of(row, tx.scope), lambda row: (row[0],))
 

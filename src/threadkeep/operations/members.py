@@ -4,7 +4,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import InvalidCursor, LastOwner, MemberNotFound
+from threadkeep.errors import LastOwner, MemberNotFound
 from threadkeep.objects import Member, MemberDeleted, MemberPut, Page
 from threadkeep.operations import organizations, paging, threads
 from threadkeep.operations.organizations import match
@@ -60,11 +60,7 @@ END_ERASURE = scoped("delete from erasures where organization = :organization an
 
 async def list_members(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of user ids. `after` and `before` take a user id or a nextCursor."""
-    at_user = window.cursor or (paging.LAST_TEXT if window.reads_descending else "")
-    if paging.is_cursor(at_user):
-        at_user = str(paging.decode_cursor(at_user, SORT, (str,))[0])
-    elif len(at_user) > paging.TEXT_CHARACTERS_MAX:
-        raise InvalidCursor()
+    at_user = paging.text_position(window, SORT)
     rows = await tx.fetch(LISTS[window.reads_descending], at_user=at_user, limit=window.limit + 1)
     return paging.page(
         rows,
@@ -93,7 +89,7 @@ async def put(
 
 
 async def remove(
-    db: ScopedDatabase, user_id: str, *, erases_threads: bool, precondition: Precondition | None = None
+    db: ScopedDatabase, user_id: str, erases_threads: bool, precondition: Precondition | None = None
 ) -> MemberDeleted:
     """Remove the member and revoke the keys with that user id; `erases_threads` deletes the user's threads too.
 

@@ -60,7 +60,7 @@ async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -
     if cursor is None:
         return KEY_MAX if window.reads_descending else 0
     if paging.is_cursor(cursor):
-        [seq] = paging.decode_cursor(cursor, SORT, (int,))
+        [seq] = paging.decode_cursor(window, SORT, (int,))
         return int(seq)
     row = await tx.fetch_one(FIND_BY_ID, thread_id=thread_id, message_id=cursor)
     if row is None:
@@ -69,7 +69,7 @@ async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -
         )
     if row is None:
         await explain(tx, thread_id, Action.READ)
-        raise InvalidCursor()
+        raise InvalidCursor(param=window.param)
     return int(row[0])
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ KEY_MAX = 2**63 - 1
 TEXT_CHARACTERS_MAX = 128
 # Sorts behind every id: none of them has this character.
 LAST_TEXT = "~"
+OPAQUE_ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 
 # A position is the values by which the list is sorted, e.g. [created_ms, key], [seq], ["uid_user123"].
 Position = list[int | str]
@@ -37,6 +39,10 @@ class Window:
     @property
     def cursor(self) -> str | None:
         return self.before if self.after is None else self.after
+
+    @property
+    def param(self) -> str:
+        return "before" if self.after is None else "after"
 
     @property
     def reads_descending(self) -> bool:
@@ -58,16 +64,28 @@ def is_cursor(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
-def decode_cursor(text: str, sort: str, kinds: tuple[type, ...]) -> Position:
+def decode_cursor(window: Window, sort: str, kinds: tuple[type, ...]) -> Position:
     """Return the position in a `nextCursor` of a list with this sort. Raises InvalidCursor for anything else."""
-    encoded = text.removeprefix(PREFIX)
+    encoded = (window.cursor or "").removeprefix(PREFIX)
     try:
         its_sort, position = decode_position(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise InvalidCursor() from None
+        raise InvalidCursor(param=window.param) from None
     if its_sort != sort or len(position) != len(kinds) or not all(map(is_within, position, kinds)):
-        raise InvalidCursor()
+        raise InvalidCursor(param=window.param)
     return position  # type: ignore[no-any-return]  # The decoder was made for this type.
+
+
+def text_position(window: Window, sort: str) -> str:
+    """Return where a page of a list begins that is sorted by an id. Raises InvalidCursor."""
+    cursor = window.cursor
+    if cursor is None:
+        return LAST_TEXT if window.reads_descending else ""
+    if is_cursor(cursor):
+        return str(decode_cursor(window, sort, (str,))[0])
+    if not OPAQUE_ID.fullmatch(cursor):
+        raise InvalidCursor(param=window.param)
+    return cursor
 
 
 def is_within(value: int | str, kind: type) -> bool:

@@ -165,14 +165,14 @@ async def find_position(tx: ScopedTransaction, query: Query) -> Position | None:
     if cursor is None:
         return None
     if paging.is_cursor(cursor):
-        return paging.decode_cursor(cursor, query.sort, (int, int))
+        return paging.decode_cursor(query.window, query.sort, (int, int))
     if query.sort != "createdAt":
-        raise InvalidCursor("With sort=updatedAt a position is a nextCursor; an id may have moved meanwhile.")
+        raise InvalidCursor("With sort=updatedAt send a nextCursor: ids may move.", param=query.window.param)
     row = await tx.fetch_one(FIND_BY_ID, thread_id=cursor)
     if row is None:
         row = await tx.fetch_one(FIND_DELETED_BY_ID, thread_id=cursor, since_ms=clock.now_ms() - KEPT_MS)
     if row is None:
-        raise InvalidCursor()
+        raise InvalidCursor(param=query.window.param)
     return list(row)
 
 

@@ -28,8 +28,9 @@ from threadkeep.errors import (
 )
 from threadkeep.objects import Error, ErrorDetail, MessageCreate, MessagesCreate
 from threadkeep.operations import idempotency
+from threadkeep.operations.paging import OPAQUE_ID
 from threadkeep.scope import Credential
-from threadkeep.server.auth import OPAQUE_ID, Authenticator, Caller
+from threadkeep.server.auth import Authenticator, Caller
 from threadkeep.server.body import Disconnected, Receive, decode, read_body
 from threadkeep.server.endpoint import (
     Endpoint,

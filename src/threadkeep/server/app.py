@@ -62,6 +62,8 @@ class App:
             )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "OPTIONS" or not scope["path"].startswith("/v1/"):
+            send = with_request_id(send, request_id_of(dict(scope["headers"])))
         await self._serve(scope, receive, send)
 
     async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
@@ -84,6 +86,19 @@ class App:
 
     async def _openapi(self, _request: Request) -> Response:
         return Response(openapi.document(tuple(ENDPOINTS)), media_type="application/json")
+
+
+def with_request_id(send: Any, request_id: bytes) -> Any:
+    """Return `send` with the request's id in answers that have none yet."""
+
+    async def send_with_id(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name == b"x-request-id" for name, _ in headers):
+                message = {**message, "headers": [*headers, (b"x-request-id", request_id)]}
+        await send(message)
+
+    return send_with_id
 
 
 async def ping(tx: Transaction) -> None:

@@ -1,6 +1,5 @@
 """Who is calling: a credential becomes a caller, and with the organization of the request a Scope."""
 
-import re
 from dataclasses import dataclass, field
 
 from threadkeep import clock
@@ -15,10 +14,10 @@ from threadkeep.errors import (
 )
 from threadkeep.operations import keys
 from threadkeep.operations.credentials import Membership, find_key, find_memberships
+from threadkeep.operations.paging import OPAQUE_ID
 from threadkeep.scope import Credential, Role, Scope, make_scope
 from threadkeep.server.tokens import TokenVerifier
 
-OPAQUE_ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 CACHE_ENTRIES_MAX = 20_000
 KEY_HEADERS = (b"x-api-key", b"api-key")
 

@@ -37,9 +37,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: in
             if message.get("more_body", False):
                 body = await read_rest(body, receive, bytes_max)
     except TimeoutError:
-        raise InvalidJson(
-            f"The body was not complete within {read_s:g} seconds.", headers={"Connection": "close"}
-        ) from None
+        raise InvalidJson(f"The body was not complete within {read_s:g} seconds.") from None
     if message["type"] == "http.disconnect":
         raise Disconnected
     if len(body) > bytes_max:
@@ -58,7 +56,7 @@ async def read_rest(first: bytes, receive: Receive, bytes_max: int) -> bytes:
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > bytes_max:
-            raise TooLarge(f"A request body has at most {bytes_max} bytes.", headers={"Connection": "close"})
+            raise TooLarge(f"A request body has at most {bytes_max} bytes.")
         if not message.get("more_body", False):
             return b"".join(chunks)
 

@@ -84,9 +84,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._refuse(error.__context__ if isinstance(error.__context__, InvalidRequest) else malformed)
         else:
             if self._undelivered_bytes >= self.HEADER_BYTES_MAX:
-                too_large = HeadersTooLarge(
-                    f"The request's header is too large: at most {self.HEADER_BYTES_MAX} bytes."
-                )
+                too_large = HeadersTooLarge(f"The header is too large: at most {self.HEADER_BYTES_MAX} bytes.")
                 self._refuse(UriTooLong() if len(self.url) > self.TARGET_BYTES_MAX else too_large)
             elif self._undelivered_bytes and not self._is_reading_body:
                 self._limit_reading()
@@ -133,7 +131,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._undelivered_bytes = 0
-        super().on_body(body)
+        HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         self._undelivered_bytes = 0

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.lifecycle import State
-from threadkeep.objects import OPAQUE_ID
+from threadkeep.objects import METADATA_KEY_CHARACTERS_MAX, OPAQUE_ID
 from threadkeep.operations import metadata
 from threadkeep.operations.paging import Window, window
 from threadkeep.operations.thread_list import Filter, Query
@@ -110,7 +110,7 @@ def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) 
     pairs: list[tuple[str, str]] = []
     for name, text in split(raw):
         if name.startswith(METADATA_PREFIX) and kind is ThreadsQuery:
-            pairs.append((name.removeprefix(METADATA_PREFIX), text))
+            pairs.append((metadata_key(name), text))
         elif name not in kinds:
             raise UnknownParameter("This path does not take this parameter.", param=shown(name))
         elif name in values:
@@ -138,6 +138,13 @@ def split(raw: bytes) -> list[tuple[str, str]]:
         if "\0" in text or "\0" in name:
             raise InvalidString(param=shown(name))
     return found
+
+
+def metadata_key(name: str) -> str:
+    key = name.removeprefix(METADATA_PREFIX)
+    if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:
+        raise InvalidParameter("A metadata key has 1 to 64 characters.", param=shown(name))
+    return key
 
 
 def parse_value(name: str, text: str, kind: type) -> str | int | bool:

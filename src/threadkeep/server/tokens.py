@@ -19,6 +19,7 @@ ALGORITHM = "HS256"
 LEEWAY_S = 5
 TOKEN_CHARACTERS_MAX = 8192
 REQUIRED = ["exp", "sub"]
+EXPIRES_S_MAX = 2**53
 JWKS_FRESH_S = 300
 # An unknown key id may ask the issuer for its keys again, but a flood of such tokens must not.
 JWKS_REFRESH_S = 10
@@ -100,12 +101,16 @@ class TokenVerifier:
             raise InvalidCredentials()
         try:
             claims = await self._claims(token)
-        except jwt.PyJWTError:
+            expires_s = int(claims["exp"])
+        # The library lets through what a claim of an unexpected kind or size does inside it.
+        except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
             raise InvalidCredentials() from None
+        if expires_s > EXPIRES_S_MAX:
+            raise InvalidCredentials()
         user_id = claims["sub"]
         if not is_user_id(user_id):
             raise InvalidCredentials("The token's sub is not a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
-        return user_id, max(0.0, claims["exp"] + LEEWAY_S - clock.now_ms() / 1000)
+        return user_id, max(0.0, expires_s + LEEWAY_S - clock.now_ms() / 1000)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if self._jwks is not None and unverified_issuer(token) == self._issuer:

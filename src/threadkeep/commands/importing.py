@@ -1,0 +1,199 @@
+"""`threadkeep import`: brings conversations from a file into a server, through its API."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from threadkeep import clock
+from threadkeep import settings as settings_module
+from threadkeep.commands.shared import fail
+
+if TYPE_CHECKING:
+    from threadkeep.commands.import_records import Lines
+    from threadkeep.commands.import_sending import Outcome, Sender
+
+INTERRUPTED = 130
+REFRESH_S = 0.1
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of the lines so far."""
+
+    created_count: int = 0
+    continued_count: int = 0
+    present_count: int = 0
+    differing_count: int = 0
+    messages_count: int = 0
+    failed_count: int = 0
+    left_out_count: int = 0
+
+    @property
+    def threads_count(self) -> int:
+        return self.created_count + self.continued_count + self.present_count + self.differing_count
+
+    @property
+    def lines_count(self) -> int:
+        return self.threads_count + self.failed_count
+
+    def add(self, outcome: "Outcome", left_out_count: int) -> None:
+        self.messages_count += outcome.sent_count
+        self.left_out_count += left_out_count
+        if outcome.surplus_count:
+            self.differing_count += 1
+        elif outcome.is_new:
+            self.created_count += 1
+        elif outcome.sent_count:
+            self.continued_count += 1
+        else:
+            self.present_count += 1
+
+    def text(self, seconds: float) -> str:
+        lines = [
+            f"threads created: {self.created_count}, continued: {self.continued_count}, "
+            f"already there: {self.present_count}, with more messages than the file: {self.differing_count}",
+            f"messages sent: {self.messages_count}",
+            f"lines failed: {self.failed_count}",
+            f"seconds: {seconds:.1f}",
+        ]
+        if self.left_out_count:
+            lines.insert(2, f"fields left out, because neither metadata nor messages hold them: {self.left_out_count}")
+        return "\n".join(lines)
+
+
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, plain or compressed (.gz).")
+    ],
+    url: Annotated[str | None, typer.Option(help="The server; default: THREADKEEP_URL.")] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            help="An API key or user token; default: THREADKEEP_API_KEY, which is better: "
+            "others on this machine can read a command's options."
+        ),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at the same time.")] = 16,
+    user: Annotated[
+        str | None, typer.Option(help="Whose the threads become; needs the key of an admin or owner.")
+    ] = None,
+    organization: Annotated[str | None, typer.Option(help="The organization, if you belong to several.")] = None,
+) -> None:
+    """Import conversations, one JSON object a line.
+
+    `id` or `question_id` becomes the thread's id thread_<id>; `messages` (objects with role and content) or `turns`
+    (texts of a user) its messages; `title` its title; `metadata` and other short fields its metadata. It may be run
+    again at any time, also after it was cut off: what is there is kept and continued, nothing is doubled.
+    """
+    from threadkeep.commands.import_records import Lines
+
+    settings = settings_module.load()
+    key = api_key or settings.api_key
+    if not key:
+        fail("Importing needs an API key: set THREADKEEP_API_KEY, or give --api-key.")
+    lines = Lines(file)
+    summary = Summary()
+    started_s = clock.monotonic_s()
+    status = 0
+    try:
+        stopped = run(lines, url or settings.url, key, concurrency, user, organization, summary)
+    except KeyboardInterrupt:
+        stopped, status = "Interrupted.", INTERRUPTED
+    finally:
+        lines.close()
+    if stopped is not None and not summary.lines_count and not status:
+        fail(stopped)
+    typer.echo(summary.text(clock.monotonic_s() - started_s))
+    if stopped is not None:
+        typer.echo(f"{stopped} Nothing is lost or doubled: run the same command again to continue.", err=True)
+    if stopped is not None or summary.failed_count:
+        raise typer.Exit(status or 1)
+
+
+def run(
+    lines: "Lines", url: str, key: str, concurrency: int, user: str | None, organization: str | None, summary: Summary
+) -> str | None:
+    """Import all lines with a progress bar on a terminal. Return why it stopped early, or None."""
+    import uvloop
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from threadkeep.commands.import_sending import ImportStopped, Sender
+
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    bar = progress.add_task("", total=lines.size_bytes)
+
+    def complain(number: int, reason: str) -> None:
+        console.print(f"line {number}: {reason}", markup=False, highlight=False, soft_wrap=True)
+
+    async def show() -> None:
+        while True:
+            description = f"{summary.threads_count} threads, {summary.messages_count} messages"
+            progress.update(bar, completed=lines.read_bytes, description=description)
+            await asyncio.sleep(REFRESH_S)
+
+    async def inside() -> None:
+        sender = Sender(url, key, user, organization, concurrency)
+        showing = asyncio.create_task(show())
+        try:
+            await sender.check_server()
+            await import_lines(lines, sender, concurrency, summary, complain)
+        finally:
+            showing.cancel()
+            await sender.close()
+
+    with progress, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(inside())
+        except ImportStopped as stopped:
+            return str(stopped)
+        progress.update(bar, completed=lines.size_bytes)
+    return None
+
+
+async def import_lines(
+    lines: "Lines", sender: "Sender", concurrency: int, summary: Summary, complain: Callable[[int, str], None]
+) -> None:
+    """Send every line; `concurrency` workers share the file, so that no line is in memory before its turn."""
+    from threadkeep.commands.import_records import BadLine, conversation_of
+    from threadkeep.commands.import_sending import ImportStopped
+
+    shared = iter(lines)
+
+    async def work() -> None:
+        for number, line in shared:
+            try:
+                if isinstance(line, BadLine):
+                    raise line
+                conversation = conversation_of(line)
+                outcome = await sender.send(conversation)
+            except BadLine as reason:
+                summary.failed_count += 1
+                complain(number, str(reason))
+                continue
+            summary.add(outcome, conversation.left_out_count)
+            if outcome.surplus_count:
+                more = f"{conversation.thread_id} has {outcome.surplus_count} messages more than the file"
+                complain(number, f"{more} and was left as it is")
+
+    stopped: ImportStopped | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(work())
+    except* ImportStopped as several:
+        stopped = next(each for each in several.exceptions if isinstance(each, ImportStopped))
+    if stopped is not None:
+        raise stopped

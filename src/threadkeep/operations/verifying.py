@@ -1,0 +1,268 @@
+"""Proves the promises on the stored data: walks through every table, in batches, also while servers write.
+
+Each rule looks at facts that one statement read, so that they are of one moment; what looks broken is read once
+more before it is reported. Nothing is locked and nothing is changed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from threadkeep.database.driver import Database, Row, Transaction
+from threadkeep.database.statement import Statement, everywhere
+from threadkeep.operations import verifying_rules as rules
+from threadkeep.operations.verifying_rules import MessageFacts, PairFacts, ThreadFacts
+
+PROBLEMS_SHOWN_MAX = 100
+ROWS_AT_ONCE = 1000
+# One statement counts about this many messages, or of a single thread as many as it has.
+COUNTED_AT_ONCE = 100_000
+# One statement brings about this many bytes of messages, or a single message.
+BYTES_AT_ONCE = 8 * 1024 * 1024
+# A thread that changes between two looks is looked at again.
+LOOKS_MAX = 5
+
+
+class Problem(NamedTuple):
+    """Something that does not hold."""
+
+    organization_id: str | None
+    thread_id: str | None
+    message_id: str | None
+    what: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was checked, and what does not hold; of that only the first are kept."""
+
+    checked: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    problems_count: int = 0
+
+    def add(self, problem: Problem) -> None:
+        self.problems_count += 1
+        if len(self.problems) < PROBLEMS_SHOWN_MAX:
+            self.problems.append(problem)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How one table is gone through: in the order of `keys`, which are its rows' first columns."""
+
+    name: str
+    keys: tuple[str, ...]
+    # The keys before all others.
+    start: tuple[Any, ...]  # Any: each key has its own type.
+    batch: Statement
+    single: Statement
+    broken: Callable[[Row], Iterator[str]]
+    describe: Callable[[Row], tuple[str | None, str | None, str | None]]
+
+
+def walk(
+    name: str,
+    keys: dict[str, Any],
+    select: str,
+    columns: str,
+    broken: Callable[[Row], Iterator[str]],
+    describe: Callable[[Row], tuple[str | None, str | None, str | None]],
+    bounded: str = "",
+) -> Walk:
+    """Put a walk together. `select` has {columns}; `bounded` picks the rows of a batch by more than their number."""
+    # Each table goes by its first letter.
+    table = name[0]
+    names = ", ".join(f"{table}.{key}" for key in keys)
+    after = f"({names}) > ({', '.join(f':{key}' for key in keys)})"
+    same = " and ".join(f"{table}.{key} = :{key}" for key in keys)
+    text = select.format(columns=f"{names}, {columns}")
+    if bounded:
+        matched = " and ".join(f"{table}.{key} = b.{key}" for key in keys)
+        picked = bounded.format(names=names, after=after)
+        batch = (
+            f"{text.replace('/* batch */', f'join ({picked}) b on {matched} and b.before < :bound')} order by {names}"
+        )
+    else:
+        batch = f"{text} where {after} order by {names} limit :limit"
+    return Walk(
+        name, tuple(keys), tuple(keys.values()), everywhere(batch), everywhere(f"{text} where {same}"), broken, describe
+    )
+
+
+def running_total(table: str, alias: str, size: str) -> str:
+    """Return which rows are next, each with the sum of `size` over those before it."""
+    return f"""
+        select {{names}}, sum({size}) over (order by {{names}} rows unbounded preceding) - {size} as before
+        from {table} {alias} where {{after}} order by {{names}} limit :limit
+        """
+
+
+ITS_MESSAGES = "from messages m where m.organization = t.organization and m.thread = t.key"
+
+THREADS = walk(
+    "threads",
+    {"organization": 0, "id": ""},
+    "select {columns} from threads t /* batch */ left join organizations o on o.key = t.organization",
+    f"""o.id, t.key, t.user_id, t.title, t.title_folded, t.metadata, t.visible_in_ui, t.locked_ms, t.locked_by_role,
+        t.message_count, t.last_seq, t.cleared_seq, t.last_message_ms, t.created_ms, t.updated_ms, t.revision,
+        t.response_id, t.lease_until, t.shelf,
+        (select count(*) {ITS_MESSAGES} and m.seq > t.cleared_seq),
+        (select count(*) - count(distinct m.seq) {ITS_MESSAGES}),
+        (select min(m.seq) {ITS_MESSAGES}),
+        (select max(m.seq) {ITS_MESSAGES}),
+        (select m.created_ms {ITS_MESSAGES} and m.seq > t.cleared_seq order by m.seq desc limit 1)""",
+    rules.broken_in_thread,
+    lambda row: (row[2], row[1], None),
+    running_total("threads", "t", "t.last_seq"),
+)
+
+MESSAGES = walk(
+    "messages",
+    {"organization": 0, "thread": 0, "seq": -(2**62)},
+    """select {columns} from messages m /* batch */
+    left join threads t on t.organization = m.organization and t.key = m.thread
+    left join organizations o on o.key = m.organization""",
+    """o.id, t.id, t.cleared_seq,
+        exists (select 1 from purges p
+            where p.organization = m.organization and p.thread = m.thread and p.last_seq >= m.seq),
+        m.id, m.role, m.content, m.preview, m.size_bytes, m.status, m.tool_calls, m.tool_call_id, m.metadata,
+        m.created_ms, m.updated_ms, m.revision""",
+    rules.broken_in_message,
+    lambda row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
+    running_total("messages", "m", "octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000"),
+)
+
+PAIRS = walk(
+    "thread_metadata",
+    {"organization": 0, "pair": b"", "shelf": -1, "created_ms": 0, "thread": 0},
+    """select {columns} from thread_metadata t
+    left join threads s on s.organization = t.organization and s.key = t.thread
+    left join organizations o on o.key = t.organization""",
+    "t.user_id, o.id, s.id, s.shelf, s.created_ms, s.user_id, s.metadata",
+    rules.broken_in_pair,
+    lambda row: (PairFacts(*row).organization_id, PairFacts(*row).thread_id, None),
+)
+
+ORGANIZATIONS = walk(
+    "organizations",
+    {"key": 0},
+    "select {columns} from organizations o",
+    """o.id, o.deleted_ms,
+        (select count(*) from members m where m.organization = o.key),
+        (select count(*) from members m where m.organization = o.key and m.role = 'owner')""",
+    rules.broken_in_organization,
+    lambda row: (row[1], None, None),
+)
+
+MEMBERS = walk(
+    "members",
+    {"organization": 0, "user_id": ""},
+    "select {columns} from members m left join organizations o on o.key = m.organization and o.deleted_ms is null",
+    "o.id, m.role",
+    rules.broken_in_member,
+    lambda row: (row[2], None, None),
+)
+
+KEYS = walk(
+    "api_keys",
+    {"organization": 0, "id": ""},
+    "select {columns} from api_keys a left join organizations o on o.key = a.organization and o.deleted_ms is null",
+    "o.id, a.role",
+    rules.broken_in_key,
+    lambda row: (row[2], None, None),
+)
+
+ANSWERS = walk(
+    "idempotency",
+    {"organization": 0, "caller": "", "request": "", "key": ""},
+    "select {columns} from idempotency i left join organizations o on o.key = i.organization",
+    "o.id, i.status",
+    rules.broken_in_answer,
+    lambda row: (row[4], None, None),
+)
+
+WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ANSWERS, THREADS, MESSAGES, PAIRS]
+
+# Which threads lack a pair, or are not as they were when their pairs were worked out (`changed`).
+MISSING_PAIRS_TEXT = """
+    select distinct w.organization, w.thread, t.key is null as changed from (
+        select cast(j.value ->> 0 as bigint) as organization, cast(j.value ->> 1 as bigint) as thread,
+            cast(j.value ->> 2 as bigint) as revision, {unhex} as pair
+        from {source} j
+    ) w
+    left join threads t on t.organization = w.organization and t.key = w.thread and t.revision = w.revision
+    where t.key is null or not exists (
+        select 1 from thread_metadata m
+        where m.organization = t.organization and m.pair = w.pair and m.shelf = t.shelf
+          and m.created_ms = t.created_ms and m.thread = t.key and m.user_id = t.user_id
+    )
+    """
+
+MISSING_PAIRS = everywhere(
+    MISSING_PAIRS_TEXT.format(unhex="unhex(j.value ->> 3)", source="json_each(:wanted)"),
+    postgres=MISSING_PAIRS_TEXT.format(
+        unhex="decode(j.value ->> 3, 'hex')", source="json_array_elements(cast(:wanted as json))"
+    ),
+)
+
+
+async def verify(database: Database, report: Report, show: Callable[[], None]) -> None:
+    """Check everything into `report`; `show` is called after each batch. Raises Unavailable."""
+    for each in WALKS:
+        report.checked[each.name] = 0
+        position = each.start
+        while rows := await database.read(fetch, each.batch, batch_parameters(each, position)):
+            for row in rows:
+                await check(database, each, row, report)
+            if each is THREADS:
+                await check_pairs(database, rows, report)
+            report.checked[each.name] += len(rows)
+            position = tuple(rows[-1][: len(each.keys)])
+            show()
+
+
+async def fetch(tx: Transaction, statement: Statement, parameters: dict[str, Any]) -> Sequence[Row]:
+    return await tx.fetch(statement, parameters)
+
+
+def batch_parameters(each: Walk, position: tuple[Any, ...]) -> dict[str, Any]:
+    bound = COUNTED_AT_ONCE if each is THREADS else BYTES_AT_ONCE
+    return {**dict(zip(each.keys, position, strict=True)), "limit": ROWS_AT_ONCE, "bound": bound}
+
+
+async def check(database: Database, each: Walk, row: Row, report: Report) -> None:
+    """Check a row; what looks broken is read again, and reported if it still is."""
+    if next(each.broken(row), None) is None:
+        return
+    for again in await database.read(fetch, each.single, dict(zip(each.keys, row, strict=False))):
+        for what in each.broken(again):
+            report.add(Problem(*each.describe(again), what))
+
+
+async def check_pairs(database: Database, rows: Sequence[Row], report: Report) -> None:
+    """Check that every pair of the threads' metadata is there; that no other is there is checked in the pairs' walk."""
+    threads = {(row[0], ThreadFacts(*row).key): row for row in rows}
+    suspects = await missing_pairs(database, rows)
+    for _ in range(LOOKS_MAX):
+        if not suspects:
+            return
+        found_rows: list[Row] = []
+        for organization, key, _ in suspects:
+            row = threads[organization, key]
+            found_rows += await database.read(fetch, THREADS.single, dict(zip(THREADS.keys, row, strict=False)))
+        threads = {(row[0], ThreadFacts(*row).key): row for row in found_rows}
+        found = await missing_pairs(database, found_rows)
+        for organization, key, changed in found:
+            if not changed:
+                row = threads[organization, key]
+                report.add(Problem(*THREADS.describe(row), "it cannot be found by a metadata pair that it has"))
+        suspects = [suspect for suspect in found if suspect[2]]
+
+
+async def missing_pairs(database: Database, rows: Sequence[Row]) -> Sequence[Row]:
+    wanted = [pair for row in rows for pair in rules.wanted_pairs(ThreadFacts(*row))]
+    if not wanted:
+        return []
+    return await database.read(fetch, MISSING_PAIRS, {"wanted": msgspec.json.encode(wanted).decode()})

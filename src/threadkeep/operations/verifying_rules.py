@@ -1,0 +1,256 @@
+"""What must hold for each stored row, as `threadkeep verify` proves it: a rule takes a row and says what is broken."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from threadkeep.database.driver import Row
+from threadkeep.errors import InvalidRequest
+from threadkeep.objects import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX, Part, ToolCall
+from threadkeep.operations import metadata
+from threadkeep.operations.message_rows import stored_content
+from threadkeep.operations.metadata import Value
+from threadkeep.operations.thread_rows import fold
+from threadkeep.scope import Role
+
+MESSAGE_ROLES = ("user", "assistant", "system", "tool")
+MESSAGE_STATUSES = ("completed", "in_progress", "incomplete")
+ROLES = tuple(Role)
+PARTS = msgspec.json.Decoder(list[Part])
+TOOL_CALLS = msgspec.json.Decoder(list[ToolCall])
+METADATA = msgspec.json.Decoder(dict[str, Value])
+
+
+class ThreadFacts(NamedTuple):
+    """A thread and what is counted of its messages, all of one moment."""
+
+    organization: int
+    id: str
+    organization_id: str | None
+    key: int
+    user_id: str
+    title: str | None
+    title_folded: str | None
+    metadata: str
+    visible_in_ui: int
+    locked_ms: int | None
+    locked_by_role: str | None
+    message_count: int
+    last_seq: int
+    cleared_seq: int
+    last_message_ms: int | None
+    created_ms: int
+    updated_ms: int
+    revision: int
+    response_id: str | None
+    lease_until: int | None
+    shelf: int
+    live_count: int
+    repeated_count: int
+    lowest_seq: int | None
+    highest_seq: int | None
+    newest_ms: int | None
+
+
+class MessageFacts(NamedTuple):
+    """A message and what is known of its thread, all of one moment."""
+
+    organization: int
+    thread: int
+    seq: int
+    organization_id: str | None
+    thread_id: str | None
+    cleared_seq: int | None
+    is_purged: int | bool
+    id: str
+    role: str
+    content: str
+    preview: str
+    size_bytes: int
+    status: str
+    tool_calls: str | None
+    tool_call_id: str | None
+    metadata: str
+    created_ms: int
+    updated_ms: int
+    revision: int
+
+
+class PairFacts(NamedTuple):
+    """A metadata pair and the thread that it stands for, both of one moment."""
+
+    organization: int
+    pair: bytes
+    shelf: int
+    created_ms: int
+    thread: int
+    user_id: str
+    organization_id: str | None
+    thread_id: str | None
+    thread_shelf: int | None
+    thread_created_ms: int | None
+    thread_user_id: str | None
+    metadata: str | None
+
+
+def broken_in_thread(row: Row) -> Iterator[str]:
+    thread = ThreadFacts(*row)
+    if thread.organization_id is None:
+        yield "its organization does not exist"
+    yield from broken_in_counts(thread)
+    if thread.title is not None and len(thread.title) > TITLE_CHARACTERS_MAX:
+        yield f"its title has {len(thread.title)} characters"
+    if thread.title_folded != (None if thread.title is None else fold(thread.title)):
+        yield "its title is indexed as another text than it is"
+    yield from broken_in_metadata(thread.metadata)
+    if thread.visible_in_ui not in (0, 1):
+        yield "visibleInUi is neither true nor false"
+    if (thread.locked_ms is None) != (thread.locked_by_role is None):
+        yield "it is locked by nobody, or somebody's lock is left although it is open"
+    if thread.locked_by_role is not None and thread.locked_by_role not in ROLES:
+        yield "it is locked by a role that does not exist"
+    if (thread.response_id is None) != (thread.lease_until is None):
+        yield "it has a lease without a response, or a response without a lease"
+    yield from broken_in_times(thread.created_ms, thread.updated_ms, thread.revision)
+
+
+def broken_in_counts(thread: ThreadFacts) -> Iterator[str]:
+    if thread.message_count != thread.live_count:
+        yield f"messageCount is {thread.message_count}, but it has {thread.live_count} messages"
+    if thread.repeated_count:
+        yield f"{thread.repeated_count} numbers of messages were given twice"
+    if thread.lowest_seq is not None and thread.lowest_seq < 1:
+        yield f"a message has the number {thread.lowest_seq}"
+    if thread.highest_seq is not None and thread.highest_seq > thread.last_seq:
+        yield f"a message has the number {thread.highest_seq}, but only {thread.last_seq} were given"
+    if not 0 <= thread.cleared_seq <= thread.last_seq:
+        yield f"it was cleared up to {thread.cleared_seq}, but only {thread.last_seq} numbers were given"
+    if thread.last_message_ms != thread.newest_ms:
+        yield "lastMessageAt is not the time of its newest message"
+
+
+def broken_in_message(row: Row) -> Iterator[str]:
+    message = MessageFacts(*row)
+    if message.thread_id is None and not message.is_purged:
+        yield "its thread does not exist"
+    if message.cleared_seq is not None and message.seq <= message.cleared_seq and not message.is_purged:
+        yield "it was deleted with all messages of its thread, and nothing will remove it"
+    if message.role not in MESSAGE_ROLES:
+        yield "its role does not exist"
+    if message.status not in MESSAGE_STATUSES:
+        yield "its status does not exist"
+    yield from broken_in_content(message)
+    yield from broken_in_tools(message)
+    yield from broken_in_metadata(message.metadata)
+    yield from broken_in_times(message.created_ms, message.updated_ms, message.revision)
+
+
+def broken_in_content(message: MessageFacts) -> Iterator[str]:
+    try:
+        parts = PARTS.decode(message.content)
+        # Only user and system messages must not be blank; the function knows, and measures.
+        expected = stored_content(parts, message.role)
+    except (msgspec.MsgspecError, UnicodeError):
+        yield "its content is not a list of parts"
+        return
+    except InvalidRequest:
+        yield f"its content is blank, or its text has more than {TEXT_CHARACTERS_MAX} characters"
+        return
+    if len(parts) > PARTS_MAX:
+        yield f"its content has {len(parts)} parts"
+    if message.preview != expected["preview"]:
+        yield "its preview is not the beginning of its text"
+    size_bytes = len(message.content.encode()) + len(message.tool_calls or "") + len(message.metadata)
+    if message.size_bytes != size_bytes:
+        yield f"its size is stored as {message.size_bytes} bytes, but it is {size_bytes}"
+
+
+def broken_in_tools(message: MessageFacts) -> Iterator[str]:
+    if message.tool_calls is not None:
+        if message.role != "assistant":
+            yield f"a message of role {message.role} has tool calls"
+        try:
+            if len(TOOL_CALLS.decode(message.tool_calls)) > TOOL_CALLS_MAX:
+                yield f"it has more than {TOOL_CALLS_MAX} tool calls"
+        except (msgspec.MsgspecError, UnicodeError):
+            yield "its tool calls are not in the stored form"
+    if message.tool_call_id is not None and message.role != "tool":
+        yield f"a message of role {message.role} answers a tool call"
+
+
+def broken_in_metadata(stored: str) -> Iterator[str]:
+    try:
+        metadata.check_limits(METADATA.decode(stored))
+    except (msgspec.MsgspecError, UnicodeError):
+        yield "its metadata is not an object of texts, numbers, booleans and arrays of those"
+    except InvalidRequest as error:
+        yield f"its metadata is beyond its limits ({error.code})"
+
+
+def broken_in_times(created_ms: int, updated_ms: int, revision: int) -> Iterator[str]:
+    if updated_ms < created_ms:
+        yield "it was changed before it was created"
+    if revision < created_ms:
+        yield "its revision is from before its creation"
+
+
+def broken_in_pair(row: Row) -> Iterator[str]:
+    pair = PairFacts(*row)
+    if pair.thread_id is None or pair.metadata is None:
+        yield f"a metadata pair is left of a thread that does not exist (number {pair.thread})"
+        return
+    if (pair.shelf, pair.created_ms, pair.user_id) != (
+        pair.thread_shelf,
+        pair.thread_created_ms,
+        pair.thread_user_id,
+    ):
+        yield "a metadata pair stands under another state, time or user than its thread"
+    if bytes(pair.pair) not in pairs_or_nothing(pair.metadata):
+        yield "it can be found by a metadata pair that it does not have"
+
+
+def pairs_or_nothing(stored: str) -> set[bytes]:
+    """Return the pairs of metadata; none if it is broken, which is reported by its own rule."""
+    try:
+        METADATA.decode(stored)
+    except (msgspec.MsgspecError, UnicodeError):
+        return set()
+    return metadata.pairs_of(stored)
+
+
+def broken_in_organization(row: Row) -> Iterator[str]:
+    _, _, deleted_ms, members_count, owners_count = row
+    # An organization that the command line has made without an owner has no member either, until one is added.
+    if deleted_ms is None and members_count and not owners_count:
+        yield "none of its members is an owner: `threadkeep admin create-member --role owner` makes one"
+
+
+def broken_in_member(row: Row) -> Iterator[str]:
+    _, user_id, organization_id, role = row
+    if organization_id is None:
+        yield f"{user_id} is a member of an organization that does not exist"
+    if role not in ROLES:
+        yield f"{user_id} is a member with a role that does not exist"
+
+
+def broken_in_key(row: Row) -> Iterator[str]:
+    _, key_id, organization_id, role = row
+    if organization_id is None:
+        yield f"{key_id} is a key of an organization that does not exist"
+    if role not in ROLES:
+        yield f"{key_id} is a key with a role that does not exist"
+
+
+def broken_in_answer(row: Row) -> Iterator[str]:
+    status = row[-1]
+    if not 200 <= status <= 299:
+        yield f"an answer with status {status} is stored for retries; only successes may be"
+
+
+def wanted_pairs(thread: ThreadFacts) -> list[list[Any]]:  # Any: rows of JSON.
+    """Return the pairs that must be there for the thread, as rows for the statement that looks for them."""
+    return [
+        [thread.organization, thread.key, thread.revision, pair.hex()]
+        for pair in sorted(pairs_or_nothing(thread.metadata))
+    ]
