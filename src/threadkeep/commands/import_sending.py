@@ -22,7 +22,7 @@ REQUEST_S = 60.0
 CONNECT_S = 5.0
 # How long a server that answers nothing, or 502 to 504, may take to come back.
 PATIENCE_S = 60.0
-PAUSE_S = 0.2
+PAUSE_S = 0.1
 PAUSE_MAX_S = 5.0
 RETRY_AFTER_MAX_S = 60.0
 # How often messages that were imported may have been deleted and imported again within 24 hours.

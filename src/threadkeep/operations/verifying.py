@@ -193,11 +193,11 @@ MISSING_PAIRS_TEXT = """
         from {source} j
     ) w
     left join threads t on t.organization = w.organization and t.key = w.thread and t.revision = w.revision
-    where t.key is null or not exists (
-        select 1 from thread_metadata m
+    where t.key is null or (
+        select count(*) from thread_metadata m
         where m.organization = t.organization and m.pair = w.pair and m.shelf = t.shelf
           and m.created_ms = t.created_ms and m.thread = t.key and m.user_id = t.user_id
-    )
+    ) = 0
     """
 
 MISSING_PAIRS = everywhere(

@@ -43,12 +43,21 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
-    __slots__ = ("_ahead", "_is_reading_body", "_last_words", "_read_timer", "_undelivered_bytes", "_write_timer")
+    __slots__ = (
+        "_ahead",
+        "_complete_scope",
+        "_is_reading_body",
+        "_last_words",
+        "_read_timer",
+        "_undelivered_bytes",
+        "_write_timer",
+    )
     _ahead: RequestResponseCycle  # the request being answered, while later ones wait in `pipeline`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.url = b""
         self._undelivered_bytes = 0  # received since the parser completed a header, gave body or ended a request
+        self._complete_scope: object = self.scope
         self._is_reading_body = False
         self._last_words: bytes | None = None  # once set, nothing more is read, and the connection ends with them
         self._read_timer: asyncio.TimerHandle | None = None
@@ -86,7 +95,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if self._undelivered_bytes >= self.HEADER_BYTES_MAX:
                 too_large = HeadersTooLarge(f"The header is too large: at most {self.HEADER_BYTES_MAX} bytes.")
                 self._refuse(UriTooLong() if len(self.url) > self.TARGET_BYTES_MAX else too_large)
-            elif self._undelivered_bytes and not self._is_reading_body:
+            # uvicorn makes a scope at the first byte of a header; bytes before that count as well.
+            elif self.scope is not self._complete_scope or (self._undelivered_bytes and not self._is_reading_body):
                 self._limit_reading()
 
     def _should_upgrade(self) -> bool:
@@ -116,6 +126,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._read_timer is not None:
             self._unset_read_timer()
         self._undelivered_bytes = 0
+        self._complete_scope = self.scope
         previous = self.cycle
         HttpToolsProtocol.on_headers_complete(self)  # `super()` takes longer
         if self.cycle is previous:

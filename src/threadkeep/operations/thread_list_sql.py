@@ -1,0 +1,157 @@
+"""The statements of the list of threads, put together from constant fragments; each distinct shape is compiled once.
+
+A statement finds keys first, in branches that are each one range of one index in the wanted order and read no more
+than a page, and only then the threads of the page. So what it visits is bounded whatever lies in the organization.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from threadkeep.database.statement import Statement, scoped
+from threadkeep.operations.thread_rows import COLUMNS
+
+LAST_MESSAGE = """
+    left join messages m on m.organization = :organization and m.thread = t.key and m.seq = (
+        select max(n.seq) from messages n
+        where n.organization = :organization and n.thread = t.key and n.seq > t.cleared_seq
+    )"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which conditions a statement has; the values are parameters."""
+
+    sort: str
+    descending: bool
+    of_user: bool
+    of_assistant: bool
+    is_streaming: bool | None
+    # None: every thread that is not archived, which has indexes of its own.
+    shelves: tuple[int, ...] | None
+    pairs: int
+    title: bool
+    from_low: bool
+    from_high: bool
+    # Only with sort=updatedAt, where they are no bounds of the walk.
+    created_after: bool
+    created_before: bool
+
+    @property
+    def column(self) -> str:
+        return "created_ms" if self.sort == "createdAt" else "updated_ms"
+
+    @property
+    def needs_thread(self) -> bool:
+        """Whether the conditions look at more than metadata pairs."""
+        return bool(
+            not self.pairs
+            or self.of_assistant
+            or self.is_streaming is not None
+            or self.title
+            or self.sort == "updatedAt"
+        )
+
+    def order(self, alias: str = "", key: str = "key") -> str:
+        direction = "desc" if self.descending else "asc"
+        dot = f"{alias}." if alias else ""
+        return f"order by {dot}{self.column} {direction}, {dot}{key} {direction}"
+
+
+@lru_cache(maxsize=4096)
+def page_statement(shape: Shape, with_last_message: bool) -> Statement:
+    """Return the statement for a page: rows of COLUMNS, with role, preview and time of the last message if asked."""
+    columns = f"{COLUMNS}, m.role, m.preview, m.created_ms" if with_last_message else COLUMNS
+    join = LAST_MESSAGE if with_last_message else ""
+    if shape.shelves is None and not shape.pairs and not with_last_message:
+        # The plain list needs no second look at a thread.
+        text = f"select {columns} from threads t where {conditions(shape)} {shape.order('t')} limit :limit"
+    else:
+        text = f"""
+    select {columns} from ({keys(shape)}) k
+    join threads t on t.organization = :organization and t.key = k.key {join}
+    {shape.order("k")}"""
+    return scoped(text, every_user=not shape.of_user)
+
+
+@lru_cache(maxsize=1024)
+def total_statement(shape: Shape) -> Statement:
+    """Return the statement that counts all that match, wherever the page stands."""
+    branches = [
+        f"select {'a' if shape.pairs else 't'}.created_ms from {tables(shape)} where {each}"
+        for each in branch_conditions(shape)
+    ]
+    return scoped(f"select count(*) from ({' union all '.join(branches)}) b", every_user=not shape.of_user)
+
+
+def keys(shape: Shape) -> str:
+    """Return the query for the keys of a page."""
+    alias, key = ("a", "thread") if not shape.needs_thread else ("t", "key")
+    # A pair's index is in the order of creation; where threads are looked at too, it must be asked for as such.
+    ordered = ("a", "thread") if shape.pairs and shape.sort == "createdAt" else (alias, key)
+    branches = [
+        f"select {alias}.{shape.column}, {alias}.{key} as key from {tables(shape)} where {each} "
+        f"{shape.order(*ordered)} limit :limit"
+        for each in branch_conditions(shape)
+    ]
+    if len(branches) == 1:
+        return branches[0]
+    united = " union all ".join(f"select * from ({branch}) b{place}" for place, branch in enumerate(branches))
+    return f"select * from ({united}) u {shape.order()} limit :limit"
+
+
+def tables(shape: Shape) -> str:
+    if not shape.pairs:
+        return "threads t"
+    threads = " join threads t on t.organization = a.organization and t.key = a.thread"
+    return f"thread_metadata a{threads if shape.needs_thread else ''}"
+
+
+def branch_conditions(shape: Shape) -> list[str]:
+    """Return the conditions of each branch: one for each shelf, which is one range of an index."""
+    if shape.shelves is None and not (shape.pairs or shape.of_assistant):
+        return [conditions(shape)]
+    shelves = shape.shelves if shape.shelves is not None else (0, 1, 2, 3)
+    alias = "a" if shape.pairs else "t"
+    if shape.sort == "updatedAt":
+        return [f"{conditions(shape)} and {alias}.shelf in ({', '.join(map(str, shelves))})"]
+    return [f"{conditions(shape)} and {alias}.shelf = {shelf}" for shelf in shelves]
+
+
+def conditions(shape: Shape) -> str:
+    """Return all conditions but the shelf's."""
+    alias, key = ("a", "thread") if shape.pairs and shape.sort == "createdAt" else ("t", "key")
+    found = [f"{'a' if shape.pairs else 't'}.organization = :organization"]
+    if shape.shelves is None and not (shape.pairs or shape.of_assistant):
+        found.append("t.archived_ms is null")
+    if shape.of_user:
+        found.append(f"{'a' if shape.pairs else 't'}.user_id = :user_id")
+    if shape.of_assistant:
+        found.append("t.assistant_id = :assistant_id")
+    if shape.is_streaming is True:
+        found.append("t.response_id is not null and t.lease_until >= :now_ms")
+    if shape.is_streaming is False:
+        found.append("(t.response_id is null or t.lease_until < :now_ms)")
+    if shape.title:
+        found.append(r"t.title_folded like :title_pattern escape '\'")
+    if shape.created_after:
+        found.append("t.created_ms >= :created_after_ms")
+    if shape.created_before:
+        found.append("t.created_ms < :created_before_ms")
+    if shape.from_low:
+        found.append(f"({alias}.{shape.column}, {alias}.{key}) > (:low_ms, :low_key)")
+    if shape.from_high:
+        found.append(f"({alias}.{shape.column}, {alias}.{key}) < (:high_ms, :high_key)")
+    return " and ".join(found + pair_conditions(shape))
+
+
+def pair_conditions(shape: Shape) -> list[str]:
+    """Return the conditions on metadata pairs: the first leads, the others are looked up beside it."""
+    if not shape.pairs:
+        return []
+    others = [
+        f"exists (select 1 from thread_metadata {letter} where {letter}.organization = :organization "
+        f"and {letter}.pair = :pair_{letter} and {letter}.shelf = a.shelf and {letter}.created_ms = a.created_ms "
+        f"and {letter}.thread = a.thread)"
+        for letter in "bcdefgh"[: shape.pairs - 1]
+    ]
+    return ["a.pair = :pair_a", *others]

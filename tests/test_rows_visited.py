@@ -1,0 +1,136 @@
+"""No statement on the loop visits more rows than an index bounds, whatever lies in the organization."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.many_threads import FEW, CountingPostgres, CountingSqlite, open_postgres
+from support.server import Database
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.lifecycle import State
+from threadkeep.objects import MessageCreate, MessagesCreate, ThreadCreate, ThreadUpdate
+from threadkeep.operations import message_list, messages, metadata, thread_state, threads
+from threadkeep.operations.paging import window
+from threadkeep.operations.thread_list import Filter, Query, list_threads
+from threadkeep.scope import Credential, Role, make_scope
+
+Counting = CountingSqlite | CountingPostgres
+
+LIMIT = 20
+ROWS_MAX = 50 * LIMIT
+
+ADMIN = make_scope(1, "O", "uid_admin", Role.ADMIN, Credential.TOKEN)
+MEMBER = make_scope(1, "O", FEW, Role.MEMBER, Credential.TOKEN)
+
+
+@pytest.fixture(scope="module")
+async def counting(
+    database_kind: str, tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], Awaitable[Database]]
+) -> AsyncIterator[Counting]:
+    if database_kind == "sqlite":
+        database: Counting = CountingSqlite(Path(tmp_path_factory.mktemp("rows")) / "many.db")
+    else:
+        database = await open_postgres((await new_database()).url)
+    await database.fill()
+    yield database
+    await database.close()
+
+
+def pair(name: str) -> tuple[bytes, ...]:
+    return (metadata.pair_hash(name, "yes"),)
+
+
+FILTERS = {
+    "none": Filter(),
+    "a user": Filter(user_id=FEW),
+    "a rare assistant": Filter(assistant_id="asst_rare"),
+    "a common assistant": Filter(assistant_id="asst_common"),
+    "no such assistant": Filter(assistant_id="asst_none"),
+    "hidden": Filter(visible_in_ui=False),
+    "visible": Filter(visible_in_ui=True),
+    "open": Filter(state=State.OPEN),
+    "locked": Filter(state=State.LOCKED),
+    "archived": Filter(state=State.ARCHIVED),
+    "every state": Filter(every_state=True),
+    "streaming": Filter(is_streaming=True),
+    "inactive": Filter(is_streaming=False),
+    "common metadata": Filter(pairs=pair("common")),
+    "rare metadata": Filter(pairs=pair("rare")),
+    "metadata of archived threads": Filter(pairs=pair("old")),
+    "metadata that nobody has": Filter(pairs=pair("never")),
+    "created late": Filter(created_after_ms=1_700_099_000_000),
+    "created early": Filter(created_before_ms=1_700_000_003_000),
+}
+
+AFTER = "thread_5000"
+
+
+async def visits(counting: Counting, scope: Any, operation: Any, *arguments: Any) -> None:
+    """Run an operation, undo it, and check every statement that it ran."""
+    counting.counts.clear()
+    await counting.begin()
+    try:
+        await operation(ScopedTransaction(counting, scope), *arguments)
+    finally:
+        await counting.roll_back()
+    assert counting.counts
+    for count, text in counting.counts:
+        assert count <= ROWS_MAX, f"visits {count} rows:\n{text}"
+
+
+@pytest.mark.parametrize("scope", [ADMIN, MEMBER], ids=["admin", "member"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("name", FILTERS)
+async def test_a_page_by_creation_visits_few_rows(counting, scope, order, name):
+    if scope is MEMBER and name == "a user":
+        name = "none"
+    for after in (None, AFTER if scope is ADMIN else "thread_3"):
+        query = Query(FILTERS[name], window(LIMIT, order, after, None), with_last_message=True)
+        assert not query.is_slow
+        await visits(counting, scope, list_threads, query)
+
+
+@pytest.mark.parametrize("scope", [ADMIN, MEMBER], ids=["admin", "member"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_page_by_change_visits_few_rows(counting, scope, order):
+    query = Query(Filter(), window(LIMIT, order, None, None), sort="updatedAt", with_last_message=True)
+    assert not query.is_slow
+    await visits(counting, scope, list_threads, query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(Filter(title_contains="x"), window(LIMIT, "desc", None, None)),
+        Query(Filter(), window(LIMIT, "desc", None, None), with_total=True),
+        Query(Filter(state=State.OPEN, assistant_id="a"), window(LIMIT, "desc", None, None)),
+        Query(Filter(pairs=pair("a") + pair("b")), window(LIMIT, "desc", None, None)),
+        Query(Filter(visible_in_ui=True), window(LIMIT, "desc", None, None), sort="updatedAt"),
+        Query(Filter(every_state=True), window(LIMIT, "desc", None, None), sort="updatedAt"),
+    ],
+)
+def test_what_no_index_bounds_runs_aside(query):
+    assert query.is_slow
+
+
+MESSAGE = MessageCreate("user", "hello")
+
+OPERATIONS: dict[str, tuple[Any, ...]] = {
+    "read": (threads.read, "thread_3"),
+    "create": (threads.create, ThreadCreate(title="x", metadata={"common": "yes"}, messages=[MESSAGE])),
+    "update": (threads.update, "thread_3", ThreadUpdate(title="y", metadata={"rare": None}, visible_in_ui=True)),
+    "lock": (thread_state.lock, "thread_3"),
+    "archive": (thread_state.archive, "thread_3"),
+    "delete": (threads.delete, "thread_3"),
+    "append one": (messages.append, "thread_3", MESSAGE),
+    "append several": (messages.append, "thread_3", MessagesCreate([MESSAGE, MESSAGE])),
+    "list messages": (message_list.list_messages, "thread_3", window(LIMIT, "asc", None, None), None),
+}
+
+
+@pytest.mark.parametrize("scope", [ADMIN, MEMBER], ids=["admin", "member"])
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_an_operation_on_one_thread_visits_few_rows(counting, scope, name):
+    await visits(counting, scope, *OPERATIONS[name])
