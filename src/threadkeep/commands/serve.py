@@ -1,5 +1,6 @@
 """`threadkeep serve`: the server, and what it shows on its first start."""
 
+import asyncio
 import os
 import socket
 import sys
@@ -8,13 +9,13 @@ from pathlib import Path
 
 from threadkeep.commands import logs
 from threadkeep.commands.workers import supervise
-from threadkeep.database import is_sqlite, sqlite_path
+from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
 from threadkeep.ids import new_id
 from threadkeep.operations import administration
 from threadkeep.operations.administration import FirstRun
 from threadkeep.server import serve as server
-from threadkeep.server.tokens import make_token
+from threadkeep.server.tokens import make_token, server_secret
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600
@@ -30,12 +31,22 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     if workers == 1:
         server.run(settings, [listener], partial(welcome, settings, url))
     else:
-        supervise(partial(run_worker, settings, url), listener, workers)
+        asyncio.run(prepare(settings, url))
+        supervise(partial(run_worker, settings), listener, workers)
 
 
-def run_worker(settings: Settings, url: str, listener: socket.socket) -> None:
+async def prepare(settings: Settings, url: str) -> None:
+    """Migrate and welcome once, before the workers start."""
+    database = await open_database(settings, serving=True)
+    try:
+        await welcome(settings, url, database, server_secret(settings, None))
+    finally:
+        await database.close()
+
+
+def run_worker(settings: Settings, listener: socket.socket) -> None:
     logs.configure()
-    server.run(settings, [listener], partial(welcome, settings, url))
+    server.run(settings, [listener])
 
 
 async def welcome(settings: Settings, url: str, database: Database, secret: str) -> None:

@@ -11,6 +11,9 @@ from threadkeep.objects import KeyCreate, KeyCreated, Member, MemberPut
 from threadkeep.operations import keys, members
 from threadkeep.scope import Credential, Role, make_scope
 
+# SQLite has one process that does this; on PostgreSQL several may start at once on an empty database.
+ONE_AT_A_TIME = everywhere("select 1", postgres="select 1 from pg_advisory_xact_lock(1953002091)")
+
 COUNT_ORGANIZATIONS = everywhere("select count(*) from organizations")
 
 INSERT_ORGANIZATION = everywhere("""
@@ -89,6 +92,7 @@ async def revoke_key(tx: Transaction, key_id: str) -> str:
 
 async def first_run(tx: Transaction, organization_id: str, user_id: str) -> FirstRun | None:
     """Create an organization, its owner and the owner's key in an empty database; None if it is not empty."""
+    await tx.fetch(ONE_AT_A_TIME, {})
     if not await is_empty(tx):
         return None
     await create_organization(tx, organization_id, "My organization", user_id)

@@ -38,8 +38,14 @@ DELETE_MESSAGES = everywhere("""
     delete from messages where organization = :organization and thread = :thread and seq <= :last_seq
     """)
 
+PURGED_PLACES = everywhere("""
+    select d.seq from deleted_messages d
+    where d.organization = :organization and d.thread = :thread
+    order by d.seq limit :limit
+    """)
+
 DELETE_PLACES = everywhere("""
-    delete from deleted_messages where organization = :organization and thread = :thread
+    delete from deleted_messages where organization = :organization and thread = :thread and seq <= :last_seq
     """)
 
 END_PURGE = everywhere("""
@@ -89,7 +95,7 @@ DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organiz
 
 
 async def purge_messages(tx: Transaction) -> int:
-    """Delete messages of one thread that was deleted or emptied."""
+    """Delete messages of one thread that was deleted or emptied; of a deleted one, the places of messages too."""
     rows = await tx.fetch(NEXT_PURGE, {})
     if not rows:
         return 0
@@ -97,16 +103,17 @@ async def purge_messages(tx: Transaction) -> int:
     where = {"organization": organization, "thread": thread}
     found = await tx.fetch(PURGED_MESSAGES, {**where, "last_seq": last_seq, "limit": ROWS_AT_ONCE})
     if found:
-        now_ms = clock.now_ms()
         if keeps_places:
-            places = [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found]
-            await tx.execute_many(KEEP_PLACE, places)
+            now_ms = clock.now_ms()
+            await tx.execute_many(KEEP_PLACE, [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found])
         await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": found[-1][0]})
+        return len(found)
+    places = () if keeps_places else await tx.fetch(PURGED_PLACES, {**where, "limit": ROWS_AT_ONCE})
+    if places:
+        await tx.fetch(DELETE_PLACES, {**where, "last_seq": places[-1][0]})
     else:
-        if not keeps_places:
-            await tx.fetch(DELETE_PLACES, where)
         await tx.fetch(END_PURGE, {**where, "last_seq": last_seq})
-    return len(found) + 1
+    return len(places) + 1
 
 
 async def prune_keys(tx: Transaction) -> int:

@@ -82,8 +82,8 @@ class Api:
         self._routes = build_routes(ENDPOINTS)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._limits = {
-            Credential.KEY: RateLimitItemPerMinute(settings.rate_key_per_minute),
-            Credential.TOKEN: RateLimitItemPerMinute(settings.rate_token_per_minute),
+            Credential.KEY: RateLimitItemPerMinute(settings.rate_key_per_minute, namespace="key"),
+            Credential.TOKEN: RateLimitItemPerMinute(settings.rate_token_per_minute, namespace="token"),
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
