@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 ACQUIRE_S = 5.0
 STATEMENT_S = 10.0
-STATEMENT_CACHE_SIZE = 1_000
+STATEMENT_CACHE_SIZE = 300
 # Any process that migrates takes this advisory lock: "thrk" as a number.
 MIGRATION_LOCK = 0x7468726B
 

@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
-STATEMENT_CACHE_SIZE = 400
+STATEMENT_CACHE_SIZE = 200
 PAGE_CACHE_KIB = 8 * 1024
 SLOW_READERS = 2
 # How many steps of SQLite's machine pass between two looks at the clock of a slow read.

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 TABLE = re.compile(r"\b(?:from|join|update|into)\s+(?!set\b|unnest\b)([a-z_]+)")
@@ -20,8 +21,8 @@ COMMON_TABLE = re.compile(r"(?:\bwith|,)\s+([a-z_]+)\s+as\s+(?:materialized\s+)?
 SCOPED_BY = re.compile(r"\b(?:organization|o\.key) = (?::organization|[a-z_]+\.organization)\b")
 ROW_LOCK = re.compile(r"\s+for (?:update|share)(?: of [a-z_]+)?(?: skip locked)?")
 
-# The names under which `Statement.register` keeps all of them, for the tests that walk them.
-ALL: list["Statement"] = []
+# All statements that are in use, for the tests that walk them.
+ALL: "WeakSet[Statement]" = WeakSet()
 
 
 class RefusedStatement(Exception):
@@ -39,7 +40,7 @@ class Compiled:
         return [parameters[name] for name in self.names]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Statement:
     """What both databases run. On SQLite a block may take several steps; it ends at the first that returns no row."""
 
@@ -95,7 +96,7 @@ def _compile(kind: str, sqlite: Iterable[str], postgres: str | None, postgres_ma
         compile_text(postgres or steps[0], "$"),
         compile_text(postgres_many, "$") if postgres_many else None,
     )
-    ALL.append(statement)
+    ALL.add(statement)
     return statement
 
 

@@ -57,7 +57,7 @@ class Shape:
         return f"order by {dot}{self.column} {direction}, {dot}{key} {direction}"
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def page_statement(shape: Shape, with_last_message: bool) -> Statement:
     """Return the statement for a page: rows of COLUMNS, with role, preview and time of the last message if asked."""
     columns = f"{COLUMNS}, m.role, m.preview, m.created_ms" if with_last_message else COLUMNS
@@ -73,7 +73,7 @@ def page_statement(shape: Shape, with_last_message: bool) -> Statement:
     return scoped(text, every_user=not shape.of_user)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def total_statement(shape: Shape) -> Statement:
     """Return the statement that counts all that match, wherever the page stands."""
     branches = [
