@@ -50,9 +50,8 @@ async def test_a_second_start_makes_nothing_new(start_server):
         assert (await Caller(client, key=key).list_threads()).status == 200
 
 
-async def test_the_servers_own_secret_lies_beside_sqlite_for_its_owner_alone(start_server, database_kind):
-    if database_kind != "sqlite":
-        return
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+async def test_the_servers_own_secret_lies_beside_sqlite_for_its_owner_alone(start_server):
     server = await start_server(THREADKEEP_SECRET="")
     token = re.search(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", (server.database.folder / FIRST_RUN).read_text())[0]
 
@@ -69,9 +68,8 @@ def private_files(folder):
     return [path.name for path in folder.iterdir() if path.is_file() and path.stat().st_mode & 0o077 == 0]
 
 
-async def test_postgresql_needs_a_secret(new_database, database_kind):
-    if database_kind != "postgres":
-        return
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_postgresql_needs_a_secret(new_database):
     database = await new_database()
 
     refused = run_threadkeep("serve", "--port", str(free_port()), database=database, settings={"THREADKEEP_SECRET": ""})
@@ -240,9 +238,8 @@ def test_an_unknown_command_is_refused(server):
     assert "Traceback" not in finished.stderr
 
 
-async def test_serve_makes_the_database_file_where_it_is_told(start_server, database_kind):
-    if database_kind != "sqlite":
-        return
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+async def test_serve_makes_the_database_file_where_it_is_told(start_server):
     server: Server = await start_server()
 
     assert "threadkeep.db" in [path.name for path in server.database.folder.iterdir()]

@@ -7,6 +7,9 @@ from support.server import Server
 
 GOOD, OTHER_GOOD, EVIL = "https://app.example.com", "http://localhost:5173", "https://evil.example"
 
+# Nothing here reaches the database in a way of its own, so one kind is enough.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+
 
 def preflight(origin, method="PATCH"):
     return {

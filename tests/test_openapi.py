@@ -26,7 +26,7 @@ EXPECTED = {
     "/v1/organizations/{}/keys": {"get", "post"},
     "/v1/organizations/{}/keys/{}": {"delete"},
 }
-EXAMPLES = 40
+EXAMPLES = 25
 CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
 
 

@@ -12,6 +12,9 @@ from support.people import People
 from support.server import SECRET, Server
 from support.waiting import eventually
 
+# Nothing here reaches the database in a way of its own, so one kind is enough.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+
 
 @pytest.fixture(scope="module")
 def issuer():

@@ -5,6 +5,7 @@ import signal
 import subprocess
 
 import httpx
+import pytest
 
 from conftest import connect
 from support.cast import Caller
@@ -15,9 +16,8 @@ from support.waiting import eventually
 KILLS = 10
 
 
-async def test_a_second_server_on_sqlite_is_refused_with_a_clear_sentence(server, database_kind):
-    if database_kind != "sqlite":
-        return
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+async def test_a_second_server_on_sqlite_is_refused_with_a_clear_sentence(server):
     second = Server(server.database, name="second")
 
     second.spawn()
@@ -30,9 +30,8 @@ async def test_a_second_server_on_sqlite_is_refused_with_a_clear_sentence(server
         assert (await client.get("/readyz")).status_code == 200
 
 
-async def test_several_processes_on_postgresql_behave_as_one(start_server, zygote, database_kind):
-    if database_kind != "postgres":
-        return
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_several_processes_on_postgresql_behave_as_one(start_server, zygote):
     one = await start_server()
     two = await start_server(one.database)
     async with connect(one) as first_client, connect(two) as second_client:

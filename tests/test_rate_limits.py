@@ -8,6 +8,9 @@ from support.people import People
 
 KEY_LIMIT, TOKEN_LIMIT = 20, 10
 
+# Nothing here reaches the database in a way of its own, so one kind is enough.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+
 
 @pytest.fixture
 async def limited(start_server, zygote):

@@ -7,6 +7,9 @@ import pytest
 
 KIB = 1024
 
+# Nothing here reaches the database in a way of its own, so one kind is enough.
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+
 
 async def speak(server, data, *, within_s=15):
     """Send raw bytes and return everything that comes back until the server closes the connection."""

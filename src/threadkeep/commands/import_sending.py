@@ -100,9 +100,8 @@ class Sender:
             ) from None
         stop_if_hopeless(response)
         if response.status_code != 200 and response.status_code != 429:
-            raise ImportStopped(
-                f"{self._url} answers {response.status_code} to a request for threads: is it threadkeep?"
-            )
+            reason = error_of(response).get("message", "is it threadkeep?")
+            raise ImportStopped(f"{self._url} answers {response.status_code} to a request for threads: {reason}")
 
     async def send(self, conversation: Conversation) -> Outcome:
         """Bring the server to have the whole conversation. Raises Refused or ImportStopped."""

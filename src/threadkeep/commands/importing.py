@@ -95,6 +95,8 @@ def import_file(
     key = api_key or settings.api_key
     if not key:
         fail("Importing needs an API key: set THREADKEEP_API_KEY, or give --api-key.")
+    if not (key + (user or "")).isascii() or not (key + (user or "")).isprintable():
+        fail("A key and a user id are plain letters, digits and signs without spaces or line breaks around them.")
     lines = Lines(file)
     summary = Summary()
     started_s = clock.monotonic_s()

@@ -34,16 +34,14 @@ class Gatherer:
     def __init__(self, run: Callable[[Compiled, Mapping[str, Any]], Awaitable[Sequence[Row]]]) -> None:
         self._run = run
         self._waiting: dict[Statement, deque[Call]] = {}
-        self._flights: set[asyncio.Task[None]] = set()
+        self._flights: set[asyncio.Task[Any] | None] = set()
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         call = Call(parameters)
         waiting = self._waiting.setdefault(statement, deque())
         waiting.append(call)
         if len(self._flights) < FLIGHTS_MAX:
-            flight = asyncio.ensure_future(self._fly(statement, waiting))
-            self._flights.add(flight)
-            flight.add_done_callback(self._flights.discard)
+            self._flights.add(asyncio.ensure_future(self._fly(statement, waiting)))
         return await call.future
 
     async def _fly(self, statement: Statement, waiting: deque[Call]) -> None:
@@ -53,6 +51,8 @@ class Gatherer:
                 await self._run_alone(statement, calls[0])
             else:
                 await self._run_together(statement, calls)
+        # At once, not in a callback later: a call that comes in between would wait for a flight that has ended.
+        self._flights.discard(asyncio.current_task())
 
     async def _run_alone(self, statement: Statement, call: Call) -> None:
         try:

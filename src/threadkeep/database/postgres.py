@@ -1,18 +1,18 @@
 """PostgreSQL: a pool of connections, one round trip where one statement does it, else a short transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
 from threadkeep import clock
 from threadkeep.database import migrate
+from threadkeep.database.connections import Connections
 from threadkeep.database.driver import Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
 from threadkeep.database.statement import Compiled, Statement
-from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.settings import Settings
 
 P = ParamSpec("P")
@@ -52,15 +52,13 @@ UNAVAILABLE = (
 )
 
 
-@asynccontextmanager
-async def translating() -> AsyncIterator[None]:
-    """Turn the driver's errors into the project's own."""
-    try:
-        yield
-    except asyncpg.DiskFullError as error:
-        raise StorageFull from error
-    except UNAVAILABLE as error:
-        raise Unavailable from error
+def translated(error: Exception) -> Exception:
+    """Return the project's own error for one of the driver's."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        return UniqueViolation()
+    if isinstance(error, asyncpg.DiskFullError):
+        return StorageFull()
+    return Unavailable() if isinstance(error, UNAVAILABLE) else error
 
 
 async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
@@ -101,8 +99,7 @@ class EachAlone:
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         if self._gatherer is not None and statement.postgres_many is not None:
             return await self._gatherer.fetch(statement, parameters)
-        async with self._database.connection() as connection:
-            return await run(connection, statement.postgres, parameters)
+        return await self._database.fetch(statement.postgres, parameters)
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         raise RuntimeError("Several statements need a transaction around them.")
@@ -111,26 +108,13 @@ class EachAlone:
 class PostgresDatabase:
     """One database, served by any number of processes."""
 
-    def __init__(self, pool: Any, settings: Settings) -> None:
-        self._pool = pool
+    def __init__(self, connections: Connections, settings: Settings) -> None:
+        self._connections = connections
         self._slow_read_s = settings.slow_read_s
         self._reading = EachAlone(self, None)
-        self._writing_once = EachAlone(self, Gatherer(self._fetch_compiled))
+        self._writing_once = EachAlone(self, Gatherer(self.fetch))
         # A task that nobody refers to may vanish in the middle of its work.
         self._writes: set[asyncio.Task[Any]] = set()
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """Lend a connection. One whose task was cancelled, or whose statement's fate is unknown, is closed."""
-        async with translating():
-            connection = await self._pool.acquire(timeout=ACQUIRE_S)
-            try:
-                yield connection
-            except (asyncio.CancelledError, TimeoutError):
-                connection.terminate()
-                raise
-            finally:
-                await self._pool.release(connection)
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await operation(self._reading, *args, **kwargs)
@@ -151,7 +135,7 @@ class PostgresDatabase:
     async def close(self) -> None:
         if self._writes:
             await asyncio.wait(self._writes, timeout=STATEMENT_S)
-        await self._pool.close()
+        await self._connections.close()
 
     async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Let a write finish even when its caller is cancelled."""
@@ -160,26 +144,55 @@ class PostgresDatabase:
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
 
-    async def _transact(self, operation: Operation[[], T]) -> T:
-        async with self.connection() as connection:
-            await connection.execute("begin")
+    async def fetch(self, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """Run one statement as a transaction of its own."""
+        try:
+            connection = await self._connections.take()
             try:
-                result = await operation(PostgresTransaction(connection))
-            except BaseException:
-                if not connection.is_closed():
-                    await connection.execute("rollback")
+                return await run(connection, compiled, parameters)
+            except (asyncio.CancelledError, TimeoutError):
+                connection.terminate()
                 raise
-            await connection.execute("commit")
-            return result
+            finally:
+                self._connections.give(connection)
+        except Exception as error:
+            raise translated(error) from error
 
-    async def _fetch_compiled(self, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        async with self.connection() as connection:
-            return await run(connection, compiled, parameters)
+    async def _transact(self, operation: Operation[[], T]) -> T:
+        try:
+            connection = await self._connections.take()
+            try:
+                await connection.execute("begin")
+                result = await operation(PostgresTransaction(connection))
+                await connection.execute("commit")
+                return result
+            except ApiError:
+                await connection.execute("rollback")
+                raise
+            except BaseException:
+                # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
+                connection.terminate()
+                raise
+            finally:
+                self._connections.give(connection)
+        except Exception as error:
+            raise translated(error) from error
 
 
 async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
     """Connect, and migrate if `serving`. Raises Unavailable when the server cannot be reached."""
-    async with translating():
+
+    async def connect() -> Any:
+        return await asyncpg.connect(
+            url,
+            server_settings=SESSION,
+            statement_cache_size=STATEMENT_CACHE_SIZE,
+            max_cached_statement_lifetime=0,
+            command_timeout=STATEMENT_S,
+            timeout=ACQUIRE_S,
+        )
+
+    try:
         connection = await asyncpg.connect(url, timeout=ACQUIRE_S)
         try:
             if serving:
@@ -188,23 +201,9 @@ async def open_database(url: str, settings: Settings, *, serving: bool) -> Postg
                 migrate.require_current("postgres", await schema_number(connection))
         finally:
             await connection.close()
-        pool = await asyncpg.create_pool(
-            url,
-            min_size=1,
-            max_size=settings.pool_size,
-            server_settings=SESSION,
-            statement_cache_size=STATEMENT_CACHE_SIZE,
-            max_cached_statement_lifetime=0,
-            command_timeout=STATEMENT_S,
-            timeout=ACQUIRE_S,
-            # Statements leave no session state behind; the pool's reset query would double their cost.
-            reset=leave_as_is,
-        )
-    return PostgresDatabase(pool, settings)
-
-
-async def leave_as_is(_connection: Any) -> None:
-    """Do nothing when a connection goes back to the pool."""
+    except Exception as error:
+        raise translated(error) from error
+    return PostgresDatabase(Connections(connect, settings.pool_size, ACQUIRE_S), settings)
 
 
 async def schema_number(connection: Any) -> int:

@@ -56,6 +56,8 @@ class Writer(threading.Thread):
         self._wal_bytes_max = wal_bytes_max
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.wal_pages = 0
+        # SQLite does one checkpoint at a time; who comes second would fail.
+        self.checkpointing = threading.Lock()
         self._page_bytes: Any = 0  # Any: the driver does not know what a pragma answers.
         self._open()
 
@@ -171,7 +173,8 @@ class Writer(threading.Thread):
             return
         # Passive checkpoints cannot keep up with this load: writes wait until the log starts again from its beginning.
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            with self.checkpointing:
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             self.wal_pages = 0
         except apsw.Error as error:
             logger.warning("The write-ahead log is over its limit and could not be folded in yet: %s", error)
@@ -214,7 +217,8 @@ class Checkpointer(threading.Thread):
                 continue
             pages = self._writer.wal_pages
             try:
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                with self._writer.checkpointing:
+                    self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 folded = pages
             except apsw.Error as error:
                 logger.warning("A checkpoint failed and will be tried again: %s", error)

@@ -38,12 +38,12 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
         "tool_call_id": body.tool_call_id,
         "metadata": stored_metadata,
         **content,
-        "size_bytes": content["size_bytes"] + len(tool_calls or "") + len(stored_metadata),
+        "size_bytes": size_bytes(content["content"], tool_calls, stored_metadata),
     }
 
 
 def stored_content(content: str | list[Part], role: str, param: str = "") -> dict[str, Any]:
-    """Return content as parts in JSON, its preview and its size. Raises InvalidField."""
+    """Return content as parts in JSON, and its preview. Raises InvalidField."""
     if isinstance(content, str):
         text = content
         parts: list[Part] = [TextPart(content)] if content else []
@@ -60,7 +60,12 @@ def stored_content(content: str | list[Part], role: str, param: str = "") -> dic
     if role in ("user", "system") and not has_attachment and not text.strip():
         raise InvalidField(f"A {role} message needs content that is not blank.", param=f"{param}content")
     stored = msgspec.json.encode(parts)
-    return {"content": stored.decode(), "preview": text[:PREVIEW_CHARACTERS_MAX], "size_bytes": len(stored)}
+    return {"content": stored.decode(), "preview": text[:PREVIEW_CHARACTERS_MAX]}
+
+
+def size_bytes(content: str, tool_calls: str | None, stored_metadata: str) -> int:
+    """Return what a message takes of a page, its short fields apart."""
+    return len(content.encode()) + len((tool_calls or "").encode()) + len(stored_metadata.encode())
 
 
 def message_of(row: Row, thread_id: str) -> Message:

@@ -20,7 +20,7 @@ from threadkeep.objects import (
     Page,
 )
 from threadkeep.operations import idempotency, metadata
-from threadkeep.operations.message_rows import COLUMNS, RETURNED_COLUMNS, draft, message_of, stored_content
+from threadkeep.operations.message_rows import COLUMNS, RETURNED_COLUMNS, draft, message_of, size_bytes, stored_content
 from threadkeep.operations.thread_rows import (
     ATTEMPTS_MAX,
     HeldThread,
@@ -237,7 +237,7 @@ async def update(
     held.allow(Action.EDIT_MESSAGE)
     held.require_idle()
     require_match(row, precondition)
-    kept = {"content": row[5], "preview": None, "size_bytes": row[14] - len(row[12])}
+    kept = {"content": row[5], "preview": None}
     content = kept if body.content is UNSET else stored_content(body.content, row[4])
     stored_metadata = row[12] if body.metadata is UNSET else metadata.merge(row[12], body.metadata)
     if (content["content"], stored_metadata) == (row[5], row[12]):
@@ -248,7 +248,7 @@ async def update(
         message_id=message_id,
         content=content["content"],
         preview=content["preview"],
-        size_bytes=content["size_bytes"] + len(stored_metadata),
+        size_bytes=size_bytes(content["content"], row[10], stored_metadata),
         metadata=stored_metadata,
         now_ms=clock.now_ms(),
     )

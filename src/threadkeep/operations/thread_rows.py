@@ -127,7 +127,7 @@ def thread_of(row: Row, scope: Scope) -> Thread:
         row[7] == 1,
         row[8],
         "streaming" if response_id is not None and lease_until >= clock.now_ms() else "inactive",
-        state_of(locked_ms, archived_ms),
+        State.OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
         None if last_message_ms is None else last_message_ms // 1000,
     )
 

@@ -69,34 +69,34 @@ def walk(
     columns: str,
     broken: Callable[[Row], Iterator[str]],
     describe: Callable[[Row], tuple[str | None, str | None, str | None]],
-    bounded: str = "",
+    size: str = "1",
 ) -> Walk:
-    """Put a walk together. `select` has {columns}; `bounded` picks the rows of a batch by more than their number."""
+    """Put a walk together. `keys` have what is before all others; `size` is what a batch has at most `bound` of.
+
+    The rows of a batch are picked before anything is joined to them: by an index alone, whatever is known of the data.
+    """
     # Each table goes by its first letter.
     table = name[0]
     names = ", ".join(f"{table}.{key}" for key in keys)
     after = f"({names}) > ({', '.join(f':{key}' for key in keys)})"
     same = " and ".join(f"{table}.{key} = :{key}" for key in keys)
-    text = select.format(columns=f"{names}, {columns}")
-    if bounded:
-        matched = " and ".join(f"{table}.{key} = b.{key}" for key in keys)
-        picked = bounded.format(names=names, after=after)
-        batch = (
-            f"{text.replace('/* batch */', f'join ({picked}) b on {matched} and b.before < :bound')} order by {names}"
-        )
-    else:
-        batch = f"{text} where {after} order by {names} limit :limit"
-    return Walk(
-        name, tuple(keys), tuple(keys.values()), everywhere(batch), everywhere(f"{text} where {same}"), broken, describe
-    )
-
-
-def running_total(table: str, alias: str, size: str) -> str:
-    """Return which rows are next, each with the sum of `size` over those before it."""
-    return f"""
-        select {{names}}, sum({size}) over (order by {{names}} rows unbounded preceding) - {size} as before
-        from {table} {alias} where {{after}} order by {{names}} limit :limit
+    matched = " and ".join(f"{table}.{key} = b.{key}" for key in keys)
+    picked = f"""
+        join (
+            select {names}, sum({size}) over (order by {names} rows unbounded preceding) - {size} as before
+            from {name} {table} where {after} order by {names} limit :limit
+        ) b on {matched} and b.before < :bound
         """
+    text = select.format(columns=f"{names}, {columns}", batch="{batch}")
+    return Walk(
+        name,
+        tuple(keys),
+        tuple(keys.values()),
+        everywhere(f"{text.format(batch=picked)} order by {names}"),
+        everywhere(f"{text.format(batch='')} where {same}"),
+        broken,
+        describe,
+    )
 
 
 ITS_MESSAGES = "from messages m where m.organization = t.organization and m.thread = t.key"
@@ -104,7 +104,7 @@ ITS_MESSAGES = "from messages m where m.organization = t.organization and m.thre
 THREADS = walk(
     "threads",
     {"organization": 0, "id": ""},
-    "select {columns} from threads t /* batch */ left join organizations o on o.key = t.organization",
+    "select {columns} from threads t {batch} left join organizations o on o.key = t.organization",
     f"""o.id, t.key, t.user_id, t.title, t.title_folded, t.metadata, t.visible_in_ui, t.locked_ms, t.locked_by_role,
         t.message_count, t.last_seq, t.cleared_seq, t.last_message_ms, t.created_ms, t.updated_ms, t.revision,
         t.response_id, t.lease_until, t.shelf,
@@ -115,13 +115,13 @@ THREADS = walk(
         (select m.created_ms {ITS_MESSAGES} and m.seq > t.cleared_seq order by m.seq desc limit 1)""",
     rules.broken_in_thread,
     lambda row: (row[2], row[1], None),
-    running_total("threads", "t", "t.last_seq"),
+    size="t.last_seq",
 )
 
 MESSAGES = walk(
     "messages",
     {"organization": 0, "thread": 0, "seq": -(2**62)},
-    """select {columns} from messages m /* batch */
+    """select {columns} from messages m {batch}
     left join threads t on t.organization = m.organization and t.key = m.thread
     left join organizations o on o.key = m.organization""",
     """o.id, t.id, t.cleared_seq,
@@ -131,13 +131,13 @@ MESSAGES = walk(
         m.created_ms, m.updated_ms, m.revision""",
     rules.broken_in_message,
     lambda row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
-    running_total("messages", "m", "octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000"),
+    size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000)",
 )
 
 PAIRS = walk(
     "thread_metadata",
     {"organization": 0, "pair": b"", "shelf": -1, "created_ms": 0, "thread": 0},
-    """select {columns} from thread_metadata t
+    """select {columns} from thread_metadata t {batch}
     left join threads s on s.organization = t.organization and s.key = t.thread
     left join organizations o on o.key = t.organization""",
     "t.user_id, o.id, s.id, s.shelf, s.created_ms, s.user_id, s.metadata",
@@ -148,7 +148,7 @@ PAIRS = walk(
 ORGANIZATIONS = walk(
     "organizations",
     {"key": 0},
-    "select {columns} from organizations o",
+    "select {columns} from organizations o {batch}",
     """o.id, o.deleted_ms,
         (select count(*) from members m where m.organization = o.key),
         (select count(*) from members m where m.organization = o.key and m.role = 'owner')""",
@@ -159,7 +159,8 @@ ORGANIZATIONS = walk(
 MEMBERS = walk(
     "members",
     {"organization": 0, "user_id": ""},
-    "select {columns} from members m left join organizations o on o.key = m.organization and o.deleted_ms is null",
+    """select {columns} from members m {batch}
+    left join organizations o on o.key = m.organization and o.deleted_ms is null""",
     "o.id, m.role",
     rules.broken_in_member,
     lambda row: (row[2], None, None),
@@ -168,7 +169,8 @@ MEMBERS = walk(
 KEYS = walk(
     "api_keys",
     {"organization": 0, "id": ""},
-    "select {columns} from api_keys a left join organizations o on o.key = a.organization and o.deleted_ms is null",
+    """select {columns} from api_keys a {batch}
+    left join organizations o on o.key = a.organization and o.deleted_ms is null""",
     "o.id, a.role",
     rules.broken_in_key,
     lambda row: (row[2], None, None),
@@ -177,7 +179,7 @@ KEYS = walk(
 ANSWERS = walk(
     "idempotency",
     {"organization": 0, "caller": "", "request": "", "key": ""},
-    "select {columns} from idempotency i left join organizations o on o.key = i.organization",
+    "select {columns} from idempotency i {batch} left join organizations o on o.key = i.organization",
     "o.id, i.status",
     rules.broken_in_answer,
     lambda row: (row[4], None, None),
@@ -228,7 +230,7 @@ async def fetch(tx: Transaction, statement: Statement, parameters: dict[str, Any
 
 
 def batch_parameters(each: Walk, position: tuple[Any, ...]) -> dict[str, Any]:
-    bound = COUNTED_AT_ONCE if each is THREADS else BYTES_AT_ONCE
+    bound = {"threads": COUNTED_AT_ONCE, "messages": BYTES_AT_ONCE}.get(each.name, ROWS_AT_ONCE)
     return {**dict(zip(each.keys, position, strict=True)), "limit": ROWS_AT_ONCE, "bound": bound}
 
 

@@ -9,7 +9,7 @@ from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
 from threadkeep.objects import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX, Part, ToolCall
 from threadkeep.operations import metadata
-from threadkeep.operations.message_rows import stored_content
+from threadkeep.operations.message_rows import size_bytes, stored_content
 from threadkeep.operations.metadata import Value
 from threadkeep.operations.thread_rows import fold
 from threadkeep.scope import Role
@@ -161,9 +161,9 @@ def broken_in_content(message: MessageFacts) -> Iterator[str]:
         yield f"its content has {len(parts)} parts"
     if message.preview != expected["preview"]:
         yield "its preview is not the beginning of its text"
-    size_bytes = len(message.content.encode()) + len(message.tool_calls or "") + len(message.metadata)
-    if message.size_bytes != size_bytes:
-        yield f"its size is stored as {message.size_bytes} bytes, but it is {size_bytes}"
+    size = size_bytes(message.content, message.tool_calls, message.metadata)
+    if message.size_bytes != size:
+        yield f"its size is stored as {message.size_bytes} bytes, but it is {size}"
 
 
 def broken_in_tools(message: MessageFacts) -> Iterator[str]:

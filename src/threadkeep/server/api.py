@@ -7,9 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
@@ -23,14 +20,13 @@ from threadkeep.errors import (
     MessageNotFound,
     MethodNotAllowed,
     NotFound,
-    RateLimited,
     ThreadNotFound,
 )
 from threadkeep.objects import Error, ErrorDetail, MessageCreate, MessagesCreate
 from threadkeep.operations import idempotency
 from threadkeep.operations.paging import OPAQUE_ID
 from threadkeep.scope import Credential
-from threadkeep.server.auth import Authenticator, Caller
+from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import Disconnected, Receive, decode, read_body
 from threadkeep.server.endpoint import (
     Endpoint,
@@ -43,6 +39,7 @@ from threadkeep.server.endpoint import (
 )
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.query import parse_query
+from threadkeep.server.rates import RateLimit
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.settings import Settings
@@ -80,10 +77,9 @@ class Api:
         self._settings = settings
         self._metrics = metrics
         self._routes = build_routes(ENDPOINTS)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._limits = {
-            Credential.KEY: RateLimitItemPerMinute(settings.rate_key_per_minute, namespace="key"),
-            Credential.TOKEN: RateLimitItemPerMinute(settings.rate_token_per_minute, namespace="token"),
+        self._rates = {
+            Credential.KEY: RateLimit(settings.rate_key_per_minute),
+            Credential.TOKEN: RateLimit(settings.rate_token_per_minute),
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -139,7 +135,7 @@ class Api:
         if endpoint is None:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(route.endpoints))})
         caller = await self._authenticator.caller(headers)
-        self._limit(caller)
+        self._rates[caller.credential].count(caller.rate_id)
         raw_query = scope["query_string"]
         query = parse_query(raw_query, endpoint.query, endpoint.query_kinds) if raw_query else endpoint.default_query
         organization_id = query.organization_id
@@ -167,21 +163,6 @@ class Api:
                 idempotency.fingerprint(decoded),
             )  # fmt: skip
         return await endpoint.run(ScopedDatabase(self._database, acting), request, keyed)
-
-    def _limit(self, caller: Caller) -> None:
-        limit = self._limits[caller.credential]
-        if self._limiter.hit(limit, caller.rate_id):
-            return
-        reset_s, _ = self._limiter.get_window_stats(limit, caller.rate_id)
-        wait_s = max(1, int(reset_s - time.time()) + 1)
-        raise RateLimited(
-            headers={
-                "Retry-After": str(wait_s),
-                "RateLimit-Limit": str(limit.amount),
-                "RateLimit-Remaining": "0",
-                "RateLimit-Reset": str(wait_s),
-            }
-        )
 
     def _check_messages_count(self, body: Any) -> None:
         if len(getattr(body, "messages", ())) > self._settings.messages_per_call_max:

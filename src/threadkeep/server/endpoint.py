@@ -57,7 +57,8 @@ class Endpoint:
     # What the operation gets after its transaction.
     arguments: Arguments
     answer: Any  # Any: a struct, or a type form such as Page with the kind of its items.
-    way: Way | Callable[[Request], Way] = Way.READ
+    # Either fixed, or chosen by the arguments.
+    way: Way | Callable[[Sequence[Any]], Way] = Way.READ
     role: Role = Role.MEMBER
     body: Any = None  # Any: a struct or a union of structs.
     query: type[OrganizationQuery] = OrganizationQuery
@@ -80,7 +81,7 @@ class Endpoint:
         arguments = self.arguments(request)
         if keyed is not None:
             return await db.write(run_keyed, self, arguments, request, keyed)
-        match self.way if isinstance(self.way, Way) else self.way(request):
+        match self.way if isinstance(self.way, Way) else self.way(arguments):
             case Way.READ:
                 value = await db.read(self.operation, *arguments)
             case Way.WRITE_ONCE:

@@ -8,6 +8,7 @@ response_complete`. That httptools refuses most of what makes the length of a bo
 
 import asyncio
 import math
+from typing import Any
 
 import httptools
 import msgspec
@@ -29,6 +30,37 @@ class UriTooLong(InvalidRequest):
 
 class HeadersTooLarge(InvalidRequest):
     status, code = 431, "headers_too_large"
+
+
+class OneWriteCycle(RequestResponseCycle):
+    """Sends a whole answer in one write: uvicorn's two cost a system call more, a fifth of a small request's CPU."""
+
+    _held: Any = None  # Any: the ASGI message that begins the answer, until its body comes.
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._held = message
+            return
+        held, self._held = self._held, None
+        if held is None or not self._send_at_once(held, message):
+            if held is not None:
+                await super().send(held)
+            await super().send(message)
+
+    def _send_at_once(self, held: Any, message: Any) -> bool:
+        """Send header and body if that is the whole answer and nothing is special about it; return whether it was."""
+        names = [name for name, _ in held["headers"]]
+        is_plain = self.keep_alive and b"content-length" in names and b"connection" not in names
+        is_special = message.get("more_body", False) or self.scope["method"] == "HEAD"
+        if not is_plain or is_special or self.flow.write_paused or self.disconnected:
+            return False
+        lines = [b"%s: %s\r\n" % header for header in (*self.default_headers, *held["headers"])]
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"".join([STATUS_LINE[held["status"]], *lines, b"\r\n", message.get("body", b"")]))
+        self.message_event.set()
+        self.on_response()
+        return True
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -65,6 +97,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         # The first byte cancels it, as on a connection that was kept alive.
         self.timeout_keep_alive_task = self.loop.call_later(self.HEADER_READ_S, self.timeout_keep_alive_handler)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = OneWriteCycle  # uvicorn names its own class where it makes one
+        super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):

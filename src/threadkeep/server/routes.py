@@ -1,5 +1,6 @@
 """Every path under /v1, one line each."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,21 +62,22 @@ def path_body_precondition(request: Request) -> list[Any]:
     return [*request.path, request.body, request.precondition]
 
 
-def list_threads_way(request: Request) -> Way:
-    return Way.READ_SLOWLY if request.query.query().is_slow else Way.READ
+def list_threads_way(arguments: Sequence[Any]) -> Way:
+    return Way.READ_SLOWLY if arguments[0].is_slow else Way.READ
 
 
-def list_messages_way(request: Request) -> Way:
+def list_messages_way(arguments: Sequence[Any]) -> Way:
     # No index leads with the role: a rare one may be far apart in a long thread.
-    return Way.READ if request.query.role is None else Way.READ_SLOWLY
+    role = arguments[-1]
+    return Way.READ if role is None else Way.READ_SLOWLY
 
 
-def create_way(request: Request) -> Way:
-    return Way.WRITE_ONCE if threads.is_one_statement(request.body) else Way.WRITE
+def create_way(arguments: Sequence[Any]) -> Way:
+    return Way.WRITE_ONCE if threads.is_one_statement(arguments[-1]) else Way.WRITE
 
 
-def append_way(request: Request) -> Way:
-    return Way.WRITE_ONCE if messages.is_one_statement(request.body) else Way.WRITE
+def append_way(arguments: Sequence[Any]) -> Way:
+    return Way.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else Way.WRITE
 
 
 THREADS = [

@@ -1,0 +1,177 @@
+"""The load generator: a process of its own that keeps `clients` connections busy, one request at a time on each."""
+
+import asyncio
+import itertools
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import psutil
+import uvloop
+
+WARM_UP_S = 0.3
+DRAIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to send, from how many connections and for how long; whose CPU to read at both ends of the time."""
+
+    port: int
+    requests: list[bytes]
+    clients: int
+    seconds: float
+    server_pid: int
+    database_pid: int | None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one run gave, per request answered within its time."""
+
+    per_second: float
+    cpu_us: float
+    database_cpu_us: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Generator:
+    """The load generator's process as its parent sees it."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=serve_jobs, args=(theirs,), daemon=True)
+        self._process.start()
+
+    def run(self, job: Job) -> Measurement:
+        """Do one job. Raises RuntimeError when a request was refused."""
+        self._ours.send(job)
+        answer = self._ours.recv()
+        if isinstance(answer, str):
+            raise RuntimeError(answer)
+        return answer
+
+    def close(self) -> None:
+        self._ours.send(None)
+        self._process.join(10)
+
+
+def serve_jobs(parent: Connection) -> None:
+    while (job := parent.recv()) is not None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                parent.send(runner.run(run(job)))
+        except (OSError, RuntimeError, psutil.Error) as error:
+            parent.send(f"{type(error).__name__}: {error}")
+
+
+class Client(asyncio.Protocol):
+    """One connection. Of an answer it reads the status and the length, nothing else."""
+
+    def __init__(self, requests: Iterator[bytes], times_s: list[float]) -> None:
+        self._requests = requests
+        self._times_s = times_s
+        self._missing_bytes = 0
+        self._head = b""
+        self._idle: asyncio.Future[None] | None = None
+        self.failure: str | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        self._started_s = time.perf_counter()
+        self.transport.write(next(self._requests))
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing_bytes:
+            self._missing_bytes -= len(data)
+        else:
+            data = self._head + data
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._head = data
+                return
+            self._head = b""
+            if data[9:11] != b"20":
+                self.fail(data.decode(errors="replace"))
+                return
+            at = data.index(b"content-length: ", 0, end) + 16
+            self._missing_bytes = end + 4 + int(data[at : data.index(b"\r", at)]) - len(data)
+        if self._missing_bytes == 0:
+            self._times_s.append(time.perf_counter() - self._started_s)
+            if self._idle is None:
+                self.send()
+            elif not self._idle.done():
+                self._idle.set_result(None)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.fail("The server closed a connection.")
+
+    def fail(self, text: str) -> None:
+        self.failure = self.failure or text
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    async def finish(self) -> None:
+        """Let the request that is under way be answered, and send no more."""
+        self._idle = asyncio.get_running_loop().create_future()
+        if self.failure is None:
+            await self._idle
+        failure, self.failure = self.failure, "finished"
+        self.transport.close()
+        if failure is not None:
+            raise RuntimeError(f"A request was not answered as it should be: {failure}")
+
+
+async def run(job: Job) -> Measurement:
+    """Send the requests of `job` for its time and measure what lies between the warm-up and the end."""
+    loop = asyncio.get_running_loop()
+    requests, times_s = itertools.cycle(job.requests), list[float]()
+    clients: list[Client] = []
+    for _ in range(job.clients):
+        _, client = await loop.create_connection(lambda: Client(requests, times_s), "127.0.0.1", job.port)
+        clients.append(client)
+    await asyncio.sleep(WARM_UP_S)
+    server_s, database_s = cpu_reader(job.server_pid), cpu_reader(job.database_pid)
+    before = server_s(), database_s()
+    started_s, first = time.perf_counter(), len(times_s)
+    await asyncio.sleep(job.seconds)
+    elapsed_s, last = time.perf_counter() - started_s, len(times_s)
+    after = server_s(), database_s()
+    async with asyncio.timeout(DRAIN_S):
+        await asyncio.gather(*(client.finish() for client in clients))
+    measured_s = sorted(times_s[first:last])
+    if not measured_s:
+        raise RuntimeError("No request was answered in time.")
+    count = len(measured_s)
+    return Measurement(
+        per_second=count / elapsed_s,
+        cpu_us=(after[0] - before[0]) / count * 1e6,
+        database_cpu_us=(after[1] - before[1]) / count * 1e6,
+        p50_ms=measured_s[count // 2] * 1e3,
+        p99_ms=measured_s[count * 99 // 100] * 1e3,
+    )
+
+
+def cpu_reader(pid: int | None) -> Callable[[], float]:
+    """Return what reads the seconds of CPU that a process and its children, living or ended, have used."""
+    if pid is None:
+        return lambda: 0.0
+    process = psutil.Process(pid)
+
+    def read() -> float:
+        seconds = 0.0
+        for each in [process, *process.children(recursive=True)]:
+            try:
+                seconds += sum(each.cpu_times()[:4])
+            except psutil.NoSuchProcess:
+                continue
+        return seconds
+
+    return read

@@ -1,0 +1,73 @@
+"""A file system of a few MB that fills and is freed again."""
+
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+SIZE_BYTES = 8 * 1024 * 1024
+SPARE_BYTES = 3 * 1024 * 1024
+
+
+class SmallDisk:
+    """A tmpfs of 8 MB, of which 3 MB can be freed.
+
+    Where mounting is not permitted, a limit on the size of each file of one process stands in for it. That is close but
+    not the same: the system then reports a file that is too large, which SQLite takes for a broken device.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        mounting = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES},mode=0755", "tmpfs", str(folder)]
+        self.is_mounted = bool(shutil.which("mount")) and not subprocess.run(mounting, capture_output=True).returncode
+        if not self.is_mounted and not hasattr(resource, "prlimit"):
+            raise RuntimeError(
+                "The tests need a disk that can be full: run them on Linux, as root (they mount a tmpfs of 8 MB) or as a "
+                "user who may limit the size of files (prlimit). Nothing is skipped without it."
+            )
+        self._spare = folder / "spare"
+        if self.is_mounted:
+            self._spare.write_bytes(bytes(SPARE_BYTES))
+
+    @property
+    def codes(self) -> set[str]:
+        """What an append is answered while this disk is full."""
+        return {"507 storage_full"} if self.is_mounted else {"507 storage_full", "503 unavailable"}
+
+    def limit(self, process: subprocess.Popen[bytes]) -> None:
+        """Make the disk small for a process that has started."""
+        if not self.is_mounted:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (SIZE_BYTES - SPARE_BYTES, resource.RLIM_INFINITY))
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with (self.folder / "filling").open("wb", buffering=0) as file:
+            try:
+                while file.write(bytes(64 * 1024)):
+                    pass
+            except OSError:
+                return
+
+    def free(self, process: subprocess.Popen[bytes] | None = None) -> None:
+        for name in ("spare", "filling"):
+            (self.folder / name).unlink(missing_ok=True)
+        if process is not None and not self.is_mounted:
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def remove(self) -> None:
+        if self.is_mounted:
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True, capture_output=True)
+
+
+def start_limited(arguments: list[str], bytes_max: int) -> list[str]:
+    """Return a command that runs `arguments` where no file may grow beyond `bytes_max`."""
+    limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_max}, {bytes_max}))"
+    run = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", run, *arguments]
+
+
+# Python ignores this signal from its start on; the constant is named so that its absence is found here.
+IGNORED_BY_PYTHON = signal.SIGXFSZ

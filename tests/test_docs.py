@@ -1,0 +1,360 @@
+"""The documentation is held against the program: examples are run, names looked up, tables compared."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from errno import EADDRINUSE
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+
+from support.doc_examples import FENCE, ROOT, Places, Session, examples_of, pages, server_for
+from threadkeep import errors, lifecycle, settings
+from threadkeep.cli import app
+from threadkeep.commands.serve import FIRST_RUN_FILE
+from threadkeep.lifecycle import Action, State
+from threadkeep.server import protocol
+from threadkeep.server.endpoint import Endpoint
+from threadkeep.server.metrics import Metrics
+from threadkeep.server.openapi import document
+from threadkeep.server.query import fields_of
+from threadkeep.server.routes import ENDPOINTS, LISTED
+
+SOURCE = ROOT / "src" / "threadkeep"
+PAGES = {str(page.relative_to(ROOT)): page for page in pages()}
+WITH_EXAMPLES = [name for name, page in PAGES.items() if examples_of(page.read_text())]
+
+CODE = re.compile(r"`([^`\n]+)`")
+ROW = re.compile(r"^\| (.+) \|$", re.M)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+PATH = re.compile(r"^[\w.-]*[\w/-]+\.(?:py|md|sql|toml|txt|yml)$")
+COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?threadkeep (?!is\b)([a-z][^\n|>#]*)", re.M)
+
+# Actions that the table of states holds ready for calls to come.
+ACTIONS_TO_COME = {Action.CREATE_RESPONSE, Action.GENERATE_NAME}
+# Files that a page tells of and that are not in the repository: the program or the reader makes them.
+MADE_FILES = {FIRST_RUN_FILE}
+PAGES_OF_THE_SERVER = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+async def test_every_example_prints_what_the_page_shows(name, new_database):
+    database = await new_database()
+    server = await server_for(database).start()
+    shown, printed = Places(), Places()
+    try:
+        # Machines without curl run the examples too; so its stand-in is always tried on one of the databases.
+        session = Session(server, real_curl=database.kind == "sqlite")
+        for example in examples_of(PAGES[name].read_text()):
+            if example.is_for_sqlite and database.kind != "sqlite":
+                continue
+            output = await asyncio.to_thread(session.run, example)
+            assert printed.normal(output) == shown.normal(example.shown), f"{name}:{example.line} prints:\n{output}"
+    finally:
+        server.stop()
+
+
+def test_every_curl_is_an_example_that_runs():
+    for name, page in PAGES.items():
+        for kind, text in FENCE.findall(page.read_text()):
+            assert not re.search(r"\bcurl ", text) or kind.startswith("sh run"), f"{name}: {text}"
+
+
+def test_every_setting_is_in_the_table_with_its_default():
+    table = rows("docs/operations.md", "THREADKEEP_[A-Z_]+`$")
+
+    documented = {row[0].strip("`"): row[1].strip("`") for row in table}
+
+    assert documented == {settings.variable(each.name): str(each.default) for each in fields(settings.Settings)}
+
+
+def test_every_call_of_the_api_is_in_its_tables():
+    documented = {row[0].strip("`") for row in rows("docs/api.md", "`?(?:GET|POST|PUT|PATCH|DELETE) /")}
+
+    assert documented == {f"{each.method} {each.path}" for each in LISTED} | {
+        f"GET {path}" for path in PAGES_OF_THE_SERVER
+    }
+
+
+def test_the_pages_outside_v1_are_those_that_the_application_has():
+    source = (SOURCE / "server" / "app.py").read_text()
+
+    assert set(re.findall(r'Route\("([^"]+)"', source)) == PAGES_OF_THE_SERVER
+
+
+@pytest.mark.parametrize("endpoint", LISTED, ids=lambda each: f"{each.method} {each.path}")
+def test_every_parameter_and_field_of_a_call_is_documented(endpoint):
+    names = {*fields_of(endpoint.query), *body_fields(endpoint)}
+
+    text = PAGES["docs/api.md"].read_text()
+
+    assert {name for name in names if not re.search(rf"[`\"]{name}[=`\"]", text)} == set()
+
+
+def test_every_error_code_is_documented_with_its_status():
+    documented = [(int(row[0]), row[1].strip("`")) for row in rows("docs/errors.md", r"\d{3}")]
+
+    assert len(documented) == len(set(documented))
+    assert set(documented) == {(each.status, each.code) for each in error_classes(errors.ApiError)}
+
+
+def test_only_codes_that_no_call_answers_are_documented_as_not_in_use():
+    _, _, last = PAGES["docs/errors.md"].read_text().partition("## Not in use yet")
+    unused = set(re.findall(r"`([a-z_]+)` \|", last))
+    promised = {code for endpoint in ENDPOINTS for code in endpoint.errors}
+
+    # The calls that change messages are refused while a response is generated; so the document has that one already.
+    assert unused & promised <= {"thread_busy"}
+    assert unused
+
+
+def test_the_table_of_states_is_the_one_in_the_code():
+    documented = {row[0]: row[1:] for row in rows("docs/concepts.md", "[a-z ]+", under="## States")}
+
+    assert documented == {
+        str(action): [allowed(lifecycle.REFUSALS[action][place]) for place in range(len(State))]
+        for action in Action
+        if action not in ACTIONS_TO_COME
+    }
+
+
+def test_every_command_and_option_is_documented():
+    text = "\n".join(page.read_text() for page in PAGES.values())
+
+    for words, command in commands():
+        assert f"threadkeep {words}" in text, words
+        for option in options(command) - {"--help"}:
+            assert re.search(rf"{option}\b", text), f"threadkeep {words} {option}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_only_commands_and_options_that_exist(name):
+    known = dict(commands())
+    for line in code_of(PAGES[name]):
+        for found in COMMAND.findall(line):
+            words = found.split()
+            depth = 2 if words[0] == "admin" and len(words) > 1 and not words[1].startswith("-") else 1
+            command = " ".join(words[:depth])
+            if command == "admin" or words[1:2] == ["…"]:
+                continue
+            assert command in known, f"threadkeep {found}"
+            used = {word for word in words if word.startswith("--")}
+            assert used <= options(known[command]) | {"--help"}, f"threadkeep {found}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_only_settings_that_exist(name):
+    known = {settings.variable(each.name) for each in fields(settings.Settings)}
+
+    for variable in re.findall(r"\bTHREADKEEP_[A-Z_]*", PAGES[name].read_text()):
+        assert variable in known or any(each.startswith(variable) and variable.endswith("_") for each in known)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_only_calls_that_exist(name):
+    shapes = {re.sub(r"\{\w+\}", "*", each.path).removesuffix("/") for each in ENDPOINTS}
+    for code in code_of(PAGES[name]):
+        for path in re.findall(r"/v1(?:/[\w{}$-]+)+", code):
+            segments = path.split("/")
+            segments[3::2] = ["*"] * len(segments[3::2])
+            assert path in shapes or "/".join(segments) in shapes, path
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_only_files_that_exist(name):
+    page = PAGES[name]
+    for code in CODE.findall(FENCE.sub("", page.read_text())):
+        path = code.rstrip("/")
+        if (PATH.match(path) or (code.endswith("/") and "/v1/" not in code)) and path not in MADE_FILES:
+            assert any((folder / path).exists() for folder in (ROOT, SOURCE, page.parent)), code
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_names_only_functions_and_targets_that_exist(name):
+    source = source_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for code in code_of(PAGES[name]):
+        for function in re.findall(r"\b(\w+)\(\)", code):
+            assert re.search(rf"\b(?:def|class) {function}\b", source), f"{function}()"
+        for target in re.findall(r"^make (\w+)", code, re.M):
+            assert f"\n{target}:" in makefile, f"make {target}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_leads_somewhere(name):
+    page = PAGES[name]
+    for link in LINK.findall(FENCE.sub("", page.read_text())):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = [link.partition("#")[0] for link in LINK.findall(page.read_text())]
+        waiting += [(page.parent / link).resolve() for link in links if link.endswith(".md")]
+
+    assert set(PAGES.values()) - reached == set()
+
+
+def test_every_quoted_sentence_is_one_that_the_program_says():
+    source = source_text() + os.strerror(EADDRINUSE)
+    table = rows("docs/operations.md", "`", under="## Sentences")
+
+    assert table
+    for row in table:
+        for part in row[0].strip("`").split(" … "):
+            assert part in source, part
+
+
+def test_every_metric_is_one_that_the_server_has():
+    metrics = Metrics()
+    metrics.count("GET", "/v1/threads", 200, 0.001)
+    text = metrics.text().decode()
+
+    documented = [row[0].split("`")[1] for row in rows("docs/operations.md", "`(?:threadkeep|process)_[a-z_]+`")]
+
+    assert len(documented) >= 3
+    assert [name for name in documented if name not in text] == []
+
+
+def test_the_field_that_the_page_adds_works(tmp_path):
+    for name in ("src", "tests", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+
+    made = change(tmp_path, PAGES["docs/adding-a-field.md"].read_text())
+
+    assert what_fails(tmp_path, [name for name in made if name.startswith("tests/")]) == ""
+
+
+def test_the_decisions_are_numbered_without_a_gap():
+    numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def change(folder: Path, text: str) -> list[str]:
+    """Make the changes in a page's blocks that name a file; return the files that are new."""
+    made = []
+    for kind, block in FENCE.findall(text):
+        language, _, name = kind.partition(" ")
+        if "/" not in name:
+            continue
+        file = folder / name
+        if language != "diff":
+            file.write_text(block)
+            made.append(name)
+            continue
+        for hunk in block.split("@@\n")[1:]:
+            lines = hunk.splitlines(keepends=True)
+            old = "".join(line[1:] for line in lines if line[0] in " -")
+            new = "".join(line[1:] for line in lines if line[0] in " +")
+            source = file.read_text()
+            assert source.count(old) == 1, f"{name} has this {source.count(old)} times:\n{old}"
+            file.write_text(source.replace(old, new))
+    return made
+
+
+def what_fails(folder: Path, tests: list[str]) -> str:
+    """Run tests in a copy of the repository; return what they print if they fail."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if tests and finished.returncode == 0 else f"{tests}\n{finished.stdout}{finished.stderr}"
+
+
+def rows(name: str, first_cell: str, under: str = "") -> list[list[str]]:
+    """Return the cells of the table rows whose first cell begins like that, within the section `under`."""
+    text = PAGES[name].read_text()
+    if under:
+        text = text.partition(f"\n{under}\n")[2].partition("\n## ")[0]
+    cells = [[cell.strip() for cell in row.split(" | ")] for row in ROW.findall(text.replace("| |", "|  |"))]
+    return [row for row in cells if re.match(rf"`?{first_cell}", row[0]) and row[0] != "action"]
+
+
+def allowed(refusal: lifecycle.Refusal) -> str:
+    return "yes" if refusal is None else f"`{refusal.code}`"
+
+
+def body_fields(endpoint: Endpoint) -> set[str]:
+    """Return the names of the fields that an endpoint's body takes."""
+    operation = json_document()["paths"][endpoint.path][endpoint.method.lower()]
+    schemas = json_document()["components"]["schemas"]
+    if "requestBody" not in operation:
+        return set()
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    names = [each["$ref"].rpartition("/")[2] for each in schema.get("anyOf", [schema]) if "$ref" in each]
+    return {field for name in names for field in schemas[name].get("properties", {})}
+
+
+@cache
+def json_document() -> Any:
+    return json.loads(document(tuple(ENDPOINTS)))
+
+
+def error_classes(kind: type[errors.ApiError]) -> Iterator[type[errors.ApiError]]:
+    """Give the errors with a code of their own that the API may answer."""
+    if "code" in vars(kind) and kind.__module__ in (errors.__name__, protocol.__name__):
+        yield kind
+    for each in kind.__subclasses__():
+        yield from error_classes(each)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Give every command of the command line with its words."""
+    waiting: list[tuple[str, click.Command]] = [("", typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield words, command
+        else:
+            waiting += [(f"{words} {name}".strip(), child) for name, child in children.items()]
+
+
+def options(command: click.Command) -> set[str]:
+    return {name for each in command.params for name in each.opts if name.startswith("--")}
+
+
+def code_of(page: Path) -> list[str]:
+    """Return everything that a page shows as code."""
+    text = page.read_text()
+    return [block for kind, block in FENCE.findall(text) if not kind.startswith("diff")] + CODE.findall(
+        FENCE.sub("", text)
+    )
+
+
+@cache
+def source_text() -> str:
+    return "\n".join(path.read_text() for path in sorted(SOURCE.rglob("*.py")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that a page's headings get on the web."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
