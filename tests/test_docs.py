@@ -242,9 +242,9 @@ def test_the_field_that_the_page_adds_works(tmp_path):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
 
-    made = change(tmp_path, PAGES["docs/adding-a-field.md"].read_text())
+    changed = change(tmp_path, PAGES["docs/adding-a-field.md"].read_text())
 
-    assert what_fails(tmp_path, [name for name in made if name.startswith("tests/")]) == ""
+    assert what_fails(tmp_path, [name for name in changed if name.startswith("tests/")]) == ""
 
 
 def test_the_decisions_are_numbered_without_a_gap():
@@ -254,16 +254,16 @@ def test_the_decisions_are_numbered_without_a_gap():
 
 
 def change(folder: Path, text: str) -> list[str]:
-    """Make the changes in a page's blocks that name a file; return the files that are new."""
-    made = []
+    """Make the changes in a page's blocks that name a file; return the files."""
+    changed = []
     for kind, block in FENCE.findall(text):
         language, _, name = kind.partition(" ")
         if "/" not in name:
             continue
         file = folder / name
+        changed.append(name)
         if language != "diff":
             file.write_text(block)
-            made.append(name)
             continue
         for hunk in block.split("@@\n")[1:]:
             lines = hunk.splitlines(keepends=True)
@@ -272,7 +272,7 @@ def change(folder: Path, text: str) -> list[str]:
             source = file.read_text()
             assert source.count(old) == 1, f"{name} has this {source.count(old)} times:\n{old}"
             file.write_text(source.replace(old, new))
-    return made
+    return changed
 
 
 def what_fails(folder: Path, tests: list[str]) -> str:
@@ -308,7 +308,7 @@ def body_fields(endpoint: Endpoint) -> set[str]:
     if "requestBody" not in operation:
         return set()
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    names = [each["$ref"].rpartition("/")[2] for each in schema.get("anyOf", [schema]) if "$ref" in each]
+    names = [each["$ref"].rpartition("/")[2] for each in schema.get("oneOf", [schema]) if "$ref" in each]
     return {field for name in names for field in schemas[name].get("properties", {})}
 
 

@@ -12,7 +12,6 @@ from support.load import Load, check
 from support.people import People
 from support.server import Database, Server, run_threadkeep
 from support.small_disk import SmallDisk
-from support.waiting import eventually
 
 CLIENTS = 32
 MESSAGE_CHARACTERS = 12_000
@@ -47,7 +46,7 @@ async def test_a_disk_that_fills_under_load_loses_nothing_and_invents_nothing(di
 
         async with Load(owner, threads, CLIENTS, MESSAGE_CHARACTERS) as load:
             await load.goes_on(CLIENTS)
-            await eventually(refusals(load, disk), lambda count: count >= REFUSALS, within_s=30)
+            await load.meets(*disk.codes, more=REFUSALS)
             await reading_goes_on(owner, threads, load)
             load.characters = 1  # What follows must not fill it again.
             disk.free(server.process)
@@ -58,13 +57,6 @@ async def test_a_disk_that_fills_under_load_loses_nothing_and_invents_nothing(di
     verified = run_threadkeep("verify", "--json", database=database)
     assert json.loads(verified.stdout)["problemCount"] == 0, verified.stdout
     assert "Traceback" not in server.log_text()
-
-
-def refusals(load, disk):
-    async def count():
-        return sum(load.seen[code] for code in disk.codes)
-
-    return count
 
 
 async def reading_goes_on(owner: Caller, threads, load):

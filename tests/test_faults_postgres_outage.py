@@ -41,7 +41,7 @@ async def test_ten_outages_of_postgresql_lose_nothing_and_are_answered_503(clust
                 for way in WAYS:
                     await load.goes_on()
                     await asyncio.to_thread(end, cluster, way)
-                    await load.meets("503 unavailable", REFUSALS)
+                    await load.meets("503 unavailable", more=REFUSALS)
                     assert (await owner.request("GET", "/readyz")).status == 503
                     assert (await owner.request("GET", "/healthz")).status == 200
                     await start_again(cluster)

@@ -1,6 +1,8 @@
 """Power loss: a write on SQLite is neither answered nor shown before the disk has said that it keeps it."""
 
 import asyncio
+import os
+from functools import partial
 from pathlib import Path
 
 from conftest import connect
@@ -17,7 +19,8 @@ ROUNDS = 10
 async def test_no_write_is_answered_or_shown_before_its_sync(tmp_path, zygote):
     gate, met = tmp_path / "gate", tmp_path / "gate.met"
     database = Database("sqlite", f"sqlite:///{tmp_path / 'threadkeep.db'}", tmp_path)
-    server = await Server(database, {"PYTHONPATH": str(GATED_DISK), "GATE": str(gate)}).start()
+    python_path = os.pathsep.join([str(GATED_DISK), *filter(None, [os.environ.get("PYTHONPATH")])])
+    server = await Server(database, {"PYTHONPATH": python_path, "GATE": str(gate)}).start()
     try:
         async with connect(server) as client:
             owner = await People(server, client, zygote).owner()
@@ -25,7 +28,7 @@ async def test_no_write_is_answered_or_shown_before_its_sync(tmp_path, zygote):
             for number in range(ROUNDS):
                 gate.touch()
                 writes = [asyncio.create_task(owner.post_message(thread)) for _ in range(WRITES)]
-                await eventually(lambda: exists(met, writes), bool, within_s=10)
+                await eventually(partial(exists, met, writes), bool, within_s=10)
                 for _ in range(LOOKS):
                     assert (await owner.get(thread)).messageCount == number * WRITES
                 assert not any(write.done() for write in writes)

@@ -14,7 +14,7 @@ from support.many_threads import CountingSqlite
 from threadkeep.database import migrate, statement
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import apply_migrations, connect
-from threadkeep.database.statement import RefusedStatement, everywhere, keyed, scoped
+from threadkeep.database.statement import RefusedStatement, everywhere, scoped
 from threadkeep.operations import thread_list_sql
 from threadkeep.operations.thread_list_sql import Shape
 from threadkeep.scope import Credential, Role, make_scope
@@ -70,12 +70,7 @@ async def test_every_statement_is_prepared_on_postgresql(postgres):
 
 
 def test_every_statement_is_of_a_known_kind():
-    assert {each.kind for each in statements()} == {"scoped", "keyed", "everywhere"} - unused_kinds()
-
-
-def unused_kinds() -> set[str]:
-    """Keyed statements come with the journal of responses."""
-    return {"keyed"}
+    assert {each.kind for each in statements()} == {"scoped", "everywhere"}
 
 
 @pytest.mark.parametrize(
@@ -104,11 +99,6 @@ def test_a_statement_on_threads_is_restricted_to_the_member_or_says_that_it_is_n
         scoped(text)
 
     scoped(text, every_user=True)
-
-
-def test_a_keyed_statement_names_an_organization():
-    with pytest.raises(RefusedStatement):
-        keyed("select m.id from messages m where m.thread = :thread")
 
 
 async def test_a_callers_transaction_takes_no_statement_that_crosses_organizations(tmp_path):

@@ -4,7 +4,8 @@ ApiError
 ├── InvalidRequest          400  InvalidJson InvalidField UnknownField InvalidString UnknownParameter InvalidParameter
 │                                InvalidCursor MetadataTooMany MetadataKeyTooLong MetadataValueTooLong
 │                                OrganizationRequired
-│                           405 413 414 415 431
+│                           405 MethodNotAllowed  413 TooLarge  414 UriTooLong  415 UnsupportedMediaType
+│                           431 HeadersTooLarge
 ├── AuthenticationError     401  MissingAuthentication InvalidCredentials
 ├── PermissionDenied        403  InsufficientPermissions OrganizationAccessDenied BearerTokenRequired
 ├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound KeyNotFound MemberNotFound
@@ -33,6 +34,13 @@ class ApiError(Exception):
         self.param = param
         self.headers = headers or {}
         super().__init__(self.message)
+
+
+def member_path(path: str, key: str) -> str:
+    """Return the path of a member of an object for `param`; a key that is not plain is not shown."""
+    is_plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum() and len(key) <= 64
+    name = key if is_plain else "…"
+    return f"{path}.{name}" if path else name
 
 
 class InvalidRequest(ApiError):
@@ -101,6 +109,16 @@ class MethodNotAllowed(InvalidRequest):
 class TooLarge(InvalidRequest):
     status = 413
     code = "too_large"
+
+
+class UriTooLong(InvalidRequest):
+    status = 414
+    code = "uri_too_long"
+
+
+class HeadersTooLarge(InvalidRequest):
+    status = 431
+    code = "headers_too_large"
 
 
 class UnsupportedMediaType(InvalidRequest):

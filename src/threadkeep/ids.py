@@ -1,11 +1,14 @@
 """The only maker of ids: a prefix and a UUIDv7 in Crockford's base 32, as TypeID writes it."""
 
+import re
 import secrets
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # Two characters at a time: half the steps for each id.
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+# Organization and user ids are the operator's own text.
+OPAQUE = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 VERSION_7 = 0x7 << 76
 VARIANT = 0b10 << 62
 VARIANT_MASK = ~(0b11 << 62)

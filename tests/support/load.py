@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 
 import httpx
@@ -16,7 +17,7 @@ END_S = 30
 
 
 class Load:
-    """Clients that append without a pause, each text once. Every second one has a key and repeats until answered 201."""
+    """Clients that append without a pause. Every second append has a key and is repeated until it is answered 201."""
 
     def __init__(self, who: Caller, threads: list[str], clients: int, characters: int = 1) -> None:
         self.who = who
@@ -49,16 +50,20 @@ class Load:
         """Wait until so many more were answered 201."""
         await self._reaches(lambda: len(self.answered), len(self.answered) + more, within_s)
 
-    async def meets(self, what: str, more: int = 1, within_s: float = 20) -> None:
-        """Wait until clients have got so many more answers of this kind."""
-        await self._reaches(lambda: self.seen[what], self.seen[what] + more, within_s)
+    async def meets(self, *kinds: str, more: int, within_s: float = 30) -> None:
+        """Wait until clients have got so many more answers of these kinds."""
 
-    async def _reaches(self, count: object, size: int, within_s: float) -> None:
+        def count() -> int:
+            return sum(self.seen[kind] for kind in kinds)
+
+        await self._reaches(count, count() + more, within_s)
+
+    async def _reaches(self, count: Callable[[], int], size: int, within_s: float) -> None:
         async def ask() -> int:
             for task in self._tasks:
                 if task.done():
                     task.result()  # A client that failed fails the test at once.
-            return count()  # type: ignore[operator]
+            return count()
 
         await eventually(ask, lambda reached: reached >= size, within_s)
 
@@ -67,7 +72,7 @@ class Load:
             number = next(self._numbers)
             text = f"{number}".ljust(self.characters, ".")
             who = self.who if number % 2 else self.who.retrying(f"work-{number}")
-            while not await self._send(who, number, text):
+            while not await self._send(who, number, text):  # noqa: ASYNC110 - sending is what is repeated.
                 await asyncio.sleep(RETRY_S)
 
     async def _send(self, who: Caller, number: int, text: str) -> bool:

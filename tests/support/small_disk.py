@@ -2,9 +2,7 @@
 
 import resource
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 SIZE_BYTES = 8 * 1024 * 1024
@@ -25,8 +23,8 @@ class SmallDisk:
         self.is_mounted = bool(shutil.which("mount")) and not subprocess.run(mounting, capture_output=True).returncode
         if not self.is_mounted and not hasattr(resource, "prlimit"):
             raise RuntimeError(
-                "The tests need a disk that can be full: run them on Linux, as root (they mount a tmpfs of 8 MB) or as a "
-                "user who may limit the size of files (prlimit). Nothing is skipped without it."
+                "The tests need a disk that can be full: run them on Linux, as root (they mount a tmpfs of 8 MB) or as "
+                "a user who may limit the size of files (prlimit). Nothing is skipped without it."
             )
         self._spare = folder / "spare"
         if self.is_mounted:
@@ -60,14 +58,3 @@ class SmallDisk:
     def remove(self) -> None:
         if self.is_mounted:
             subprocess.run(["umount", "--lazy", str(self.folder)], check=True, capture_output=True)
-
-
-def start_limited(arguments: list[str], bytes_max: int) -> list[str]:
-    """Return a command that runs `arguments` where no file may grow beyond `bytes_max`."""
-    limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_max}, {bytes_max}))"
-    run = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
-    return [sys.executable, "-c", run, *arguments]
-
-
-# Python ignores this signal from its start on; the constant is named so that its absence is found here.
-IGNORED_BY_PYTHON = signal.SIGXFSZ

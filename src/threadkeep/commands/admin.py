@@ -1,12 +1,12 @@
 """`threadkeep admin`: organizations, members, keys and tokens, on the database itself, also while a server runs."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import typer
 
+from threadkeep import ids
 from threadkeep.commands.shared import DatabaseOption, JsonOption, fail, print_result, settings_for
 from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
@@ -14,7 +14,6 @@ from threadkeep.ids import new_id
 from threadkeep.operations import administration
 from threadkeep.scope import Role
 
-OPAQUE_ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 NAME_CHARACTERS_MAX = 256
 HOURS_DEFAULT = 24 * 30
 HOURS_MAX = 24 * 366
@@ -119,7 +118,7 @@ def create_token(
 
 
 def check_id(option: str, value: str | None) -> None:
-    if value is not None and not OPAQUE_ID.fullmatch(value):
+    if value is not None and not ids.OPAQUE.fullmatch(value):
         fail(f"{option} takes 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
 
 

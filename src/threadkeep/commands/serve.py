@@ -74,8 +74,13 @@ Create your first thread:
     -H 'Content-Type: application/json' \\
     -d '{{"title": "Hello"}}'
 
-More organizations, members, keys and tokens: threadkeep admin --help
+More organizations, members, keys and tokens: {program()} admin --help
 """
+
+
+def program() -> str:
+    """Return how this program was called, so that the commands that it prints work as printed."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "threadkeep" else "python -m threadkeep"
 
 
 def show(text: str, settings: Settings) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
@@ -25,13 +27,12 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
     """
     context = multiprocessing.get_context("spawn")
     stopping = False
+    workers: list[SpawnProcess] = []
 
-    def start() -> SpawnProcess:
-        process = context.Process(target=work, args=(listener,))
-        process.start()
-        return process
-
-    workers = [start() for _ in range(count)]
+    def start() -> None:
+        worker = context.Process(target=work_until_parent_ends, args=(work, listener))
+        worker.start()
+        workers.append(worker)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal stopping
@@ -41,6 +42,9 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    for _ in range(count):
+        if not stopping:
+            start()
     failures_in_a_row = 0
     while workers:
         ended = wait([worker.sentinel for worker in workers], timeout=60)
@@ -56,4 +60,17 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
                 stop(signal.SIGTERM, None)
                 raise WorkersKeepDying("The workers end as soon as they are started: see the log above.")
             logger.warning("A worker ended with exit code %s and is replaced.", worker.exitcode)
-            workers.append(start())
+            start()
+
+
+def work_until_parent_ends(work: Callable[[socket.socket], None], listener: socket.socket) -> None:
+    """Run `work`, and end it as SIGTERM does when the supervising process is gone."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+    work(listener)

@@ -21,6 +21,8 @@ T = TypeVar("T")
 ACQUIRE_S = 5.0
 STATEMENT_S = 10.0
 STATEMENT_CACHE_SIZE = 300
+# Searches must leave connections to everything else.
+SLOW_READS_MAX = 3
 # Any process that migrates takes this advisory lock: "thrk" as a number.
 MIGRATION_LOCK = 0x7468726B
 
@@ -32,6 +34,8 @@ SESSION = {
     "lock_timeout": "3s",
     "statement_timeout": "10s",
     "tcp_user_timeout": "5s",
+    # A search that was given up ends in the server too.
+    "client_connection_check_interval": "500ms",
     # Short statements by index: compiling them costs more than running them.
     "jit": "off",
 }
@@ -111,6 +115,7 @@ class PostgresDatabase:
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
         self._slow_read_s = settings.slow_read_s
+        self._slow_reads = asyncio.Semaphore(SLOW_READS_MAX)
         self._reading = EachAlone(self, None)
         self._writing_once = EachAlone(self, Gatherer(self.fetch))
         # A task that nobody refers to may vanish in the middle of its work.
@@ -121,7 +126,7 @@ class PostgresDatabase:
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            async with asyncio.timeout(self._slow_read_s):
+            async with asyncio.timeout(self._slow_read_s), self._slow_reads:
                 return await operation(self._reading, *args, **kwargs)
         except TimeoutError:
             raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None
@@ -169,11 +174,10 @@ class PostgresDatabase:
             except ApiError:
                 await connection.execute("rollback")
                 raise
-            except BaseException:
-                # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
-                connection.terminate()
-                raise
             finally:
+                # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
+                if not connection.is_closed() and connection.is_in_transaction():
+                    connection.terminate()
                 self._connections.give(connection)
         except Exception as error:
             raise translated(error) from error
@@ -201,8 +205,10 @@ async def open_database(url: str, settings: Settings, *, serving: bool) -> Postg
                 migrate.require_current("postgres", await schema_number(connection))
         finally:
             await connection.close()
-    except Exception as error:
-        raise translated(error) from error
+    except UNAVAILABLE as error:
+        raise Unavailable(
+            "The PostgreSQL server cannot be reached: check THREADKEEP_DATABASE_URL, and that the server runs."
+        ) from error
     return PostgresDatabase(Connections(connect, settings.pool_size, ACQUIRE_S), settings)
 
 

@@ -119,8 +119,13 @@ class SqliteDatabase:
         return complete(operation(self._reading, *args, **kwargs))
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        # From now on: who waits behind other searches must not wait long either.
+        deadline_s = clock.monotonic_s() + self._slow_read_s
         return await asyncio.get_running_loop().run_in_executor(
-            self._slow_readers, self._read_aside, lambda transaction: operation(transaction, *args, **kwargs)
+            self._slow_readers,
+            self._read_aside,
+            deadline_s,
+            lambda transaction: operation(transaction, *args, **kwargs),
         )
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -131,11 +136,12 @@ class SqliteDatabase:
 
     write_once = write
 
-    def _read_aside(self, operation: Operation[[], T]) -> T:
+    def _read_aside(self, deadline_s: float, operation: Operation[[], T]) -> T:
+        if clock.monotonic_s() > deadline_s:
+            raise Unavailable("Too many searches run at the moment: try again.")
         # A connection of its own for each slow read: they are rare, and an interrupted one leaves nothing behind.
         connection = connect(self._path)
-        deadline = clock.monotonic_s() + self._slow_read_s
-        connection.set_progress_handler(lambda: clock.monotonic_s() > deadline, PROGRESS_STEPS)
+        connection.set_progress_handler(lambda: clock.monotonic_s() > deadline_s, PROGRESS_STEPS)
         try:
             return complete(operation(SqliteTransaction(connection)))
         finally:

@@ -73,8 +73,15 @@ class Writer(threading.Thread):
     def run(self) -> None:
         while (job := self._queue.get()) is not None:
             batch: list[Job] = []
-            stopping = self._commit_together(job, batch)
-            deliver(batch)
+            stopping = False
+            try:
+                stopping = self._commit_together(job, batch)
+            except Exception:  # Where a task ends: without this thread nobody could write any more.
+                logger.exception("The writer failed and goes on with a new connection.")
+                for each in batch or [job]:
+                    each.error = each.error or Unavailable("The storage failed; whether this was saved is not known.")
+                self._reopen()
+            deliver(batch or [job])
             self._keep_log_small()
             if stopping:
                 return
@@ -155,11 +162,11 @@ class Writer(threading.Thread):
                 self._roll_back()
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            try:
+        try:
+            if self._connection.in_transaction:
                 self._connection.execute("rollback")
-            except apsw.Error:
-                self._reopen()
+        except apsw.Error:
+            self._reopen()
 
     def _reopen(self) -> None:
         try:

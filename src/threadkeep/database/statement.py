@@ -2,7 +2,6 @@
 
 - scoped: runs for one caller; every table in it is matched on `organization = :organization`, and threads on the
   member as well. Anything else is refused at import.
-- keyed: takes (organization, key) pairs that came from a scoped statement.
 - everywhere: crosses organizations on purpose: finding a credential, migrating, sweeping, verifying.
 
 The text check catches forgetting; that tenants stay apart is proved by tests with two organizations.
@@ -58,14 +57,6 @@ def scoped(
     for text in (*sqlite, *filter(None, (postgres, postgres_many))):
         check_scoped(text, every_user=every_user)
     return _compile("scoped", sqlite, postgres, postgres_many)
-
-
-def keyed(*sqlite: str, postgres: str | None = None) -> Statement:
-    """Compile a statement whose keys came from a scoped one."""
-    for text in (*sqlite, *filter(None, (postgres,))):
-        if not SCOPED_BY.search(text) and ":organization" not in text:
-            raise RefusedStatement(f"A keyed statement must match on organization:\n{text}")
-    return _compile("keyed", sqlite, postgres, None)
 
 
 def everywhere(*sqlite: str, postgres: str | None = None) -> Statement:

@@ -26,8 +26,6 @@ FIND_ORGANIZATION = everywhere("select o.key from organizations o where o.id = :
 
 REVOKE_KEY = everywhere("delete from api_keys where id = :id returning id")
 
-USER_EXISTS = everywhere("select 1 from members m where m.user_id = :user_id limit 1")
-
 
 class OrganizationExists(Conflict):
     """Only the command line creates organizations, so this is no answer of the API."""
@@ -99,10 +97,6 @@ async def first_run(tx: Transaction, organization_id: str, user_id: str) -> Firs
     created = await create_key(tx, organization_id, user_id, Role.OWNER, "first key")
     assert created.key is not None
     return FirstRun(organization_id, user_id, created.key)
-
-
-async def user_exists(tx: Transaction, user_id: str) -> bool:
-    return bool(await tx.fetch(USER_EXISTS, {"user_id": user_id}))
 
 
 async def find(tx: Transaction, organization_id: str) -> ScopedTransaction:

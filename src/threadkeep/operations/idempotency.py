@@ -31,8 +31,14 @@ RESERVE = scoped("""
     """)
 
 READ = scoped("""
-    select fingerprint, status, body, revision, first_seq from idempotency
-    where organization = :organization and caller = :caller and request = :request and key = :key
+    select i.fingerprint, i.status, i.body, i.revision, i.first_seq, i.thread from idempotency i
+    where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
+    """)
+
+# A caller that is a member now may have been an admin when the answer was stored.
+MAY_SEE = scoped("""
+    select 1 from threads t
+    where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
     """)
 
 STORE = scoped("""
@@ -104,11 +110,13 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | N
     if row is None:
         # The other sender's work was rolled back between the two statements.
         raise Unavailable()
-    stored_fingerprint, status, body, revision, first_seq = row
+    stored_fingerprint, status, body, revision, first_seq, thread = row
     if bytes(stored_fingerprint) != request.fingerprint:
         raise KeyReused()
     if body is None:
         raise ThreadNotFound() if first_seq is None else MessageNotFound()
+    if thread is not None and not await tx.fetch(MAY_SEE, thread=thread):
+        raise ThreadNotFound()
     return Stored(status, body.encode(), revision)
 
 

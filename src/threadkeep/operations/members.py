@@ -9,7 +9,7 @@ from threadkeep.objects import Member, MemberDeleted, MemberPut, Page
 from threadkeep.operations import organizations, paging, threads
 from threadkeep.operations.organizations import match
 from threadkeep.operations.paging import Window
-from threadkeep.operations.thread_rows import Precondition, Versioned, hold
+from threadkeep.operations.thread_rows import Precondition, Versioned
 from threadkeep.scope import Role, Scope
 
 SORT = "userId"
@@ -49,10 +49,14 @@ BEGIN_ERASURE = scoped("""
     """)
 
 FIND_ERASED = scoped("""
-    select t.id from erasures e
+    select t.key, t.id from erasures e
     join threads t on t.organization = e.organization and t.user_id = e.user_id and t.key <= e.last_thread
     where e.organization = :organization and e.user_id = :user_id
-    order by t.key limit :limit
+    limit :limit
+    """)
+
+OWNS_THREADS = scoped("""
+    select 1 from threads t where t.organization = :organization and t.user_id = :user_id limit 1
     """)
 
 END_ERASURE = scoped("delete from erasures where organization = :organization and user_id = :user_id")
@@ -78,10 +82,11 @@ async def put(
     """Make the user a member, or change the member's role. Raises LastOwner when no owner would be left."""
     await organizations.hold(tx)
     row = await tx.fetch_one(READ, user_id=user_id)
-    match(-1 if row is None else row[4], precondition)
-    if row is None or row[1] != body.role:
-        if row is not None and row[1] == Role.OWNER:
-            await require_another_owner(tx)
+    changes = row is None or row[1] != body.role
+    if changes and row is not None and row[1] == Role.OWNER:
+        await require_another_owner(tx)
+    match(None if row is None else row[4], precondition)
+    if changes:
         await tx.fetch(PUT, user_id=user_id, role=body.role.value, now_ms=clock.now_ms())
         row = await tx.fetch_one(READ, user_id=user_id)
     assert row is not None
@@ -93,6 +98,7 @@ async def remove(
 ) -> MemberDeleted:
     """Remove the member and revoke the keys with that user id; `erases_threads` deletes the user's threads too.
 
+    With it, a user who is no member any more, or never was, is accepted as long as threads have that user id.
     Erasing goes in steps of bounded size. It is recorded with the removal, so that the sweeper finishes what a
     crash interrupts; when this returns, all of the threads are gone.
     """
@@ -111,11 +117,11 @@ async def remove_membership(
 ) -> None:
     await organizations.hold(tx)
     row = await tx.fetch_one(READ, user_id=user_id)
-    if row is None:
+    if row is None and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
         raise MemberNotFound()
-    if row[1] == Role.OWNER:
+    if row is not None and row[1] == Role.OWNER:
         await require_another_owner(tx)
-    match(row[4], precondition)
+    match(None if row is None else row[4], precondition)
     await tx.fetch(DELETE, user_id=user_id)
     await tx.fetch(REVOKE_KEYS, user_id=user_id)
     if erases_threads:
@@ -125,8 +131,8 @@ async def remove_membership(
 async def erase_some(tx: ScopedTransaction, user_id: str) -> int:
     """Delete some of the threads that are to be erased and return how many; 0 when it is done."""
     rows = await tx.fetch(FIND_ERASED, user_id=user_id, limit=ERASED_AT_ONCE)
-    for (thread_id,) in rows:
-        await threads.erase(tx, thread_id, await hold(tx, thread_id))
+    # In the order of their keys, as all that lock several threads do.
+    await threads.erase_if_there(tx, [thread_id for _, thread_id in sorted(tuple(row) for row in rows)])
     if not rows:
         await tx.fetch(END_ERASURE, user_id=user_id)
     return len(rows)

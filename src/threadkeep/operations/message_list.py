@@ -59,8 +59,8 @@ async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -
     cursor = window.cursor
     if cursor is None:
         return KEY_MAX if window.reads_descending else 0
-    if paging.is_cursor(cursor):
-        [seq] = paging.decode_cursor(window, SORT, (int,))
+    if paging.is_position(cursor):
+        [seq] = paging.read_position(window, SORT, (int,))
         return int(seq)
     row = await tx.fetch_one(FIND_BY_ID, thread_id=thread_id, message_id=cursor)
     if row is None:

@@ -29,7 +29,7 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
     if body.tool_call_id is not None and body.role != "tool":
         raise InvalidField("toolCallId belongs to messages of a tool only.", param=f"{param}toolCallId")
     tool_calls = None if body.tool_calls is None else msgspec.json.encode(body.tool_calls).decode()
-    stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {})
+    stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {}, f"{param}metadata")
     content = stored_content(body.content, body.role, param)
     return {
         "id": new_id("msg"),

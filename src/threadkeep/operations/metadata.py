@@ -7,7 +7,7 @@ import msgspec
 
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import MetadataKeyTooLong, MetadataTooMany, MetadataValueTooLong
+from threadkeep.errors import MetadataKeyTooLong, MetadataTooMany, MetadataValueTooLong, member_path
 from threadkeep.objects import METADATA_KEY_CHARACTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_CHARACTERS_MAX
 
 Scalar: TypeAlias = str | int | float | bool
@@ -35,11 +35,11 @@ MOVE_PAIR = scoped("""
     """)
 
 
-def merge(current: str, change: dict[str, Value | None] | None) -> str:
+def merge(current: str, change: dict[str, Value | None] | None, param: str = "metadata") -> str:
     """Return the stored form of `current` with `change` merged in; None clears it.
 
-    A null value removes its key. The limits hold for the result; a result beyond them raises one of the
-    Metadata… errors.
+    A null value removes its key. `param` names the field in errors. The limits hold for the result: one beyond
+    them raises MetadataTooMany, MetadataKeyTooLong or MetadataValueTooLong.
     """
     if change is None:
         return EMPTY
@@ -51,7 +51,7 @@ def merge(current: str, change: dict[str, Value | None] | None) -> str:
             merged.pop(key, None)
         else:
             merged[key] = value
-    check_limits(merged)
+    check_limits(merged, param)
     return encode(merged)
 
 
@@ -59,20 +59,23 @@ def encode(metadata: dict[str, Value]) -> str:
     return msgspec.json.encode(metadata).decode()
 
 
-def check_limits(metadata: dict[str, Value]) -> None:
+def check_limits(metadata: dict[str, Value], param: str = "metadata") -> None:
     if len(metadata) > METADATA_PAIRS_MAX:
-        raise MetadataTooMany(param="metadata")
+        raise MetadataTooMany(param=param)
     for key, value in metadata.items():
         if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:
-            raise MetadataKeyTooLong(param="metadata")
+            raise MetadataKeyTooLong(param=param)
         if isinstance(value, str):
             characters = len(value)
         elif isinstance(value, list):
+            # Too many elements need no counting: each takes at least two characters.
+            if len(value) > METADATA_VALUE_CHARACTERS_MAX // 2:
+                raise MetadataValueTooLong(param=member_path(param, key))
             characters = len(msgspec.json.encode(value).decode())
         else:
             continue
         if characters > METADATA_VALUE_CHARACTERS_MAX:
-            raise MetadataValueTooLong(param=f"metadata.{key}")
+            raise MetadataValueTooLong(param=member_path(param, key))
 
 
 def pairs_of(stored: str) -> set[bytes]:

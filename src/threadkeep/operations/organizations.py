@@ -66,7 +66,7 @@ async def delete(tx: ScopedTransaction, precondition: Precondition | None = None
     return Deleted(tx.scope.organization_id, "organization.deleted", True)
 
 
-def match(revision: int, precondition: Precondition | None) -> None:
+def match(revision: int | None, precondition: Precondition | None) -> None:
     if precondition is not None and not precondition(revision):
         raise PreconditionFailed()
 

@@ -1,26 +1,22 @@
 """Positions in lists: what `after` and `before` take, what `nextCursor` carries, and how a page is cut."""
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from threadkeep import ids
 from threadkeep.errors import InvalidCursor, InvalidParameter
 from threadkeep.objects import Page
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 # What an object takes on the wire besides its texts; generous, so that a page never exceeds its limit.
 OBJECT_BYTES = 1024
-PREFIX = "cur_"
 KEY_MAX = 2**63 - 1
 TEXT_CHARACTERS_MAX = 128
 # Sorts behind every id: none of them has this character.
 LAST_TEXT = "~"
-OPAQUE_ID = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
 
 # A position is the values by which the list is sorted, e.g. [created_ms, key], [seq], ["uid_user123"].
 Position = list[int | str]
@@ -56,20 +52,20 @@ def window(limit: int, order: str, after: str | None, before: str | None) -> Win
     return Window(limit, order == "desc", after, before)
 
 
-def encode_cursor(sort: str, position: Sequence[Any]) -> str:
-    return PREFIX + base64.urlsafe_b64encode(msgspec.json.encode((sort, position))).decode().rstrip("=")
+def encode_position(sort: str, position: Sequence[Any]) -> str:
+    """Return a position as text. The server seals it before it leaves, and opens what comes back."""
+    return msgspec.json.encode((sort, position)).decode()
 
 
-def is_cursor(text: str) -> bool:
-    return text.startswith(PREFIX)
+def is_position(text: str) -> bool:
+    return text.startswith("[")
 
 
-def decode_cursor(window: Window, sort: str, kinds: tuple[type, ...]) -> Position:
+def read_position(window: Window, sort: str, kinds: tuple[type, ...]) -> Position:
     """Return the position in a `nextCursor` of a list with this sort. Raises InvalidCursor for anything else."""
-    encoded = (window.cursor or "").removeprefix(PREFIX)
     try:
-        its_sort, position = decode_position(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-    except (binascii.Error, ValueError, msgspec.DecodeError):
+        its_sort, position = decode_position(window.cursor or "")
+    except msgspec.DecodeError:
         raise InvalidCursor(param=window.param) from None
     if its_sort != sort or len(position) != len(kinds) or not all(map(is_within, position, kinds)):
         raise InvalidCursor(param=window.param)
@@ -81,9 +77,9 @@ def text_position(window: Window, sort: str) -> str:
     cursor = window.cursor
     if cursor is None:
         return LAST_TEXT if window.reads_descending else ""
-    if is_cursor(cursor):
-        return str(decode_cursor(window, sort, (str,))[0])
-    if not OPAQUE_ID.fullmatch(cursor):
+    if is_position(cursor):
+        return str(read_position(window, sort, (str,))[0])
+    if not ids.OPAQUE.fullmatch(cursor):
         raise InvalidCursor(param=window.param)
     return cursor
 
@@ -115,7 +111,7 @@ def page(
             break
         kept.append(row)
     has_more = len(kept) < len(rows)
-    next_cursor = encode_cursor(sort, position_of(kept[-1])) if has_more else None
+    next_cursor = encode_position(sort, position_of(kept[-1])) if has_more else None
     if window.before is not None:
         kept.reverse()
     data = [make(row) for row in kept]

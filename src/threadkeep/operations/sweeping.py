@@ -12,7 +12,6 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
 from threadkeep.operations import members, threads
 from threadkeep.operations.idempotency import KEPT_MS
-from threadkeep.operations.thread_rows import hold
 from threadkeep.scope import Credential, Role, make_scope
 
 ROWS_AT_ONCE = 1000
@@ -155,8 +154,7 @@ async def delete_organization(tx: Transaction) -> int:
     where = {"organization": organization}
     scoped_tx = system_transaction(tx, organization)
     found = await tx.fetch(ITS_THREADS, {**where, "limit": THREADS_AT_ONCE})
-    for (thread_id,) in found:
-        await threads.erase(scoped_tx, thread_id, await hold(scoped_tx, thread_id))
+    await threads.erase_if_there(scoped_tx, [thread_id for (thread_id,) in found])
     if found:
         return len(found)
     if await tx.fetch(ITS_PURGES, where):

@@ -152,7 +152,7 @@ def make(row: Row, scope: Scope, query: Query) -> Thread:
 
 
 def with_preview(thread: Thread, row: Row) -> Thread:
-    role, preview, created_ms = row[16:19]
+    role, preview, created_ms = row[-3:]
     last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
     return structs.replace(thread, last_message=last_message)
 
@@ -179,8 +179,8 @@ async def find_position(tx: ScopedTransaction, query: Query) -> Position | None:
     cursor = query.window.cursor
     if cursor is None:
         return None
-    if paging.is_cursor(cursor):
-        return paging.decode_cursor(query.window, query.sort, (int, int))
+    if paging.is_position(cursor):
+        return paging.read_position(query.window, query.sort, (int, int))
     if query.sort != "createdAt":
         raise InvalidCursor("With sort=updatedAt send a nextCursor: ids may move.", param=query.window.param)
     row = await tx.fetch_one(FIND_BY_ID, thread_id=cursor)

@@ -12,11 +12,19 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import PreconditionFailed, ThreadBusy, ThreadNotFound
 from threadkeep.lifecycle import Action, State, check_allowed, state_of
-from threadkeep.objects import Thread
+from threadkeep.objects import Thread, ThreadUpdate
 from threadkeep.scope import Scope
 
-COLUMNS = """t.id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.user_id, t.title, t.visible_in_ui,
-    t.message_count, t.response_id, t.lease_until, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision, t.key"""
+# Fields with nothing special about them: each is a column of the same name, set by create and update alike.
+# They stand in `Thread` behind last_message_at, in the order in which they stand in `ThreadUpdate`.
+SPECIAL_FIELDS = ("title", "metadata", "assistant_id", "visible_in_ui")
+PLAIN_FIELDS = tuple(name for name in ThreadUpdate.__struct_fields__ if name not in SPECIAL_FIELDS)
+PLAIN_COLUMNS = "".join(f", t.{name}" for name in PLAIN_FIELDS)
+
+COLUMNS = f"""t.id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.user_id, t.title, t.visible_in_ui,
+    t.message_count, t.response_id, t.lease_until, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision,
+    t.key{PLAIN_COLUMNS}"""
+PLAIN_PLACES = slice(16, 16 + len(PLAIN_FIELDS))
 
 # What RETURNING takes: it names the columns without their table.
 RETURNED_COLUMNS = COLUMNS.replace("t.", "")
@@ -28,10 +36,10 @@ READ = scoped(f"""
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     """)
 
-HOLD = scoped("""
+HOLD = scoped(f"""
     select t.key, t.user_id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.title, t.visible_in_ui,
         t.message_count, t.last_seq, t.locked_ms, t.locked_by_role, t.archived_ms, t.shelf, t.revision,
-        t.response_id, t.lease_until, t.cleared_seq
+        t.response_id, t.lease_until, t.cleared_seq{PLAIN_COLUMNS}
     from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     for update
@@ -45,8 +53,8 @@ class Versioned(NamedTuple):
     revision: int
 
 
-# Whether an If-Match header allows a change to an object of this revision.
-Precondition = Callable[[int], bool]
+# Whether an If-Match header allows a change to an object of this revision, or to none (None).
+Precondition = Callable[[int | None], bool]
 
 
 class HeldThread(NamedTuple):
@@ -70,6 +78,8 @@ class HeldThread(NamedTuple):
     response_id: str | None
     lease_until: int | None
     cleared_seq: int
+    # The values of PLAIN_FIELDS.
+    plain: tuple[Any, ...]
 
     @property
     def state(self) -> State:
@@ -98,7 +108,8 @@ async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
     row = await tx.fetch_one(HOLD, thread_id=thread_id)
     if row is None:
         raise ThreadNotFound()
-    return HeldThread(*row)
+    special_count = len(HeldThread._fields) - 1
+    return HeldThread._make([*row[:special_count], tuple(row[special_count:])])
 
 
 async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None:
@@ -129,6 +140,7 @@ def thread_of(row: Row, scope: Scope) -> Thread:
         "streaming" if response_id is not None and lease_until >= clock.now_ms() else "inactive",
         State.OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
         None if last_message_ms is None else last_message_ms // 1000,
+        *row[PLAIN_PLACES],
     )
 
 
@@ -137,8 +149,8 @@ def versioned(row: Row, scope: Scope) -> Versioned:
 
 
 def fold(text: str) -> str:
-    """Return `text` as titles are searched: case and compatible forms of a character do not matter.
+    """Return `text` as titles are searched: case and compatible forms (NFKC) of a character do not matter.
 
-    Unicode's toNFKC_Casefold, done here and not in the database, so that both databases find the same.
+    Done here and not in the database, so that both databases find the same.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

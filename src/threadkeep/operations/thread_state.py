@@ -87,7 +87,7 @@ async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> V
     } | change
     row = await tx.fetch_one(UPDATE_STATE, thread=held.key, now_ms=clock.now_ms(), **facts)
     assert row is not None
-    await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), row[16])
+    await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), row[-1])
     return versioned(row, tx.scope)
 
 

@@ -1,5 +1,6 @@
 """Threads: create, read, change, delete."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -21,6 +22,7 @@ from threadkeep.objects import Deleted, ThreadCreate, ThreadUpdate
 from threadkeep.operations import idempotency, messages, metadata
 from threadkeep.operations.message_rows import draft
 from threadkeep.operations.thread_rows import (
+    PLAIN_FIELDS,
     READ,
     RETURNED_COLUMNS,
     HeldThread,
@@ -32,17 +34,21 @@ from threadkeep.operations.thread_rows import (
 )
 from threadkeep.scope import Credential
 
+PLAIN_NAMES = "".join(f", {name}" for name in PLAIN_FIELDS)
+PLAIN_VALUES = "".join(f", :{name}" for name in PLAIN_FIELDS)
+PLAIN_CHANGES = "".join(f" {name} = :{name}," for name in PLAIN_FIELDS)
+
 INSERT = scoped(f"""
     insert into threads (organization, id, user_id, title, title_folded, metadata, visible_in_ui,
-        message_count, last_seq, last_message_ms, created_ms, updated_ms, revision)
+        message_count, last_seq, last_message_ms, created_ms, updated_ms, revision{PLAIN_NAMES})
     values (:organization, :thread_id, :user_id, :title, :title_folded, :metadata, :visible_in_ui,
-        :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms)
+        :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms{PLAIN_VALUES})
     returning {RETURNED_COLUMNS}
     """)
 
 UPDATE = scoped(f"""
     update threads set title = :title, title_folded = :title_folded, title_revision = title_revision + :title_changed,
-        metadata = :metadata, visible_in_ui = :visible_in_ui,
+        metadata = :metadata, visible_in_ui = :visible_in_ui,{PLAIN_CHANGES}
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
     returning {RETURNED_COLUMNS}
@@ -88,6 +94,7 @@ async def create(tx: ScopedTransaction, body: ThreadCreate) -> Versioned:
             message_count=len(drafts),
             last_message_ms=now_ms if drafts else None,
             now_ms=now_ms,
+            **{name: getattr(body, name) for name in PLAIN_FIELDS},
         )
     except UniqueViolation:
         raise ThreadExists(param="id") from None
@@ -129,7 +136,8 @@ async def update(
     title = held.title if body.title is UNSET else body.title
     visible_in_ui = held.visible_in_ui if body.visible_in_ui is UNSET else int(body.visible_in_ui)
     stored = held.metadata if body.metadata is UNSET else metadata.merge(held.metadata, body.metadata)
-    if (title, visible_in_ui, stored) == (held.title, held.visible_in_ui, held.metadata):
+    plain = plain_values(held, body)
+    if (title, visible_in_ui, stored, plain) == (held.title, held.visible_in_ui, held.metadata, held.plain):
         return await read(tx, thread_id)
     row = await tx.fetch_one(
         UPDATE,
@@ -140,6 +148,7 @@ async def update(
         metadata=stored,
         visible_in_ui=visible_in_ui,
         now_ms=clock.now_ms(),
+        **dict(zip(PLAIN_FIELDS, plain, strict=True)),
     )
     assert row is not None
     old_pairs, pairs = metadata.pairs_of(held.metadata), metadata.pairs_of(stored)
@@ -148,12 +157,19 @@ async def update(
     return versioned(row, tx.scope)
 
 
+def plain_values(held: HeldThread, body: ThreadUpdate) -> tuple[Any, ...]:
+    """Return the values that PLAIN_FIELDS have after the update."""
+    given = [getattr(body, name) for name in PLAIN_FIELDS]
+    return tuple(old if new is UNSET else new for old, new in zip(held.plain, given, strict=True))
+
+
 def check_update(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) -> None:
     fields: list[tuple[Any, Action]] = [
         (body.title, Action.SET_TITLE),
         (body.metadata, Action.SET_METADATA),
         (body.assistant_id, Action.SET_ASSISTANT),
         (body.visible_in_ui, Action.SET_VISIBILITY),
+        *((getattr(body, name), Action.SET_TITLE) for name in PLAIN_FIELDS),
     ]
     held.allow(*(action for value, action in fields if value is not UNSET))
     if body.assistant_id is not UNSET and body.assistant_id is not None:
@@ -170,6 +186,16 @@ async def delete(tx: ScopedTransaction, thread_id: str, precondition: Preconditi
     held.match(precondition)
     await erase(tx, thread_id, held)
     return Deleted(thread_id, "thread.deleted", True)
+
+
+async def erase_if_there(tx: ScopedTransaction, thread_ids: Sequence[str]) -> None:
+    """Delete threads for good. One that somebody else has deleted meanwhile is what was wanted."""
+    for thread_id in thread_ids:
+        try:
+            held = await hold(tx, thread_id)
+        except ThreadNotFound:
+            continue
+        await erase(tx, thread_id, held)
 
 
 async def erase(tx: ScopedTransaction, thread_id: str, held: HeldThread) -> None:

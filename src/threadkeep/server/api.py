@@ -1,18 +1,22 @@
 """The API under /v1: from an ASGI request to its endpoint and back."""
 
+import asyncio
 import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
+from threadkeep import ids
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import (
     ApiError,
     Internal,
+    InvalidCursor,
     InvalidField,
     InvalidParameter,
     KeyNotFound,
@@ -22,12 +26,13 @@ from threadkeep.errors import (
     NotFound,
     ThreadNotFound,
 )
-from threadkeep.objects import Error, ErrorDetail, MessageCreate, MessagesCreate
-from threadkeep.operations import idempotency
-from threadkeep.operations.paging import OPAQUE_ID
+from threadkeep.objects import Error, ErrorDetail
+from threadkeep.operations import idempotency, paging
 from threadkeep.scope import Credential
+from threadkeep.server import cursors
 from threadkeep.server.auth import Authenticator
-from threadkeep.server.body import Disconnected, Receive, decode, read_body
+from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, decode, read_body
+from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -54,7 +59,17 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "threadId": (re.compile(r"thread_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
     "messageId": (re.compile(r"msg_[0-9a-z]{26}"), MessageNotFound),
     "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
-    "userId": (OPAQUE_ID, MemberNotFound),
+    "userId": (ids.OPAQUE, MemberNotFound),
+}
+
+LISTS = (b"if-match",)
+SINGLE = {
+    b"x-user-id": "X-User-Id",
+    b"idempotency-key": "Idempotency-Key",
+    b"authorization": "Authorization",
+    b"x-api-key": "X-API-Key",
+    b"api-key": "api-key",
+    b"content-type": "Content-Type",
 }
 
 
@@ -71,8 +86,16 @@ class Route:
 class Api:
     """Answers everything below /v1."""
 
-    def __init__(self, database: Database, authenticator: Authenticator, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        authenticator: Authenticator,
+        settings: Settings,
+        metrics: Metrics,
+        seal: CursorSeal,
+    ) -> None:
         self._database = database
+        self._seal = seal
         self._authenticator = authenticator
         self._settings = settings
         self._metrics = metrics
@@ -84,13 +107,16 @@ class Api:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        raw_headers = scope["headers"]
+        headers: dict[bytes, bytes] = dict(raw_headers)
         request_id = request_id_of(headers)
         method = scope["method"]
         route: Route | None = None
         answer_headers: Headers
         try:
-            route, values = self._find(scope["path"])
+            if len(headers) < len(raw_headers):
+                headers = join_repeated(raw_headers)
+            route, values = self._find(scope)
             result = await self._answer(route, values, method, scope, headers, receive)
             status, body = result.status, result.body
             answer_headers = headers_of(result, request_id)
@@ -108,9 +134,13 @@ class Api:
         await send({"type": "http.response.body", "body": body})
         self._metrics.count(method, route.path if route else "unknown", status, time.perf_counter() - started_s)
 
-    def _find(self, path: str) -> tuple[Route, list[str]]:
+    def _find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
         """Return the route of a path and the values of its parameters. Raises NotFound."""
+        path: str = scope["path"]
         segments = path.split("/")
+        if b"%" in scope["raw_path"]:
+            # An escaped slash is part of its segment.
+            segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
         route = self._routes.get(path)
         if route is not None and not route.names:
             return route, []
@@ -136,17 +166,13 @@ class Api:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(route.endpoints))})
         caller = await self._authenticator.caller(headers)
         self._rates[caller.credential].count(caller.rate_id)
-        raw_query = scope["query_string"]
-        query = parse_query(raw_query, endpoint.query, endpoint.query_kinds) if raw_query else endpoint.default_query
+        query = self._read_query(endpoint, scope["query_string"])
         organization_id = query.organization_id
         decoded: dict[str, Any] = {}
         body = None
         if endpoint.body is not None:
-            raw = await read_body(headers, receive, self._settings.body_bytes_max, self._settings.body_read_s)
-            decoded = decode(raw)
-            body = convert(decoded, body_kind(endpoint, decoded))
+            decoded, body = await self._read_body(endpoint, headers, receive)
             organization_id = agreed(organization_id, getattr(body, "organization_id", msgspec.UNSET))
-            self._check_messages_count(body)
         if route.names_organization:
             organization_id = agreed(organization_id, values.pop(0))
         acting = caller.scope(organization_id, headers.get(b"x-user-id"))
@@ -156,13 +182,39 @@ class Api:
         )
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
-            key = headers[b"idempotency-key"].decode("latin-1")
-            check_idempotency_key(key)
-            keyed = idempotency.Request(
-                acting.user_id, f"{method} {scope['path']}?{raw_query.decode('latin-1')}", key,
-                idempotency.fingerprint(decoded),
-            )  # fmt: skip
-        return await endpoint.run(ScopedDatabase(self._database, acting), request, keyed)
+            keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
+        result = await endpoint.run(ScopedDatabase(self._database, acting), request, keyed, self._seal)
+        if route.names_organization and method != "GET":
+            # A removed member, key or organization is refused by this process at once.
+            self._authenticator.forget()
+        return result
+
+    def _read_query(self, endpoint: Endpoint, raw: bytes) -> Any:
+        if not raw:
+            return endpoint.default_query
+        query = parse_query(raw, endpoint.query, endpoint.query_kinds)
+        for param in ("after", "before"):
+            cursor = getattr(query, param, None)
+            if cursor is not None and (cursor.startswith(cursors.PREFIX) or paging.is_position(cursor)):
+                position = self._seal.open(cursor)
+                if position is None:
+                    raise InvalidCursor(param=param)
+                query = msgspec.structs.replace(query, **{param: position})
+        return query
+
+    async def _read_body(
+        self, endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[dict[str, Any], Any]:
+        raw = await read_body(headers, receive, self._settings.body_bytes_max, self._settings.body_read_s)
+        if len(raw) > LARGE_BYTES:
+            return await asyncio.to_thread(self._decode_body, endpoint, raw)
+        return self._decode_body(endpoint, raw)
+
+    def _decode_body(self, endpoint: Endpoint, raw: bytes) -> tuple[dict[str, Any], Any]:
+        decoded = decode(raw)
+        body = convert(decoded, endpoint.body_for(decoded))
+        self._check_messages_count(body)
+        return decoded, body
 
     def _check_messages_count(self, body: Any) -> None:
         if len(getattr(body, "messages", ())) > self._settings.messages_per_call_max:
@@ -182,11 +234,25 @@ def build_routes(endpoints: list[Endpoint]) -> dict[str, Route]:
     return routes
 
 
-def body_kind(endpoint: Endpoint, decoded: dict[str, Any]) -> Any:
-    """Return which of an endpoint's body structs was sent."""
-    if endpoint.body == MessageCreate | MessagesCreate:
-        return MessagesCreate if "messages" in decoded else MessageCreate
-    return endpoint.body
+def join_repeated(raw_headers: Headers) -> dict[bytes, bytes]:
+    """Return headers that came in several lines; only a list may. Raises InvalidParameter for two different values."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in raw_headers:
+        if name in LISTS and name in headers:
+            value = headers[name] + b"," + value
+        elif name in SINGLE and headers.get(name, value) != value:
+            raise InvalidParameter("This header stands twice with different values: send it once.", param=SINGLE[name])
+        headers[name] = value
+    return headers
+
+
+def idempotency_request(
+    header: bytes, user_id: str, scope: dict[str, Any], decoded: dict[str, Any]
+) -> idempotency.Request:
+    key = header.decode("latin-1")
+    check_idempotency_key(key)
+    request = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}"
+    return idempotency.Request(user_id, request, key, idempotency.fingerprint(decoded))
 
 
 def agreed(first: str | None, second: Any) -> str | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -11,10 +12,11 @@ from starlette.routing import Route
 
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
-from threadkeep.errors import ApiError, MethodNotAllowed, NotFound, Unavailable
+from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.server import openapi
 from threadkeep.server.api import Api, encode_error, error_headers
 from threadkeep.server.auth import Authenticator
+from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
@@ -25,6 +27,22 @@ EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After",
                    "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
 ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
                    "X-Request-Id"]  # fmt: skip
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, which refuses a preflight in the one shape of errors."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        request_id = request_id_of(dict(request_headers.raw))
+        error = InvalidParameter("This origin, method or header is not allowed here: see THREADKEEP_CORS_ORIGINS.")
+        body = encode_error(error, request_id)
+        refusal = Response(body, status_code=error.status)
+        refusal.raw_headers = error_headers(error, body, request_id)
+        return refusal
+
 
 PING = everywhere("select 1")
 
@@ -40,6 +58,7 @@ class App:
             Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
             settings,
             self.metrics,
+            CursorSeal(secret),
         )
         self._pages = Starlette(
             routes=[
@@ -52,7 +71,7 @@ class App:
         )
         self._serve: Any = self._dispatch
         if split(settings.cors_origins):
-            self._serve = CORSMiddleware(
+            self._serve = Cors(
                 self._dispatch,
                 allow_origins=split(settings.cors_origins),
                 allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],

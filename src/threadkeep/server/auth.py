@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from threadkeep import clock
+from threadkeep import clock, ids
 from threadkeep.database.driver import Database
 from threadkeep.errors import (
     InsufficientPermissions,
@@ -14,12 +14,12 @@ from threadkeep.errors import (
 )
 from threadkeep.operations import keys
 from threadkeep.operations.credentials import Membership, find_key, find_memberships
-from threadkeep.operations.paging import OPAQUE_ID
 from threadkeep.scope import Credential, Role, Scope, make_scope
 from threadkeep.server.tokens import TokenVerifier
 
 CACHE_ENTRIES_MAX = 20_000
 KEY_HEADERS = (b"x-api-key", b"api-key")
+KEY_PREFIX = keys.PREFIX.encode()
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class Caller:
         if self.credential is not Credential.KEY or role is Role.MEMBER:
             raise InsufficientPermissions("Only API keys of admins and owners may send X-User-Id.", param="X-User-Id")
         user_id = acting_for.decode("latin-1")
-        if not OPAQUE_ID.fullmatch(user_id):
+        if not ids.OPAQUE.fullmatch(user_id):
             raise InvalidParameter("X-User-Id is a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -", param="X-User-Id")
         return user_id, Role.MEMBER
 
@@ -85,6 +85,10 @@ class Authenticator:
         if caller is not None and caller.fresh_until_s > clock.monotonic_s():
             return caller
         return await self._verify(credential)
+
+    def forget(self) -> None:
+        """Verify every credential anew: some may have been revoked just now."""
+        self._callers.clear()
 
     async def _verify(self, credential: bytes) -> Caller:
         self._callers.pop(credential, None)
@@ -109,14 +113,16 @@ class Authenticator:
 
 def find_credential(headers: dict[bytes, bytes]) -> bytes:
     """Return the key or token that was sent; several are accepted if they are the same."""
-    found = {headers[name].strip() for name in KEY_HEADERS if name in headers}
+    found = {headers[name].strip() for name in KEY_HEADERS if name in headers} - {b""}
+    if any(not each.startswith(KEY_PREFIX) for each in found):
+        raise InvalidCredentials("X-API-Key takes an API key; a user token goes into Authorization: Bearer ….")
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise InvalidCredentials("Authorization takes a Bearer token: Authorization: Bearer ….")
         found.add(credential.strip())
-    if not found or found == {b""}:
+    if not found - {b""}:
         raise MissingAuthentication()
     if len(found) > 1:
         raise InvalidCredentials("Several different credentials were sent: send one.")

@@ -2,13 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from threadkeep.errors import InvalidField, InvalidJson, InvalidString, TooLarge, UnsupportedMediaType
+from threadkeep.errors import InvalidField, InvalidJson, InvalidString, TooLarge, UnsupportedMediaType, member_path
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32
+# A hundred messages with all parts and tool calls they may have take fewer.
+VALUES_MAX = 100_000
+# Larger bodies are decoded aside, so that other requests go on meanwhile.
+LARGE_BYTES = 64 * 1024
+REFUSED_CHARACTER = re.compile("[\0\ud800-\udfff]")
 PARAM_CHARACTERS_MAX = 128
 
 Receive = Callable[[], Awaitable[Any]]  # Any: ASGI messages are plain dictionaries.
@@ -74,22 +80,24 @@ def decode(body: bytes) -> dict[str, Any]:
     """Return the JSON object in `body`; an empty body is an empty object.
 
     Raises InvalidJson, InvalidString, or InvalidField with the path of what is refused: a key that stands twice,
-    an integer beyond ±2^53, NaN and infinities, nesting beyond 32 levels.
+    an integer beyond ±2^53, NaN and infinities, nesting beyond 32 levels, more values than any request needs.
     """
     if not body:
         return {}
     refused: list[Refused] = []
     try:
         value = decoder(refused).decode(body.decode())
-    except (UnicodeDecodeError, ValueError, RecursionError):
+    except RecursionError:
+        raise InvalidField(f"The body is nested deeper than {DEPTH_MAX} levels.", param="body") from None
+    except ValueError:
         raise InvalidJson() from None
     if not isinstance(value, dict):
         raise InvalidJson()
-    if refused or body.count(b"{") + body.count(b"[") > DEPTH_MAX:
-        check_values(value)
     # Only an escape can hold what a string must not: raw U+0000 and raw surrogates are no valid JSON in UTF-8.
-    if b"\\u" in body:
-        check_strings(value)
+    may_hold_refused_text = b"\\u" in body
+    may_be_deep_or_wide = body.count(b"{") + body.count(b"[") > DEPTH_MAX or len(body) > LARGE_BYTES
+    if refused or may_hold_refused_text or may_be_deep_or_wide:
+        check_values(value)
     return value
 
 
@@ -115,7 +123,10 @@ def decoder(refused: list[Refused]) -> json.JSONDecoder:
 
     def number(text: str) -> float | Refused:
         value = float(text)
-        return value if abs(value) != float("inf") else refuse("is a number too large for any program to hold.")
+        vanishes = value == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0])
+        if vanishes or abs(value) == float("inf"):
+            return refuse("is a number too large or too small to be kept: send it as a string.")
+        return value
 
     return json.JSONDecoder(
         object_pairs_hook=pairs,
@@ -125,39 +136,54 @@ def decoder(refused: list[Refused]) -> json.JSONDecoder:
     )
 
 
-def walk(value: Any) -> Iterator[tuple[str, int, Any]]:
-    """Give every value inside `value` with its path and depth, without recursion."""
-    waiting: list[tuple[str, int, Any]] = [("", 1, value)]
+class Place:
+    """A value inside a body, and how it is reached; its path is written only when it is refused."""
+
+    __slots__ = ("depth", "key", "parent", "value")
+
+    def __init__(self, value: Any, parent: "Place | None" = None, key: str | int = "") -> None:
+        self.value = value
+        self.parent = parent
+        self.key = key
+        self.depth: int = 1 if parent is None else parent.depth + 1
+
+    @property
+    def path(self) -> str:
+        steps: list[str | int] = []
+        place: Place | None = self
+        while place is not None and place.parent is not None:
+            steps.append(place.key)
+            place = place.parent
+        path = ""
+        for step in reversed(steps):
+            path = f"{path}[{step}]" if isinstance(step, int) else member_path(path, step)
+        return path[:PARAM_CHARACTERS_MAX] or "body"
+
+
+def check_values(body: Any) -> None:
+    """Look at every value once. Raises InvalidField or InvalidString for the first that is refused."""
+    waiting = [Place(body)]
+    count = 0
     while waiting:
-        path, depth, current = waiting.pop()
-        yield path, depth, current
-        if depth > DEPTH_MAX:
-            continue
-        if isinstance(current, dict):
-            waiting.extend((join(path, key), depth + 1, each) for key, each in current.items())
-        elif isinstance(current, list):
-            waiting.extend((f"{path}[{place}]", depth + 1, each) for place, each in enumerate(current))
+        place = waiting.pop()
+        value = place.value
+        if isinstance(value, str):
+            check_text(value, place)
+        elif isinstance(value, Refused):
+            raise InvalidField(f"A value in the body {value.reason}", param=place.path)
+        elif isinstance(value, dict | list):
+            if place.depth > DEPTH_MAX:
+                raise InvalidField(f"The body is nested deeper than {DEPTH_MAX} levels.", param=place.path)
+            count += len(value)
+            if count > VALUES_MAX:
+                raise InvalidField(f"The body holds more than {VALUES_MAX} values.", param=place.path)
+            if isinstance(value, dict):
+                for key in value:
+                    check_text(key, place)
+            items: Any = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting.extend(Place(each, place, key) for key, each in items)
 
 
-def join(path: str, key: str) -> str:
-    """Add `key` to a path, if it is plain enough to be shown."""
-    plain = key.replace("_", "").replace("-", "").isalnum() and key.isascii() and len(key) <= 64
-    name = key if plain else "…"
-    return f"{path}.{name}" if path else name
-
-
-def check_values(value: Any) -> None:
-    for path, depth, current in walk(value):
-        param = path[:PARAM_CHARACTERS_MAX]
-        if isinstance(current, Refused):
-            raise InvalidField(f"A value in the body {current.reason}", param=param)
-        if depth > DEPTH_MAX and isinstance(current, dict | list):
-            raise InvalidField(f"The body is nested deeper than {DEPTH_MAX} levels.", param=param)
-
-
-def check_strings(value: Any) -> None:
-    for path, _, current in walk(value):
-        texts = [current] if isinstance(current, str) else current if isinstance(current, dict) else ()
-        for text in texts:
-            if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-                raise InvalidString(param=path[:PARAM_CHARACTERS_MAX] or "body")
+def check_text(text: str, place: Place) -> None:
+    if REFUSED_CHARACTER.search(text):
+        raise InvalidString(param=place.path)

@@ -15,6 +15,7 @@ from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.thread_rows import Precondition, Versioned
 from threadkeep.scope import Role
+from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
@@ -61,6 +62,7 @@ class Endpoint:
     way: Way | Callable[[Sequence[Any]], Way] = Way.READ
     role: Role = Role.MEMBER
     body: Any = None  # Any: a struct or a union of structs.
+    choose_body: Callable[[dict[str, Any]], Any] | None = None
     query: type[OrganizationQuery] = OrganizationQuery
     status: int = 200
     errors: tuple[str, ...] = ()
@@ -74,7 +76,13 @@ class Endpoint:
     def default_query(self) -> OrganizationQuery:
         return self.query()
 
-    async def run(self, db: ScopedDatabase, request: Request, keyed: idempotency.Request | None) -> "Result":
+    def body_for(self, decoded: dict[str, Any]) -> Any:
+        """Return which of the endpoint's body structs was sent."""
+        return self.body if self.choose_body is None else self.choose_body(decoded)
+
+    async def run(
+        self, db: ScopedDatabase, request: Request, keyed: idempotency.Request | None, seal: CursorSeal
+    ) -> "Result":
         """Do the work of the request. Raises InsufficientPermissions for a role below the endpoint's."""
         if self.role is not Role.MEMBER and db.scope.role.rank < self.role.rank:
             raise InsufficientPermissions(f"This needs the role {self.role} in the organization.")
@@ -92,6 +100,8 @@ class Endpoint:
                 value = await db.read_slowly(self.operation, *arguments)
             case Way.STEPS:
                 value = await self.operation(db, *arguments)
+        if type(value) is Page and value.next_cursor is not None:
+            value.next_cursor = seal.seal(value.next_cursor)
         return result_of(value, self.status)
 
 
@@ -175,7 +185,7 @@ def precondition(header: bytes | None) -> Precondition | None:
         return None
     tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
     if "*" in tags:
-        return lambda revision: revision >= 0
+        return lambda revision: revision is not None
     return lambda revision: f'"{revision}"' in tags
 
 

@@ -14,22 +14,13 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from threadkeep.errors import InvalidParameter, InvalidRequest
+from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 HEADER_READ_S = 10.0
 WRITE_STALL_S = 30.0
-
-
-class UriTooLong(InvalidRequest):
-    status, code = 414, "uri_too_long"
-    default = f"The path and query are too long: at most {TARGET_BYTES_MAX} bytes together."
-
-
-class HeadersTooLarge(InvalidRequest):
-    status, code = 431, "headers_too_large"
 
 
 class OneWriteCycle(RequestResponseCycle):
@@ -130,7 +121,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         else:
             if self._undelivered_bytes >= self.HEADER_BYTES_MAX:
                 too_large = HeadersTooLarge(f"The header is too large: at most {self.HEADER_BYTES_MAX} bytes.")
-                self._refuse(UriTooLong() if len(self.url) > self.TARGET_BYTES_MAX else too_large)
+                self._refuse(self._target_too_long() if len(self.url) > self.TARGET_BYTES_MAX else too_large)
             # uvicorn makes a scope at the first byte of a header; bytes before that count as well.
             elif self.scope is not self._complete_scope or (self._undelivered_bytes and not self._is_reading_body):
                 self._limit_reading()
@@ -158,7 +149,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if len(self.url) > self.TARGET_BYTES_MAX:
-            raise UriTooLong
+            raise self._target_too_long()
         if self._read_timer is not None:
             self._unset_read_timer()
         self._undelivered_bytes = 0
@@ -200,6 +191,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._finish()
         elif self._is_reading_body:
             self._limit_reading()  # answered already: the client may finish sending, but not for ever
+
+    def _target_too_long(self) -> UriTooLong:
+        return UriTooLong(f"The path and query are too long: at most {self.TARGET_BYTES_MAX} bytes together.")
 
     def _refuse(self, error: InvalidRequest) -> None:
         request_id = new_id("req")

@@ -109,7 +109,8 @@ THREADS = [
 
 MESSAGES = [
     Endpoint("POST", "/v1/threads/{threadId}/messages", messages.append, "Add messages", path_and_body,
-             (Message, (Page, Message)), append_way, body=MessageCreate | MessagesCreate, status=201,
+             (Message, (Page, Message)), append_way, body=MessageCreate | MessagesCreate,
+             choose_body=lambda decoded: MessagesCreate if "messages" in decoded else MessageCreate, status=201,
              errors=(*CHANGE, *METADATA)),
     Endpoint("GET", "/v1/threads/{threadId}/messages", message_list.list_messages, "List messages",
              lambda request: [*request.path, request.query.window(), request.query.role], (Page, Message),

@@ -1,7 +1,9 @@
 """Runs the server: opens the database, listens, and ends cleanly on SIGTERM."""
 
 import asyncio
+import contextlib
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from threadkeep.settings import Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Started = Callable[[Database, str], Any]  # Any: awaitable; called with the database and the secret before listening.
 
@@ -51,15 +54,28 @@ def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
 
 
 def run(settings: Settings, sockets: list[socket.socket], before_listening: Started | None = None) -> None:
-    """Serve on `sockets` until SIGTERM or SIGINT."""
-    # uvicorn raises the signal again when it has ended; by then it has been dealt with.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    signal.signal(signal.SIGINT, lambda *_: None)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    """Serve on `sockets` until SIGTERM or SIGINT; one that comes before the server is ready ends it too."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
         runner.run(serve(settings, sockets, before_listening))
 
 
+def cancel_on_signals() -> None:
+    """Have a signal end the start of the server."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def leave_signals_to_server() -> None:
+    for number in SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        # uvicorn raises the signal again when it has ended; by then it has been dealt with.
+        signal.signal(number, lambda *_: None)
+
+
 async def serve(settings: Settings, sockets: list[socket.socket], before_listening: Started | None) -> None:
+    cancel_on_signals()
     path = sqlite_path(settings) if is_sqlite(settings) else None
     database = await open_database(settings, serving=True)
     try:
@@ -79,10 +95,11 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
             proxy_headers=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(settings.drain_s),
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
         sweeper = Sweeper(database)
         sweeper.start()
+        leave_signals_to_server()
         try:
             await Server(config, app).serve(sockets)
         finally:

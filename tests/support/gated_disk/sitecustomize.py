@@ -12,11 +12,12 @@ import apsw
 
 GATE = Path(os.environ["GATE"])
 MET = Path(f"{GATE}.met")
+DEFAULT = apsw.vfs_names()[0]
 
 
 class GatedFile(apsw.VFSFile):
     def __init__(self, name: Any, flags: list[int]) -> None:
-        super().__init__("", name, flags)
+        super().__init__(DEFAULT, name, flags)
         self.is_log = bool(flags[0] & apsw.SQLITE_OPEN_WAL)
 
     def xSync(self, flags: int) -> None:
@@ -29,7 +30,7 @@ class GatedFile(apsw.VFSFile):
 
 class GatedDisk(apsw.VFS):
     def __init__(self) -> None:
-        super().__init__("gated", "", makedefault=True)
+        super().__init__("gated", DEFAULT, makedefault=True)
 
     def xOpen(self, name: Any, flags: list[int]) -> GatedFile:
         return GatedFile(name, flags)

@@ -87,6 +87,8 @@ create index threads_of_assistant on threads (organization, assistant_id, shelf,
 create index threads_of_assistant_and_user on threads (organization, assistant_id, user_id, shelf, created_ms, key)
     where assistant_id is not null;
 create index threads_answering on threads (organization, created_ms, key) where response_id is not null;
+create index threads_answering_of_user on threads (organization, user_id, created_ms, key)
+    where response_id is not null;
 
 -- Kept for 24 hours, so that a deleted thread's id still works as a cursor.
 create table deleted_threads (
