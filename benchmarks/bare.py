@@ -18,12 +18,14 @@ from threadkeep import clock
 from threadkeep.database.statement import Compiled
 from threadkeep.lifecycle import State
 from threadkeep.objects import Page, Thread
-from threadkeep.operations.paging import encode_cursor
-from threadkeep.operations.thread_list import Filter, page_statement, shape
+from threadkeep.operations.paging import encode_position, window
+from threadkeep.operations.thread_list import Bounds, Filter, Query, shape_of
+from threadkeep.operations.thread_list_sql import page_statement
 from threadkeep.operations.thread_rows import READ
 
 LIMIT = 20
-PAGE = page_statement(shape(Filter(), None), "createdAt", True, False, False)
+PLAIN_LIST = Query(Filter(), window(LIMIT, "desc", None, None))
+PAGE = page_statement(shape_of(PLAIN_LIST, None, Bounds(None, None)), False)
 encode = msgspec.json.Encoder().encode
 
 Fetch = Callable[[Compiled, list[Any]], Awaitable[Sequence[Any]]]  # Any: columns are of many types.
@@ -54,7 +56,7 @@ def make_app(fetch: Fetch, read: Compiled, page: Compiled, organization: int, or
         else:
             rows = await fetch(page, bind(page, organization=organization, limit=LIMIT + 1))
             data = [thread_of(row) for row in rows[:LIMIT]]
-            cursor = encode_cursor("createdAt", (rows[LIMIT - 1][1], rows[LIMIT - 1][15]))
+            cursor = encode_position("createdAt", (rows[LIMIT - 1][1], rows[LIMIT - 1][15]))
             body = encode(Page("list", data, data[0].id, data[-1].id, True, cursor))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

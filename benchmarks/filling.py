@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+from benchmarks.places import SECRET
 from threadkeep.database import open_database
 from threadkeep.database.driver import Transaction
 from threadkeep.database.statement import everywhere
 from threadkeep.operations import administration, metadata
-from threadkeep.operations.paging import encode_cursor
+from threadkeep.operations.paging import encode_position
+from threadkeep.server.cursors import CursorSeal
 from threadkeep.settings import Settings
 
 USERS_COUNT = 1_000
@@ -82,7 +84,14 @@ async def fill(kind: str, settings: Settings, threads_count: int, long_count: in
         middle = await database.write(finish, threads_count, long_count)
     finally:
         await database.close()
-    return Filled(threads_count, first_run.key, 1, thread_id(1), long_count, encode_cursor("createdAt", middle))
+    return Filled(
+        threads_count,
+        first_run.key,
+        1,
+        thread_id(1),
+        long_count,
+        CursorSeal(SECRET).seal(encode_position("createdAt", middle)),
+    )
 
 
 async def insert(database: object, kind: str, template: str, count: int) -> None:

@@ -48,7 +48,7 @@ async def test_a_killed_server_leaves_its_lock_free_and_its_file_readable(start_
         server.kill()
 
         verified = run_threadkeep("verify", database=server.database)
-        with Path(f"{server.database.url.removeprefix('sqlite:///')}.lock").open("a") as lock:  # noqa: ASYNC230
+        with Path(f"{server.database.url.removeprefix('sqlite:///')}.lock").open("a") as lock:  # noqa: ASYNC230 - one lock, at once  # noqa: ASYNC230
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         await server.start()
 

@@ -5,12 +5,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-SIZE_BYTES = 8 * 1024 * 1024
-SPARE_BYTES = 3 * 1024 * 1024
+SIZE_BYTES = 24 * 1024 * 1024
+SPARE_BYTES = 18 * 1024 * 1024
 
 
 class SmallDisk:
-    """A tmpfs of 8 MB, of which 3 MB can be freed.
+    """A tmpfs of 24 MB, of which 18 MB are taken and can be freed.
 
     Where mounting is not permitted, a limit on the size of each file of one process stands in for it. That is close but
     not the same: the system then reports a file that is too large, which SQLite takes for a broken device.
@@ -23,7 +23,7 @@ class SmallDisk:
         self.is_mounted = bool(shutil.which("mount")) and not subprocess.run(mounting, capture_output=True).returncode
         if not self.is_mounted and not hasattr(resource, "prlimit"):
             raise RuntimeError(
-                "The tests need a disk that can be full: run them on Linux, as root (they mount a tmpfs of 8 MB) or as "
+                "The tests need a disk that can be full: run them on Linux, as root (they mount a tmpfs) or as "
                 "a user who may limit the size of files (prlimit). Nothing is skipped without it."
             )
         self._spare = folder / "spare"
@@ -41,7 +41,8 @@ class SmallDisk:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (SIZE_BYTES - SPARE_BYTES, resource.RLIM_INFINITY))
 
     def fill(self) -> None:
-        """Leave not a byte."""
+        """Leave not a byte. Never done where the disk is the machine's own."""
+        assert self.is_mounted
         with (self.folder / "filling").open("wb", buffering=0) as file:
             try:
                 while file.write(bytes(64 * 1024)):

@@ -33,6 +33,8 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
         worker = context.Process(target=work_until_parent_ends, args=(work, listener))
         worker.start()
         workers.append(worker)
+        if stopping:  # The signal came while it was being started.
+            worker.terminate()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal stopping
@@ -55,7 +57,8 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
             workers.remove(worker)
             if stopping:
                 continue
-            failures_in_a_row += 1
+            # One that was killed says nothing about the next one's start; one that cannot start ends by itself.
+            failures_in_a_row += (worker.exitcode or 0) > 0
             if failures_in_a_row > RESTARTS_IN_A_ROW_MAX:
                 stop(signal.SIGTERM, None)
                 raise WorkersKeepDying("The workers end as soon as they are started: see the log above.")

@@ -70,6 +70,8 @@ def translated(error: apsw.Error) -> Exception:
             return Unavailable("The file is damaged or no SQLite database: restore a backup, or name another file.")
         case apsw.InterruptError():
             return Unavailable("This search visited too much and was given up: narrow it with other filters.")
+        case apsw.ReadOnlyError() | apsw.NoMemError() | apsw.ProtocolError() | apsw.ConnectionClosedError():
+            return Unavailable()
         case apsw.BusyError() | apsw.LockedError() | apsw.IOError() | apsw.CantOpenError():
             return Unavailable()
     return error
@@ -129,12 +131,16 @@ class SqliteDatabase:
         )
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        job = Job(lambda transaction: operation(transaction, *args, **kwargs), asyncio.get_running_loop())
+        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
+
+    async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+
+    async def _submit(self, operation: Operation[[], T], *, writes_once: bool) -> T:
+        job = Job(operation, asyncio.get_running_loop(), writes_once=writes_once)
         self._writer.submit(job)
         result: T = await job.future
         return result
-
-    write_once = write
 
     def _read_aside(self, deadline_s: float, operation: Operation[[], T]) -> T:
         if clock.monotonic_s() > deadline_s:

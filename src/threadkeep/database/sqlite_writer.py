@@ -23,12 +23,17 @@ CHECKPOINT_INTERVAL_S = 0.25
 class Job:
     """One operation that waits for the writer, and the future of its result."""
 
-    __slots__ = ("error", "future", "loop", "operation", "result")
+    __slots__ = ("error", "future", "loop", "operation", "result", "writes_once")
 
     def __init__(
-        self, operation: Callable[[Transaction], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop
+        self,
+        operation: Callable[[Transaction], Coroutine[Any, Any, Any]],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        writes_once: bool,
     ) -> None:
         self.operation = operation
+        self.writes_once = writes_once
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None  # Any: whatever the operation returns.
@@ -36,7 +41,7 @@ class Job:
 
 
 class TransactionLost(Exception):
-    """SQLite has ended the transaction by itself: nothing in it counts."""
+    """SQLite has ended the transaction by itself, or it holds half of an operation: nothing in it counts."""
 
 
 class Writer(threading.Thread):
@@ -105,7 +110,10 @@ class Writer(threading.Thread):
             self._connection.execute("begin immediate")
             while job is not None:
                 batch.append(job)
-                self._run_in_savepoint(job)
+                if job.writes_once:
+                    self._run_at_once(job)
+                else:
+                    self._run_in_savepoint(job)
                 if len(batch) >= BATCH_JOBS_MAX or time.monotonic() >= until:
                     break
                 try:
@@ -115,12 +123,37 @@ class Writer(threading.Thread):
                 stopping = job is None
             self._connection.execute("commit")
         except TransactionLost:
+            self._roll_back()
             self._each_alone(batch)
         except apsw.Error as error:
             if not batch:
-                batch.append(first)
+                stopping = self._take_all(first, batch)
             self._after_failed_commit(batch, error)
         return stopping
+
+    def _take_all(self, first: Job, batch: list[Job]) -> bool:
+        """Take whatever waits: no transaction could begin, and nobody shall wait through the next failure as well."""
+        job: Job | None = first
+        while job is not None:
+            batch.append(job)
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+        return True
+
+    def _run_at_once(self, job: Job) -> None:
+        """Run a job that writes by one statement without a savepoint, which would double its statements.
+
+        It either writes or is refused. What fails half-way is rare and costs the batch: each job is run again alone.
+        """
+        changes_count = self._connection.total_changes()
+        try:
+            job.result = complete(job.operation(self._transaction))
+        except Exception as error:
+            job.error = self._translated(error) if isinstance(error, apsw.Error) else error
+            if not self._connection.in_transaction or self._connection.total_changes() != changes_count:
+                raise TransactionLost from error
 
     def _run_in_savepoint(self, job: Job) -> None:
         execute = self._connection.execute
@@ -136,9 +169,15 @@ class Writer(threading.Thread):
             execute("release operation")
 
     def _after_failed_commit(self, batch: list[Job], error: apsw.Error) -> None:
-        if isinstance(error, apsw.FullError | apsw.BusyError):
+        if isinstance(error, apsw.FullError):
             self._roll_back()
             self._each_alone(batch)
+            return
+        if isinstance(error, apsw.BusyError):
+            # Another process has held the file for as long as a connection waits; nothing was written.
+            self._roll_back()
+            for job in batch:
+                job.error = job.error or Unavailable()
             return
         logger.error("The database file failed: %s", error)
         for job in batch:

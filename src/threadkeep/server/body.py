@@ -24,6 +24,10 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
+class Suspicious(ValueError):
+    """A body holds something that is refused."""
+
+
 class Refused:
     """Stands in a decoded body for something that JSON allows and the contract does not."""
 
@@ -84,9 +88,8 @@ def decode(body: bytes) -> dict[str, Any]:
     """
     if not body:
         return {}
-    refused: list[Refused] = []
     try:
-        value = decoder(refused).decode(body.decode())
+        value, is_suspicious = parse(body.decode())
     except RecursionError:
         raise InvalidField(f"The body is nested deeper than {DEPTH_MAX} levels.", param="body") from None
     except ValueError:
@@ -96,15 +99,25 @@ def decode(body: bytes) -> dict[str, Any]:
     # Only an escape can hold what a string must not: raw U+0000 and raw surrogates are no valid JSON in UTF-8.
     may_hold_refused_text = b"\\u" in body
     may_be_deep_or_wide = body.count(b"{") + body.count(b"[") > DEPTH_MAX or len(body) > LARGE_BYTES
-    if refused or may_hold_refused_text or may_be_deep_or_wide:
+    if is_suspicious or may_hold_refused_text or may_be_deep_or_wide:
         check_values(value)
     return value
 
 
-def decoder(refused: list[Refused]) -> json.JSONDecoder:
-    def refuse(reason: str) -> Refused:
-        refused.append(Refused(reason))
-        return refused[-1]
+def parse(text: str) -> tuple[Any, bool]:
+    """Return the value of a JSON text, and whether it holds something Refused. Raises ValueError, RecursionError."""
+    try:
+        return QUICK_DECODER.decode(text), False
+    except Suspicious:
+        return make_decoder(Refused).decode(text), True
+
+
+def stop(_reason: str) -> Any:
+    raise Suspicious
+
+
+def make_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
+    """Return a decoder that calls `refuse` with the reason for what the contract refuses, and puts in what it gives."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
@@ -116,12 +129,12 @@ def decoder(refused: list[Refused]) -> json.JSONDecoder:
                 seen.add(key)
         return result
 
-    def integer(text: str) -> int | Refused:
+    def integer(text: str) -> Any:
         if len(text) > 17 or not -INTEGER_MAX <= int(text) <= INTEGER_MAX:
             return refuse("is an integer beyond ±2^53: send it as a string.")
         return int(text)
 
-    def number(text: str) -> float | Refused:
+    def number(text: str) -> Any:
         value = float(text)
         vanishes = value == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0])
         if vanishes or abs(value) == float("inf"):
@@ -134,6 +147,10 @@ def decoder(refused: list[Refused]) -> json.JSONDecoder:
         parse_float=number,
         parse_constant=lambda _: refuse("is NaN or an infinity, which JSON does not have."),
     )
+
+
+# Bodies are rarely refused: the first pass only notices, the second finds out where.
+QUICK_DECODER = make_decoder(stop)
 
 
 class Place:
