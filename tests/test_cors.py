@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import connect
+from support.cast import Answer, check_error
 from support.server import Server
 
 GOOD, OTHER_GOOD, EVIL = "https://app.example.com", "http://localhost:5173", "https://evil.example"
@@ -84,3 +85,11 @@ async def test_every_answer_to_a_browser_has_a_request_id(open_to_browsers):
     ]
 
     assert all(answer.headers.get("x-request-id") for answer in answers)
+
+
+@pytest.mark.parametrize("asked", [preflight(EVIL), preflight(GOOD, "TRACE")])
+async def test_a_refused_preflight_has_the_one_shape_of_errors(open_to_browsers, asked):
+    refused = Answer(await open_to_browsers.options("/v1/threads", headers=asked))
+
+    assert (refused.status, refused.type) == (400, "invalid_request_error")
+    check_error(refused)

@@ -310,3 +310,25 @@ async def test_simultaneous_senders_of_two_bodies_get_one_work_and_refusals(fres
     assert sorted({answer.status for answer in answers}) == [201, 422]
     assert len({answer.id for answer in answers if answer.status == 201}) == 1
     assert len((await fresh_user.list_threads()).data) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("", {"metadata": {"a": 1}}), ("/messages", {"role": "user", "content": "x"})]
+)
+async def test_a_replay_never_shows_a_member_a_thread_that_is_not_theirs(ada, people, key, path, body):
+    """The owner's key stored the answer; acting for the user of the same id it is a member, who may not see it."""
+    thread = await ada.create_thread(userId=people.new_user(), title="theirs alone")
+    own = await ada.create_thread(title="mine")
+    request = ("POST", f"/v1/threads/{thread.id}{path}", body)
+    own_request = ("POST", f"/v1/threads/{own.id}{path}", body)
+
+    first = await ada.retrying(key).request(*request)
+    refused = await ada.as_user(ada.user).retrying(key).request(*request)
+    again = await ada.retrying(key).request(*request)
+    first_of_own = await ada.retrying(key).request(*own_request)
+    own_again = await ada.as_user(ada.user).retrying(key).request(*own_request)
+
+    assert (refused.status, refused.code) == (404, "thread_not_found")
+    assert "theirs alone" not in refused.text
+    assert (again.status, again.body) == (first.status, first.body)
+    assert (own_again.status, own_again.body) == (first_of_own.status, first_of_own.body)

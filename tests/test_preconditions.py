@@ -105,3 +105,21 @@ async def test_of_simultaneous_updates_with_one_tag_exactly_one_is_taken(ada):
 
     assert sorted(answer.status for answer in answers) == [200] + [412] * 7
     assert (await ada.get(thread)).title == next(answer.title for answer in answers if answer.status == 200)
+
+
+@pytest.mark.parametrize("call", ["put", "delete"])
+async def test_that_the_last_owner_stays_is_said_before_the_tag_is_looked_at(fresh_owner, call):
+    wrong, right = fresh_owner.if_match('"1"'), fresh_owner.if_match("*")
+
+    async def leave(who):
+        if call == "put":
+            return await who.put_member(fresh_owner.user, "member")
+        return await who.delete_member(fresh_owner.user)
+
+    refused = [await leave(who) for who in (wrong, right, fresh_owner)]
+    await fresh_owner.put_member("uid_second_owner", "owner")
+    with_wrong_tag = await leave(wrong)
+
+    assert {(answer.status, answer.code) for answer in refused} == {(409, "last_owner")}
+    assert (with_wrong_tag.status, with_wrong_tag.code) == (412, "precondition_failed")
+    assert (await leave(right)).status == 200

@@ -49,3 +49,36 @@ async def test_what_is_taken_away_is_refused_within_ten_seconds_and_what_is_give
         eventually(welcome.list_threads, lambda answer: answer.status == 200, REVOKED_S),
     )
     assert [(await who.list_threads()).status for who in (owner, owner.with_token())] == [200, 200]
+
+
+async def test_what_is_taken_away_by_http_is_refused_at_once_by_the_process_that_did_it(as_shipped):
+    owner, closed = await as_shipped.owner(), await as_shipped.owner()
+    created = await owner.create_key(userId="uid_bot", role="member")
+    bot, removed = owner.with_key(created.key), await as_shipped.member(owner)
+    # Each is remembered now, for five seconds.
+    before = [bot, removed, removed.with_token(), closed, closed.with_token(), owner]
+    assert [(await who.list_threads()).status for who in before] == [200] * 6
+
+    await owner.delete_key(created)
+    by_deleted_key = await bot.list_threads()
+    await owner.delete_member(removed.user)
+    by_removed = [await removed.list_threads(), await removed.create_thread()]
+    by_token = await removed.with_token().list_threads(organizationId=owner.organization)
+    await closed.delete_organization()
+    by_closed = [await closed.list_threads(), await closed.create_thread(), await closed.with_token().list_threads()]
+
+    assert is_refused(by_deleted_key)
+    assert all(is_refused(answer) for answer in by_removed)
+    assert by_token.status == 403
+    assert all(answer.status in (400, 401, 403) for answer in by_closed)
+    assert (await owner.list_threads()).status == 200
+
+
+async def test_a_role_that_was_lowered_is_lower_at_once(as_shipped):
+    owner = await as_shipped.owner()
+    demoted = (await as_shipped.member(owner, role="admin")).with_token()
+    assert (await demoted.list_members()).status == 200
+
+    await owner.put_member(demoted.user, "member")
+
+    assert (await demoted.list_members()).status == 403

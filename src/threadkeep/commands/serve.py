@@ -1,6 +1,5 @@
 """`threadkeep serve`: the server, and what it shows on its first start."""
 
-import asyncio
 import os
 import socket
 import sys
@@ -30,13 +29,13 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
     if workers == 1:
         server.run(settings, [listener], partial(welcome, settings, url))
-    else:
-        asyncio.run(prepare(settings, url))
+    elif server.run_until_signal(prepare(settings, url)):
         supervise(partial(run_worker, settings), listener, workers)
 
 
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
+    server.cancel_on_signals()
     database = await open_database(settings, serving=True)
     try:
         await welcome(settings, url, database, server_secret(settings, None))

@@ -61,6 +61,7 @@ class Writer(threading.Thread):
         self._wal_bytes_max = wal_bytes_max
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.wal_pages = 0
+        self._is_stopping = False
         # SQLite does one checkpoint at a time; who comes second would fail.
         self.checkpointing = threading.Lock()
         self._page_bytes: Any = 0  # Any: the driver does not know what a pragma answers.
@@ -76,11 +77,10 @@ class Writer(threading.Thread):
         self._connection.close()
 
     def run(self) -> None:
-        while (job := self._queue.get()) is not None:
+        while not self._is_stopping and (job := self._queue.get()) is not None:
             batch: list[Job] = []
-            stopping = False
             try:
-                stopping = self._commit_together(job, batch)
+                self._commit_together(job, batch)
             except Exception:  # Where a task ends: without this thread nobody could write any more.
                 logger.exception("The writer failed and goes on with a new connection.")
                 for each in batch or [job]:
@@ -88,8 +88,6 @@ class Writer(threading.Thread):
                 self._reopen()
             deliver(batch or [job])
             self._keep_log_small()
-            if stopping:
-                return
 
     def _open(self) -> None:
         self._connection = self._connect()
@@ -101,9 +99,17 @@ class Writer(threading.Thread):
         self.wal_pages = wal_pages
         return apsw.SQLITE_OK
 
-    def _commit_together(self, first: Job, batch: list[Job]) -> bool:
-        """Run `first` and whatever waits in one transaction. Return whether the writer was told to stop."""
-        stopping = False
+    def _next(self) -> Job | None:
+        """Return a job that waits already, or None; the marker that ends the writer is remembered."""
+        try:
+            job = self._queue.get_nowait()
+        except queue.Empty:
+            return None
+        self._is_stopping = job is None
+        return job
+
+    def _commit_together(self, first: Job, batch: list[Job]) -> None:
+        """Run `first` and whatever waits in one transaction; `batch` gets what it took."""
         until = time.monotonic() + BATCH_S
         job: Job | None = first
         try:
@@ -114,33 +120,19 @@ class Writer(threading.Thread):
                     self._run_at_once(job)
                 else:
                     self._run_in_savepoint(job)
-                if len(batch) >= BATCH_JOBS_MAX or time.monotonic() >= until:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                stopping = job is None
+                is_full = len(batch) >= BATCH_JOBS_MAX or time.monotonic() >= until
+                job = None if is_full else self._next()
             self._connection.execute("commit")
         except TransactionLost:
             self._roll_back()
             self._each_alone(batch)
         except apsw.Error as error:
             if not batch:
-                stopping = self._take_all(first, batch)
+                # No transaction could begin, and nobody shall wait through the next failure as well.
+                batch.append(first)
+                while (job := self._next()) is not None:
+                    batch.append(job)
             self._after_failed_commit(batch, error)
-        return stopping
-
-    def _take_all(self, first: Job, batch: list[Job]) -> bool:
-        """Take whatever waits: no transaction could begin, and nobody shall wait through the next failure as well."""
-        job: Job | None = first
-        while job is not None:
-            batch.append(job)
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
-                return False
-        return True
 
     def _run_at_once(self, job: Job) -> None:
         """Run a job that writes by one statement without a savepoint, which would double its statements.

@@ -186,7 +186,7 @@ def precondition(header: bytes | None) -> Precondition | None:
     tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
     if "*" in tags:
         return lambda revision: revision is not None
-    return lambda revision: f'"{revision}"' in tags
+    return lambda revision: revision is not None and f'"{revision}"' in tags
 
 
 def check_idempotency_key(key: str) -> None:

@@ -1,12 +1,11 @@
 """Runs the server: opens the database, listens, and ends cleanly on SIGTERM."""
 
 import asyncio
-import contextlib
 import logging
 import math
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvicorn
@@ -55,8 +54,17 @@ def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
 
 def run(settings: Settings, sockets: list[socket.socket], before_listening: Started | None = None) -> None:
     """Serve on `sockets` until SIGTERM or SIGINT; one that comes before the server is ready ends it too."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
-        runner.run(serve(settings, sockets, before_listening))
+    run_until_signal(serve(settings, sockets, before_listening))
+
+
+def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
+    """Run `work`, which calls `cancel_on_signals` first. Return whether it came to its end."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(work)
+        except asyncio.CancelledError:
+            return False
+    return True
 
 
 def cancel_on_signals() -> None:

@@ -1,0 +1,110 @@
+"""Bodies that cost much to read: each is answered, and other requests go on meanwhile."""
+
+import asyncio
+import time
+
+import pytest
+
+from conftest import connect
+
+MEANWHILE_S = 1.0
+# A machine that does much else makes pauses of its own; a server that reads bodies on its loop makes one each time.
+ATTEMPTS = 3
+
+
+def large(count, value):
+    return b'{"metadata":{"a":[' + b",".join([value] * count) + b"]}}"
+
+
+# Each with the longest pause for others, as a share of its own time: what is decoded in one go cannot be divided.
+LARGE_BODIES = {
+    "1 300 000 empty arrays": (large(1_300_000, b"[]"), 1.0),
+    "2 000 000 scalars": (large(2_000_000, b"1"), 0.5),
+    "370 000 keys and an escape": (
+        b'{"metadata":{"\\u0041":1,' + b",".join(b'"%d":1' % number for number in range(370_000)) + b"}}",
+        0.5,
+    ),
+    "4 MB of text and an escape": (b'{"title":"\\u0041' + b"a" * 4_100_000 + b'"}', 1.0),
+}
+
+
+@pytest.mark.parametrize("name", LARGE_BODIES)
+async def test_a_body_that_costs_much_to_read_keeps_nobody_else_waiting(ada, server, name):
+    body, share = LARGE_BODIES[name]
+    pauses_s = []
+
+    async with connect(server) as client:
+        for _ in range(ATTEMPTS):
+            started_s = time.monotonic()
+            sending = asyncio.create_task(create(ada, body))
+            slowest_s = await slowest_answer(client, sending)
+            took_s = time.monotonic() - started_s
+            answer = await sending
+            assert answer.status in (400, 413), answer
+            pauses_s.append((slowest_s, took_s))
+            if slowest_s < MEANWHILE_S and slowest_s <= took_s * share:
+                return
+
+    pytest.fail(f"others waited too long each time (their longest wait, the time of the request): {pauses_s}")
+
+
+async def slowest_answer(client, until):
+    """Ask for /healthz again and again until the task is done; return how long the slowest answer took."""
+    slowest_s = 0.0
+    while not until.done():
+        started_s = time.monotonic()
+        assert (await client.get("/healthz")).status_code == 200
+        slowest_s = max(slowest_s, time.monotonic() - started_s)
+    return slowest_s
+
+
+@pytest.mark.parametrize("levels", [40, 100_000])
+async def test_deep_nesting_is_refused_and_named(ada, levels):
+    refused = await create(ada, '{"metadata":' + "[" * levels + "]" * levels + "}")
+
+    assert (refused.status, refused.code) == (400, "invalid_field")
+    assert refused.param
+
+
+@pytest.mark.parametrize("number", ["1e-400", "-1e-400", "0.0001e-330", "1e400", "-1e400"])
+async def test_a_number_that_cannot_be_kept_is_refused(ada, number):
+    refused = await create(ada, f'{{"metadata":{{"n":{number}}}}}')
+
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "metadata.n")
+
+
+@pytest.mark.parametrize("number", ["0e-400", "0.000", "-0.0e-400", "1e-300", "1e300"])
+async def test_a_number_that_can_be_kept_is_taken(ada, number):
+    created = await create(ada, f'{{"metadata":{{"n":{number}}}}}')
+
+    assert (created.status, created.metadata["n"]) == (201, float(number))
+
+
+async def test_metadata_of_one_of_several_messages_is_named_with_its_place(ada):
+    thread = await ada.create_thread()
+    messages = [{"role": "user", "content": "a"}, {"role": "user", "content": "b", "metadata": {"k": "x" * 513}}]
+
+    appended = await ada.post_messages(thread, messages)
+    created = await ada.create_thread(messages=messages)
+    alone = await ada.post_message(thread, "b", metadata={"k": "x" * 513})
+
+    for refused in (appended, created):
+        assert (refused.status, refused.code) == (400, "metadata_value_too_long")
+        assert refused.param == "messages[1].metadata.k"
+    assert alone.param == "metadata.k"
+    assert (await ada.get(thread)).messageCount == 0
+
+
+@pytest.mark.parametrize("key", ["<b>\n", "a.b", "é", "\u202e", "a b"])
+@pytest.mark.parametrize("value", ["x" * 513, {"no": "object"}, 2**60])
+async def test_a_key_that_is_not_plain_is_not_echoed(ada, key, value):
+    refused = await ada.create_thread(metadata={key: value})
+
+    assert refused.status == 400
+    assert refused.param.startswith("metadata")
+    assert key not in refused.param
+    assert key not in refused.message
+
+
+def create(who, content):
+    return who.request("POST", "/v1/threads", content=content)
