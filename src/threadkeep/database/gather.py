@@ -57,7 +57,7 @@ class Gatherer:
     async def _run_alone(self, statement: Statement, call: Call) -> None:
         try:
             rows = await self._run(statement.postgres, call.parameters)
-        except Exception as error:
+        except Exception as error:  # Where a task ends: the error belongs to its caller.
             if not call.future.done():
                 call.future.set_exception(error)
         else:
@@ -75,7 +75,7 @@ class Gatherer:
                 if not call.future.done():
                     call.future.set_exception(error)
             return
-        except Exception:
+        except Exception:  # One bad row must not lose everybody's: each gets its own error.
             for call in calls:
                 await self._run_alone(statement, call)
             return

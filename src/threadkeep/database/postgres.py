@@ -54,6 +54,7 @@ UNAVAILABLE = (
     OSError,
     TimeoutError,
 )
+DRIVER_ERRORS = (asyncpg.PostgresError, *UNAVAILABLE)
 
 
 def translated(error: Exception) -> Exception:
@@ -160,7 +161,7 @@ class PostgresDatabase:
                 raise
             finally:
                 self._connections.give(connection)
-        except Exception as error:
+        except DRIVER_ERRORS as error:
             raise translated(error) from error
 
     async def _transact(self, operation: Operation[[], T]) -> T:
@@ -179,7 +180,7 @@ class PostgresDatabase:
                 if not connection.is_closed() and connection.is_in_transaction():
                     connection.terminate()
                 self._connections.give(connection)
-        except Exception as error:
+        except DRIVER_ERRORS as error:
             raise translated(error) from error
 
 

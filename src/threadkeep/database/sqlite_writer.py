@@ -134,31 +134,33 @@ class Writer(threading.Thread):
                     batch.append(job)
             self._after_failed_commit(batch, error)
 
+    def _attempt(self, job: Job) -> bool:
+        """Run the operation of a job and keep its result or its error; return whether it succeeded."""
+        try:
+            job.result = complete(job.operation(self._transaction))
+        except Exception as error:  # Where a task ends: the error belongs to its caller.
+            job.error = self._translated(error) if isinstance(error, apsw.Error) else error
+        return job.error is None
+
     def _run_at_once(self, job: Job) -> None:
         """Run a job that writes by one statement without a savepoint, which would double its statements.
 
         It either writes or is refused. What fails half-way is rare and costs the batch: each job is run again alone.
         """
         changes_count = self._connection.total_changes()
-        try:
-            job.result = complete(job.operation(self._transaction))
-        except Exception as error:
-            job.error = self._translated(error) if isinstance(error, apsw.Error) else error
-            if not self._connection.in_transaction or self._connection.total_changes() != changes_count:
-                raise TransactionLost from error
+        if self._attempt(job):
+            return
+        if not self._connection.in_transaction or self._connection.total_changes() != changes_count:
+            raise TransactionLost
 
     def _run_in_savepoint(self, job: Job) -> None:
         execute = self._connection.execute
         execute("savepoint operation")
-        try:
-            job.result = complete(job.operation(self._transaction))
-            execute("release operation")
-        except Exception as error:
-            job.error = self._translated(error) if isinstance(error, apsw.Error) else error
+        if not self._attempt(job):
             if not self._connection.in_transaction:
-                raise TransactionLost from error
+                raise TransactionLost
             execute("rollback to operation")
-            execute("release operation")
+        execute("release operation")
 
     def _after_failed_commit(self, batch: list[Job], error: apsw.Error) -> None:
         if isinstance(error, apsw.FullError):
@@ -183,12 +185,10 @@ class Writer(threading.Thread):
             job.result = job.error = None
             try:
                 self._connection.execute("begin immediate")
-                job.result = complete(job.operation(self._transaction))
-                self._connection.execute("commit")
+                if self._attempt(job):
+                    self._connection.execute("commit")
             except apsw.Error as error:
                 job.error = self._translated(error)
-            except Exception as error:
-                job.error = error
             finally:
                 self._roll_back()
 

@@ -1,5 +1,6 @@
 """The list of threads: filters, sorting, positions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -120,13 +121,12 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
     statement = page_statement(shape_of(query, user_id, bounds), query.with_last_message)
     rows = await tx.fetch(statement, **parameters)
     column = 1 if query.sort == "createdAt" else 2
+    scope = tx.scope
     result = paging.page(
         rows,
         query.window,
         query.sort,
-        lambda row: (
-            with_preview(thread_of(row, tx.scope), row) if query.with_last_message else thread_of(row, tx.scope)
-        ),
+        make_with_preview(scope) if query.with_last_message else lambda row: thread_of(row, scope),
         lambda row: (row[column], row[15]),
         size_of=lambda row: 2 * len(row[3]) + 4 * len(row[6] or ""),
     )
@@ -146,15 +146,15 @@ async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
     return await list_threads(tx, replace(query, filter=own))
 
 
-def make(row: Row, scope: Scope, query: Query) -> Thread:
-    thread = thread_of(row, scope)
-    return with_preview(thread, row) if query.with_last_message else thread
+def make_with_preview(scope: Scope) -> Callable[[Row], Thread]:
+    """Return what makes a thread with the preview of its last message of a row that has both."""
 
+    def make(row: Row) -> Thread:
+        role, preview, created_ms = row[-3:]
+        last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
+        return structs.replace(thread_of(row, scope), last_message=last_message)
 
-def with_preview(thread: Thread, row: Row) -> Thread:
-    role, preview, created_ms = row[-3:]
-    last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
-    return structs.replace(thread, last_message=last_message)
+    return make
 
 
 def bounds_of(query: Query, position: Position | None) -> Bounds:

@@ -164,7 +164,7 @@ class Api:
         endpoint = route.endpoints.get(method)
         if endpoint is None:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(route.endpoints))})
-        caller = await self._authenticator.caller(headers)
+        caller = self._authenticator.remembered(headers) or await self._authenticator.caller(headers)
         self._rates[caller.credential].count(caller.rate_id)
         query = self._read_query(endpoint, scope["query_string"])
         organization_id = query.organization_id

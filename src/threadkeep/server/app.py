@@ -70,7 +70,8 @@ class App:
             exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
         )
         self._serve: Any = self._dispatch
-        if split(settings.cors_origins):
+        self._has_origins = bool(split(settings.cors_origins))
+        if self._has_origins:
             self._serve = Cors(
                 self._dispatch,
                 allow_origins=split(settings.cors_origins),
@@ -81,9 +82,13 @@ class App:
             )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] == "OPTIONS" or not scope["path"].startswith("/v1/"):
+        if not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
             send = with_request_id(send, request_id_of(dict(scope["headers"])))
-        await self._serve(scope, receive, send)
+            await self._serve(scope, receive, send)
+        elif self._has_origins:
+            await self._serve(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
 
     async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/v1/"):

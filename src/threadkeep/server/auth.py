@@ -81,10 +81,21 @@ class Authenticator:
     async def caller(self, headers: dict[bytes, bytes]) -> Caller:
         """Return who sent these headers. Raises MissingAuthentication or InvalidCredentials."""
         credential = find_credential(headers)
+        return self._remembered(credential) or await self._verify(credential)
+
+    def remembered(self, headers: dict[bytes, bytes]) -> Caller | None:
+        """Return who sent these headers if that is known already and they hold one credential, as most do."""
+        key, authorization = headers.get(b"x-api-key"), headers.get(b"authorization")
+        if b"api-key" in headers or (key is None) == (authorization is None):
+            return None
+        if key is not None:
+            return self._remembered(key) if key.startswith(KEY_PREFIX) else None
+        assert authorization is not None
+        return self._remembered(authorization[7:]) if authorization.startswith(b"Bearer ") else None
+
+    def _remembered(self, credential: bytes) -> Caller | None:
         caller = self._callers.get(credential)
-        if caller is not None and caller.fresh_until_s > clock.monotonic_s():
-            return caller
-        return await self._verify(credential)
+        return caller if caller is not None and caller.fresh_until_s > clock.monotonic_s() else None
 
     def forget(self) -> None:
         """Verify every credential anew: some may have been revoked just now."""

@@ -2,6 +2,7 @@
 
 import re
 import typing
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
@@ -64,6 +65,7 @@ class ThreadsQuery(ListQuery, frozen=True):
     # Not a parameter of its own: the pairs of all metadata.<key>=<value>.
     pairs: tuple[tuple[str, str], ...] = ()
 
+    @lru_cache(maxsize=512)  # noqa: B019 - queries are values; few kinds of them make up most requests.
     def query(self) -> Query:
         return Query(
             Filter(
