@@ -4,8 +4,8 @@ A statement finds keys first, in branches that are each one range of one index i
 than a page, and only then the threads of the page. So what it visits is bounded whatever lies in the organization.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.operations.thread_rows import COLUMNS
@@ -17,8 +17,7 @@ LAST_MESSAGE = """
     )"""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Which conditions a statement has; the values are parameters."""
 
     sort: str

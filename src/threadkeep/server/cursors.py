@@ -43,4 +43,5 @@ class CursorSeal:
             blake2b(tag + bytes([block]), digest_size=BLOCK_BYTES, key=self._key, person=b"stream").digest()
             for block in range(len(text) // BLOCK_BYTES + 1)
         )
-        return bytes(a ^ b for a, b in zip(text, stream, strict=False))
+        covered = int.from_bytes(text) ^ int.from_bytes(stream[: len(text)])
+        return covered.to_bytes(len(text))
