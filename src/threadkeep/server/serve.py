@@ -75,7 +75,9 @@ def cancel_on_signals() -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-def leave_signals_to_server() -> None:
+async def leave_signals_to_server() -> None:
+    # A signal that came while nothing was awaited is still to be heard: removing its handler would lose it.
+    await asyncio.sleep(0.01)
     for number in SIGNALS:
         asyncio.get_running_loop().remove_signal_handler(number)
         # uvicorn raises the signal again when it has ended; by then it has been dealt with.
@@ -107,7 +109,7 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         )
         sweeper = Sweeper(database)
         sweeper.start()
-        leave_signals_to_server()
+        await leave_signals_to_server()
         try:
             await Server(config, app).serve(sockets)
         finally:
