@@ -1,4 +1,4 @@
-"""PostgreSQL: a pool of connections, one round trip where one statement does it, else a short transaction."""
+"""PostgreSQL: a stack of connections, one round trip where one statement does it, else a short transaction."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
@@ -67,7 +67,7 @@ def translated(error: Exception) -> Exception:
 
 
 async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
-    # Any: asyncpg hands out proxies of its connections, which have no common type.
+    # Any: asyncpg has no types.
     try:
         rows: Sequence[Row] = await connection.fetch(compiled.text, *[parameters[name] for name in compiled.names])
     except asyncpg.UniqueViolationError as error:
