@@ -35,7 +35,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
 
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
-    server.cancel_on_signals()
+    server.StopSignals()
     database = await open_database(settings, serving=True)
     try:
         await welcome(settings, url, database, server_secret(settings, None))

@@ -5,7 +5,8 @@ import logging
 import math
 import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -28,12 +29,38 @@ Started = Callable[[Database, str], Any]  # Any: awaitable; called with the data
 logger = logging.getLogger(__name__)
 
 
+class StopSignals:
+    """SIGTERM and SIGINT: one handler from the first step to the last, so that no hand-over can lose a signal."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._server: Server | None = None
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
+
+    def end(self, server: "Server") -> None:
+        """From now on a signal ends `server`; until now it cancelled the start."""
+        self._server = server
+
+    def _hear(self, number: signal.Signals) -> None:
+        if self._server is None:
+            self._task.cancel()
+        else:
+            self._server.handle_exit(number, None)
+
+
 class Server(uvicorn.Server):
     """uvicorn's server, which tells the application when it is ready and when it stops."""
 
     def __init__(self, config: uvicorn.Config, app: App) -> None:
         super().__init__(config)
         self._app = app
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield  # StopSignals hears them.
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -58,7 +85,7 @@ def run(settings: Settings, sockets: list[socket.socket], before_listening: Star
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
-    """Run `work`, which calls `cancel_on_signals` first. Return whether it came to its end."""
+    """Run `work`, which makes its `StopSignals` first. Return whether it came to its end."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(work)
@@ -67,25 +94,8 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
     return True
 
 
-def cancel_on_signals() -> None:
-    """Have a signal end the start of the server."""
-    task = asyncio.current_task()
-    assert task is not None
-    for number in SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-
-
-async def leave_signals_to_server() -> None:
-    # A signal that came while nothing was awaited is still to be heard: removing its handler would lose it.
-    await asyncio.sleep(0.01)
-    for number in SIGNALS:
-        asyncio.get_running_loop().remove_signal_handler(number)
-        # uvicorn raises the signal again when it has ended; by then it has been dealt with.
-        signal.signal(number, lambda *_: None)
-
-
 async def serve(settings: Settings, sockets: list[socket.socket], before_listening: Started | None) -> None:
-    cancel_on_signals()
+    signals = StopSignals()
     path = sqlite_path(settings) if is_sqlite(settings) else None
     database = await open_database(settings, serving=True)
     try:
@@ -109,9 +119,10 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         )
         sweeper = Sweeper(database)
         sweeper.start()
-        await leave_signals_to_server()
+        server = Server(config, app)
+        signals.end(server)
         try:
-            await Server(config, app).serve(sockets)
+            await server.serve(sockets)
         finally:
             await sweeper.stop()
     finally:
