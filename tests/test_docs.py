@@ -75,7 +75,11 @@ def test_every_setting_is_in_the_table_with_its_default():
 
     documented = {row[0].strip("`"): row[1].strip("`") for row in table}
 
-    assert documented == {settings.variable(each.name): str(each.default) for each in fields(settings.Settings)}
+    assert documented == {settings.variable(each.name): shown(each.default) for each in fields(settings.Settings)}
+
+
+def shown(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_every_call_of_the_api_is_in_its_tables():

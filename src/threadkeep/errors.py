@@ -3,16 +3,19 @@
 ApiError
 ├── InvalidRequest          400  InvalidJson InvalidField UnknownField InvalidString UnknownParameter InvalidParameter
 │                                InvalidCursor MetadataTooMany MetadataKeyTooLong MetadataValueTooLong
-│                                OrganizationRequired
+│                                OrganizationRequired ThreadEmpty
 │                           405 MethodNotAllowed  413 TooLarge  414 UriTooLong  415 UnsupportedMediaType
 │                           431 HeadersTooLarge
 ├── AuthenticationError     401  MissingAuthentication InvalidCredentials
 ├── PermissionDenied        403  InsufficientPermissions OrganizationAccessDenied BearerTokenRequired
-├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound KeyNotFound MemberNotFound
+├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound ResponseNotFound KeyNotFound
+│                                MemberNotFound
 ├── Conflict                409  ThreadLocked ThreadArchived ThreadBusy ThreadExists LastOwner AssistantBound
+│                                AssistantDeleted NameTaken
 │                           412  PreconditionFailed
-├── IdempotencyConflict     422  KeyReused
+├── IdempotencyConflict     409  RequestInProgress  422  KeyReused
 ├── RateLimited             429
+├── UpstreamError           502  ModelUnavailable  504  ModelTimeout
 └── ServerError             500  Internal   503  Unavailable   507  StorageFull
 
 A message names the thing, what is wrong and what would be right. It never echoes input or internals.
@@ -100,6 +103,11 @@ class OrganizationRequired(InvalidRequest):
     default = "You belong to more than one organization, or to none: name one with organizationId."
 
 
+class ThreadEmpty(InvalidRequest):
+    code = "thread_empty"
+    default = "There is nothing in this thread to answer or to name: send input, or add a message first."
+
+
 class MethodNotAllowed(InvalidRequest):
     status = 405
     code = "method_not_allowed"
@@ -183,6 +191,11 @@ class AssistantNotFound(NotFound):
     default = "There is no such assistant in this organization."
 
 
+class ResponseNotFound(NotFound):
+    code = "response_not_found"
+    default = "There is no such response in this thread."
+
+
 class KeyNotFound(NotFound):
     code = "key_not_found"
     default = "There is no such API key in this organization."
@@ -223,6 +236,16 @@ class AssistantBound(Conflict):
     default = "This thread has messages and an assistant: the assistant can no longer be changed."
 
 
+class AssistantDeleted(Conflict):
+    code = "assistant_deleted"
+    default = "This thread's assistant was deleted: set the thread's assistantId to another one, or to null."
+
+
+class NameTaken(Conflict):
+    code = "name_taken"
+    default = "This organization has an assistant with this name already: choose another."
+
+
 class LastOwner(Conflict):
     code = "last_owner"
     default = "This is the organization's last owner: make somebody else an owner first."
@@ -240,6 +263,11 @@ class IdempotencyConflict(ApiError):
     code = "request_in_progress"
 
 
+class RequestInProgress(IdempotencyConflict):
+    code = "request_in_progress"
+    default = "A request with this Idempotency-Key is being worked on: wait a little, then send it again."
+
+
 class KeyReused(IdempotencyConflict):
     status = 422
     code = "key_reused"
@@ -251,6 +279,22 @@ class RateLimited(ApiError):
     type = "rate_limit_error"
     code = "rate_limited"
     default = "Too many requests in this minute: wait as long as Retry-After says."
+
+
+class UpstreamError(ApiError):
+    status = 502
+    type = "upstream_error"
+
+
+class ModelUnavailable(UpstreamError):
+    code = "model_unavailable"
+    default = "The model cannot be reached or refused the request: try again later."
+
+
+class ModelTimeout(UpstreamError):
+    status = 504
+    code = "model_timeout"
+    default = "The model did not answer in time: try again later."
 
 
 class ServerError(ApiError):
@@ -268,6 +312,14 @@ class Unavailable(ServerError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message, headers={"Retry-After": "1"})
+
+
+class LeaseExpired(Unavailable):
+    """Never answered: the thread holds a response whose worker died; it is settled, then the work done again."""
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__()
+        self.thread_id = thread_id
 
 
 class StorageFull(ServerError):

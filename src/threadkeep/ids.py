@@ -19,3 +19,11 @@ def new_id(prefix: str) -> str:
     value = (time.time_ns() // 1_000_000) << 80 | VERSION_7 | (secrets.randbits(76) & VARIANT_MASK) | VARIANT
     pairs = [PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)]
     return f"{prefix}_{''.join(pairs)}"
+
+
+def made_ms(id: str) -> int:
+    """Return when an id of ours was made, in Unix milliseconds."""
+    value = 0
+    for character in id[-26:][:10]:
+        value = value << 5 | ALPHABET.index(character)
+    return value

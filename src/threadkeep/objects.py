@@ -19,6 +19,9 @@ METADATA_VALUE_CHARACTERS_MAX = 512
 TEXT_CHARACTERS_MAX = 256 * 1024
 PARTS_MAX = 64
 TOOL_CALLS_MAX = 128
+TOOLS_MAX = 128
+STOPS_MAX = 4
+NAME_MESSAGES_MAX = 10
 PREVIEW_CHARACTERS_MAX = 200
 
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
@@ -201,6 +204,295 @@ class ThreadUpdate(Body):
     metadata: MetadataChange | UnsetType | None = UNSET
     assistant_id: Annotated[str, Meta(max_length=128)] | UnsetType | None = UNSET
     visible_in_ui: bool | UnsetType = UNSET
+
+
+# --- assistants and the settings of a response
+
+
+class FunctionDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A function that the model may call; `parameters` is a JSON Schema."""
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
+    description: Annotated[str, Meta(max_length=16_384)] | None = None
+    parameters: dict[str, Any] | None = None  # Any: JSON Schema.
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool as OpenAI's chat format has it."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class FunctionName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which function the model must call."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class NamedToolChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The one function that the model must call."""
+
+    type: Literal["function"]
+    function: FunctionName
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the answer must be, as OpenAI's chat format has it."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: dict[str, Any] | None = None  # Any: JSON Schema with its name.
+
+
+Instructions: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
+ModelName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Temperature: TypeAlias = Annotated[float, Meta(ge=0, le=2)]
+TopP: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Stop: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
+Stops: TypeAlias = Annotated[list[Stop], Meta(min_length=1, max_length=STOPS_MAX)]
+ToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedToolChoice
+Tools: TypeAlias = Annotated[list[Tool], Meta(max_length=TOOLS_MAX)]
+ContextMode: TypeAlias = Literal["recent", "smart", "full"]
+TokensMax: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)]
+
+
+class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """The settings of a response that an assistant may fix and a request may give; null leaves one open."""
+
+    model: ModelName | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_output_tokens: TokensMax | None = None
+    stop: Stops | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: ToolChoice | None = None
+    tools: Tools | None = None
+    context_mode: ContextMode | None = None
+    context_tokens: TokensMax | None = None
+
+
+class Assistant(Object):
+    """A named configuration for the responses in a thread."""
+
+    id: str
+    object: Literal["assistant"]
+    created_at: Seconds
+    updated_at: Seconds
+    organization_id: str
+    name: Name
+    model: str | None
+    instructions: str | None
+    temperature: float | None
+    top_p: float | None
+    max_output_tokens: int | None
+    stop: list[str] | None
+    response_format: ResponseFormat | None
+    tool_choice: ToolChoice | None
+    tools: list[Tool] | None
+    context_mode: ContextMode | None
+    context_tokens: int | None
+    metadata: Metadata
+
+
+class AssistantCreate(Body):
+    """A new assistant. A setting left out, or null, may be given by each request."""
+
+    name: Name
+    instructions: Instructions | None = None
+    model: ModelName | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_output_tokens: TokensMax | None = None
+    stop: Stop | Stops | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: ToolChoice | None = None
+    tools: Tools | None = None
+    context_mode: ContextMode | None = None
+    context_tokens: TokensMax | None = None
+    metadata: MetadataChange | None = None
+    organization_id: OrganizationId | UnsetType = UNSET
+
+
+class AssistantUpdate(Body):
+    """What may change in an assistant; an absent field stays as it is."""
+
+    name: Name | UnsetType = UNSET
+    instructions: Instructions | UnsetType | None = UNSET
+    model: ModelName | UnsetType | None = UNSET
+    temperature: Temperature | UnsetType | None = UNSET
+    top_p: TopP | UnsetType | None = UNSET
+    max_output_tokens: TokensMax | UnsetType | None = UNSET
+    stop: Stop | Stops | UnsetType | None = UNSET
+    response_format: ResponseFormat | UnsetType | None = UNSET
+    tool_choice: ToolChoice | UnsetType | None = UNSET
+    tools: Tools | UnsetType | None = UNSET
+    context_mode: ContextMode | UnsetType | None = UNSET
+    context_tokens: TokensMax | UnsetType | None = UNSET
+    metadata: MetadataChange | UnsetType | None = UNSET
+
+
+# --- responses
+
+
+class ResponseUsage(Object):
+    """Tokens of one response; `estimated` when the model did not count them itself."""
+
+    input_tokens: Annotated[int, Meta(ge=0)]
+    output_tokens: Annotated[int, Meta(ge=0)]
+    total_tokens: Annotated[int, Meta(ge=0)]
+    estimated: bool
+
+
+class ResponseError(Object):
+    """Why a response failed or was ended."""
+
+    code: Literal[
+        "interrupted", "model_unavailable", "model_timeout", "model_refused", "context_too_long", "answer_too_long",
+        "thread_deleted", "internal",
+    ]  # fmt: skip
+    message: str
+
+
+class Response(Object):
+    """One answer of an assistant in a thread, from its claim to its end."""
+
+    id: str
+    object: Literal["response"]
+    created_at: Seconds
+    completed_at: Seconds | None
+    thread_id: str
+    organization_id: str
+    user_id: str
+    assistant_id: str | None
+    model: str
+    status: Literal["in_progress", "completed", "cancelled", "failed"]
+    input_message_ids: list[str]
+    message_id: str | None
+    output_text: str
+    usage: ResponseUsage
+    error: ResponseError | None
+    metadata: Metadata
+
+
+class ResponseCreate(Body):
+    """A request for an answer in a thread."""
+
+    input: str | list[MessageCreate] | None = None
+    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
+    instructions: Instructions | None = None
+    model: ModelName | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    max_output_tokens: TokensMax | None = None
+    stop: Stop | Stops | None = None
+    response_format: ResponseFormat | None = None
+    tool_choice: ToolChoice | None = None
+    tools: Tools | None = None
+    context_mode: ContextMode | None = None
+    context_tokens: TokensMax | None = None
+    stream: bool = False
+    background: bool = False
+    when_busy: Literal["reject", "interrupt"] = "reject"
+    replaces: Annotated[str, Meta(max_length=128)] | None = None
+    metadata: MetadataChange | None = None
+
+
+class ResponseInThreadCreate(ResponseCreate, kw_only=True):
+    """A request for an answer that names its thread, or describes a new one."""
+
+    thread: ThreadId | ThreadCreate
+    organization_id: OrganizationId | UnsetType = UNSET
+
+
+class ResponseCreated(Object):
+    """The first event of a stream."""
+
+    response: Response
+    input_messages: list[Message]
+    message: Message
+
+
+class ResponseEnded(Object):
+    """The last event of a stream, and the answer to a reader who came too late for the others."""
+
+    response: Response
+
+
+class ContextMessage(Object):
+    """One message as the model would get it; `id` is null where it is no stored message."""
+
+    id: str | None
+    role: str
+    content: Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/Part"}})]
+    tool_calls: Annotated[
+        Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": {"$ref": "#/components/schemas/ToolCall"}})
+    ]
+    tool_call_id: str | None
+    tokens: Annotated[int, Meta(ge=0)]
+
+
+class Context(Object):
+    """What a response in the thread would send to the model now, oldest first."""
+
+    object: Literal["thread.context"]
+    thread_id: str
+    context_mode: ContextMode
+    context_tokens: int | None
+    total_tokens: int
+    messages: list[ContextMessage]
+
+
+# --- names
+
+
+class NameMessage(Body):
+    """A message from which a name is made; it is not stored."""
+
+    role: Literal["user", "assistant", "system", "tool"]
+    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)]
+
+
+class NameCreate(Body):
+    """From what a name is made; without messages, from the thread's last ones."""
+
+    messages: Annotated[list[NameMessage], Meta(min_length=1, max_length=NAME_MESSAGES_MAX)] | None = None
+
+
+class NameGenerated(Object):
+    """The title that the thread has now, and how it came about."""
+
+    success: Literal[True]
+    thread_id: str
+    name: str
+    message: str
+
+
+# --- usage
+
+
+class UsageGroup(Object):
+    """Tokens of one day, user, assistant or model; `key` is null for responses without an assistant."""
+
+    key: str | None
+    responses: Annotated[int, Meta(ge=0)]
+    input_tokens: Annotated[int, Meta(ge=0)]
+    output_tokens: Annotated[int, Meta(ge=0)]
+    total_tokens: Annotated[int, Meta(ge=0)]
+    estimated_tokens: Annotated[int, Meta(ge=0)]
+
+
+class Usage(Object):
+    """What an organization's responses used from one day to another, both included (UTC)."""
+
+    object: Literal["organization.usage"]
+    organization_id: str
+    from_: str = msgspec.field(name="from")
+    to: str
+    group_by: Literal["day", "user", "assistant", "model"]
+    data: list[UsageGroup]
+    has_more: bool
+    total: UsageGroup
 
 
 class Nothing(Body):

@@ -37,6 +37,21 @@ class Settings:
     pool_size: int = setting(12, "PostgreSQL connections of one process.")
     drain_s: float = setting(8.0, "Seconds that running work gets after SIGTERM.")
     wal_bytes_max: int = setting(64 * 1024 * 1024, "SQLite's write-ahead log may grow to this before writes wait.")
+    lease_s: float = setting(10.0, "Seconds after which a response whose process is silent counts as dead.")
+    responses_per_user_max: int = setting(8, "Responses of one user that run at the same time.")
+    responses_per_organization_max: int = setting(1_000, "Responses of one organization that run at the same time.")
+    model_url: str = setting("", "Base URL of a server with OpenAI's chat completions, for example https://…/v1.")
+    model_key: str = setting("", "The key that is sent to it.")
+    model: str = setting("", "Names of its models, separated by commas; the first is the default.")
+    models_file: str = setting("", "A TOML file that names more models and their servers.")
+    model_connect_s: float = setting(5.0, "Seconds until a connection to a model's server must stand.")
+    model_first_byte_s: float = setting(60.0, "Seconds until a model must begin to answer.")
+    model_idle_s: float = setting(60.0, "Seconds that a model may be silent within an answer.")
+    model_total_s: float = setting(600.0, "Seconds that one answer may take.")
+    model_line_bytes_max: int = setting(1024 * 1024, "Longest line that a model's server may send, in bytes.")
+    answer_characters_max: int = setting(256 * 1024, "Longest answer, in characters.")
+    context_tokens: int = setting(8_000, "Tokens of context that a model gets unless a request or assistant says.")
+    auto_name: bool = setting(False, "Whether a thread without a title is named after its first answer.")
     url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
     api_key: str = setting("", "The API key that the command line sends.")
 
@@ -71,9 +86,16 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         text = environment.get(variable(each.name))
         if text is None or text == "":
             continue
-        kind: Any = type(each.default)  # Any: int, float or str, whichever the default is.
-        try:
-            given[each.name] = kind(text)
-        except ValueError:
-            raise SettingError(f"{variable(each.name)} must be a number.") from None
+        given[each.name] = parse(each.name, type(each.default), text)
     return Settings(**given)
+
+
+def parse(name: str, kind: Any, text: str) -> Any:  # Any: bool, int, float or str, whichever the setting's default is.
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise SettingError(f"{variable(name)} must be true or false.")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise SettingError(f"{variable(name)} must be a number.") from None

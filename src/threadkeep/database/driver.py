@@ -25,6 +25,10 @@ class Transaction(Protocol):
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]: ...
 
+    async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+        """Run a keyed statement for many rows of parameters and return what all of them give; one round trip."""
+        ...
+
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None: ...
 
 
@@ -33,6 +37,9 @@ Operation = Callable[Concatenate[Transaction, P], Coroutine[Any, Any, T]]
 
 class Database(Protocol):
     """One database. All methods raise Unavailable or StorageFull when it cannot serve."""
+
+    # Whether no other process can serve the same data at the same time.
+    is_served_alone: bool
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads, each statement by an index."""
@@ -47,7 +54,10 @@ class Database(Protocol):
         ...
 
     async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run an operation that writes by at most one statement; it needs no transaction around it."""
+        """Run an operation that writes by at most one statement; it needs no transaction around it.
+
+        A statement for many rows (`fetch_many`) counts as one.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -75,6 +75,11 @@ async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]
     return rows
 
 
+def columns(statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return one array for each parameter of a keyed statement."""
+    return {name: [each[name] for each in parameters] for name in statement.postgres.names}
+
+
 class PostgresTransaction:
     """Runs statements on the connection of one transaction."""
 
@@ -85,6 +90,9 @@ class PostgresTransaction:
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         return await run(self._connection, statement.postgres, parameters)
+
+    async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+        return await run(self._connection, statement.postgres, columns(statement, parameters)) if parameters else ()
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         if parameters:
@@ -106,12 +114,17 @@ class EachAlone:
             return await self._gatherer.fetch(statement, parameters)
         return await self._database.fetch(statement.postgres, parameters)
 
+    async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+        return await self._database.fetch(statement.postgres, columns(statement, parameters)) if parameters else ()
+
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         raise RuntimeError("Several statements need a transaction around them.")
 
 
 class PostgresDatabase:
     """One database, served by any number of processes."""
+
+    is_served_alone = False
 
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections

@@ -35,8 +35,8 @@ class ScopedTransaction:
         await self._transaction.execute_many(statement, parameters)
 
     def _add_scope(self, statement: Statement, parameters: dict[str, Any]) -> None:
-        if statement.kind == "everywhere":
-            raise RuntimeError("A caller's transaction takes no statement that crosses organizations.")
+        if statement.kind != "scoped":
+            raise RuntimeError("A caller's transaction takes scoped statements only.")
         parameters["organization"] = self.scope.organization
         parameters["member"] = self.scope.member
 

@@ -96,6 +96,9 @@ class SqliteTransaction:
                 break
         return rows
 
+    async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+        return [row for each in parameters for row in await self.fetch(statement, each)]
+
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         for each in parameters:
             await self.fetch(statement, each)
@@ -103,6 +106,8 @@ class SqliteTransaction:
 
 class SqliteDatabase:
     """One file, served by one process."""
+
+    is_served_alone = True
 
     def __init__(self, path: Path, settings: Settings, lock: IO[str] | None) -> None:
         self._path = path

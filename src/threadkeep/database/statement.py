@@ -2,7 +2,12 @@
 
 - scoped: runs for one caller; every table in it is matched on `organization = :organization`, and threads on the
   member as well. Anything else is refused at import.
+- keyed: runs for many callers at once; every table in it is matched on the organization that each row of its
+  parameters brings along, from a scoped statement.
 - everywhere: crosses organizations on purpose: finding a credential, migrating, sweeping, verifying.
+
+`lease_clock()` in a text is the database's own clock in Unix milliseconds: processes on several machines may
+disagree about the time, and a lease must end for all of them at once.
 
 The text check catches forgetting; that tenants stay apart is proved by tests with two organizations.
 """
@@ -19,6 +24,12 @@ INSERTED = re.compile(r"\binto\s+[a-z_]+")
 COMMON_TABLE = re.compile(r"(?:\bwith|,)\s+([a-z_]+)\s+as\s+(?:materialized\s+)?\(")
 SCOPED_BY = re.compile(r"\b(?:organization|o\.key) = (?::organization|[a-z_]+\.organization)\b")
 ROW_LOCK = re.compile(r"\s+for (?:update|share)(?: of [a-z_]+)?(?: skip locked)?")
+
+LEASE_CLOCK = "lease_clock()"
+LEASE_CLOCKS = {
+    "?": "cast(unixepoch('subsec') * 1000 as integer)",
+    "$": "(extract(epoch from clock_timestamp()) * 1000)::bigint",
+}
 
 # All statements that are in use, for the tests that walk them.
 ALL: "WeakSet[Statement]" = WeakSet()
@@ -57,6 +68,16 @@ def scoped(
     for text in (*sqlite, *filter(None, (postgres, postgres_many))):
         check_scoped(text, every_user=every_user)
     return _compile("scoped", sqlite, postgres, postgres_many)
+
+
+def keyed(*sqlite: str, postgres_many: str) -> Statement:
+    """Compile a statement that takes many rows of parameters, each with its organization: see `fetch_many`.
+
+    On SQLite it runs for each row, on PostgreSQL once with an array for each parameter.
+    """
+    for text in (*sqlite, postgres_many):
+        check_scoped(text, every_user=True)
+    return _compile("keyed", sqlite, postgres_many, postgres_many)
 
 
 def everywhere(*sqlite: str, postgres: str | None = None) -> Statement:
@@ -100,4 +121,5 @@ def compile_text(text: str, mark: str) -> Compiled:
             names.append(name)
         return f"{mark}{names.index(name) + 1}"
 
+    text = text.replace(LEASE_CLOCK, LEASE_CLOCKS[mark])
     return Compiled(PARAMETER.sub(numbered, text).strip(), tuple(names))

@@ -221,7 +221,6 @@ def parameters_of(filter: Filter, bounds: Bounds) -> dict[str, Any]:
         "title_pattern": None if needle is None else f"%{fold(needle).translate(LIKE_SPECIAL)}%",
         "created_after_ms": filter.created_after_ms,
         "created_before_ms": filter.created_before_ms,
-        "now_ms": clock.now_ms(),
         "low_ms": low_ms,
         "low_key": low_key,
         "high_ms": high_ms,

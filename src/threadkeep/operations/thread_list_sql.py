@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from threadkeep.database.statement import Statement, scoped
-from threadkeep.operations.thread_rows import COLUMNS
+from threadkeep.operations.thread_rows import COLUMNS, IS_LEASED
 
 LAST_MESSAGE = """
     left join messages m on m.organization = :organization and m.thread = t.key and m.seq = (
@@ -127,9 +127,9 @@ def conditions(shape: Shape) -> str:
     if shape.of_assistant:
         found.append("t.assistant_id = :assistant_id")
     if shape.is_streaming is True:
-        found.append("t.response_id is not null and t.lease_until >= :now_ms")
+        found.append(IS_LEASED)
     if shape.is_streaming is False:
-        found.append("(t.response_id is null or t.lease_until < :now_ms)")
+        found.append(f"not coalesce({IS_LEASED}, false)")
     if shape.title:
         found.append(r"t.title_folded like :title_pattern escape '\'")
     if shape.created_after:

@@ -2,15 +2,16 @@
 
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from msgspec import Raw
 
-from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import PreconditionFailed, ThreadBusy, ThreadNotFound
+from threadkeep.errors import LeaseExpired, PreconditionFailed, ThreadBusy, ThreadNotFound
+from threadkeep.ids import made_ms
 from threadkeep.lifecycle import Action, State, check_allowed, state_of
 from threadkeep.objects import Thread, ThreadUpdate
 from threadkeep.scope import Scope
@@ -21,8 +22,12 @@ SPECIAL_FIELDS = ("title", "metadata", "assistant_id", "visible_in_ui")
 PLAIN_FIELDS = tuple(name for name in ThreadUpdate.__struct_fields__ if name not in SPECIAL_FIELDS)
 PLAIN_COLUMNS = "".join(f", t.{name}" for name in PLAIN_FIELDS)
 
+# Whether a response is being generated. Derived from its lease by the database's clock, never a flag that somebody
+# must remember to clear.
+IS_LEASED = "t.response_id is not null and t.lease_until >= lease_clock()"
+
 COLUMNS = f"""t.id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.user_id, t.title, t.visible_in_ui,
-    t.message_count, t.response_id, t.lease_until, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision,
+    t.message_count, t.response_id, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision,
     t.key{PLAIN_COLUMNS}"""
 PLAIN_PLACES = slice(16, 16 + len(PLAIN_FIELDS))
 
@@ -39,7 +44,7 @@ READ = scoped(f"""
 HOLD = scoped(f"""
     select t.key, t.user_id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.title, t.visible_in_ui,
         t.message_count, t.last_seq, t.locked_ms, t.locked_by_role, t.archived_ms, t.shelf, t.revision,
-        t.response_id, t.lease_until, t.cleared_seq{PLAIN_COLUMNS}
+        t.response_id, {IS_LEASED}, t.cleared_seq, t.id{PLAIN_COLUMNS}
     from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     for update
@@ -76,8 +81,9 @@ class HeldThread(NamedTuple):
     shelf: int
     revision: int
     response_id: str | None
-    lease_until: int | None
+    is_leased: int | bool
     cleared_seq: int
+    id: str
     # The values of PLAIN_FIELDS.
     plain: tuple[Any, ...]
 
@@ -91,8 +97,8 @@ class HeldThread(NamedTuple):
             check_allowed(self.state, action)
 
     def require_idle(self) -> None:
-        if self.response_id is not None:
-            raise ThreadBusy()
+        """Raise ThreadBusy while a response runs, LeaseExpired when one that died must be settled first."""
+        require_idle(self.id, self.response_id, self.is_leased)
 
     def match(self, precondition: Precondition | None) -> None:
         if precondition is not None and not precondition(self.revision):
@@ -118,13 +124,29 @@ async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None
     if row is None:
         raise ThreadNotFound()
     check_allowed(state_of(row[11], row[12]), action)
-    if row[9] is not None:
-        raise ThreadBusy()
+    require_idle(thread_id, row[9], row[10])
+
+
+def require_idle(thread_id: str, response_id: str | None, is_leased: int | bool) -> None:
+    if response_id is None:
+        return
+    if not is_leased:
+        raise LeaseExpired(thread_id)
+    raise busy(response_id)
+
+
+def busy(response_id: str) -> ThreadBusy:
+    """Return the refusal that says which response runs, and since when."""
+    since = datetime.fromtimestamp(made_ms(response_id) // 1000, UTC).isoformat().replace("+00:00", "Z")
+    return ThreadBusy(
+        f"The response {response_id} has been running in this thread since {since}: wait for its end or cancel it.",
+        headers={"Retry-After": "1"},
+    )
 
 
 def thread_of(row: Row, scope: Scope) -> Thread:
-    """Make the object of a row of COLUMNS. `status` is derived from the lease: nobody has to remember to clear it."""
-    response_id, lease_until, locked_ms, archived_ms, last_message_ms = row[9:14]
+    """Make the object of a row of COLUMNS."""
+    is_leased, locked_ms, archived_ms, last_message_ms = row[10:14]
     return Thread(
         row[0],
         "thread",
@@ -137,7 +159,7 @@ def thread_of(row: Row, scope: Scope) -> Thread:
         row[6],
         row[7] == 1,
         row[8],
-        "streaming" if response_id is not None and lease_until >= clock.now_ms() else "inactive",
+        "streaming" if is_leased else "inactive",
         State.OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
         None if last_message_ms is None else last_message_ms // 1000,
         *row[PLAIN_PLACES],
