@@ -15,6 +15,7 @@ from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
 from support.server import Database, Server
+from support.stored import Stored, stored_in
 from support.zygote import Zygote
 
 REQUEST_S = 60
@@ -23,8 +24,12 @@ LOG_BEGIN = pytest.StashKey[int]()
 
 
 def pytest_configure() -> None:
-    """Let SIGTERM end the tests as Ctrl-C does, so that no server outlives them."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Let SIGTERM end the tests as Ctrl-C does, so that no server outlives them.
+
+    Ctrl-C too: a shell that runs the tests in the background has it ignored, and what they start would inherit that.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,6 +113,13 @@ async def start_server(
     yield start
     for server in reversed(started):
         server.stop()
+
+
+@pytest.fixture
+async def stored(server: Server) -> AsyncIterator[Stored]:
+    """What the one server's database holds, past the service."""
+    async with stored_in(server.database) as stored:
+        yield stored
 
 
 @pytest.fixture(scope="session")

@@ -215,8 +215,6 @@ async def test_a_path_that_is_not_there_is_not_found(ada):
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/assistants",
-        "/v1/assistants/asst_1",
         "/v1/responses",
         "/v1/threads/{}/responses",
         "/v1/threads/{}/generateName",

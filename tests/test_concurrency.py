@@ -8,7 +8,7 @@ import pytest
 
 from conftest import connect
 from support.cast import Caller
-from support.stored import WRONG_COUNTS, Stored
+from support.stored import WRONG_COUNTS
 
 CLIENTS, EACH = 16, 20
 
@@ -26,7 +26,7 @@ def texts(messages):
     return [message["content"][0]["text"] for message in messages]
 
 
-async def test_sixteen_clients_append_to_one_thread_and_every_number_is_given_once(sixteen, ada, server):
+async def test_sixteen_clients_append_to_one_thread_and_every_number_is_given_once(sixteen, ada, stored):
     thread = await ada.create_thread()
     done = asyncio.Event()
     answered = 0
@@ -45,7 +45,6 @@ async def test_sixteen_clients_append_to_one_thread_and_every_number_is_given_on
     async def observe():
         """Whatever was answered before the look is seen by it, and count and newest number belong together."""
         last_count = 0
-        stored = await Stored.open(server.database)
         while not done.is_set():
             before = answered
             now = await ada.get(thread)
@@ -54,7 +53,6 @@ async def test_sixteen_clients_append_to_one_thread_and_every_number_is_given_on
             assert before == 0 or newest.data[0]["seq"] >= max(before, now.messageCount)
             last_count = now.messageCount
             assert await stored.rows(WRONG_COUNTS) == []
-        await stored.close()
 
     observer = asyncio.create_task(observe())
     given = await asyncio.gather(*(append(number, who) for number, who in enumerate(sixteen)))
@@ -116,7 +114,7 @@ async def test_a_message_deleted_by_many_at_once_is_deleted_and_counted_once(six
     assert (await ada.get(thread)).messageCount == 0
 
 
-async def test_delete_all_against_appends_keeps_count_and_order(sixteen, ada, server):
+async def test_delete_all_against_appends_keeps_count_and_order(sixteen, ada, stored):
     thread = await ada.create_thread()
     deleted = 0
 
@@ -126,11 +124,9 @@ async def test_delete_all_against_appends_keeps_count_and_order(sixteen, ada, se
 
     async def clear():
         nonlocal deleted
-        stored = await Stored.open(server.database)
         for _ in range(10):
             deleted += (await ada.delete_messages(thread)).deleted
             assert await stored.rows(WRONG_COUNTS) == []
-        await stored.close()
 
     await asyncio.gather(clear(), *(append(who) for who in sixteen))
 

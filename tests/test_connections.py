@@ -10,8 +10,8 @@ from threadkeep.database.connections import Connections
 
 SIZE = 3
 WAIT_S = 0.2
-PATIENT_S = 30
-ANSWERED_S = 5
+PATIENT_S = 90
+ANSWERED_S = 30
 
 
 class Connection:

@@ -2,9 +2,9 @@
 
 import asyncio
 
-import asyncpg
 import pytest
 
+from support.postgres import connected
 from support.waiting import eventually
 
 THREADS = 120
@@ -37,23 +37,20 @@ async def test_erasing_goes_on_while_somebody_else_deletes_some_of_the_threads(a
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
 async def test_a_thread_that_vanishes_between_finding_and_erasing_it_does_not_stop_the_erasure(ada, leaver, server):
     threads = [await ada.create_thread(userId=leaver) for _ in range(3)]
-    holder, observer = [await asyncpg.connect(server.database.url) for _ in range(2)]
 
-    async def waiting():
-        return await observer.fetchval(WAITING)
+    async with connected(server.database.url) as holder, connected(server.database.url) as observer:
 
-    try:
+        async def waiting():
+            return await observer.fetchval(WAITING)
+
         # While a row is held here, the delete waits for it, and behind that the erasure, which has found it.
         async with holder.transaction():
             await holder.execute("select 1 from threads where id = $1 for update", threads[1].id)
             deleting = asyncio.create_task(ada.delete(threads[1]))
-            await eventually(waiting, lambda count: count == 1, within_s=2)
+            await eventually(waiting, lambda count: count == 1, within_s=30)
             erasing = asyncio.create_task(ada.delete_member(leaver, threads="delete"))
-            await eventually(waiting, lambda count: count == 2, within_s=2)
+            await eventually(waiting, lambda count: count == 2, within_s=30)
         deleted, erased = await deleting, await erasing
-    finally:
-        await holder.close()
-        await observer.close()
 
     assert (deleted.status, erased.status) == (200, 200)
     assert await threads_of(ada, leaver) == 0

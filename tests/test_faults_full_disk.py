@@ -16,6 +16,7 @@ from support.small_disk import SmallDisk
 CLIENTS = 32
 MESSAGE_CHARACTERS = 12_000
 REFUSALS = 100
+STARTED_S = 60
 
 
 @pytest.fixture
@@ -90,7 +91,7 @@ async def test_a_disk_that_is_full_before_the_first_start_is_a_clear_sentence(di
     disk.fill()
 
     server.spawn()
-    status = await asyncio.to_thread(server.process.wait, 20)
+    status = await asyncio.to_thread(server.process.wait, STARTED_S)
 
     assert status == 1
     assert "full" in server.log_text()

@@ -28,7 +28,7 @@ async def test_no_write_is_answered_or_shown_before_its_sync(tmp_path, zygote):
             for number in range(ROUNDS):
                 gate.touch()
                 writes = [asyncio.create_task(owner.post_message(thread)) for _ in range(WRITES)]
-                await eventually(partial(exists, met, writes), bool, within_s=10)
+                await eventually(partial(exists, met, writes), bool, within_s=60)
                 for _ in range(LOOKS):
                     assert (await owner.get(thread)).messageCount == number * WRITES
                 assert not any(write.done() for write in writes)

@@ -22,6 +22,7 @@ ROUNDS = 3
 # More than the supervisor forgives workers that cannot start.
 KILLS = 7
 STOP_S = 12
+STARTED_S = 60
 WORKERS = 2
 
 
@@ -52,7 +53,7 @@ async def workers(start_server, database_kind):
     server.stop()
     server.spawn("--workers", str(WORKERS))
     await server.wait_until_ready()
-    await eventually(lambda: worker_ids(server), lambda ids: len(ids) == WORKERS, within_s=20)
+    await eventually(lambda: worker_ids(server), lambda ids: len(ids) == WORKERS, within_s=STARTED_S)
     return server
 
 
@@ -81,7 +82,9 @@ async def test_a_killed_worker_is_replaced_while_the_other_goes_on(workers, zygo
                 os.kill(min(before), signal.SIGKILL)
                 await load.goes_on()
                 await eventually(
-                    lambda: worker_ids(workers), lambda ids, before=before: len(set(ids) - before) == 1, within_s=20
+                    lambda: worker_ids(workers),
+                    lambda ids, before=before: len(set(ids) - before) == 1,
+                    within_s=STARTED_S,
                 )
 
         await check(load, owner)
@@ -112,7 +115,7 @@ async def test_sigterm_right_after_a_worker_was_killed_ends_everything(workers):
     if workers is None:
         return
     os.kill(min(await worker_ids(workers)), signal.SIGKILL)
-    await eventually(lambda: worker_ids(workers), lambda ids: len(ids) == WORKERS, within_s=20)
+    await eventually(lambda: worker_ids(workers), lambda ids: len(ids) == WORKERS, within_s=STARTED_S)
 
     assert await asyncio.to_thread(workers.stop) == 0
 
@@ -128,7 +131,7 @@ async def test_sigterm_during_the_start_ends_the_server(new_database, database_k
 
     server.spawn()
     try:
-        await eventually(has_come, bool, within_s=20)
+        await eventually(has_come, bool, within_s=STARTED_S)
         server.process.send_signal(signal.SIGTERM)
         status = await asyncio.to_thread(server.process.wait, STOP_S)
     except subprocess.TimeoutExpired:
@@ -152,7 +155,7 @@ async def test_a_second_server_is_refused_while_admin_commands_work(server, data
     second = Server(server.database, name="second")
 
     second.spawn()
-    status = await asyncio.to_thread(second.process.wait, 20)
+    status = await asyncio.to_thread(second.process.wait, STARTED_S)
     made = run_threadkeep("admin", "create-organization", "Meanwhile", "--json", database=server.database)
 
     assert status == 1

@@ -9,7 +9,7 @@ from threadkeep.database.gather import Gatherer
 from threadkeep.errors import Unavailable
 from threadkeep.operations.messages import APPEND
 
-ANSWERED_S = 5
+ANSWERED_S = 30
 NAMES = APPEND.postgres_many.names
 
 

@@ -21,8 +21,10 @@ from uvicorn.server import ServerState
 from threadkeep.server.protocol import HEADER_BYTES_MAX, TARGET_BYTES_MAX, LimitedHttpProtocol
 
 LARGE_BYTES = 16 * 1024 * 1024
-PATIENCE_S = 3.0
-SECONDS = {"/slow": 0.1, "/slower": 0.4}
+PATIENCE_S = 15.0
+# What a busy machine may add; less than the five seconds after which uvicorn itself closes an idle connection.
+LATE_S = 4.0
+SECONDS = {"/slow": 0.1, "/slower": 0.8}
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -31,8 +33,8 @@ class Impatient(LimitedHttpProtocol):
     """The same limits, with times that a test can wait for."""
 
     PIPELINED_REQUESTS_MAX = 3
-    HEADER_READ_S = 0.25
-    WRITE_STALL_S = 0.25
+    HEADER_READ_S = 0.5
+    WRITE_STALL_S = 0.5
 
 
 class ServerInThread:
@@ -162,10 +164,9 @@ def status_and_code(answer: Answer) -> tuple[int, str]:
     return answer[0], json.loads(answer[2])["error"]["code"]
 
 
-def seconds_until_closed(connection: socket.socket) -> float:
-    began = time.monotonic()
-    assert connection.recv(99) == b""
-    return time.monotonic() - began
+def is_in_time(began_s: float) -> bool:
+    """Return whether what began then, or a moment later, has ended by the limit on a header, and not at once."""
+    return Impatient.HEADER_READ_S * 0.9 < time.monotonic() - began_s < LATE_S
 
 
 def has_ended(connection: socket.socket) -> bool:
@@ -173,6 +174,8 @@ def has_ended(connection: socket.socket) -> bool:
         return connection.recv(99) == b""
     except TimeoutError:
         return False
+    except ConnectionError:  # A byte met the closed end.
+        return True
 
 
 def wait_until(condition: Any) -> None:
@@ -384,10 +387,12 @@ def test_an_application_learns_of_the_disconnect_though_another_request_waits(se
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"\r\n"])
 def test_a_header_that_does_not_come_in_time_ends_the_connection(impatient: ServerInThread, sent: bytes) -> None:
+    began_s = time.monotonic()
     with impatient.connect() as connection:
         connection.sendall(sent)
 
-        assert 0.15 < seconds_until_closed(connection) < 1
+        assert connection.recv(99) == b""
+        assert is_in_time(began_s)
 
 
 def test_a_byte_now_and_then_does_not_prolong_the_time_for_a_header(impatient: ServerInThread) -> None:
@@ -395,20 +400,20 @@ def test_a_byte_now_and_then_does_not_prolong_the_time_for_a_header(impatient: S
         connection.sendall(get())
         read_answer(connection)
         connection.settimeout(0.05)
+        began_s = time.monotonic()
         connection.sendall(b"GET /")
-        began = time.monotonic()
         while not has_ended(connection):
             connection.sendall(b"e")
 
-        assert 0.15 < time.monotonic() - began < 1
+        assert is_in_time(began_s)
 
 
 def test_a_body_may_take_longer_than_a_header(impatient: ServerInThread) -> None:
     with impatient.connect() as connection:
         connection.sendall(get("/", "Content-Length: 2", method="POST"))
-        time.sleep(0.2)
+        time.sleep(Impatient.HEADER_READ_S * 0.6)
         connection.sendall(b"a")
-        time.sleep(0.2)
+        time.sleep(Impatient.HEADER_READ_S * 0.6)
         connection.sendall(b"b")
         answer = read_answer(connection)
 
@@ -417,6 +422,7 @@ def test_a_body_may_take_longer_than_a_header(impatient: ServerInThread) -> None
 
 
 def test_a_body_whose_request_was_answered_already_may_not_last_for_ever(impatient: ServerInThread) -> None:
+    began_s = time.monotonic()
     with impatient.connect() as connection:
         connection.sendall(get("/early", "Content-Length: 1000", method="POST"))
         answer = read_answer(connection)
@@ -424,7 +430,8 @@ def test_a_body_whose_request_was_answered_already_may_not_last_for_ever(impatie
 
         assert answer is not None
         assert answer[0] == 200
-        assert 0.15 < seconds_until_closed(connection) < 1
+        assert connection.recv(99) == b""
+        assert is_in_time(began_s)
 
 
 def test_half_a_header_behind_a_running_answer_does_not_cut_the_answer(impatient: ServerInThread) -> None:

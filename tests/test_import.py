@@ -15,8 +15,12 @@ from support.cast import Caller
 from support.people import People
 from support.ports import free_port
 from support.server import environment
-from support.stored import Stored
+from support.stored import stored_in
 from support.waiting import eventually
+
+ENDED_S = 60
+# So many threads that an import of them is met in the middle, however late the look.
+LONG = 200
 
 
 @pytest.fixture
@@ -204,13 +208,32 @@ async def test_two_imports_of_one_file_at_once_double_nothing(importing, ada, tm
 
 def run_alone(importing, file, who, *options):
     """Import in a process that was not forked, so that several can run at once."""
-    return subprocess.run(command(file, who, *options), env=variables(who), capture_output=True, text=True, timeout=60)
-
-
-def start(file, who, *options):
-    return subprocess.Popen(
-        command(file, who, *options), env=variables(who), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    return subprocess.run(
+        command(file, who, *options), env=variables(who), capture_output=True, text=True, timeout=ENDED_S
     )
+
+
+@pytest.fixture
+def start():
+    """Start imports and leave them running; none outlives its test."""
+    started = []
+
+    def start_one(file, who, *options):
+        started.append(
+            subprocess.Popen(
+                command(file, who, *options),
+                env=variables(who),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        with process:
+            process.kill()
 
 
 def command(file, who, *options):
@@ -391,21 +414,22 @@ async def test_lost_answers_and_busy_servers_double_nothing(importing, ada, clie
         assert await texts(ada, f"thread_lossy-{n}") == [f"message {n}" for n in range(130)]
 
 
-async def test_an_import_that_was_killed_goes_on_where_it_was(importing, server, people, tmp_path):
+async def test_an_import_that_was_killed_goes_on_where_it_was(importing, start, stored, people, tmp_path):
     owner = await people.owner()
-    lines = [{"id": f"killed-{n}", "messages": messages(110 + n % 7)} for n in range(60)]
+    lines = [{"id": f"killed-{n}", "messages": messages(110 + n % 7)} for n in range(LONG)]
     file = write(tmp_path / "killed.jsonl", lines)
-    stored = await Stored.open(server.database)
 
     for fewest in (5, 25):
         process = start(file, owner, "--concurrency", "4")
-        await eventually(lambda: imported(stored, "killed"), lambda count, fewest=fewest: count >= fewest, within_s=30)
+        await eventually(
+            lambda: imported(stored, "killed"), lambda count, fewest=fewest: count >= fewest, within_s=ENDED_S
+        )
         process.kill()
         await asyncio.to_thread(process.communicate)
     before = await imported(stored, "killed")
     finished = await importing(file, key=owner.key)
 
-    assert before < 60
+    assert before < LONG
     assert finished["returncode"] == 0, finished
     for line in lines:
         rows = await stored.rows(
@@ -414,7 +438,6 @@ async def test_an_import_that_was_killed_goes_on_where_it_was(importing, server,
         )
         assert [seq for seq, _ in rows] == list(range(1, len(line["messages"]) + 1))
         assert [json.loads(content)[0]["text"] for _, content in rows] == [m["content"] for m in line["messages"]]
-    await stored.close()
 
 
 async def imported(stored, prefix):
@@ -422,41 +445,38 @@ async def imported(stored, prefix):
     return count
 
 
-async def test_an_import_lives_through_a_restart_of_the_server(start_server, zygote, tmp_path):
+async def test_an_import_lives_through_a_restart_of_the_server(start, start_server, zygote, tmp_path):
     server = await start_server()
-    file = write(tmp_path / "restart.jsonl", [{"id": f"restart-{n}", "messages": messages(110)} for n in range(60)])
+    file = write(tmp_path / "restart.jsonl", [{"id": f"restart-{n}", "messages": messages(110)} for n in range(LONG)])
     async with connect(server) as client:
         owner = await People(server, client, zygote).owner()
-    stored = await Stored.open(server.database)
 
     process = start(file, owner, "--concurrency", "4")
-    await eventually(lambda: imported(stored, "restart"), lambda count: count >= 10, within_s=30)
-    server.kill()
-    unfinished = await imported(stored, "restart")
+    async with stored_in(server.database) as stored:
+        await eventually(lambda: imported(stored, "restart"), lambda count: count >= 10, within_s=ENDED_S)
+        server.kill()
+        unfinished = await imported(stored, "restart")
     await server.start()
-    _, complaints = await asyncio.to_thread(process.communicate, timeout=60)
+    _, complaints = await asyncio.to_thread(process.communicate, timeout=ENDED_S)
 
-    assert unfinished < 60
+    assert unfinished < LONG
     assert (process.returncode, complaints) == (0, "")
     async with connect(server) as client:
         who = Caller(client, organization=owner.organization, key=owner.key)
         listed = await who.walk("/v1/threads", limit=100)
-        assert [thread["messageCount"] for thread in listed] == [110] * 60
-    await stored.close()
+        assert [thread["messageCount"] for thread in listed] == [110] * LONG
 
 
-async def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(server, people, tmp_path):
+async def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(start, stored, people, tmp_path):
     owner = await people.owner()
     file = write(tmp_path / "stop.jsonl", [{"id": f"stop-{n}", "messages": messages(110)} for n in range(400)])
-    stored = await Stored.open(server.database)
 
     process = start(file, owner, "--concurrency", "2")
-    await eventually(lambda: imported(stored, "stop"), lambda count: count >= 5, within_s=30)
+    await eventually(lambda: imported(stored, "stop"), lambda count: count >= 5, within_s=ENDED_S)
     process.send_signal(signal.SIGINT)
-    said, complaints = await asyncio.to_thread(process.communicate, timeout=20)
+    said, complaints = await asyncio.to_thread(process.communicate, timeout=ENDED_S)
 
     assert process.returncode == 130
     assert "run the same command again" in complaints
     assert "Traceback" not in complaints
     assert "threads created" in said
-    await stored.close()

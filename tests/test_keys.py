@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from support.stored import Stored
 from support.waiting import eventually
 
 REVOKED_S = 10
@@ -127,16 +126,14 @@ async def test_keys_are_listed_in_pages(fresh_owner):
     assert len({key["id"] for key in walked}) == 4
 
 
-async def test_no_key_and_no_token_is_in_the_database_or_the_log(fresh_owner, server):
+async def test_no_key_and_no_token_is_in_the_database_or_the_log(fresh_owner, server, stored):
     created = await fresh_owner.retrying("secret").create_key(userId="uid_bot", role="member")
     await fresh_owner.with_key(created.key).list_threads()
 
-    database = await Stored.open(server.database)
-    stored = await database.everything()
-    await database.close()
+    everything = await stored.everything()
 
     for secret in (created.key, fresh_owner.key, fresh_owner.token):
-        assert secret not in stored
-        assert secret.removeprefix("tk_") not in stored
+        assert secret not in everything
+        assert secret.removeprefix("tk_") not in everything
         assert secret not in server.log_text()
-    assert fresh_owner.organization in stored
+    assert fresh_owner.organization in everything

@@ -150,10 +150,28 @@ async def test_a_member_lists_only_threads_of_their_own(ada, people):
     assert (refused.status, refused.code) == (403, "insufficient_permissions")
 
 
-async def test_no_thread_streams_and_none_has_an_assistant_yet(three):
+async def test_no_thread_streams_yet(three):
     assert len((await three.list_threads(status="inactive")).data) == 3
     assert (await three.list_threads(status="streaming")).data == []
-    assert (await three.list_threads(assistantId="asst_01h455vb4pex5vsknk084sn02q")).data == []
+
+
+async def test_threads_are_found_by_their_assistant(fresh_owner):
+    assistant = await fresh_owner.create_assistant(name="Helper")
+    threads = [await fresh_owner.create_thread(assistantId=assistant.id) for _ in range(2)]
+    await fresh_owner.create_thread()
+    await fresh_owner.archive(threads[0])
+
+    by_state = {
+        state: (await fresh_owner.list_threads(assistantId=assistant.id, state=state)).ids
+        for state in ("open", "archived", "all")
+    }
+
+    assert by_state == {
+        "open": [threads[1].id],
+        "archived": [threads[0].id],
+        "all": [threads[1].id, threads[0].id],
+    }
+    assert (await fresh_owner.list_threads(assistantId="asst_01h455vb4pex5vsknk084sn02q")).data == []
 
 
 async def test_created_after_and_before_bound_the_seconds(three):

@@ -5,6 +5,7 @@ After every step the answers are the model's, and the database holds no thread w
 
 import asyncio
 import itertools
+from contextlib import AsyncExitStack
 
 import httpx
 from hypothesis import HealthCheck, settings
@@ -18,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from support.stored import WRONG_COUNTS, Stored
+from support.stored import WRONG_COUNTS, Stored, stored_in
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20).map(
     lambda text: f"x{text}"
@@ -152,8 +153,9 @@ def walk(server, key):
         httpx.Client(base_url=server.url, headers={"x-api-key": key}, trust_env=False) as client,
     ):
         Walk.client, Walk.runner = client, runner
-        Walk.stored = runner.run(Stored.open(server.database))
+        opened = AsyncExitStack()
         try:
+            Walk.stored = runner.run(opened.enter_async_context(stored_in(server.database)))
             run_state_machine_as_test(
                 Walk,
                 settings=settings(
@@ -166,7 +168,7 @@ def walk(server, key):
                 ),
             )
         finally:
-            runner.run(Walk.stored.close())
+            runner.run(opened.aclose())
 
 
 async def test_a_random_walk_through_the_life_of_threads_agrees_with_the_model(server, people):

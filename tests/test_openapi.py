@@ -20,11 +20,14 @@ EXPECTED = {
     "/v1/threads/{}/unarchive": {"post"},
     "/v1/threads/{}/messages": {"get", "post", "delete"},
     "/v1/threads/{}/messages/{}": {"get", "patch", "post", "delete"},
+    "/v1/assistants": {"get", "post"},
+    "/v1/assistants/{}": {"get", "patch", "post", "delete"},
     "/v1/organizations/{}": {"get", "patch", "post", "delete"},
     "/v1/organizations/{}/members": {"get"},
     "/v1/organizations/{}/members/{}": {"put", "delete"},
     "/v1/organizations/{}/keys": {"get", "post"},
     "/v1/organizations/{}/keys/{}": {"delete"},
+    "/v1/organizations/{}/usage": {"get"},
 }
 EXAMPLES = 25
 CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
@@ -73,10 +76,12 @@ async def playground(people):
     owner = await people.owner()
     await owner.create_thread(id="thread_real", messages=[{"role": "user", "content": "hello"}] * 3)
     message = (await owner.list_messages("thread_real")).ids[0]
+    assistant = await owner.create_assistant(name="Helper")
     key = await owner.create_key(userId="uid_bot", role="member")
     real = {
         "thread": "thread_real",
         "message": message,
+        "assistant": assistant.id,
         "organization": owner.organization,
         "user": "uid_real",
         "key": key.id,

@@ -21,7 +21,7 @@ async def test_a_second_server_on_sqlite_is_refused_with_a_clear_sentence(server
     second = Server(server.database, name="second")
 
     second.spawn()
-    status = await asyncio.to_thread(second.process.wait, 20)
+    status = await asyncio.to_thread(second.process.wait, 60)
 
     assert status not in (0, -signal.SIGKILL)
     assert "Traceback" not in second.log_text()
@@ -108,7 +108,7 @@ async def grown(answered, size):
     async def count():
         return len(answered)
 
-    await eventually(count, lambda count: count >= size, within_s=30)
+    await eventually(count, lambda count: count >= size, within_s=60)
 
 
 async def write_until_cut(who, thread_id, answered):
@@ -193,7 +193,7 @@ async def test_a_port_that_is_taken_is_refused_with_a_clear_sentence(server, new
 
     second.spawn()
     try:
-        status = await asyncio.to_thread(second.process.wait, 20)
+        status = await asyncio.to_thread(second.process.wait, 60)
     except subprocess.TimeoutExpired:
         second.kill()
         raise

@@ -6,12 +6,14 @@ import time
 import pytest
 
 KIB = 1024
+# For a limit of one second on a busy machine; less than the ten seconds of the limit by default.
+CUT_OFF_S = 9
 
 # Nothing here reaches the database in a way of its own, so one kind is enough.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
 
 
-async def speak(server, data, *, within_s=15):
+async def speak(server, data, *, within_s=60):
     """Send raw bytes and return everything that comes back until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     received = b""
@@ -72,7 +74,7 @@ async def test_what_is_not_http_is_refused_and_the_server_goes_on(server, data):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(data)
     writer.write_eof()
-    answer = await asyncio.wait_for(reader.read(), 15)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
 
     assert answer == b"" or status(answer) in (400, 401, 408)
@@ -95,7 +97,7 @@ async def test_a_caller_who_never_finishes_is_disconnected(impatient, people):
 
     answers = await asyncio.gather(*(speak(impatient, data) for data in begun.values()))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < CUT_OFF_S
     for name, answer in zip(begun, answers, strict=True):
         assert b" 500 " not in answer.split(b"\r\n")[0], (name, answer)
     assert status(answers[1]) == 200
@@ -108,7 +110,7 @@ async def test_a_header_that_trickles_in_is_cut_off_too(impatient):
     started = time.monotonic()
     closed = asyncio.create_task(reader.read())
 
-    while not closed.done() and time.monotonic() - started < 10:
+    while not closed.done() and time.monotonic() - started < CUT_OFF_S:
         try:
             writer.write(b"x")
             await writer.drain()
@@ -116,10 +118,10 @@ async def test_a_header_that_trickles_in_is_cut_off_too(impatient):
             break
         await asyncio.wait([closed], timeout=0.2)
 
-    await asyncio.wait([closed], timeout=1)
+    await asyncio.wait([closed], timeout=CUT_OFF_S)
     writer.close()
     assert closed.done()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < CUT_OFF_S
     assert closed.exception() is not None or b" 200 " not in closed.result()
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from support.many_threads import FEW, CountingPostgres, CountingSqlite, open_postgres
+from support.many_threads import FEW, CountingPostgres, CountingSqlite
+from support.postgres import connected
 from support.server import Database
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.lifecycle import State
@@ -30,12 +31,15 @@ async def counting(
     database_kind: str, tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], Awaitable[Database]]
 ) -> AsyncIterator[Counting]:
     if database_kind == "sqlite":
-        database: Counting = CountingSqlite(Path(tmp_path_factory.mktemp("rows")) / "many.db")
-    else:
-        database = await open_postgres((await new_database()).url)
-    await database.fill()
-    yield database
-    await database.close()
+        sqlite = CountingSqlite(Path(tmp_path_factory.mktemp("rows")) / "many.db")
+        await sqlite.fill()
+        yield sqlite
+        await sqlite.close()
+        return
+    async with connected((await new_database()).url) as connection:
+        postgres = CountingPostgres(connection)
+        await postgres.fill()
+        yield postgres
 
 
 def pair(name: str) -> tuple[bytes, ...]:

@@ -14,8 +14,10 @@ THREADS = 30_000
 TITLE_CHARACTERS = 200
 SEARCHES = 120
 SLOW_READ_S = 0.3
-# For a machine that does much else meanwhile.
+QUICK_S = 1.0
+# A machine that does much else makes pauses of its own; a server that is at fault makes one each time.
 SLACK_S = 2.0
+ATTEMPTS = 3
 
 FILL = """
     with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ?)
@@ -48,6 +50,20 @@ def fill(path, organization):
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
 async def test_many_searches_at_once_are_all_answered_in_time_while_plain_reads_stay_quick(searched):
     thread = await searched.create_thread()
+    pauses_s = []
+
+    for _ in range(ATTEMPTS):
+        slowest_search_s, slowest_read_s = await search_and_read(searched, thread)
+        if slowest_search_s < SLOW_READ_S + SLACK_S and slowest_read_s < QUICK_S:
+            break
+        pauses_s.append((slowest_search_s, slowest_read_s))
+
+    assert len(pauses_s) < ATTEMPTS, f"too slow each time (the slowest search, the slowest read): {pauses_s}"
+    assert (await searched.list_threads(titleContains="abab", limit=1)).status == 200
+
+
+async def search_and_read(searched, thread):
+    """Send all searches at once and read a thread meanwhile; return how long the slowest of each took."""
     slowest_read_s = 0.0
 
     async def search(number):
@@ -64,6 +80,4 @@ async def test_many_searches_at_once_are_all_answered_in_time_while_plain_reads_
 
     seen = Counter((answer.status, answer.code) for answer, _ in answers)
     assert set(seen) <= {(200, None), (503, "unavailable")}, seen
-    assert max(took_s for _, took_s in answers) < SLOW_READ_S + SLACK_S
-    assert slowest_read_s < 1
-    assert (await searched.list_threads(titleContains="abab", limit=1)).status == 200
+    return max(took_s for _, took_s in answers), slowest_read_s

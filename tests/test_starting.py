@@ -4,14 +4,15 @@ import asyncio
 import signal
 import socket
 
-import asyncpg
 import pytest
 
+from support.postgres import connected
 from support.server import Server
 from support.waiting import eventually
 
 MIGRATION_LOCK = 0x7468726B
-ENDED_S = 5
+STARTED_S = 60
+ENDED_S = 15
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted"
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
@@ -30,17 +31,16 @@ async def server_of_two(new_database):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_a_server_that_waits_for_another_ones_migration(new_database, number, arguments):
     server = Server(await new_database())
-    connection = await asyncpg.connect(server.database.url)
-    try:
+    async with connected(server.database.url) as connection:
         await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
         server.spawn(*arguments)
-        await eventually(lambda: connection.fetchval(WAITING, MIGRATION_LOCK), lambda count: count == 1, within_s=20)
+        try:
+            await eventually(lambda: connection.fetchval(WAITING, MIGRATION_LOCK), lambda count: count == 1, STARTED_S)
 
-        server.process.send_signal(number)
-        status = await asyncio.to_thread(server.process.wait, ENDED_S)
-    finally:
-        server.kill()
-        await connection.close()
+            server.process.send_signal(number)
+            status = await asyncio.to_thread(server.process.wait, ENDED_S)
+        finally:
+            server.kill()
 
     assert status == 0
     assert "Traceback" not in server.log_text()
@@ -50,9 +50,8 @@ async def test_two_workers_on_an_empty_database_create_one_organization(server_o
     server_of_two.spawn("--workers", "2")
     await server_of_two.wait_until_ready()
 
-    connection = await asyncpg.connect(server_of_two.database.url)
-    counts = [await connection.fetchval(f"select count(*) from {name}") for name in ("organizations", "api_keys")]
-    await connection.close()
+    async with connected(server_of_two.database.url) as connection:
+        counts = [await connection.fetchval(f"select count(*) from {name}") for name in ("organizations", "api_keys")]
 
     assert counts == [1, 1]
     assert server_of_two.stop() == 0
@@ -64,7 +63,7 @@ async def test_workers_end_when_their_parent_is_killed(server_of_two):
 
     server_of_two.kill()
 
-    await eventually(lambda: is_free(server_of_two.port), bool, within_s=ENDED_S + 5)
+    await eventually(lambda: is_free(server_of_two.port), bool, within_s=ENDED_S)
 
 
 async def is_free(port):

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 import apsw
-import asyncpg
 import pytest
 
 import threadkeep
 from support.many_threads import CountingSqlite
+from support.postgres import connected
 from threadkeep.database import migrate, statement
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import apply_migrations, connect
@@ -58,16 +58,13 @@ def test_every_statement_is_prepared_on_sqlite(tmp_path):
 
 
 async def test_every_statement_is_prepared_on_postgresql(postgres):
-    connection = await asyncpg.connect(await postgres.create_database(), statement_cache_size=0)
-    for _, sql in migrate.migrations("postgres"):
-        await connection.execute(sql)
+    async with connected(await postgres.create_database(), statement_cache_size=0) as connection:
+        for _, sql in migrate.migrations("postgres"):
+            await connection.execute(sql)
 
-    try:
         for each in statements():
             for compiled in filter(None, (each.postgres, each.postgres_many)):
                 await connection.prepare(compiled.text)
-    finally:
-        await connection.close()
 
 
 def test_every_statement_is_of_a_known_kind():

@@ -10,6 +10,7 @@ PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 NEVER_WAS = {
     "thread": "thread_01h455vb4pex5vsknk084sn02q",
     "message": "msg_01h455vb4pex5vsknk084sn02q",
+    "assistant": "asst_01h455vb4pex5vsknk084sn02q",
     "key": "key_01h455vb4pex5vsknk084sn02q",
     "organization": "ORG_NEVER_WAS",
     "user": "uid_never_was",
@@ -22,6 +23,9 @@ BODIES = {
     "post /v1/threads/{thread}/messages": {"role": "user", "content": "taken over"},
     "patch /v1/threads/{thread}/messages/{message}": {"content": "taken over"},
     "post /v1/threads/{thread}/messages/{message}": {"content": "taken over"},
+    "post /v1/assistants": {"name": "taken over"},
+    "patch /v1/assistants/{assistant}": {"name": "taken over"},
+    "post /v1/assistants/{assistant}": {"name": "taken over"},
     "patch /v1/organizations/{organization}": {"name": "taken over"},
     "post /v1/organizations/{organization}": {"name": "taken over"},
     "put /v1/organizations/{organization}/members/{user}": {"role": "owner"},
@@ -44,17 +48,26 @@ async def operations(nobody):
 
 
 @pytest.fixture
-async def acme(ada):
+async def acme(ada, people):
     """One of everything in ORG_ACME, and a way to see whether anything of it changed."""
     thread = await ada.create_thread(title="canary-title", metadata={"a": "canary-value"})
     message = await ada.post_message(thread, "canary-text")
+    assistant = await ada.create_assistant(name=f"canary-name-{people.new_user()}", instructions="canary-instructions")
     key = await ada.create_key(userId="uid_ada", role="member", name="canary-key")
-    ids = {"thread": thread.id, "message": message.id, "key": key.id, "organization": "ORG_ACME", "user": "uid_ada"}
+    ids = {
+        "thread": thread.id,
+        "message": message.id,
+        "assistant": assistant.id,
+        "key": key.id,
+        "organization": "ORG_ACME",
+        "user": "uid_ada",
+    }
 
     async def snapshot():
         return [
             (await ada.get(thread)).body,
             (await ada.list_messages(thread)).body,
+            (await ada.get_assistant(assistant)).body,
             (await ada.get_organization()).body,
             (await ada.list_members()).data,
             sorted((await ada.list_keys(limit=100)).ids),
@@ -93,7 +106,9 @@ async def test_a_stranger_meets_what_never_was_on_every_route(operations, acme, 
         unknown = await ask(stranger, method, path, NEVER_WAS)
 
         in_organization = "{organization}" in path
-        assert refused.status == (403 if in_organization else 404), (method, path, refused)
+        # Who acts for a user is a member then, and members change no assistant, wherever it is.
+        lacks_role = "{assistant}" in path and method != "get" and kind == "admin for a user"
+        assert refused.status == (403 if in_organization or lacks_role else 404), (method, path, refused)
         assert not in_organization or refused.code == "organization_access_denied", (method, path, refused)
         assert "canary" not in refused.text
         blank = {"requestId": "", "error": None}

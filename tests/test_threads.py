@@ -225,18 +225,6 @@ async def test_an_unknown_field_is_refused_by_name(ada):
     assert (updated.status, updated.code, updated.param) == (400, "unknown_field", "titel")
 
 
-async def test_no_assistant_exists_yet(ada):
-    thread = await ada.create_thread()
-
-    created = await ada.create_thread(assistantId="asst_01h455vb4pex5vsknk084sn02q")
-    updated = await ada.update(thread, assistantId="asst_01h455vb4pex5vsknk084sn02q")
-    cleared = await ada.update(thread, assistantId=None)
-
-    assert (created.status, created.code) == (404, "assistant_not_found")
-    assert (updated.status, updated.code) == (404, "assistant_not_found")
-    assert (cleared.status, cleared.assistantId) == (200, None)
-
-
 async def test_a_deleted_thread_is_gone_at_once_and_its_id_is_free_again(ada, people):
     chosen = f"thread_{people.new_user()}"
     thread = await ada.create_thread(id=chosen, messages=[{"role": "user", "content": "old words"}])

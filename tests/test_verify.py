@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from string import Template
 
 import apsw
-import asyncpg
 import pytest
 
 from conftest import connect
 from support.people import People
+from support.postgres import connected
 from support.server import environment
 
 # What is done to a thread, past the service, and what `verify` must say of it. $id is the thread's id, $key its
@@ -152,11 +152,10 @@ async def execute(database, *statements):
             connection.execute(statement).fetchall()
         connection.close()
         return
-    connection = await asyncpg.connect(database.url)
-    await connection.execute("set session_replication_role = replica")
-    for statement in statements:
-        await connection.execute(statement)
-    await connection.close()
+    async with connected(database.url) as connection:
+        await connection.execute("set session_replication_role = replica")
+        for statement in statements:
+            await connection.execute(statement)
 
 
 async def read(database, sql):
@@ -165,10 +164,8 @@ async def read(database, sql):
         rows = connection.execute(sql).fetchall()
         connection.close()
         return rows
-    connection = await asyncpg.connect(database.url)
-    rows = [tuple(row) for row in await connection.fetch(sql)]
-    await connection.close()
-    return rows
+    async with connected(database.url) as connection:
+        return [tuple(row) for row in await connection.fetch(sql)]
 
 
 async def sound_thread(owner, id):

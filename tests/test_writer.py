@@ -10,7 +10,7 @@ from threadkeep.database.sqlite import translated
 from threadkeep.database.sqlite_writer import Job, Writer
 from threadkeep.errors import StorageFull, Unavailable
 
-ANSWERED_S = 10
+ANSWERED_S = 30
 WAL_BYTES_MAX = 64 * 1024 * 1024
 PLACES = ("begin immediate", "savepoint", "release", "rollback to", "rollback", "commit")
 FAILURES = (apsw.FullError, apsw.IOError, apsw.BusyError, apsw.CorruptError, MemoryError)

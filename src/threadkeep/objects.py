@@ -413,8 +413,15 @@ class ResponseCreated(Object):
     message: Message
 
 
+class ResponseReset(Object):
+    """All that there is so far, for a reader whose position is no longer, or never was, in the stream."""
+
+    response: Response
+    message: Message | None
+
+
 class ResponseEnded(Object):
-    """The last event of a stream, and the answer to a reader who came too late for the others."""
+    """The last event of a stream."""
 
     response: Response
 

@@ -31,8 +31,20 @@ class Scope:
     is_admin: bool
     # The user id to which threads are restricted, or None for an admin; statements compare with it.
     member: str | None
+    # Whether the user is one person: a signed-in one, or one whom a backend acts for. A plain key is a program.
+    is_person: bool = False
 
 
-def make_scope(organization: int, organization_id: str, user_id: str, role: Role, credential: Credential) -> Scope:
+def make_scope(
+    organization: int, organization_id: str, user_id: str, role: Role, credential: Credential, *, acts_for: bool = False
+) -> Scope:
+    """Return the scope of a caller; `acts_for` says that the user came by X-User-Id."""
     is_admin = role is not Role.MEMBER
-    return Scope(organization, organization_id, user_id, role, credential, is_admin, None if is_admin else user_id)
+    member = None if is_admin else user_id
+    is_person = acts_for or credential is Credential.TOKEN
+    return Scope(organization, organization_id, user_id, role, credential, is_admin, member, is_person)
+
+
+def system_scope(organization: int, organization_id: str = "") -> Scope:
+    """Return the scope of the service itself within one organization, for work that no caller asked for just now."""
+    return make_scope(organization, organization_id, "", Role.OWNER, Credential.KEY)

@@ -226,6 +226,23 @@ class Caller:
     async def delete_messages(self, thread: Any) -> Answer:
         return await self.request("DELETE", _messages(thread))
 
+    # Assistants
+
+    async def create_assistant(self, **body: Any) -> Answer:
+        return await self.request("POST", "/v1/assistants", body)
+
+    async def get_assistant(self, assistant: Any) -> Answer:
+        return await self.request("GET", f"/v1/assistants/{identifier(assistant)}")
+
+    async def update_assistant(self, assistant: Any, **body: Any) -> Answer:
+        return await self.request("PATCH", f"/v1/assistants/{identifier(assistant)}", body)
+
+    async def delete_assistant(self, assistant: Any) -> Answer:
+        return await self.request("DELETE", f"/v1/assistants/{identifier(assistant)}")
+
+    async def list_assistants(self, **params: Any) -> Answer:
+        return await self.request("GET", "/v1/assistants", params=params)
+
     # Organizations, members, keys; of the caller's own organization unless another is named
 
     async def get_organization(self, organization: str | None = None) -> Answer:

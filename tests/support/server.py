@@ -14,9 +14,9 @@ import httpx
 from support.ports import free_port
 
 SECRET = "the-tests-sign-their-own-tokens-with-this-text-which-is-long-enough-for-any-hash"
-READY_S = 30
+READY_S = 60
 STOP_S = 20
-ADMIN_S = 30
+ADMIN_S = 60
 UNLIMITED = "10000000"
 
 

@@ -1,11 +1,15 @@
 """Looks at what is stored, past the service: for promises that must hold at every commit, and for secrets."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import apsw
-import asyncpg
 
+from support.postgres import connected
 from support.server import Database
+
+BUSY_MS = 30_000
 
 # Threads whose count is not that of their live messages, or whose messages have numbers that were never given.
 WRONG_COUNTS = """
@@ -26,15 +30,6 @@ class Stored:
     def __init__(self, connection: Any) -> None:
         self.connection = connection
 
-    @classmethod
-    async def open(cls, database: Database) -> "Stored":
-        if database.kind == "sqlite":
-            path = database.url.removeprefix("sqlite:///")
-            connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
-            connection.set_busy_timeout(5000)
-            return cls(connection)
-        return cls(await asyncpg.connect(database.url))
-
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         if isinstance(self.connection, apsw.Connection):
             return list(self.connection.execute(sql))
@@ -53,8 +48,16 @@ class Stored:
             [str(row) for table in await self.tables() for row in await self.rows(f'select * from "{table}"')]
         )
 
-    async def close(self) -> None:
-        if isinstance(self.connection, apsw.Connection):
-            self.connection.close()
-        else:
-            await self.connection.close()
+
+@asynccontextmanager
+async def stored_in(database: Database) -> AsyncIterator[Stored]:
+    if database.kind == "postgres":
+        async with connected(database.url) as connection:
+            yield Stored(connection)
+        return
+    connection = apsw.Connection(database.url.removeprefix("sqlite:///"), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(BUSY_MS)
+    try:
+        yield Stored(connection)
+    finally:
+        connection.close()

@@ -13,7 +13,7 @@ import msgspec
 from threadkeep import clock
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import KeyReused, MessageNotFound, ThreadNotFound, Unavailable
+from threadkeep.errors import AssistantNotFound, KeyReused, MessageNotFound, ThreadNotFound, Unavailable
 
 KEPT_MS = 24 * 3600 * 1000
 
@@ -31,7 +31,8 @@ RESERVE = scoped("""
     """)
 
 READ = scoped("""
-    select i.fingerprint, i.status, i.body, i.revision, i.first_seq, i.thread from idempotency i
+    select i.fingerprint, i.status, i.body, i.revision, i.first_seq, i.thread, i.response_id, i.assistant_id
+    from idempotency i
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
 
@@ -44,12 +45,21 @@ MAY_SEE = scoped("""
 STORE = scoped("""
     update idempotency set status = :status, body = :body, revision = :revision,
         thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
-        first_seq = :first_seq, last_seq = :last_seq
+        first_seq = :first_seq, last_seq = :last_seq, assistant_id = :assistant_id
     where organization = :organization and caller = :caller and request = :request and key = :key
     """, every_user=True)  # fmt: skip
 
+STORE_RESPONSE = scoped("""
+    update idempotency set status = 200, response_id = :response_id, thread = :thread
+    where organization = :organization and caller = :caller and request = :request and key = :key
+    """)
+
 EMPTY_THREAD = scoped("""
     update idempotency set body = null where organization = :organization and thread = :thread
+    """)
+
+EMPTY_ASSISTANT = scoped("""
+    update idempotency set body = null where organization = :organization and assistant_id = :assistant_id
     """)
 
 EMPTY_MESSAGES = scoped("""
@@ -78,15 +88,18 @@ class Stored:
     status: int
     body: bytes
     revision: int | None
+    # The response that the first request began, in place of a body.
+    response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What an answer shows, so that deleting it empties the answer: a thread, or messages of it."""
+    """What an answer shows, so that deleting it empties the answer: a thread, or messages of it, or an assistant."""
 
     thread_id: str | None = None
     first_seq: int | None = None
     last_seq: int | None = None
+    assistant_id: str | None = None
 
 
 def fingerprint(body: Any) -> bytes:
@@ -110,9 +123,13 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | N
     if row is None:
         # The other sender's work was rolled back between the two statements.
         raise Unavailable()
-    stored_fingerprint, status, body, revision, first_seq, thread = row
+    stored_fingerprint, status, body, revision, first_seq, thread, response_id, assistant_id = row
     if bytes(stored_fingerprint) != request.fingerprint:
         raise KeyReused()
+    if response_id is not None:
+        return Stored(status, b"", None, response_id)
+    if body is None and assistant_id is not None:
+        raise AssistantNotFound()
     if body is None:
         raise ThreadNotFound() if first_seq is None else MessageNotFound()
     if thread is not None and not await tx.fetch(MAY_SEE, thread=thread):
@@ -130,13 +147,24 @@ async def store(tx: ScopedTransaction, request: Request, answer: Stored, concern
         thread_id=concerns.thread_id,
         first_seq=concerns.first_seq,
         last_seq=concerns.last_seq,
+        assistant_id=concerns.assistant_id,
         **request.row(),
     )
+
+
+async def store_response(tx: ScopedTransaction, request: Request, response_id: str, thread: int) -> None:
+    """Remember which response a request began; a retry follows it."""
+    await tx.fetch(STORE_RESPONSE, response_id=response_id, thread=thread, **request.row())
 
 
 async def empty_thread(tx: ScopedTransaction, thread: int) -> None:
     """Forget what was answered about a deleted thread; a replay is then 404 and does not repeat the work."""
     await tx.fetch(EMPTY_THREAD, thread=thread)
+
+
+async def empty_assistant(tx: ScopedTransaction, assistant_id: str) -> None:
+    """Forget what was answered about a deleted assistant."""
+    await tx.fetch(EMPTY_ASSISTANT, assistant_id=assistant_id)
 
 
 async def empty_messages(tx: ScopedTransaction, thread: int, first_seq: int, last_seq: int) -> None:

@@ -8,7 +8,7 @@ from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Page
-from threadkeep.operations import paging
+from threadkeep.operations import events, paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.message_rows import COLUMNS, message_of
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX, Window
@@ -45,7 +45,7 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, r
     if not rows:
         await explain(tx, thread_id, Action.READ)
     return paging.page(
-        rows,
+        [await events.with_text_so_far(tx, row) for row in rows],
         window,
         SORT,
         lambda row: message_of(row, thread_id),

@@ -19,7 +19,7 @@ from threadkeep.objects import (
     MessageUpdate,
     Page,
 )
-from threadkeep.operations import idempotency, metadata
+from threadkeep.operations import events, idempotency, metadata
 from threadkeep.operations.message_rows import COLUMNS, RETURNED_COLUMNS, draft, message_of, size_bytes, stored_content
 from threadkeep.operations.thread_rows import (
     ATTEMPTS_MAX,
@@ -212,7 +212,7 @@ def new_row(new: dict[str, Any], seq: int, user_id: str, now_ms: int) -> tuple[A
 
 async def read(tx: ScopedTransaction, thread_id: str, message_id: str) -> Versioned:
     row = await find(tx, thread_id, message_id)
-    return versioned(row, thread_id)
+    return versioned(await events.with_text_so_far(tx, row), thread_id)
 
 
 async def find(tx: ScopedTransaction, thread_id: str, message_id: str) -> Sequence[Any]:
@@ -266,12 +266,18 @@ async def delete(
     held.allow(Action.DELETE_MESSAGE)
     held.require_idle()
     require_match(row, precondition)
-    now_ms = clock.now_ms()
-    await tx.fetch(DELETE, thread=held.key, seq=row[3])
-    await tx.fetch(INSERT_DELETED, thread=held.key, seq=row[3], message_id=message_id, now_ms=now_ms)
+    await remove(tx, held.key, row[3], message_id, clock.now_ms())
+    if row[9] is not None:
+        await events.forget(tx, row[9])
     await touch_thread(tx, held, message_count=held.message_count - 1, cleared_seq=held.cleared_seq)
     await idempotency.empty_messages(tx, held.key, row[3], row[3])
     return Deleted(message_id, "thread.message.deleted", True)
+
+
+async def remove(tx: ScopedTransaction, thread: int, seq: int, message_id: str, now_ms: int) -> None:
+    """Delete one message's row and keep its id and place."""
+    await tx.fetch(DELETE, thread=thread, seq=seq)
+    await tx.fetch(INSERT_DELETED, thread=thread, seq=seq, message_id=message_id, now_ms=now_ms)
 
 
 async def delete_all(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> ListDeleted:

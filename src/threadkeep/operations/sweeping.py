@@ -1,18 +1,19 @@
 """The steps of the sweeper. Each does a bounded piece of work and returns how much; 0 when nothing is left.
 
-They cross organizations on purpose: nobody asks for them, and what they touch is out of reach already.
+They cross organizations on purpose: nobody asks for them, and what they touch is out of reach already, or means the
+same afterwards.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
-from threadkeep.operations import members, threads
+from threadkeep.operations import members, settling, sweeping_responses, threads
 from threadkeep.operations.idempotency import KEPT_MS
-from threadkeep.scope import Credential, Role, make_scope
+from threadkeep.scope import system_scope
 
 ROWS_AT_ONCE = 1000
 THREADS_AT_ONCE = 100
@@ -85,12 +86,48 @@ ITS_THREADS = everywhere("select t.id from threads t where t.organization = :org
 
 DELETE_ITS_ROWS = [
     everywhere(f"delete from {table} where organization = :organization")
-    for table in ("idempotency", "deleted_threads", "erasures", "members", "api_keys")
+    # Rows of usage before days: whoever sums them up just now adds a day, and this waits for the rows.
+    for table in (
+        "idempotency",
+        "deleted_threads",
+        "erasures",
+        "members",
+        "api_keys",
+        "assistants",
+        "usage_rows",
+        "usage_days",
+    )
 ]
 
 ITS_PURGES = everywhere("select 1 from purges p where p.organization = :organization limit 1")
 
 DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organization and deleted_ms is not null")
+
+NEXT_USAGE = everywhere("select u.organization from usage_rows u limit 1 for update skip locked")
+
+# Rows that another sweeper holds are left to it. What was deleted is what is added: none is lost, none counts twice.
+TAKE_USAGE = everywhere("""
+    delete from usage_rows
+    where organization = :organization and key in (
+        select u.key from usage_rows u where u.organization = :organization limit :limit for update skip locked
+    )
+    returning day, user_id, assistant_id, model, input_tokens, output_tokens, estimated_tokens
+    """)
+
+USAGE_DAY = ("organization", "day", "user_id", "assistant_id", "model",
+             "responses", "input_tokens", "output_tokens", "estimated_tokens")  # fmt: skip
+
+ADD_USAGE = everywhere("""
+    insert into usage_days (organization, day, user_id, assistant_id, model, responses, input_tokens, output_tokens,
+        estimated_tokens)
+    values (:organization, :day, :user_id, :assistant_id, :model, :responses, :input_tokens, :output_tokens,
+        :estimated_tokens)
+    on conflict (organization, day, user_id, assistant_id, model) do update set
+        responses = usage_days.responses + excluded.responses,
+        input_tokens = usage_days.input_tokens + excluded.input_tokens,
+        output_tokens = usage_days.output_tokens + excluded.output_tokens,
+        estimated_tokens = usage_days.estimated_tokens + excluded.estimated_tokens
+    """)
 
 
 async def purge_messages(tx: Transaction) -> int:
@@ -107,6 +144,9 @@ async def purge_messages(tx: Transaction) -> int:
             await tx.execute_many(KEEP_PLACE, [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found])
         await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": found[-1][0]})
         return len(found)
+    ended = await sweeping_responses.purge(tx, organization, thread, last_seq, is_emptied=bool(keeps_places))
+    if ended:
+        return ended
     places = () if keeps_places else await tx.fetch(PURGED_PLACES, {**where, "limit": ROWS_AT_ONCE})
     if places:
         await tx.fetch(DELETE_PLACES, {**where, "last_seq": places[-1][0]})
@@ -165,15 +205,38 @@ async def delete_organization(tx: Transaction) -> int:
     return 1
 
 
+async def sum_usage(tx: Transaction) -> int:
+    """Move rows of usage of one organization into the sums of their days."""
+    found = await tx.fetch(NEXT_USAGE, {})
+    if not found:
+        return 0
+    organization = found[0][0]
+    rows = await tx.fetch(TAKE_USAGE, {"organization": organization, "limit": ROWS_AT_ONCE})
+    sums: dict[Sequence[str], list[int]] = {}
+    for *key, input_tokens, output_tokens, estimated_tokens in rows:
+        counts = (1, input_tokens, output_tokens, estimated_tokens)
+        before = sums.get(tuple(key), (0, 0, 0, 0))
+        sums[tuple(key)] = [old + new for old, new in zip(before, counts, strict=True)]
+    # In the order of their keys, so that two sweepers never wait for each other.
+    await tx.execute_many(
+        ADD_USAGE,
+        [dict(zip(USAGE_DAY, (organization, *key, *counts), strict=True)) for key, counts in sorted(sums.items())],
+    )
+    return len(rows)
+
+
 def system_transaction(tx: Transaction, organization: int) -> ScopedTransaction:
     """Return a transaction within one organization for work that no caller asked for just now."""
-    return ScopedTransaction(tx, make_scope(organization, "", "", Role.OWNER, Credential.KEY))
+    return ScopedTransaction(tx, system_scope(organization))
 
 
 STEPS: list[Callable[[Transaction], Coroutine[Any, Any, int]]] = [
+    settling.settle_one_expired,
     finish_erasure,
     purge_messages,
     prune_keys,
     prune_places,
+    sweeping_responses.prune_events,
+    sum_usage,
     delete_organization,
 ]

@@ -7,7 +7,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
 from threadkeep.lifecycle import Action
-from threadkeep.operations import metadata
+from threadkeep.operations import metadata, settling
 from threadkeep.operations.thread_rows import (
     RETURNED_COLUMNS,
     HeldThread,
@@ -33,12 +33,16 @@ RAISE_LOCK = scoped("""
 
 
 async def lock(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
-    """Stop everything but metadata changes and deletion. An admin's lock on somebody's thread outranks the user's."""
+    """Stop everything but metadata changes and deletion; a running response ends.
+
+    An admin's lock on somebody's thread outranks the user's.
+    """
     held = await hold(tx, thread_id)
     held.allow(Action.LOCK)
     held.match(precondition)
     role = lock_role(tx.scope, held)
     if held.locked_ms is None:
+        await settling.settle(tx, held, settling.CANCELLED)
         return await set_state(tx, held, locked_ms=clock.now_ms(), locked_by_role=role)
     if held.locked_by_role == Role.MEMBER and role != Role.MEMBER:
         await tx.fetch(RAISE_LOCK, thread=held.key, locked_by_role=role)
@@ -65,6 +69,7 @@ async def archive(tx: ScopedTransaction, thread_id: str, precondition: Precondit
     held.match(precondition)
     if held.archived_ms is not None:
         return await read(tx, thread_id)
+    await settling.settle(tx, held, settling.CANCELLED)
     return await set_state(tx, held, archived_ms=clock.now_ms())
 
 

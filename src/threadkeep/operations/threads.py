@@ -10,6 +10,7 @@ from threadkeep.database.driver import UniqueViolation
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import (
+    AssistantBound,
     AssistantNotFound,
     BearerTokenRequired,
     InsufficientPermissions,
@@ -19,7 +20,8 @@ from threadkeep.errors import (
 from threadkeep.ids import new_id
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Deleted, ThreadCreate, ThreadUpdate
-from threadkeep.operations import idempotency, messages, metadata
+from threadkeep.operations import idempotency, messages, metadata, settling
+from threadkeep.operations.assistant_rows import is_there
 from threadkeep.operations.message_rows import draft
 from threadkeep.operations.thread_rows import (
     PLAIN_FIELDS,
@@ -39,16 +41,16 @@ PLAIN_VALUES = "".join(f", :{name}" for name in PLAIN_FIELDS)
 PLAIN_CHANGES = "".join(f" {name} = :{name}," for name in PLAIN_FIELDS)
 
 INSERT = scoped(f"""
-    insert into threads (organization, id, user_id, title, title_folded, metadata, visible_in_ui,
+    insert into threads (organization, id, user_id, assistant_id, title, title_folded, metadata, visible_in_ui,
         message_count, last_seq, last_message_ms, created_ms, updated_ms, revision{PLAIN_NAMES})
-    values (:organization, :thread_id, :user_id, :title, :title_folded, :metadata, :visible_in_ui,
+    values (:organization, :thread_id, :user_id, :assistant_id, :title, :title_folded, :metadata, :visible_in_ui,
         :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms{PLAIN_VALUES})
     returning {RETURNED_COLUMNS}
     """)
 
 UPDATE = scoped(f"""
     update threads set title = :title, title_folded = :title_folded, title_revision = title_revision + :title_changed,
-        metadata = :metadata, visible_in_ui = :visible_in_ui,{PLAIN_CHANGES}
+        assistant_id = :assistant_id, metadata = :metadata, visible_in_ui = :visible_in_ui,{PLAIN_CHANGES}
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
     returning {RETURNED_COLUMNS}
@@ -77,8 +79,7 @@ async def create(tx: ScopedTransaction, body: ThreadCreate) -> Versioned:
         raise InsufficientPermissions("Only admins and owners create threads for other users.", param="userId")
     if not body.visible_in_ui and scope.credential is not Credential.TOKEN:
         raise BearerTokenRequired(param="visibleInUi")
-    if body.assistant_id is not None:
-        raise AssistantNotFound(param="assistantId")
+    await check_assistant(tx, body.assistant_id)
     drafts = [draft(each, f"messages[{position}].") for position, each in enumerate(body.messages)]
     stored = metadata.merge(metadata.EMPTY, body.metadata or {})
     now_ms = clock.now_ms()
@@ -87,6 +88,7 @@ async def create(tx: ScopedTransaction, body: ThreadCreate) -> Versioned:
             INSERT,
             thread_id=new_id("thread") if body.id is UNSET else body.id,
             user_id=user_id,
+            assistant_id=body.assistant_id,
             title=body.title,
             title_folded=None if body.title is None else fold(body.title),
             metadata=stored,
@@ -111,8 +113,8 @@ async def create(tx: ScopedTransaction, body: ThreadCreate) -> Versioned:
 
 
 def is_one_statement(body: ThreadCreate) -> bool:
-    """Return whether `create` writes one row only, which needs no transaction around it."""
-    return not body.messages and not body.metadata
+    """Return whether `create` needs one statement only, and so no transaction around it."""
+    return not body.messages and not body.metadata and body.assistant_id is None
 
 
 async def read(tx: ScopedTransaction, thread_id: str) -> Versioned:
@@ -127,17 +129,19 @@ async def update(
 ) -> Versioned:
     """Change what `body` names. A change that changes nothing moves neither `updatedAt` nor the revision.
 
-    Raises ThreadLocked or ThreadArchived, PreconditionFailed, AssistantNotFound, BearerTokenRequired,
-    or one of the Metadata… errors; then nothing is changed at all.
+    Raises ThreadLocked or ThreadArchived, PreconditionFailed, AssistantBound, AssistantNotFound,
+    BearerTokenRequired, or one of the Metadata… errors; then nothing is changed at all.
     """
     held = await hold(tx, thread_id)
     check_update(tx, held, body)
+    assistant_id = await next_assistant_id(tx, held, body)
     held.match(precondition)
     title = held.title if body.title is UNSET else body.title
     visible_in_ui = held.visible_in_ui if body.visible_in_ui is UNSET else int(body.visible_in_ui)
     stored = held.metadata if body.metadata is UNSET else metadata.merge(held.metadata, body.metadata)
     plain = plain_values(held, body)
-    if (title, visible_in_ui, stored, plain) == (held.title, held.visible_in_ui, held.metadata, held.plain):
+    old = (held.title, held.assistant_id, held.visible_in_ui, held.metadata, held.plain)
+    if (title, assistant_id, visible_in_ui, stored, plain) == old:
         return await read(tx, thread_id)
     row = await tx.fetch_one(
         UPDATE,
@@ -145,6 +149,7 @@ async def update(
         title=title,
         title_folded=None if title is None else fold(title),
         title_changed=int(title != held.title),
+        assistant_id=assistant_id,
         metadata=stored,
         visible_in_ui=visible_in_ui,
         now_ms=clock.now_ms(),
@@ -172,11 +177,29 @@ def check_update(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) ->
         *((getattr(body, name), Action.SET_TITLE) for name in PLAIN_FIELDS),
     ]
     held.allow(*(action for value, action in fields if value is not UNSET))
-    if body.assistant_id is not UNSET and body.assistant_id is not None:
-        raise AssistantNotFound(param="assistantId")
     changes_visibility = body.visible_in_ui is not UNSET and int(body.visible_in_ui) != held.visible_in_ui
     if changes_visibility and tx.scope.credential is not Credential.TOKEN:
         raise BearerTokenRequired(param="visibleInUi")
+
+
+async def next_assistant_id(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) -> str | None:
+    """Return which assistant the thread has after the update. Raises AssistantBound or AssistantNotFound.
+
+    Messages bind the thread to its assistant, until that assistant is deleted.
+    """
+    old, new = held.assistant_id, body.assistant_id
+    if new is UNSET or new == old:
+        return old
+    if old is not None and held.message_count > 0 and await is_there(tx, old):
+        raise AssistantBound(param="assistantId")
+    await check_assistant(tx, new)
+    return new
+
+
+async def check_assistant(tx: ScopedTransaction, assistant_id: str | None) -> None:
+    """Raise AssistantNotFound unless the assistant is there. One that is deleted afterwards stays named in threads."""
+    if assistant_id is not None and not await is_there(tx, assistant_id):
+        raise AssistantNotFound(param="assistantId")
 
 
 async def delete(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Deleted:
@@ -199,7 +222,8 @@ async def erase_if_there(tx: ScopedTransaction, thread_ids: Sequence[str]) -> No
 
 
 async def erase(tx: ScopedTransaction, thread_id: str, held: HeldThread) -> None:
-    """Delete the row of a thread that is held, and leave the rest to the sweeper."""
+    """Delete the row of a thread that is held, and leave the rest to the sweeper. A running response ends."""
+    await settling.settle(tx, held, settling.DELETED)
     await metadata.index(tx, held.indexed(), set(), metadata.pairs_of(held.metadata))
     await tx.fetch(DELETE, thread=held.key)
     await tx.fetch(

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -15,6 +15,7 @@ from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import (
     ApiError,
+    AssistantNotFound,
     Internal,
     InvalidCursor,
     InvalidField,
@@ -24,11 +25,14 @@ from threadkeep.errors import (
     MessageNotFound,
     MethodNotAllowed,
     NotFound,
+    ResponseNotFound,
     ThreadNotFound,
 )
 from threadkeep.objects import Error, ErrorDetail
 from threadkeep.operations import idempotency, paging
-from threadkeep.scope import Credential
+from threadkeep.runtime.answering import Answering
+from threadkeep.runtime.following import Allowed, CutOff, Follower
+from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, decode, read_body
@@ -47,6 +51,7 @@ from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
+from threadkeep.server.sse import send_stream
 from threadkeep.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -58,6 +63,8 @@ Headers = list[tuple[bytes, bytes]]
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "threadId": (re.compile(r"thread_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
     "messageId": (re.compile(r"msg_[0-9a-z]{26}"), MessageNotFound),
+    "assistantId": (re.compile(r"asst_[0-9a-z]{26}"), AssistantNotFound),
+    "responseId": (re.compile(r"resp_[0-9a-z]{26}"), ResponseNotFound),
     "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
 }
@@ -70,7 +77,15 @@ SINGLE = {
     b"x-api-key": "X-API-Key",
     b"api-key": "api-key",
     b"content-type": "Content-Type",
+    b"last-event-id": "Last-Event-ID",
 }
+
+
+class Stream(NamedTuple):
+    """An answer that goes on for a while."""
+
+    follower: Follower
+    allowed: Allowed
 
 
 class Route:
@@ -93,7 +108,9 @@ class Api:
         settings: Settings,
         metrics: Metrics,
         seal: CursorSeal,
+        answering: Answering,
     ) -> None:
+        self._answering = answering
         self._database = database
         self._seal = seal
         self._authenticator = authenticator
@@ -118,6 +135,10 @@ class Api:
                 headers = join_repeated(raw_headers)
             route, values = self._find(scope)
             result = await self._answer(route, values, method, scope, headers, receive)
+            if isinstance(result, Stream):
+                self._metrics.count(method, route.path, 200, time.perf_counter() - started_s)
+                await send_stream(result.follower, receive, send, request_id, result.allowed)
+                return
             status, body = result.status, result.body
             answer_headers = headers_of(result, request_id)
         except ApiError as error:
@@ -160,7 +181,7 @@ class Api:
         scope: dict[str, Any],
         headers: dict[bytes, bytes],
         receive: Receive,
-    ) -> Result:
+    ) -> "Result | Stream":
         endpoint = route.endpoints.get(method)
         if endpoint is None:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(route.endpoints))})
@@ -173,21 +194,40 @@ class Api:
         if endpoint.body is not None:
             decoded, body = await self._read_body(endpoint, headers, receive)
             organization_id = agreed(organization_id, getattr(body, "organization_id", msgspec.UNSET))
+            thread = getattr(body, "thread", None)
+            organization_id = agreed(organization_id, getattr(thread, "organization_id", msgspec.UNSET))
         if route.names_organization:
             organization_id = agreed(organization_id, values.pop(0))
         acting = caller.scope(organization_id, headers.get(b"x-user-id"))
         check_path(route, values, method)
         request = Request(
-            values, query, body, precondition(headers.get(b"if-match")) if endpoint.takes_precondition else None
+            values,
+            query,
+            body,
+            precondition(headers.get(b"if-match")) if endpoint.takes_precondition else None,
+            headers.get(b"last-event-id"),
         )
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
             keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
-        result = await endpoint.run(ScopedDatabase(self._database, acting), request, keyed, self._seal)
+        db = ScopedDatabase(self._database, acting)
+        result = await endpoint.run(db, request, keyed, self._seal, self._answering)
+        if isinstance(result, Follower):
+            return Stream(result, self._still_allowed(headers, organization_id, acting))
         if route.names_organization and method != "GET":
             # A removed member, key or organization is refused by this process at once.
             self._authenticator.forget()
         return result
+
+    def _still_allowed(self, headers: dict[bytes, bytes], organization_id: str | None, acting: Scope) -> Allowed:
+        """Return what raises when the credential of an open stream does not count any more, or not as it did."""
+
+        async def allowed() -> None:
+            caller = await self._authenticator.caller(headers)
+            if caller.scope(organization_id, headers.get(b"x-user-id")) != acting:
+                raise CutOff
+
+        return allowed
 
     def _read_query(self, endpoint: Endpoint, raw: bytes) -> Any:
         if not raw:
@@ -217,11 +257,17 @@ class Api:
         return decoded, body
 
     def _check_messages_count(self, body: Any) -> None:
-        if len(getattr(body, "messages", ())) > self._settings.messages_per_call_max:
-            raise InvalidField(
-                f"One call takes at most {self._settings.messages_per_call_max} messages: send several calls.",
-                param="messages",
-            )
+        places = {
+            "messages": getattr(body, "messages", None),
+            "input": getattr(body, "input", None),
+            "thread.messages": getattr(getattr(body, "thread", None), "messages", None),
+        }
+        for param, found in places.items():
+            if isinstance(found, list) and len(found) > self._settings.messages_per_call_max:
+                raise InvalidField(
+                    f"One call takes at most {self._settings.messages_per_call_max} messages: send several calls.",
+                    param=param,
+                )
 
 
 def build_routes(endpoints: list[Endpoint]) -> dict[str, Route]:
@@ -275,6 +321,8 @@ def check_path(route: Route, values: list[str], method: str) -> None:
 
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
+    if result.status == 204:
+        return [(b"x-request-id", request_id)]
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(result.body)),

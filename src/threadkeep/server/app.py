@@ -13,6 +13,7 @@ from starlette.routing import Route
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
+from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi
 from threadkeep.server.api import Api, encode_error, error_headers
 from threadkeep.server.auth import Authenticator
@@ -26,7 +27,7 @@ from threadkeep.settings import Settings, split
 EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
                    "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
 ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
-                   "X-Request-Id"]  # fmt: skip
+                   "X-Request-Id", "Last-Event-ID"]  # fmt: skip
 
 
 class Cors(CORSMiddleware):
@@ -50,7 +51,7 @@ PING = everywhere("select 1")
 class App:
     """An ASGI application. Any: what servers and middleware hand over is plain dictionaries and callables."""
 
-    def __init__(self, database: Database, settings: Settings, secret: str) -> None:
+    def __init__(self, database: Database, settings: Settings, secret: str, runtime: Runtime) -> None:
         self._database = database
         self.metrics = Metrics()
         self._api = Api(
@@ -59,6 +60,7 @@ class App:
             settings,
             self.metrics,
             CursorSeal(secret),
+            runtime.answering,
         )
         self._pages = Starlette(
             routes=[

@@ -45,7 +45,14 @@ class Caller:
         user_id, role = membership.user_id, membership.role
         if acting_for is not None:
             user_id, role = self._acting(acting_for, role)
-        scope = make_scope(membership.organization, membership.organization_id, user_id, role, self.credential)
+        scope = make_scope(
+            membership.organization,
+            membership.organization_id,
+            user_id,
+            role,
+            self.credential,
+            acts_for=acting_for is not None,
+        )
         if len(self.scopes) < CACHE_ENTRIES_MAX:
             self.scopes[organization_id, acting_for] = scope
         return scope

@@ -9,11 +9,20 @@ from typing import Any
 import msgspec
 
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
-from threadkeep.errors import InsufficientPermissions, InvalidField, InvalidParameter, UnknownField
-from threadkeep.objects import Key, KeyCreated, Message, Page, Thread
-from threadkeep.operations import idempotency
+from threadkeep.errors import (
+    InsufficientPermissions,
+    InvalidField,
+    InvalidParameter,
+    LeaseExpired,
+    Unavailable,
+    UnknownField,
+)
+from threadkeep.objects import Assistant, Key, KeyCreated, Message, Page, Response, Thread
+from threadkeep.operations import idempotency, settling
 from threadkeep.operations.idempotency import Concerns, Stored
-from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.operations.thread_rows import ATTEMPTS_MAX, Precondition, Versioned
+from threadkeep.runtime.answering import Answered, Answering
+from threadkeep.runtime.following import Follower
 from threadkeep.scope import Role
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
@@ -32,6 +41,8 @@ class Way(enum.Enum):
     WRITE_ONCE = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()
+    # A method of Answering: takes the database and the retry's key as well.
+    ANSWER = enum.auto()
 
 
 @dataclass(slots=True)
@@ -42,6 +53,8 @@ class Request:
     query: Any  # Any: the endpoint's own query struct.
     body: Any  # Any: the endpoint's own body struct, or None.
     precondition: Precondition | None
+    # Where a reader of a stream stands, as its browser remembers it.
+    last_event_id: bytes | None = None
 
 
 Arguments = Callable[[Request], Sequence[Any]]
@@ -67,6 +80,11 @@ class Endpoint:
     status: int = 200
     errors: tuple[str, ...] = ()
     takes_precondition: bool = False
+    # Whether it may end the thread's response, whose readers should not have to wait for the next look.
+    may_end_response: bool = False
+    # Whether it answers with a stream, always or when the body says so.
+    streams: bool = False
+    more_statuses: tuple[int, ...] = ()
 
     @cached_property
     def query_kinds(self) -> dict[str, type]:
@@ -81,15 +99,44 @@ class Endpoint:
         return self.body if self.choose_body is None else self.choose_body(decoded)
 
     async def run(
-        self, db: ScopedDatabase, request: Request, keyed: idempotency.Request | None, seal: CursorSeal
-    ) -> "Result":
+        self,
+        db: ScopedDatabase,
+        request: Request,
+        keyed: idempotency.Request | None,
+        seal: CursorSeal,
+        answering: Answering,
+    ) -> "Result | Follower":
         """Do the work of the request. Raises InsufficientPermissions for a role below the endpoint's."""
         if self.role is not Role.MEMBER and db.scope.role.rank < self.role.rank:
             raise InsufficientPermissions(f"This needs the role {self.role} in the organization.")
         arguments = self.arguments(request)
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                result = await self._run(db, arguments, request, keyed, seal, answering)
+            except LeaseExpired as expired:
+                # Its worker died: whoever meets it first ends it, and goes on as if it had been ended before.
+                await db.write(settling.settle_expired, expired.thread_id)
+            else:
+                if self.may_end_response:
+                    answering.nudge(db.scope.organization, request.path[0])
+                return result
+        raise Unavailable()
+
+    async def _run(
+        self,
+        db: ScopedDatabase,
+        arguments: Sequence[Any],
+        request: Request,
+        keyed: idempotency.Request | None,
+        seal: CursorSeal,
+        answering: Answering,
+    ) -> "Result | Follower":
+        way = self.way if isinstance(self.way, Way) else self.way(arguments)
+        if way is Way.ANSWER:
+            return answer_of(await self.operation(answering, db, keyed, *arguments))
         if keyed is not None:
             return await db.write(run_keyed, self, arguments, request, keyed)
-        match self.way if isinstance(self.way, Way) else self.way(arguments):
+        match way:
             case Way.READ:
                 value = await db.read(self.operation, *arguments)
             case Way.WRITE_ONCE:
@@ -121,6 +168,13 @@ def result_of(value: Any, status: int) -> Result:
     return Result(status, encode(value), None)
 
 
+def answer_of(answered: Answered | Follower) -> Result | Follower:
+    if isinstance(answered, Follower):
+        return answered
+    body = b"" if answered.value is None else encode(answered.value)
+    return Result(answered.status, body, None, answered.was_replayed)
+
+
 async def run_keyed(
     tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], request: Request, keyed: idempotency.Request
 ) -> Result:
@@ -147,11 +201,13 @@ def concerns(value: Any, request: Request) -> Concerns:
     shown = value.object if isinstance(value, Versioned) else value
     if isinstance(shown, Thread):
         return Concerns(shown.id)
+    if isinstance(shown, Response):
+        return Concerns(shown.thread_id)
     if isinstance(shown, Message):
         return Concerns(shown.thread_id, shown.seq, shown.seq)
     if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):
         return Concerns(request.path[0], shown.data[0].seq, shown.data[-1].seq)
-    return Concerns()
+    return Concerns(assistant_id=shown.id) if isinstance(shown, Assistant) else Concerns()
 
 
 def convert(value: dict[str, Any], kind: Any) -> Any:

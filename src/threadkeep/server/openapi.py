@@ -11,7 +11,7 @@ from threadkeep import __version__, errors
 from threadkeep.objects import Error, Page, Part, ToolCall
 from threadkeep.scope import Role
 from threadkeep.server.endpoint import Endpoint, Way
-from threadkeep.server.query import METADATA_FILTERS_MAX, ThreadsQuery
+from threadkeep.server.query import METADATA_FILTERS_MAX, EventsQuery, ThreadsQuery
 
 Json = dict[str, Any]  # Any: JSON.
 
@@ -29,6 +29,8 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "organizationId": {"type": "string"},
     "threadId": {"type": "string", "examples": ["thread_01k0"]},
     "messageId": {"type": "string"},
+    "responseId": {"type": "string"},
+    "assistantId": {"type": "string"},
     "keyId": {"type": "string"},
     "userId": {"type": "string", "pattern": "^[A-Za-z0-9_.:@|-]{1,128}$"},
 }
@@ -141,6 +143,8 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
             yield {"name": name, "in": "query", "required": False, "schema": without_null(its_schema)}
     if endpoint.query is ThreadsQuery:
         yield metadata_parameter()
+    if endpoint.query is EventsQuery:
+        yield header("Last-Event-ID", "The id of the last event that was read; it counts before `after`.")
     yield header("X-User-Id", "Act as a member with this user id; API keys of admins and owners only.")
     if endpoint.takes_precondition:
         yield header("If-Match", 'Do it only if the object still has this ETag, for example "1764000000000".')
@@ -187,19 +191,26 @@ def responses(endpoint: Endpoint) -> Json:
     by_status: dict[int, list[str]] = {}
     for code in codes:
         by_status.setdefault(status_of(code), []).append(code)
-    described: Json = {
-        str(endpoint.status): {
-            "description": "Done.",
-            "headers": {"X-Request-Id": {"schema": {"type": "string"}}},
-            "content": {"application/json": {"schema": schema_of(endpoint.answer)}},
-        }
-    }
+    described: Json = {str(status): answer(endpoint, status) for status in (endpoint.status, *endpoint.more_statuses)}
     for status, its_codes in sorted(by_status.items()):
         described[str(status)] = {
             "description": ", ".join(f"`{code}`" for code in dict.fromkeys(its_codes)),
             "content": {"application/json": {"schema": reference("Error")}},
         }
     return described
+
+
+def answer(endpoint: Endpoint, status: int) -> Json:
+    """Return the description of an answer that is no error."""
+    headers = {"X-Request-Id": {"schema": {"type": "string"}}}
+    if status == 204:
+        return {"description": "Nothing runs, or nothing is left to read.", "headers": headers}
+    content: Json = {}
+    if endpoint.answer is not None:
+        content["application/json"] = {"schema": schema_of(endpoint.answer)}
+    if endpoint.streams and status == 200:
+        content["text/event-stream"] = {"schema": {"type": "string"}}
+    return {"description": "Begun." if status == 202 else "Done.", "headers": headers, "content": content}
 
 
 @cache

@@ -11,14 +11,22 @@ from msgspec import Meta
 
 from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.lifecycle import State
-from threadkeep.objects import METADATA_KEY_CHARACTERS_MAX, OPAQUE_ID
+from threadkeep.objects import (
+    METADATA_KEY_CHARACTERS_MAX,
+    OPAQUE_ID,
+    Configuration,
+    ContextMode,
+    TokensMax,
+)
 from threadkeep.operations import metadata
 from threadkeep.operations.paging import Window, window
 from threadkeep.operations.thread_list import Filter, Query
+from threadkeep.operations.usage import Days, days_between
 
 PARAMETERS_MAX = 64
 METADATA_FILTERS_MAX = 8
 METADATA_PREFIX = "metadata."
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)"
 INTEGER = re.compile(r"-?[0-9]{1,15}")
 BOOLEANS = {"true": True, "false": False}
 
@@ -88,10 +96,40 @@ class ThreadsQuery(ListQuery, frozen=True):
         )
 
 
+class EventsQuery(OrganizationQuery, frozen=True):
+    """Where in a stream a reader begins."""
+
+    after: Annotated[str, Meta(max_length=64, description="The id of the last event that was read.")] | None = None
+
+
+class ContextQuery(OrganizationQuery, frozen=True):
+    """How the context is chosen, as a response would say it."""
+
+    context_mode: ContextMode | None = None
+    context_tokens: TokensMax | None = None
+
+    def configuration(self) -> Configuration:
+        return Configuration(context_mode=self.context_mode, context_tokens=self.context_tokens)
+
+
 class MemberDeleteQuery(OrganizationQuery, frozen=True):
     """What becomes of a removed member's threads."""
 
     threads: Literal["keep", "delete"] = "keep"
+
+
+class UsageQuery(OrganizationQuery, frozen=True):
+    """Which days of usage, and by what they are added up."""
+
+    from_: Annotated[str, Meta(pattern=DAY, description="The first day, UTC.")] | None = msgspec.field(
+        name="from", default=None
+    )
+    to: Annotated[str, Meta(pattern=DAY, description="The last day, UTC.")] | None = None
+    group_by: Literal["day", "user", "assistant", "model"] = "day"
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+    def days(self) -> Days:
+        return days_between(self.from_, self.to)
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:

@@ -5,6 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from threadkeep.objects import (
+    Assistant,
+    AssistantCreate,
+    AssistantUpdate,
+    Context,
     Deleted,
     Key,
     KeyCreate,
@@ -21,23 +25,39 @@ from threadkeep.objects import (
     Organization,
     OrganizationUpdate,
     Page,
+    Response,
+    ResponseCreate,
+    ResponseInThreadCreate,
     Thread,
     ThreadCreate,
     ThreadUpdate,
+    Usage,
 )
 from threadkeep.operations import (
+    assistants,
     keys,
     members,
     message_list,
     messages,
     organizations,
+    responses,
     thread_list,
     thread_state,
     threads,
+    usage,
 )
+from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
 from threadkeep.server.endpoint import Endpoint, Request, Way
-from threadkeep.server.query import ListQuery, MemberDeleteQuery, MessagesQuery, ThreadsQuery
+from threadkeep.server.query import (
+    ContextQuery,
+    EventsQuery,
+    ListQuery,
+    MemberDeleteQuery,
+    MessagesQuery,
+    ThreadsQuery,
+    UsageQuery,
+)
 
 WRITE = Way.WRITE
 STATE = ("thread_not_found", "precondition_failed", "thread_archived")
@@ -60,6 +80,11 @@ def path_and_precondition(request: Request) -> list[Any]:
 
 def path_body_precondition(request: Request) -> list[Any]:
     return [*request.path, request.body, request.precondition]
+
+
+def path_and_position(request: Request) -> list[Any]:
+    last_id = request.last_event_id
+    return [*request.path, request.query.after, None if last_id is None else last_id.decode("latin-1")]
 
 
 def list_threads_way(arguments: Sequence[Any]) -> Way:
@@ -94,15 +119,17 @@ THREADS = [
              errors=("thread_not_found",)),
     Endpoint("PATCH", "/v1/threads/{threadId}", threads.update, "Change a thread", path_body_precondition, Thread,
              WRITE, body=ThreadUpdate, takes_precondition=True,
-             errors=(*CHANGE, "assistant_not_found", "bearer_token_required", "precondition_failed", *METADATA)),
+             errors=(*CHANGE, "assistant_not_found", "assistant_bound", "bearer_token_required", "precondition_failed",
+                     *METADATA)),
     Endpoint("DELETE", "/v1/threads/{threadId}", threads.delete, "Delete a thread", path_and_precondition, Deleted,
-             WRITE, takes_precondition=True, errors=("thread_not_found", "precondition_failed")),
+             WRITE, takes_precondition=True, errors=("thread_not_found", "precondition_failed"),
+             may_end_response=True),
     Endpoint("POST", "/v1/threads/{threadId}/lock", thread_state.lock, "Lock a thread", path_and_precondition, Thread,
-             WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+             WRITE, body=Nothing, takes_precondition=True, errors=STATE, may_end_response=True),
     Endpoint("POST", "/v1/threads/{threadId}/unlock", thread_state.unlock, "Unlock a thread", path_and_precondition,
              Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
     Endpoint("POST", "/v1/threads/{threadId}/archive", thread_state.archive, "Archive a thread", path_and_precondition,
-             Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
+             Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE, may_end_response=True),
     Endpoint("POST", "/v1/threads/{threadId}/unarchive", thread_state.unarchive, "Unarchive a thread",
              path_and_precondition, Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE),
 ]  # fmt: skip
@@ -125,6 +152,71 @@ MESSAGES = [
              errors=(*MESSAGE_CHANGE, *METADATA)),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages/{messageId}", messages.delete, "Delete a message",
              path_and_precondition, Deleted, WRITE, takes_precondition=True, errors=MESSAGE_CHANGE),
+]  # fmt: skip
+
+RESPONSE = "/v1/threads/{threadId}/responses/{responseId}"
+ANSWER = (
+    "thread_not_found",
+    "thread_locked",
+    "thread_archived",
+    "thread_busy",
+    "thread_empty",
+    "assistant_not_found",
+    "assistant_bound",
+    "assistant_deleted",
+    *METADATA,
+)
+BEGIN = Endpoint(
+    "POST",
+    "/v1/threads/{threadId}/responses",
+    Answering.create,
+    "Create a response",
+    path_and_body,
+    Response,
+    Way.ANSWER,
+    body=ResponseCreate,
+    errors=ANSWER,
+    streams=True,
+    more_statuses=(202,),
+    may_end_response=True,
+)
+
+RESPONSES = [
+    BEGIN,
+    replace(BEGIN, path="/v1/responses", summary="Create a response in a new or an existing thread",
+            arguments=lambda request: [None, request.body], body=ResponseInThreadCreate, may_end_response=False,
+            errors=(*ANSWER, "thread_exists", "bearer_token_required")),
+    Endpoint("GET", "/v1/threads/{threadId}/responses", responses.list_responses, "List responses",
+             lambda request: [*request.path, request.query.window()], (Page, Response), query=ListQuery,
+             errors=("thread_not_found", "invalid_cursor")),
+    Endpoint("GET", RESPONSE, responses.read, "Read a response", path_only, Response,
+             errors=("thread_not_found", "response_not_found")),
+    Endpoint("POST", f"{RESPONSE}/cancel", responses.cancel, "Cancel a response", path_only, Response, WRITE,
+             body=Nothing, errors=("thread_not_found", "response_not_found"), may_end_response=True),
+    Endpoint("GET", f"{RESPONSE}/events", Answering.follow, "Follow a response", path_and_position, None, Way.ANSWER,
+             query=EventsQuery, errors=("thread_not_found", "response_not_found"), streams=True, more_statuses=(204,)),
+    Endpoint("GET", "/v1/threads/{threadId}/stream", Answering.follow_thread, "Follow whatever runs in a thread",
+             path_and_position, None, Way.ANSWER, query=EventsQuery, errors=("thread_not_found",), streams=True,
+             more_statuses=(204,)),
+    Endpoint("GET", "/v1/threads/{threadId}/context", Answering.context, "Show the context of the next response",
+             lambda request: [*request.path, request.query.configuration()], Context, Way.ANSWER, query=ContextQuery,
+             errors=("thread_not_found", "assistant_bound", "assistant_deleted")),
+]  # fmt: skip
+
+ASSISTANTS = [
+    Endpoint("POST", "/v1/assistants", assistants.create, "Create an assistant", path_and_body, Assistant,
+             Way.WRITE_ONCE, Role.ADMIN, body=AssistantCreate, status=201,
+             errors=("name_taken", "assistant_not_found", *METADATA)),
+    Endpoint("GET", "/v1/assistants", assistants.list_assistants, "List assistants",
+             lambda request: [request.query.window()], (Page, Assistant), query=ListQuery, errors=("invalid_cursor",)),
+    Endpoint("GET", "/v1/assistants/{assistantId}", assistants.read, "Read an assistant", path_only, Assistant,
+             errors=("assistant_not_found",)),
+    Endpoint("PATCH", "/v1/assistants/{assistantId}", assistants.update, "Change an assistant",
+             path_body_precondition, Assistant, WRITE, Role.ADMIN, body=AssistantUpdate, takes_precondition=True,
+             errors=("assistant_not_found", "name_taken", "precondition_failed", *METADATA)),
+    Endpoint("DELETE", "/v1/assistants/{assistantId}", assistants.delete, "Delete an assistant",
+             path_and_precondition, Deleted, WRITE, Role.ADMIN, takes_precondition=True,
+             errors=("assistant_not_found", "precondition_failed")),
 ]  # fmt: skip
 
 ORGANIZATION = "/v1/organizations/{organizationId}"
@@ -154,9 +246,12 @@ ORGANIZATIONS = [
              errors=("invalid_cursor",)),
     Endpoint("DELETE", f"{ORGANIZATION}/keys/{{keyId}}", keys.delete, "Revoke an API key", path_and_precondition,
              Deleted, WRITE, Role.OWNER, takes_precondition=True, errors=("key_not_found", "precondition_failed")),
+    Endpoint("GET", f"{ORGANIZATION}/usage", usage.read, "Read usage",
+             lambda request: [request.query.days(), request.query.group_by, request.query.limit], Usage,
+             Way.READ_SLOWLY, Role.ADMIN, query=UsageQuery),
 ]  # fmt: skip
 
-LISTED = [*THREADS, *MESSAGES, *ORGANIZATIONS]
+LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *ORGANIZATIONS]
 
 # An update answers to PATCH and POST alike.
 ENDPOINTS = [*LISTED, *(replace(each, method="POST") for each in LISTED if each.method == "PATCH")]

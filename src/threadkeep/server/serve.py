@@ -14,7 +14,7 @@ import uvloop
 
 from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
-from threadkeep.runtime.sweeper import Sweeper
+from threadkeep.runtime.runtime import Runtime
 from threadkeep.server.app import App
 from threadkeep.server.protocol import LimitedHttpProtocol
 from threadkeep.server.tokens import server_secret
@@ -54,9 +54,10 @@ class StopSignals:
 class Server(uvicorn.Server):
     """uvicorn's server, which tells the application when it is ready and when it stops."""
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, runtime: Runtime) -> None:
         super().__init__(config)
         self._app = app
+        self._runtime = runtime
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -68,6 +69,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.metrics.is_ready = False
+        # Before uvicorn waits: it would wait for open streams, which end only when their answers do.
+        await self._runtime.drain()
         await super().shutdown(sockets)
 
 
@@ -102,7 +105,8 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         secret = server_secret(settings, path)
         if before_listening is not None:
             await before_listening(database, secret)
-        app = App(database, settings, secret)
+        runtime = Runtime(database, settings)
+        app = App(database, settings, secret, runtime)
         config = uvicorn.Config(
             app,
             http=limited_protocol(settings),
@@ -117,14 +121,13 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
-        sweeper = Sweeper(database)
-        sweeper.start()
-        server = Server(config, app)
-        signals.end(server)
         try:
+            await runtime.start()
+            server = Server(config, app, runtime)
+            signals.end(server)
             await server.serve(sockets)
         finally:
-            await sweeper.stop()
+            await runtime.close()
     finally:
         await database.close()
 

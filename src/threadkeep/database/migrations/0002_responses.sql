@@ -19,8 +19,9 @@ create table responses (
     organization bigint not null,
     id text not null,
     thread bigint not null,
-    -- The place of its answer. The answer may be gone: deleted, or ended with nothing in it.
+    -- Its answer, which may be gone: deleted, or ended with nothing in it.
     message_seq bigint not null,
+    message_id text not null,
     user_id text not null,
     assistant_id text,
     model text not null,
@@ -38,7 +39,7 @@ create table responses (
     ended_ms bigint,
     -- The number of its terminal event, once it has ended.
     last_n bigint,
-    -- When its events may go; null when they are gone.
+    -- When its events may go, once it has ended; null when they are gone.
     events_until_ms bigint,
     primary key (organization, id)
 );
@@ -59,6 +60,10 @@ create table response_events (
 
 -- A retry with the same key follows the response that the first request began.
 alter table idempotency add column response_id text;
+
+-- Which assistant an answer shows, so that deleting it empties the answer.
+alter table idempotency add column assistant_id text;
+create index idempotency_of_assistant on idempotency (organization, assistant_id) where assistant_id is not null;
 
 -- One row for each response that ended; the sweeper sums them up by day. They outlive everything else.
 create table usage_rows (

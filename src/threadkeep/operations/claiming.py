@@ -1,0 +1,271 @@
+"""The claim: one transaction takes a thread's turn, stores the input and lays out the answer. Then comes the model."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from threadkeep import clock
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import InvalidField, RateLimited, ThreadEmpty
+from threadkeep.ids import new_id
+from threadkeep.lifecycle import Action
+from threadkeep.objects import (
+    Message,
+    MessageCreate,
+    ResponseCreate,
+    ResponseInThreadCreate,
+    ThreadCreate,
+)
+from threadkeep.operations import configuration, idempotency, messages, metadata, settling, threads
+from threadkeep.operations.configuration import Combined
+from threadkeep.operations.message_rows import COLUMNS as MESSAGE_COLUMNS
+from threadkeep.operations.message_rows import draft, message_of
+from threadkeep.operations.thread_rows import HeldThread, hold
+
+# Claims of one organization go one after the other, so that counting what runs and adding to it are one step.
+LOCK_COUNTS = scoped(
+    "select :organization",
+    postgres="select pg_advisory_xact_lock(hashtextextended('threadkeep claims', :organization))",
+)
+
+# Cheap, by an index alone; it counts responses whose worker has died as well, until they are settled.
+COUNT = scoped("""
+    select count(*), coalesce(sum(case when r.user_id = :user_id then 1 else 0 end), 0) from responses r
+    where r.organization = :organization and r.status = 'in_progress'
+    """)
+
+COUNT_LIVE = scoped("""
+    select count(*), coalesce(sum(case when r.user_id = :user_id then 1 else 0 end), 0) from threads t
+    join responses r on r.organization = t.organization and r.id = t.response_id
+    where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
+    """, every_user=True)  # fmt: skip
+
+LAST = scoped(f"""
+    select {MESSAGE_COLUMNS} from messages m
+    where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
+    order by m.seq desc limit 1
+    """)
+
+INSERT_ANSWER = scoped("""
+    insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
+        assistant_id, response_id, metadata, created_ms, updated_ms, revision)
+    values (:organization, :thread, :seq, :message_id, 'assistant', '[]', '', 0, 'in_progress', :user_id,
+        :assistant_id, :response_id, '{}', :now_ms, :now_ms, :now_ms)
+    """)
+
+INSERT_RESPONSE = scoped("""
+    insert into responses (organization, id, thread, message_seq, message_id, user_id, assistant_id, model, status,
+        input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms)
+    values (:organization, :response_id, :thread, :seq, :message_id, :user_id, :assistant_id, :model, 'in_progress',
+        :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms)
+    """)
+
+TAKE_TURN = scoped("""
+    update threads set response_id = :response_id, lease_until = lease_clock() + :lease_ms,
+        last_seq = :last_seq, message_count = :message_count, last_message_ms = :now_ms,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the server's settings say about responses."""
+
+    lease_ms: int
+    per_user_max: int
+    per_organization_max: int
+    models: Collection[str]
+    default_model: str
+    context_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A thread's turn that was taken: all that its worker needs to know."""
+
+    organization: int
+    organization_id: str
+    thread: int
+    thread_id: str
+    response_id: str
+    message_seq: int
+    input_count: int
+    combined: Combined
+    claimed_s: float
+    has_title: bool
+
+
+async def claim(
+    tx: ScopedTransaction, thread_id: str | None, body: ResponseCreate, keyed: idempotency.Request | None, terms: Terms
+) -> Claim | str:
+    """Take the turn of a thread (None: of the one that the body describes) for one response.
+
+    Returns the id of the response that an earlier request with the same key began, if there is one. Raises
+    ThreadBusy, RateLimited, ThreadEmpty, AssistantBound and what else stands in the way; then nothing is stored.
+    """
+    claimed_s = clock.monotonic_s()
+    if keyed is not None:
+        stored = await idempotency.find_or_reserve(tx, keyed)
+        if stored is not None:
+            return str(stored.response_id)
+    if thread_id is None:
+        thread_id = await thread_of_body(tx, body)
+    await tx.fetch(LOCK_COUNTS)
+    held = await hold(tx, thread_id)
+    held.allow(Action.CREATE_RESPONSE)
+    if held.response_id is not None and held.is_leased and body.when_busy == "interrupt":
+        await settling.settle(tx, held, settling.CANCELLED)
+        held = await hold(tx, thread_id)
+    held.require_idle()
+    await require_room(tx, terms)
+    combined = await combine(tx, held, body, terms)
+    if body.replaces is not None:
+        held = await replace_newest(tx, held, body.replaces)
+    drafts = input_drafts(body)
+    if not drafts:
+        await require_question(tx, held)
+    made = await store(tx, held, drafts, combined, body, terms)
+    if keyed is not None:
+        await idempotency.store_response(tx, keyed, made["response_id"], held.key)
+    return Claim(
+        tx.scope.organization,
+        tx.scope.organization_id,
+        held.key,
+        held.id,
+        made["response_id"],
+        made["seq"],
+        len(drafts),
+        combined,
+        claimed_s,
+        held.title is not None,
+    )
+
+
+async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
+    """Return the id of the thread that the body names, or of the one that is made as it says."""
+    assert isinstance(body, ResponseInThreadCreate)
+    if not isinstance(body.thread, ThreadCreate):
+        return body.thread
+    created = await threads.create(tx, body.thread)
+    return str(created.object.id)
+
+
+async def require_room(tx: ScopedTransaction, terms: Terms) -> None:
+    """Raise RateLimited when as many responses run as may. A program with a plain key has no limit of its own."""
+    for statement in (COUNT, COUNT_LIVE):
+        [[total, own]] = await tx.fetch(statement, user_id=tx.scope.user_id)
+        is_full = total >= terms.per_organization_max
+        if not is_full and not (tx.scope.is_person and own >= terms.per_user_max):
+            return
+    limit = terms.per_organization_max if is_full else terms.per_user_max
+    whose = "organization" if is_full else "user"
+    raise RateLimited(
+        f"This {whose} has {limit} responses running, as many as may: wait for one to end, or cancel one.",
+        headers={"Retry-After": "1"},
+    )
+
+
+async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate, terms: Terms) -> Combined:
+    """Return the settings of the response: the assistant's, the request's, the server's."""
+    assistant = await configuration.resolve(tx, held.assistant_id, body.assistant_id)
+    combined = configuration.combine(assistant, configuration.configuration_of(body), body.instructions)
+    defaults = configuration.with_defaults(
+        combined.configuration, model=terms.default_model, context_tokens=terms.context_tokens
+    )
+    configuration.check_model(str(defaults.model), terms.models)
+    return replace(combined, configuration=defaults)
+
+
+async def replace_newest(tx: ScopedTransaction, held: HeldThread, message_id: str) -> HeldThread:
+    """Delete the thread's newest message, an assistant's, so that it is answered anew."""
+    row = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if row is None or row[0] != message_id or row[4] != "assistant":
+        raise InvalidField("Only the thread's newest message, an assistant's, can be replaced.", param="replaces")
+    await messages.delete(tx, held.id, message_id)
+    return await hold(tx, held.id)
+
+
+def input_drafts(body: ResponseCreate) -> list[dict[str, Any]]:
+    """Return the stored form of the request's input. Raises InvalidField."""
+    if body.input is None:
+        return []
+    if isinstance(body.input, str):
+        if not body.input.strip():
+            raise InvalidField("The input is blank: send text, or leave it out.", param="input")
+        return [draft(MessageCreate("user", body.input), "input.")]
+    if not body.input:
+        raise InvalidField("The input holds no message: send some, or leave it out.", param="input")
+    return [draft(each, f"input[{position}].") for position, each in enumerate(body.input)]
+
+
+async def require_question(tx: ScopedTransaction, held: HeldThread) -> None:
+    """Raise unless the thread's last message waits for an answer."""
+    row: Row | None = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if row is None:
+        raise ThreadEmpty(param="input")
+    if row[4] not in ("user", "tool"):
+        raise InvalidField("The last message is no user's and no tool's: send input to answer.", param="input")
+
+
+async def store(
+    tx: ScopedTransaction, held: HeldThread, drafts: Sequence[dict[str, Any]], combined: Combined,
+    body: ResponseCreate, terms: Terms,
+) -> dict[str, Any]:  # fmt: skip
+    """Store input, the empty answer and the response, and take the turn. Return the answer's and response's ids."""
+    now_ms = clock.now_ms()
+    made = {
+        "response_id": new_id("resp"),
+        "message_id": new_id("msg"),
+        "seq": held.last_seq + len(drafts) + 1,
+        "thread": held.key,
+        "user_id": tx.scope.user_id,
+        "assistant_id": combined.assistant_id,
+        "now_ms": now_ms,
+    }
+    await messages.insert(tx, held.key, held.last_seq + 1, drafts, now_ms)
+    await tx.fetch(INSERT_ANSWER, **made)
+    await tx.fetch(
+        INSERT_RESPONSE,
+        model=combined.configuration.model,
+        input_count=len(drafts),
+        input_message_ids=msgspec.json.encode([each["id"] for each in drafts]).decode(),
+        metadata=metadata.merge(metadata.EMPTY, body.metadata or {}),
+        **made,
+    )
+    await tx.fetch(
+        TAKE_TURN,
+        thread=held.key,
+        response_id=made["response_id"],
+        lease_ms=terms.lease_ms,
+        last_seq=made["seq"],
+        message_count=held.message_count + len(drafts) + 1,
+        now_ms=now_ms,
+    )
+    return made
+
+
+INPUT_MESSAGES = scoped(f"""
+    select {MESSAGE_COLUMNS} from messages m
+    where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
+      and m.seq >= :first_seq and m.seq < :message_seq
+    order by m.seq
+    """)
+
+
+async def input_messages(
+    tx: ScopedTransaction, thread: int, thread_id: str, cleared_seq: int, message_seq: int, count: int
+) -> list[Message]:
+    """Return the messages that a request stored, as far as they are still there."""
+    rows = await tx.fetch(
+        INPUT_MESSAGES,
+        thread=thread,
+        cleared_seq=cleared_seq,
+        first_seq=message_seq - count,
+        message_seq=message_seq,
+    )
+    return [message_of(row, thread_id) for row in rows]

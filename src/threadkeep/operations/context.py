@@ -1,0 +1,349 @@
+"""The context of a response: which messages a model gets, within how many tokens.
+
+A message counts as the UTF-8 bytes of what is sent of it, divided by 4 and rounded up, and 4 more. What is sent: its
+text, the lines that name its files, its calls' names and arguments. Of an image only the address is known; it counts
+as that, but at most IMAGE_BYTES_MAX, since models charge for images by their size in pixels.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import msgspec
+from msgspec import Raw
+
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import ThreadNotFound
+from threadkeep.objects import Configuration, Context, ContextMessage, FilePart, ImagePart, Part, TextPart, ToolCall
+from threadkeep.operations import thread_rows
+from threadkeep.operations.message_rows import NULL
+from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+
+FIRST_MAX = 3
+LAST_MAX = 7
+BYTES_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+IMAGE_BYTES_MAX = 4096
+ROWS_AT_ONCE = 200
+CANCELLED = "cancelled: no result was given"
+
+COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.size_bytes"
+
+decode_parts = msgspec.json.Decoder(list[Part]).decode
+decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
+
+FIRST = scoped(f"""
+    select {COLUMNS} from threads t
+    join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and m.seq < :below_seq and m.status <> 'in_progress'
+    order by m.seq limit :limit
+    """)
+
+# What is stored of a message is never smaller than what is sent of it, so sizes tell how much content may be needed:
+# the inner part adds them up without reading any.
+NEWEST = scoped(f"""
+    select {COLUMNS} from (
+        select s.thread, s.seq,
+            sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
+        from (
+            select m.thread, m.seq, m.size_bytes from threads t
+            join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+            where t.organization = :organization and t.id = :thread_id
+              and t.user_id = coalesce(:member, t.user_id)
+              and m.seq > :above_seq and m.seq < :below_seq and m.status <> 'in_progress'
+            order by m.seq desc limit :limit
+        ) s
+    ) p
+    join messages m on m.organization = :organization and m.thread = p.thread and m.seq = p.seq
+    where p.before <= :bytes_max
+    order by m.seq desc
+    """)
+
+
+class ContextTooLong(Exception):
+    """What must stay in the context does not fit into its tokens."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The instructions, the newest input and (in smart) the first 3 messages need more tokens than "
+            "contextTokens allows: raise it, or send less."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenMessage:
+    """A message as it is sent: one that is stored, the instructions, or a result that was never given."""
+
+    id: str | None
+    seq: int
+    role: str
+    # Parts and calls, as JSON.
+    content: str
+    tool_calls: str | None
+    tool_call_id: str | None
+    call_ids: tuple[str, ...]
+    tokens: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the assistant said nothing; models refuse such a message."""
+        return self.role == "assistant" and not self.call_ids and self.tokens == TOKENS_PER_MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A context, oldest message first, instructions before all others."""
+
+    messages: Sequence[ChosenMessage]
+    total_tokens: int
+
+
+async def choose(
+    tx: ScopedTransaction,
+    thread_id: str,
+    *,
+    configuration: Configuration,
+    instructions: str | None,
+    until_seq: int | None,
+    kept_from_seq: int | None,
+) -> Chosen:
+    """Return the thread's messages below `until_seq` (None: all) that a model gets, by the configuration's mode.
+
+    The newest input, from `kept_from_seq` on (None: the newest message alone), always stays. Needs
+    `context_mode`, and `context_tokens` except for `full`. Raises ContextTooLong.
+    """
+    is_smart = configuration.context_mode == "smart"
+    tokens_max = math.inf
+    if configuration.context_mode != "full":
+        assert configuration.context_tokens is not None
+        tokens_max = configuration.context_tokens
+    below_seq = KEY_MAX if until_seq is None else until_seq
+    head = [made_up(0, "system", instructions)] if instructions else []
+    first = await read_first(tx, thread_id, below_seq) if is_smart else []
+    walk = Walk(
+        first,
+        tokens_max - sum(message.tokens for message in head),
+        LAST_MAX if is_smart else math.inf,
+        math.inf if kept_from_seq is None else kept_from_seq,
+    )
+    await walk_back(tx, thread_id, walk, below_seq)
+    stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
+    messages = [*head, *with_results(stored)]
+    total_tokens = sum(message.tokens for message in messages)
+    if total_tokens > tokens_max:
+        raise ContextTooLong
+    return Chosen(messages, total_tokens)
+
+
+async def preview(
+    tx: ScopedTransaction, thread_id: str, configuration: Configuration, instructions: str | None
+) -> Context:
+    """Return what a response in the thread would send to its model now. Raises ThreadNotFound or ContextTooLong."""
+    if await tx.fetch_one(thread_rows.READ, thread_id=thread_id) is None:
+        raise ThreadNotFound()
+    chosen = await choose(
+        tx, thread_id, configuration=configuration, instructions=instructions, until_seq=None, kept_from_seq=None
+    )
+    return shown(chosen, thread_id, configuration)
+
+
+def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Context:
+    """Make the object of a context."""
+    assert configuration.context_mode is not None
+    messages = [
+        ContextMessage(
+            message.id,
+            message.role,
+            Raw(message.content.encode()),
+            NULL if message.tool_calls is None else Raw(message.tool_calls.encode()),
+            message.tool_call_id,
+            message.tokens,
+        )
+        for message in chosen.messages
+    ]
+    return Context(
+        "thread.context",
+        thread_id,
+        configuration.context_mode,
+        None if configuration.context_mode == "full" else configuration.context_tokens,
+        chosen.total_tokens,
+        messages,
+    )
+
+
+async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> list[ChosenMessage]:
+    rows = await tx.fetch(FIRST, thread_id=thread_id, below_seq=below_seq, limit=FIRST_MAX)
+    return [chosen_of(row) for row in rows]
+
+
+async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_seq: int) -> None:
+    """Lead `walk` from the newest message backwards, reading no more than it can still take, and one message."""
+    limit = int(min(ROWS_AT_ONCE, walk.count_max))
+    while not walk.is_done:
+        bytes_max = int(min(PAGE_BYTES_MAX, walk.bytes_left))
+        rows = await tx.fetch(
+            NEWEST,
+            thread_id=thread_id,
+            above_seq=walk.above_seq,
+            below_seq=below_seq,
+            limit=limit,
+            bytes_max=bytes_max,
+        )
+        if not all(walk.take(chosen_of(row)) for row in rows):
+            return
+        if len(rows) < limit and sum(row[6] for row in rows) <= bytes_max:
+            return
+        below_seq = rows[-1][1]
+
+
+class Walk:
+    """Takes messages from the newest backwards, as long as they must stay or fit, up to the `first` that stay anyway.
+
+    Results of tools that must stay keep the message that called for them: without it they could not be sent.
+    """
+
+    def __init__(
+        self, first: Sequence[ChosenMessage], tokens_max: float, count_max: float, kept_from_seq: float
+    ) -> None:
+        # The newest first.
+        self.taken: list[ChosenMessage] = []
+        self.above_seq = first[-1].seq if first else 0
+        self.count_max = count_max
+        self._first = first
+        self._tokens_max = tokens_max
+        self._tokens = 0
+        self._kept_from_seq = kept_from_seq
+        self._misses_call = False
+        # Calls whose results are among what was taken, while the calls themselves are not.
+        self._answered: set[str] = set()
+
+    def take(self, message: ChosenMessage) -> bool:
+        """Take the message, or return False: it and what is older stay out. Raises ContextTooLong."""
+        if not self.taken and not message.is_empty:
+            self._kept_from_seq = min(self._kept_from_seq, message.seq)
+        called = self._misses_call and message.role in ("assistant", "tool")
+        must_stay = called or message.seq >= self._kept_from_seq
+        if not must_stay and len(self.taken) >= self.count_max:
+            return False
+        self._tokens += cost(message, self._answered)
+        if self.tokens_left < 0:
+            if must_stay:
+                raise ContextTooLong
+            return False
+        self._misses_call = must_stay and message.role == "tool"
+        if not message.is_empty:
+            self.taken.append(message)
+        return True
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing older can be taken."""
+        may_stop = bool(self.taken) and not self._misses_call and self.taken[-1].seq <= self._kept_from_seq
+        return may_stop and (len(self.taken) >= self.count_max or self.tokens_left < TOKENS_PER_MESSAGE)
+
+    @property
+    def tokens_left(self) -> float:
+        answered = set(self._answered) if self._first else set()
+        first_tokens = sum(cost(message, answered) for message in reversed(self._first))
+        return self._tokens_max - self._tokens - first_tokens
+
+    @property
+    def bytes_left(self) -> float:
+        return max(0, self.tokens_left * BYTES_PER_TOKEN)
+
+
+def cost(message: ChosenMessage, answered: set[str]) -> int:
+    """Return what a message adds to those after it: its tokens, and those of results that its calls never got.
+
+    `answered` has the calls whose results come after it; it is kept up to date.
+    """
+    if message.tool_call_id is not None:
+        answered.add(message.tool_call_id)
+    missing = set(message.call_ids) - answered
+    answered.difference_update(message.call_ids)
+    return message.tokens + len(missing) * CANCELLED_TOKENS
+
+
+def with_results(stored: Sequence[ChosenMessage]) -> list[ChosenMessage]:
+    """Return messages so that each call is followed by its result, as models require.
+
+    A result belongs to the newest call of its id before it. One that came late moves up to its call, one without
+    a call is left out, and one that was never given is made up.
+    """
+    results: dict[int, dict[str, ChosenMessage]] = {}
+    caller_of: dict[str, int] = {}
+    for message in stored:
+        if message.call_ids:
+            results[message.seq] = {}
+            caller_of.update(dict.fromkeys(message.call_ids, message.seq))
+        elif message.role == "tool" and message.tool_call_id in caller_of:
+            results[caller_of.pop(message.tool_call_id)][message.tool_call_id] = message
+    complete: list[ChosenMessage] = []
+    for message in stored:
+        if message.role == "tool":
+            continue
+        complete.append(message)
+        given = results.get(message.seq, {})
+        complete.extend(given.values())
+        missing = [call_id for call_id in dict.fromkeys(message.call_ids) if call_id not in given]
+        complete.extend(made_up(message.seq, "tool", CANCELLED, call_id) for call_id in missing)
+    return complete
+
+
+def made_up(seq: int, role: str, text: str, tool_call_id: str | None = None) -> ChosenMessage:
+    """Return a message that is not stored."""
+    content = msgspec.json.encode([TextPart(text)]).decode()
+    return ChosenMessage(None, seq, role, content, None, tool_call_id, (), estimate(text))
+
+
+def chosen_of(row: Row) -> ChosenMessage:
+    """Make a message of a row of COLUMNS."""
+    id, seq, role, content, tool_calls, tool_call_id, _ = row
+    calls = [] if tool_calls is None else decode_calls(tool_calls)
+    tokens = tokens_of(role, decode_parts(content), calls)
+    return ChosenMessage(id, seq, role, content, tool_calls, tool_call_id, tuple(call.id for call in calls), tokens)
+
+
+def tokens_of(role: str, parts: Sequence[Part], calls: Sequence[ToolCall]) -> int:
+    """Return what a message counts as."""
+    size_bytes = sum(part_bytes(part, role) for part in parts)
+    size_bytes += sum(len(call.function.name.encode()) + len(call.function.arguments.encode()) for call in calls)
+    return tokens_of_bytes(size_bytes)
+
+
+def estimate(text: str) -> int:
+    """Return what a message of this text counts as; estimated usage counts the same way."""
+    return tokens_of_bytes(len(text.encode()))
+
+
+def tokens_of_bytes(size_bytes: int) -> int:
+    return -(-size_bytes // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE
+
+
+def part_bytes(part: Part, role: str) -> int:
+    if shows_image(part, role):
+        return min(len(part.url.encode()), IMAGE_BYTES_MAX)
+    return len(text_of(part).encode())
+
+
+def shows_image(part: Part, role: str) -> TypeGuard[ImagePart]:
+    """Return whether a model gets to see the part. Models take images from users only."""
+    return isinstance(part, ImagePart) and role == "user"
+
+
+def text_of(part: Part) -> str:
+    """Return the text that stands for a part which models take as text only; never longer than what is stored."""
+    match part:
+        case TextPart():
+            return part.text
+        case ImagePart():
+            return f"[Image: {part.url}]"
+        case FilePart():
+            return f"[File: {', '.join(filter(None, (part.name, part.mime_type, part.url)))}]"
+
+
+CANCELLED_TOKENS = estimate(CANCELLED)

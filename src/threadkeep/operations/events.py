@@ -1,0 +1,295 @@
+"""The events of a response: what was streamed, stored before it is shown, and the answer that they add up to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from threadkeep.database.driver import Row, Transaction
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import keyed, scoped
+from threadkeep.objects import PREVIEW_CHARACTERS_MAX, FunctionCall, TextPart, ToolCall
+from threadkeep.operations.message_rows import size_bytes
+from threadkeep.operations.metadata import EMPTY
+
+TEXT = "response.output_text.delta"
+REASONING = "response.reasoning.delta"
+TOOL_CALL = "response.tool_call.delta"
+
+# Places in a message's row of COLUMNS.
+CONTENT, STATUS, RESPONSE_ID, TOOL_CALLS = 5, 6, 9, 10
+
+# The first event is made of the response's row.
+FIRST_N = 1
+EVENTS_AT_ONCE = 500
+
+IS_LIVE = """t.organization = :organization and t.key = :thread and t.response_id = :response_id
+      and t.lease_until >= lease_clock()"""
+
+# Of the generations of a process, those that still hold their thread. Whoever is absent has been fenced off.
+STORE = keyed(
+    f"select 1 from threads t where {IS_LIVE}",
+    """
+    insert into response_events (organization, response_id, n, type, data)
+    values (:organization, :response_id, :n, :type, :data)
+    on conflict (organization, response_id, n) do update set n = excluded.n
+    returning response_id
+    """,
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[], :n::bigint[],
+            :type::text[], :data::text[]) as g (organization, thread, response_id, n, type, data)
+    ), live as (
+        select t.organization, t.response_id from threads t
+        join (select distinct g.organization, g.thread, g.response_id from given g) g
+            on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
+        where t.lease_until >= lease_clock()
+        order by t.organization, t.key
+        for share of t
+    ), stored as (
+        insert into response_events (organization, response_id, n, type, data)
+        select g.organization, g.response_id, g.n, g.type, g.data from given g
+        join live l on l.organization = g.organization and l.response_id = g.response_id
+        on conflict (organization, response_id, n) do nothing
+    )
+    select l.response_id from live l
+    """,
+)
+
+RENEW = keyed(
+    """
+    update threads as t set lease_until = lease_clock() + :lease_ms
+    where t.organization = :organization and t.key = :thread and t.response_id = :response_id
+      and t.lease_until >= lease_clock()
+    returning response_id
+    """,
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[], :lease_ms::bigint[])
+            as g (organization, thread, response_id, lease_ms)
+    ), held as (
+        select t.organization, t.key, g.lease_ms from threads t
+        join given g on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
+        where t.lease_until >= lease_clock()
+        order by t.organization, t.key
+        for update of t
+    )
+    update threads t set lease_until = lease_clock() + h.lease_ms
+    from held h
+    where t.organization = h.organization and t.key = h.key
+    returning t.response_id
+    """,
+)
+
+CHECK = keyed(
+    f"select t.response_id from threads t where {IS_LIVE}",
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[])
+            as g (organization, thread, response_id)
+    )
+    select t.response_id from given g
+    join threads t on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
+    where t.lease_until >= lease_clock()
+    """,
+)
+
+SET_INPUT = keyed(
+    """
+    update responses set input_tokens = :input_tokens
+    where organization = :organization and id = :response_id and status = 'in_progress'
+    """,
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :response_id::text[], :input_tokens::bigint[])
+            as g (organization, response_id, input_tokens)
+    )
+    update responses r set input_tokens = g.input_tokens
+    from given g
+    where r.organization = g.organization and r.id = g.response_id and r.status = 'in_progress'
+    """,
+)
+
+# What other processes have stored meanwhile, for the readers in this one.
+NEWS = keyed(
+    """
+    select e.response_id, e.n, e.type, e.data from response_events e
+    where e.organization = :organization and e.response_id = :response_id and e.n > :n
+    order by e.n limit 500
+    """,
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :response_id::text[], :n::bigint[])
+            as g (organization, response_id, n)
+    )
+    select e.response_id, e.n, e.type, e.data from given g
+    join response_events e on e.organization = g.organization and e.response_id = g.response_id and e.n > g.n
+    order by e.response_id, e.n limit 20000
+    """,
+)
+
+RUNNING = keyed(
+    """
+    select r.id from responses r
+    where r.organization = :organization and r.id = :response_id and r.status = 'in_progress'
+    """,
+    postgres_many="""
+    with given as (
+        select * from unnest(:organization::bigint[], :response_id::text[]) as g (organization, response_id)
+    )
+    select r.id from given g
+    join responses r on r.organization = g.organization and r.id = g.response_id and r.status = 'in_progress'
+    """,
+)
+
+READ = scoped("""
+    select e.n, e.type, e.data from response_events e
+    where e.organization = :organization and e.response_id = :response_id and e.n > :n
+    order by e.n limit :limit
+    """)
+
+INSERT = scoped("""
+    insert into response_events (organization, response_id, n, type, data)
+    values (:organization, :response_id, :n, :type, :data)
+    on conflict (organization, response_id, n) do nothing
+    """)
+
+DELETE = scoped("delete from response_events where organization = :organization and response_id = :response_id")
+
+FORGET = scoped("""
+    update responses set events_until_ms = null where organization = :organization and id = :response_id
+    """)
+
+
+class TextDelta(msgspec.Struct):
+    """The data of TEXT and REASONING."""
+
+    delta: str
+
+
+class ToolCallDelta(msgspec.Struct):
+    """The data of TOOL_CALL: `id` and `name` come once for each call, arguments bit by bit."""
+
+    index: int
+    id: str | None
+    name: str | None
+    arguments: str
+
+
+decode_text = msgspec.json.Decoder(TextDelta).decode
+decode_call = msgspec.json.Decoder(ToolCallDelta).decode
+encode = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """What events add up to."""
+
+    text: str
+    tool_calls: list[ToolCall]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.text and not self.tool_calls
+
+    def stored(self) -> dict[str, Any]:
+        """Return the columns of the message that holds the answer."""
+        content = encode([TextPart(self.text)] if self.text else []).decode()
+        tool_calls = encode(self.tool_calls).decode() if self.tool_calls else None
+        return {
+            "content": content,
+            "preview": self.text[:PREVIEW_CHARACTERS_MAX],
+            "tool_calls": tool_calls,
+            "size_bytes": size_bytes(content, tool_calls, EMPTY),
+        }
+
+
+def answer_of(rows: Iterable[tuple[str, str]], *, was_cut: bool) -> Answer:
+    """Put an answer together from the (type, data) of its events, in order.
+
+    `was_cut`: it did not come to its end, so calls whose arguments are no complete JSON are dropped.
+    """
+    texts: list[str] = []
+    calls: dict[int, ToolCallDelta] = {}
+    for type, data in rows:
+        if type == TEXT:
+            texts.append(decode_text(data).delta)
+        elif type == TOOL_CALL:
+            add_call(calls, decode_call(data))
+    return Answer("".join(texts), finished_calls(calls, was_cut=was_cut))
+
+
+def add_call(calls: dict[int, ToolCallDelta], part: ToolCallDelta) -> None:
+    known = calls.setdefault(part.index, ToolCallDelta(part.index, None, None, ""))
+    known.id = known.id or part.id
+    known.name = known.name or part.name
+    known.arguments += part.arguments
+
+
+def finished_calls(calls: Mapping[int, ToolCallDelta], *, was_cut: bool) -> list[ToolCall]:
+    return [
+        ToolCall(call.id or f"call_{index}", "function", FunctionCall(call.name, call.arguments))
+        for index, call in sorted(calls.items())
+        if call.name and not (was_cut and not is_json(call.arguments))
+    ]
+
+
+def is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+async def store(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Store events of several responses; return the ids of those that still hold their thread."""
+    return {row[0] for row in await tx.fetch_many(STORE, rows)}
+
+
+async def renew(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Prolong leases; return the ids of the responses that still hold their thread."""
+    return {row[0] for row in await tx.fetch_many(RENEW, rows)}
+
+
+async def check(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the responses that still hold their thread."""
+    return {row[0] for row in await tx.fetch_many(CHECK, rows)}
+
+
+async def set_input(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note how much context each response was given, so that whoever ends it knows."""
+    await tx.fetch_many(SET_INPUT, rows)
+
+
+async def news(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Row], set[str]]:
+    """Return events beyond each response's `n`, in order, and the ids of those that still run."""
+    running = {row[0] for row in await tx.fetch_many(RUNNING, rows)}
+    return await tx.fetch_many(NEWS, rows), running
+
+
+async def read_all(tx: ScopedTransaction, response_id: str) -> list[tuple[int, str, str]]:
+    """Return all stored events of a response as (n, type, data), in order."""
+    found: list[tuple[int, str, str]] = []
+    while True:
+        after = found[-1][0] if found else 0
+        rows = await tx.fetch(READ, response_id=response_id, n=after, limit=EVENTS_AT_ONCE)
+        found += [(n, type, data) for n, type, data in rows]
+        if len(rows) < EVENTS_AT_ONCE:
+            return found
+
+
+async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
+    """Return a message's row of COLUMNS; one that is being generated gets the text that is stored of it so far."""
+    if row[STATUS] != "in_progress":
+        return row
+    found = await read_all(tx, row[RESPONSE_ID])
+    stored = answer_of(((type, data) for _, type, data in found), was_cut=True).stored()
+    changed = list(row)
+    changed[CONTENT], changed[TOOL_CALLS] = stored["content"], stored["tool_calls"]
+    return changed
+
+
+async def forget(tx: ScopedTransaction, response_id: str) -> None:
+    """Delete what was streamed: the message that it became was deleted."""
+    await tx.fetch(DELETE, response_id=response_id)
+    await tx.fetch(FORGET, response_id=response_id)

@@ -1,0 +1,178 @@
+"""Responses: read, list, cancel, and what a reader of their stream gets from the database."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import Statement, scoped
+from threadkeep.errors import ResponseNotFound
+from threadkeep.lifecycle import Action
+from threadkeep.objects import Message, Page, Response, ResponseCreated
+from threadkeep.operations import claiming, events, paging, settling
+from threadkeep.operations.events import answer_of
+from threadkeep.operations.message_rows import message_of
+from threadkeep.operations.messages import find as find_message
+from threadkeep.operations.paging import Window
+from threadkeep.operations.response_rows import (
+    ANSWER,
+    COLUMNS,
+    StoredResponse,
+    as_created,
+    response_of,
+    stored_response,
+)
+from threadkeep.operations.thread_rows import explain, hold
+
+SORT = "id"
+# How many events a reader gets at a time.
+EVENTS_PER_READ = 500
+
+READ = scoped(f"""
+    select {COLUMNS} from threads t
+    join responses r on r.organization = t.organization and r.thread = t.key
+    {ANSWER}
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and r.id = :response_id
+    """)
+
+READ_BY_ID = scoped(f"""
+    select {COLUMNS} from responses r
+    join threads t on t.organization = r.organization and t.key = r.thread
+    {ANSWER}
+    where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
+    """)
+
+FIND_RUNNING = scoped("""
+    select t.response_id from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and t.response_id is not null and t.lease_until >= lease_clock()
+    """)
+
+
+@lru_cache
+def page_statement(descending: bool) -> Statement:
+    compare, direction = ("<", "desc") if descending else (">", "asc")
+    return scoped(f"""
+        select {COLUMNS}, coalesce(m.size_bytes, 0) from threads t
+        join responses r on r.organization = t.organization and r.thread = t.key
+        {ANSWER}
+        where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+          and r.id {compare} :at_id
+        order by r.id {direction} limit :limit
+        """)
+
+
+STATEMENTS = [page_statement(descending) for descending in (False, True)]
+
+
+class Progress(NamedTuple):
+    """What a reader of a stream finds: the response, and events beyond its position."""
+
+    row: StoredResponse
+    events: list[tuple[int, str, str]]
+    # Whether these are all that there are by now.
+    is_whole: bool
+    # Whether the events are no longer kept.
+    are_gone: bool = False
+    # Whether the position lies behind all that was ever streamed.
+    is_beyond: bool = False
+
+
+async def read(tx: ScopedTransaction, thread_id: str, response_id: str) -> Response:
+    row = await find(tx, thread_id, response_id)
+    return await shown(tx, row)
+
+
+async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> StoredResponse:
+    """Return a response's row. Raises ThreadNotFound or ResponseNotFound."""
+    row = await tx.fetch_one(READ, thread_id=thread_id, response_id=response_id)
+    if row is None:
+        await explain_absence(tx, thread_id)
+        raise ResponseNotFound()
+    return stored_response(row)
+
+
+async def explain_absence(tx: ScopedTransaction, thread_id: str) -> None:
+    await explain(tx, thread_id, Action.READ)
+
+
+async def find_by_id(tx: ScopedTransaction, response_id: str) -> StoredResponse | None:
+    row = await tx.fetch_one(READ_BY_ID, response_id=response_id)
+    return None if row is None else stored_response(row)
+
+
+async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:
+    """Return the id of the response that is being generated in the thread. Raises ThreadNotFound."""
+    row = await tx.fetch_one(FIND_RUNNING, thread_id=thread_id)
+    if row is None:
+        await explain_absence(tx, thread_id)
+        return None
+    return str(row[0])
+
+
+async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
+    """Make the object; of a running response, with the text that is stored of it so far."""
+    if row.has_ended:
+        return response_of(row, tx.scope)
+    found = await events.read_all(tx, row.id)
+    return response_of(row, tx.scope, answer_of(((type, data) for _, type, data in found), was_cut=True).text)
+
+
+async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
+    """Return one page of the thread's responses, in the order in which they began."""
+    at_id = paging.text_position(window, SORT)
+    rows = await tx.fetch(
+        page_statement(window.reads_descending), thread_id=thread_id, at_id=at_id, limit=window.limit + 1
+    )
+    if not rows:
+        await explain_absence(tx, thread_id)
+    objects = {row[0]: await shown(tx, stored_response(row[:-1])) for row in rows}
+    return paging.page(
+        rows, window, SORT, lambda row: objects[row[0]], lambda row: (row[0],), size_of=lambda row: row[-1]
+    )
+
+
+async def cancel(tx: ScopedTransaction, thread_id: str, response_id: str) -> Response:
+    """End a running response and keep its text; one that has ended stays as it is."""
+    row = await find(tx, thread_id, response_id)
+    if not row.has_ended:
+        held = await hold(tx, thread_id)
+        if held.response_id == response_id:
+            await settling.settle(tx, held, settling.CANCELLED)
+    return await read(tx, thread_id, response_id)
+
+
+async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, after_n: int) -> Progress:
+    """Return what a reader at `after_n` gets next. The response is read first: all events before its end are there."""
+    row = await find(tx, thread_id, response_id)
+    if row.has_ended and after_n >= (row.last_n or 0):
+        return Progress(row, [], True, is_beyond=True)
+    if not row.has_events:
+        return Progress(row, [], True, are_gone=True)
+    # From the reader's own event on: one that is not there was never given.
+    found = await tx.fetch(events.READ, response_id=response_id, n=after_n - 1, limit=EVENTS_PER_READ + 1)
+    is_beyond = after_n > events.FIRST_N and (not found or found[0][0] != after_n)
+    beyond = [(n, type, data) for n, type, data in found if n > after_n]
+    return Progress(row, beyond, len(found) <= EVENTS_PER_READ, is_beyond=is_beyond)
+
+
+async def created(tx: ScopedTransaction, row: StoredResponse) -> ResponseCreated:
+    """Return the data of the first event: the response as it began, its input and its empty answer."""
+    response, message = as_created(row, tx.scope)
+    inputs = await claiming.input_messages(
+        tx, row.thread, row.thread_id, row.cleared_seq, row.message_seq, row.input_count
+    )
+    return ResponseCreated(response, inputs, message)
+
+
+async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tuple[int, Response, Message | None]:
+    """Return the number of the last event before the end, the response with its whole text so far, and the answer."""
+    row = await find(tx, thread_id, response_id)
+    last = await events.read_all(tx, response_id) if not row.has_ended else []
+    last_n = (row.last_n or 0) - 1 if row.has_ended else (last[-1][0] if last else events.FIRST_N)
+    text = answer_of(((type, data) for _, type, data in last), was_cut=True).text if last or not row.has_ended else None
+    message = None
+    if row.stored_message_id is not None:
+        stored = await find_message(tx, thread_id, row.message_id)
+        message = message_of(await events.with_text_so_far(tx, stored), thread_id)
+    return last_n, response_of(row, tx.scope, text), message

@@ -1,0 +1,199 @@
+"""The end of a response: final text, count, terminal event, usage and the thread's turn, all in one transaction.
+
+Whoever holds the thread's row may end its response: the worker that made it, a lock, a cancellation, the sweeper.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from threadkeep import clock
+from threadkeep.database.driver import Transaction
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import everywhere, scoped
+from threadkeep.errors import ApiError, ThreadNotFound
+from threadkeep.operations import events, messages, usage
+from threadkeep.operations.context import estimate
+from threadkeep.operations.events import Answer, answer_of
+from threadkeep.operations.thread_rows import HeldThread, hold
+from threadkeep.scope import system_scope
+
+# Events stay readable for this long after the end.
+EVENTS_KEPT_MS = 10 * 60 * 1000
+
+READ = scoped("""
+    select r.message_seq, r.message_id, r.user_id, r.assistant_id, r.model, r.input_tokens from responses r
+    where r.organization = :organization and r.id = :response_id
+    """)
+
+END_RESPONSE = scoped("""
+    update responses set status = :status, error_code = :error_code, error_message = :error_message,
+        input_tokens = :input_tokens, output_tokens = :output_tokens, is_estimated = :is_estimated,
+        ended_ms = :now_ms, last_n = :last_n, events_until_ms = :events_until_ms
+    where organization = :organization and id = :response_id
+    """)
+
+END_MESSAGE = scoped("""
+    update messages set content = :content, preview = :preview, size_bytes = :size_bytes, tool_calls = :tool_calls,
+        status = :status, revision = revision + 1,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end
+    where organization = :organization and thread = :thread and seq = :seq
+    """)
+
+END_TURN = scoped("""
+    update threads set response_id = null, lease_until = null, message_count = :message_count,
+        last_message_ms = (
+            select m.created_ms from messages m
+            where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
+            order by m.seq desc limit 1
+        ),
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
+
+FIND_EXPIRED = everywhere("""
+    select t.organization, t.id from threads t
+    where t.response_id is not null and t.lease_until < lease_clock()
+    limit 1 for update skip locked
+    """)
+
+EXPIRE_ALL = everywhere("update threads set lease_until = 0 where response_id is not null")
+
+
+class FencedOff(ApiError):
+    """The response does not hold its thread any more: somebody else has ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a response ends."""
+
+    status: str
+    error_code: str | None = None
+    error_message: str | None = None
+
+    @property
+    def was_cut(self) -> bool:
+        return self.status != "completed"
+
+
+CANCELLED = Ending("cancelled")
+DELETED = Ending("cancelled", "thread_deleted", "The thread was deleted.")
+INTERRUPTED = Ending("failed", "interrupted", "The process that wrote this answer ended; its text so far is kept.")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What the worker of a response knows at its end: events not stored yet, the whole answer and its last event's
+    number, and the model's own count of tokens. Anybody else knows only how it ends."""
+
+    ending: Ending
+    rows: Sequence[tuple[int, str, str]] = ()
+    answer: Answer | None = None
+    answer_n: int = events.FIRST_N
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+async def settle(tx: ScopedTransaction, held: HeldThread, ending: Ending) -> None:
+    """End the response that holds the thread, if any, with the text that is stored of it.
+
+    One whose lease has run out was interrupted before, whatever ends it now.
+    """
+    if held.response_id is not None:
+        await end(tx, held, Finished(ending if held.is_leased else INTERRUPTED))
+
+
+async def settle_expired(tx: ScopedTransaction, thread_id: str) -> None:
+    """End the thread's response if its lease has run out, as the sweeper does."""
+    try:
+        held = await hold(tx, thread_id)
+    except ThreadNotFound:
+        return
+    if not held.is_leased:
+        await settle(tx, held, INTERRUPTED)
+
+
+async def settle_one_expired(tx: Transaction) -> int:
+    """End one response whose worker has died, wherever it is; return 0 when there is none."""
+    rows = await tx.fetch(FIND_EXPIRED, {})
+    for organization, thread_id in rows:
+        await settle_expired(ScopedTransaction(tx, system_scope(organization)), thread_id)
+    return len(rows)
+
+
+async def expire_all(tx: Transaction) -> None:
+    """Declare every lease dead: at the start of a process that serves alone, nobody can hold one."""
+    await tx.fetch(EXPIRE_ALL, {})
+
+
+async def finish(tx: ScopedTransaction, thread_id: str, response_id: str, finished: Finished) -> None:
+    """End a response as its worker does. Raises FencedOff when it does not hold its thread any more."""
+    try:
+        held = await hold(tx, thread_id)
+    except ThreadNotFound:
+        raise FencedOff from None
+    if held.response_id != response_id or not held.is_leased:
+        raise FencedOff
+    await end(tx, held, finished)
+
+
+async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> None:
+    response_id, ending = held.response_id, finished.ending
+    row = await tx.fetch_one(READ, response_id=response_id)
+    assert row is not None and response_id is not None
+    message_seq, message_id, user_id, assistant_id, model, input_tokens = row
+    await tx.execute_many(
+        events.INSERT,
+        [{"response_id": response_id, "n": n, "type": type, "data": data} for n, type, data in finished.rows],
+    )
+    answer, answer_n = finished.answer, finished.answer_n
+    if answer is None:
+        streamed = await events.read_all(tx, response_id)
+        answer = answer_of(((type, data) for _, type, data in streamed), was_cut=ending.was_cut)
+        answer_n = streamed[-1][0] if streamed else events.FIRST_N
+    now_ms = clock.now_ms()
+    await end_message(tx, held, message_seq, message_id, answer, ending, now_ms)
+    tokens = {
+        "input_tokens": input_tokens if finished.input_tokens is None else finished.input_tokens,
+        "output_tokens": estimate_of(answer) if finished.output_tokens is None else finished.output_tokens,
+        "is_estimated": int(finished.output_tokens is None),
+    }
+    await tx.fetch(
+        END_RESPONSE,
+        response_id=response_id,
+        status=ending.status,
+        error_code=ending.error_code,
+        error_message=ending.error_message,
+        now_ms=now_ms,
+        last_n=answer_n + 1,
+        events_until_ms=now_ms + EVENTS_KEPT_MS,
+        **tokens,
+    )
+    await tx.fetch(
+        END_TURN,
+        thread=held.key,
+        message_count=held.message_count - answer.is_empty,
+        cleared_seq=held.cleared_seq,
+        now_ms=now_ms,
+    )
+    await usage.record(tx, user_id=user_id, assistant_id=assistant_id, model=model, **tokens)
+
+
+async def end_message(
+    tx: ScopedTransaction, held: HeldThread, seq: int, message_id: str, answer: Answer, ending: Ending, now_ms: int
+) -> None:
+    """Store the answer in its message; an empty one leaves no message."""
+    if answer.is_empty:
+        await messages.remove(tx, held.key, seq, message_id, now_ms)
+        return
+    stored: dict[str, Any] = answer.stored()
+    status = "incomplete" if ending.was_cut else "completed"
+    await tx.fetch(END_MESSAGE, thread=held.key, seq=seq, status=status, now_ms=now_ms, **stored)
+
+
+def estimate_of(answer: Answer) -> int:
+    """Return the tokens of an answer that its model did not count; nothing is nothing."""
+    calls = "".join(call.function.name + call.function.arguments for call in answer.tool_calls)
+    return 0 if answer.is_empty else estimate(answer.text + calls)

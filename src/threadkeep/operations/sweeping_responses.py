@@ -1,0 +1,56 @@
+"""What the sweeper does about responses: those of deleted threads, and events that nobody may read any more."""
+
+from threadkeep import clock
+from threadkeep.database.driver import Transaction
+from threadkeep.database.statement import everywhere
+
+RESPONSES_AT_ONCE = 20
+
+ITS_RESPONSES = everywhere("""
+    select r.id from responses r where r.organization = :organization and r.thread = :thread limit :limit
+    """)
+
+WITH_EVENTS = everywhere("""
+    select r.id from responses r
+    where r.organization = :organization and r.thread = :thread and r.message_seq <= :last_seq
+      and r.events_until_ms is not null
+    limit :limit
+    """)
+
+OLD_EVENTS = everywhere("""
+    select r.organization, r.id from responses r where r.events_until_ms <= :now_ms limit :limit
+    """)
+
+DELETE_EVENTS = everywhere("""
+    delete from response_events where organization = :organization and response_id = :response_id
+    """)
+
+FORGET = everywhere("""
+    update responses set events_until_ms = null where organization = :organization and id = :response_id
+    """)
+
+DELETE = everywhere("delete from responses where organization = :organization and id = :response_id")
+
+
+async def purge(tx: Transaction, organization: int, thread: int, last_seq: int, *, is_emptied: bool) -> int:
+    """Delete some responses of a deleted thread; of one that was emptied, the events of answers up to `last_seq`."""
+    where = {"organization": organization, "thread": thread, "limit": RESPONSES_AT_ONCE}
+    if is_emptied:
+        rows = await tx.fetch(WITH_EVENTS, {**where, "last_seq": last_seq})
+    else:
+        rows = await tx.fetch(ITS_RESPONSES, where)
+    for (response_id,) in rows:
+        its = {"organization": organization, "response_id": response_id}
+        await tx.fetch(DELETE_EVENTS, its)
+        await tx.fetch(FORGET if is_emptied else DELETE, its)
+    return len(rows)
+
+
+async def prune_events(tx: Transaction) -> int:
+    """Delete the events of responses whose 10 minutes are over."""
+    rows = await tx.fetch(OLD_EVENTS, {"now_ms": clock.now_ms(), "limit": RESPONSES_AT_ONCE})
+    for organization, response_id in rows:
+        its = {"organization": organization, "response_id": response_id}
+        await tx.fetch(FORGET, its)
+        await tx.fetch(DELETE_EVENTS, its)
+    return len(rows)

@@ -1,0 +1,132 @@
+"""Usage: the tokens of every response that ended, by day, user, assistant and model.
+
+Each response leaves a row; the sweeper sums rows up by day. Both are read together, so nobody sees a difference.
+They name users, assistants and models by text, so that they outlive what they name.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal, TypeAlias
+
+from threadkeep import clock
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import InvalidParameter
+from threadkeep.objects import Usage, UsageGroup
+
+GroupBy: TypeAlias = Literal["day", "user", "assistant", "model"]
+
+DAYS_MAX = 366
+DAYS_DEFAULT = 30
+
+INSERT = scoped("""
+    insert into usage_rows (organization, day, user_id, assistant_id, model, input_tokens, output_tokens,
+        estimated_tokens)
+    values (:organization, :day, :user_id, :assistant_id, :model, :input_tokens, :output_tokens, :estimated_tokens)
+    """)
+
+COLUMNS = {"day": "day", "user": "user_id", "assistant": "assistant_id", "model": "model"}
+COUNTS = ("responses", "input_tokens", "output_tokens", "estimated_tokens")
+
+# One statement reads both tables: between two, the sweeper could move rows from one to the other.
+READS = {
+    group_by: scoped(f"""
+        select g.name, {", ".join(f"g.{name}" for name in COUNTS)},
+            {", ".join(f"cast(sum(g.{name}) over () as bigint)" for name in COUNTS)}
+        from (
+            select u.name, {", ".join(f"cast(sum(u.{name}) as bigint) as {name}" for name in COUNTS)}
+            from (
+                select d.{column} as name, d.responses, d.input_tokens, d.output_tokens, d.estimated_tokens
+                from usage_days d
+                where d.organization = :organization and d.day >= :from_day and d.day <= :to_day
+                union all
+                select r.{column}, 1, r.input_tokens, r.output_tokens, r.estimated_tokens
+                from usage_rows r
+                where r.organization = :organization and r.day >= :from_day and r.day <= :to_day
+            ) u
+            group by u.name
+        ) g
+        order by {"g.name" if group_by == "day" else "g.input_tokens + g.output_tokens desc, g.name"} limit :limit
+        """)
+    for group_by, column in COLUMNS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """From one day to another, both included, as YYYY-MM-DD."""
+
+    first: str
+    last: str
+
+
+async def record(
+    tx: ScopedTransaction,
+    *,
+    user_id: str,
+    assistant_id: str | None,
+    model: str,
+    input_tokens: int,
+    output_tokens: int,
+    is_estimated: int,
+) -> None:
+    """Note what a response used. Written when it ends, in that transaction, whatever its end."""
+    await tx.fetch(
+        INSERT,
+        day=today().isoformat(),
+        user_id=user_id,
+        assistant_id=assistant_id or "",
+        model=model,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        estimated_tokens=input_tokens + output_tokens if is_estimated else 0,
+    )
+
+
+async def read(tx: ScopedTransaction, days: Days, group_by: GroupBy, limit: int) -> Usage:
+    """Return what the organization used: by day in order, else the largest first."""
+    rows = await tx.fetch(READS[group_by], from_day=days.first, to_day=days.last, limit=limit + 1)
+    return Usage(
+        "organization.usage",
+        tx.scope.organization_id,
+        days.first,
+        days.last,
+        group_by,
+        [group(row[0] or None, row[1:5]) for row in rows[:limit]],
+        len(rows) > limit,
+        group(None, rows[0][5:] if rows else (0, 0, 0, 0)),
+    )
+
+
+def days_between(first: str | None, last: str | None) -> Days:
+    """Return the days that were asked for; without a last one up to today, without a first one the 30 until then.
+
+    Raises InvalidParameter.
+    """
+    last_day = today() if last is None else parse_day(last, "to")
+    if first is None:
+        first_day = date.fromordinal(max(1, last_day.toordinal() - DAYS_DEFAULT + 1))
+    else:
+        first_day = parse_day(first, "from")
+    if first_day > last_day:
+        raise InvalidParameter("from must not be later than to.", param="from")
+    if (last_day - first_day).days >= DAYS_MAX:
+        raise InvalidParameter(f"The days from one to the other are at most {DAYS_MAX}: ask for fewer.", param="from")
+    return Days(first_day.isoformat(), last_day.isoformat())
+
+
+def parse_day(text: str, param: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidParameter("There is no such day: send one as YYYY-MM-DD.", param=param) from None
+
+
+def today() -> date:
+    return datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
+
+
+def group(key: str | None, counts: Row) -> UsageGroup:
+    responses, input_tokens, output_tokens, estimated_tokens = counts
+    return UsageGroup(key, responses, input_tokens, output_tokens, input_tokens + output_tokens, estimated_tokens)

@@ -1,0 +1,149 @@
+"""Which models there are, under which names, and who answers for each."""
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from threadkeep.providers import Provider, echo
+from threadkeep.providers.echo import Echo
+from threadkeep.providers.openai_chat import LimitName, OpenAiChat, Patience, parse_address
+from threadkeep.settings import SettingError, Settings, split
+
+NAME_CHARACTERS_MAX = 256
+
+RIGHT_TABLE = "A table has url, and if you like model, key or key_env, default, limit_name."
+
+
+class ModelTable(msgspec.Struct, forbid_unknown_fields=True):
+    """One table of the models file; its name is the model's."""
+
+    url: str
+    model: Annotated[str, Meta(min_length=1)] | None = None
+    key: str | None = None
+    key_env: str | None = None
+    default: bool = False
+    limit_name: LimitName | None = None
+
+
+class Catalogue:
+    """The models of the settings; without any, the built-in `echo`, which answers to its name in any case.
+
+    Raises SettingError, whose message never holds a key.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] = os.environ) -> None:
+        self._patience = Patience(
+            settings.model_connect_s,
+            settings.model_first_byte_s,
+            settings.model_idle_s,
+            settings.model_total_s,
+            settings.model_line_bytes_max,
+        )
+        self._servers: dict[tuple[str, str, LimitName | None], OpenAiChat] = {}
+        self._models: dict[str, tuple[Provider, str]] = {}
+        self._default: str | None = None
+        self._add_settings(settings)
+        self._add_file(settings.models_file, environment)
+        self._models[echo.NAME] = (Echo(), echo.NAME)
+
+    @property
+    def default(self) -> str:
+        return self._default or next(iter(self._models))
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self._models)
+
+    def known(self, name: str) -> bool:
+        return name in self._models
+
+    def provider(self, name: str) -> tuple[Provider, str]:
+        """Return who answers for a model, and the name under which that server knows it. Raises KeyError."""
+        return self._models[name]
+
+    async def close(self) -> None:
+        for server in self._servers.values():
+            await server.close()
+
+    def _add_settings(self, settings: Settings) -> None:
+        names = split(settings.model)
+        if bool(settings.model_url) != bool(names) or (settings.model_key and not names):
+            raise SettingError(
+                "THREADKEEP_MODEL_URL, THREADKEEP_MODEL and perhaps THREADKEEP_MODEL_KEY go together: set the address "
+                "and the names of its models, or neither for the built-in echo."
+            )
+        if not names:
+            return
+        server = self._server(
+            settings.model_url, settings.model_key, None, "THREADKEEP_MODEL_URL", "THREADKEEP_MODEL_KEY"
+        )
+        for name in names:
+            self._add(name, server, name, "THREADKEEP_MODEL")
+
+    def _add_file(self, path: str, environment: Mapping[str, str]) -> None:
+        if not path:
+            return
+        place = f"THREADKEEP_MODELS_FILE {path}"
+        tables = read_file(path, place)
+        if sum(table.default for table in tables.values()) > 1:
+            raise SettingError(f"{place}: more than one table has default = true; one may.")
+        for name, table in tables.items():
+            in_table = f'{place}: ["{name}"]'
+            key = key_of(table, in_table, environment)
+            server = self._server(table.url, key, table.limit_name, f"{in_table} url", f"{in_table} key")
+            self._add(name, server, table.model or name, in_table)
+            if table.default:
+                self._default = name
+
+    def _add(self, name: str, server: OpenAiChat, upstream_name: str, place: str) -> None:
+        if name == echo.NAME:
+            raise SettingError(f"{place}: echo is the name of the built-in model; choose another.")
+        if name in self._models:
+            raise SettingError(f"{place} names a model that is named already; every name has one server.")
+        if not 0 < len(name) <= NAME_CHARACTERS_MAX:
+            raise SettingError(f"{place}: the name of a model has 1 to {NAME_CHARACTERS_MAX} characters.")
+        self._models[name] = (server, upstream_name)
+
+    def _server(self, url: str, key: str, limit_name: LimitName | None, url_place: str, key_place: str) -> OpenAiChat:
+        """Return the one provider for a server, so that its models share connections."""
+        wanted = (url, key, limit_name)
+        if wanted not in self._servers:
+            try:
+                parse_address(url)
+            except ValueError as error:
+                raise SettingError(f"{url_place} {error}") from None
+            try:
+                self._servers[wanted] = OpenAiChat(url, key, self._patience, limit_name)
+            except ValueError as error:
+                raise SettingError(f"{key_place} {error}") from None
+        return self._servers[wanted]
+
+
+def read_file(path: str, place: str) -> dict[str, ModelTable]:
+    try:
+        with Path(path).open("rb") as file:
+            tables = tomllib.load(file)
+    except OSError:
+        raise SettingError(f"{place} cannot be read: give the path of a TOML file.") from None
+    except ValueError:
+        raise SettingError(f"{place} is not TOML: write a table [name] with url for each model.") from None
+    try:
+        return msgspec.convert(tables, dict[str, ModelTable])
+    except msgspec.ValidationError as error:
+        raise SettingError(f"{place}: {error}. {RIGHT_TABLE} A name with a dot needs quotes.") from None
+
+
+def key_of(table: ModelTable, place: str, environment: Mapping[str, str]) -> str:
+    if table.key is not None and table.key_env is not None:
+        raise SettingError(f"{place} has key and key_env: give one of them.")
+    if table.key_env is None:
+        return table.key or ""
+    key = environment.get(table.key_env, "")
+    if not key:
+        raise SettingError(f"{place} key_env names an environment variable that is not set.")
+    return key

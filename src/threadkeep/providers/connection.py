@@ -1,0 +1,269 @@
+"""HTTP/1.1 to a model's server: one connection, read as it comes, and those that wait for the next request.
+
+Only what calling a model takes: no redirects, no proxies, no cookies, no compression. `docs/decisions/0016` says why
+this is not a library's.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+import httpx
+
+# What may come in between without being a part of a body: the head, chunk sizes, trailers.
+OVERHEAD_BYTES_MAX = 64 * 1024
+# Beyond this nothing more is read until what waits was taken.
+WAITING_BYTES_MAX = 256 * 1024
+# Shorter than the 5 seconds after which common servers close an idle connection: a request that is sent while its
+# connection is being closed fails, and may not be sent again.
+IDLE_S = 3.0
+# How long the end of a body may take after the last that we want of it.
+REST_S = 1.0
+
+
+class Broken(Exception):
+    """The server closed or reset the connection, or does not speak HTTP."""
+
+
+class TooLate(Exception):
+    """The server was silent beyond the deadline."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection; `exchange` begins a request on it, `status` and `headers` are its answer's."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, on_idle: Callable[["Connection"], None]) -> None:
+        self._on_idle = on_idle
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self.is_closed = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self._parser = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._waiting_bytes = 0
+        self._overhead_bytes = 0
+        self._is_paused = False
+        self._is_unwanted = False
+        self._is_idle = False
+        self._has_head = False
+        self._keeps_alive = False
+        self._is_complete = False
+
+    # --- for the one who asks
+
+    def exchange(self, request: bytes) -> None:
+        """Send a whole request."""
+        self._begin()
+        self._stop_timer()
+        self.transport.write(request)
+
+    async def head(self, deadline: float) -> None:
+        """Wait until `status` and `headers` are known, until `deadline` in the loop's time. Raises Broken, TooLate."""
+        while not self._has_head:
+            await self._wait(deadline)
+
+    async def read(self, deadline: float) -> bytes:
+        """Return what has come of the body; nothing means its end. Raises Broken, TooLate."""
+        while not self._body:
+            if self._is_complete:
+                return b""
+            await self._wait(deadline)
+        body = self._body
+        data = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        self._waiting_bytes = 0
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return data
+
+    def release(self) -> None:
+        """Give the connection back for the next request, as soon as what is left of this answer has come."""
+        if self.is_closed:
+            return
+        if self._is_complete:
+            self._rest()
+            return
+        self._is_unwanted = True
+        self._body.clear()
+        if self._is_paused:
+            self.transport.resume_reading()
+        self._start_timer(self._loop.time() + REST_S)
+
+    def close(self) -> None:
+        """Close at once; the server sees it in the middle of its answer."""
+        self.is_closed = True
+        self._stop_timer()
+        self.transport.abort()
+
+    # --- time
+
+    async def _wait(self, deadline: float) -> None:
+        if self.is_closed:
+            raise Broken
+        self._deadline = deadline
+        # One timer serves many waits: when it fires it looks at the deadline that holds then.
+        if self._timer is None or self._timer.when() > deadline:
+            self._start_timer(deadline)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _start_timer(self, when: float) -> None:
+        self._stop_timer()
+        self._deadline = when
+        self._timer = self._loop.call_at(when, self._on_time)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_time(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            if self._is_unwanted or self._is_complete:
+                self.close()
+        elif self._loop.time() < self._deadline:
+            self._start_timer(self._deadline)
+        elif not self._waiter.done():
+            self._waiter.set_exception(TooLate())
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # --- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_idle:
+            self.close()  # Nobody asked: it would be taken for the answer to the next request.
+        if self.is_closed:
+            return
+        self._overhead_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._break()
+            return
+        if self._overhead_bytes > OVERHEAD_BYTES_MAX:
+            self._break()
+        elif self._waiting_bytes > WAITING_BYTES_MAX and not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        if self._is_idle:
+            self.close()  # Now, not when asyncio has closed it: it could be taken in between.
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # A body without a length ends with its connection.
+        is_open_ended = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
+        if exc is None and not self.is_closed and self._has_head and is_open_ended:
+            self._is_complete = True
+        self.is_closed = True
+        self._stop_timer()
+        self._wake()
+
+    def _break(self) -> None:
+        self.close()
+        self._wake()
+
+    # --- what the parser calls
+
+    def on_message_begin(self) -> None:
+        if self._has_head:
+            self.close()  # A second answer to one request; the first stays readable.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._has_head:
+            self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self.headers.clear()  # 100 Continue and the like: the answer's own head is still to come.
+            return
+        self.status = status
+        self._has_head = True
+        self._keeps_alive = self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        if self._is_unwanted:
+            return
+        self._overhead_bytes = 0
+        self._body.append(body)
+        self._waiting_bytes += len(body)
+
+    def on_message_complete(self) -> None:
+        if not self._has_head:
+            return
+        self._is_complete = True
+        if self._is_unwanted:
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._keeps_alive:
+            self.close()
+            return
+        self._is_unwanted = False
+        self._is_idle = True
+        self._start_timer(self._loop.time() + IDLE_S)
+        self._on_idle(self)
+
+
+class Connections:
+    """Connections to one address: the idle ones are used again, newest first."""
+
+    def __init__(self, url: httpx.URL) -> None:
+        self._host = url.raw_host.decode("ascii")
+        self._port = url.port or {"http": 80, "https": 443}[url.scheme]
+        # Certificates as httpx has them: certifi's, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+        self._ssl: ssl.SSLContext | None = httpx.create_ssl_context() if url.scheme == "https" else None
+        self._idle: list[Connection] = []
+        self._is_closed = False
+
+    async def take(self, connect_s: float) -> Connection:
+        """Return a connection that nobody uses. Raises OSError, TimeoutError among them."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed:
+                return connection
+        async with asyncio.timeout(connect_s):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self._keep), self._host, self._port, ssl=self._ssl
+            )
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they are given back."""
+        self._is_closed = True
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+    def _keep(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+            return
+        # Those that were closed while they waited go out from below, so that the list stays as short as it can be.
+        while self._idle and self._idle[0].is_closed:
+            del self._idle[0]
+        self._idle.append(connection)

@@ -1,0 +1,43 @@
+"""The model that is always there: it repeats what was said, and says that it is no model."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+from threadkeep.providers import ModelRequest, Piece, Text
+
+NAME = "echo"
+GREETING = "This is echo, the built-in stand-in for a model."
+# A word with the spaces after it: put together again, they are the text as it was.
+WORD = re.compile(r"\s*\S+\s*")
+# So that an answer with its greeting stays far below the longest that is allowed.
+QUOTED_CHARACTERS_MAX = 2_000
+
+
+class Echo:
+    """Answers every request alike, word by word, with no network and no delay."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+        for word in WORD.findall(answer_to(request)):
+            yield [Text(word)]
+            await asyncio.sleep(0)  # So that a process full of echoes stays fair.
+
+    async def close(self) -> None:
+        pass
+
+
+def answer_to(request: ModelRequest) -> str:
+    for message in reversed(request.messages):
+        if message["role"] in ("user", "tool"):
+            said = "You said" if message["role"] == "user" else "The tool said"
+            text = text_of(message.get("content"))
+            return f"{GREETING} {said}: {text}" if text.strip() else f"{GREETING} There was no text to repeat."
+    return f"{GREETING} Nobody has said anything yet."
+
+
+def text_of(content: Any) -> str:  # Any: a text, a list of parts, or nothing, as in OpenAI's chat format.
+    if isinstance(content, list):
+        content = "\n".join(part["text"] for part in content if part.get("type") == "text")
+    text = content or ""
+    return text if len(text) <= QUOTED_CHARACTERS_MAX else text[:QUOTED_CHARACTERS_MAX] + "…"

@@ -1,0 +1,67 @@
+"""From bytes as they come to the data of server-sent events."""
+
+from collections.abc import Iterator
+
+
+class TooLong(Exception):
+    """A line, or the data of one event, is longer than the limit."""
+
+
+class Events:
+    """Reads an event stream. A character that is cut between two chunks needs no care: only whole lines are read."""
+
+    def __init__(self, line_bytes_max: int) -> None:
+        self._line_bytes_max = line_bytes_max
+        self._begun: list[bytes] = []
+        self._begun_bytes = 0
+        self._data: bytes | None = None
+        self._is_error = False
+        self._ended_with_cr = False
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[bytes, bool]]:
+        """Give the data of each event that is complete now, and whether it is called an error. Raises TooLong."""
+        for line in self._lines(chunk):
+            if len(line) > self._line_bytes_max:
+                raise TooLong
+            if not line:
+                if self._data is not None:
+                    yield self._data, self._is_error
+                self._data = None
+                self._is_error = False
+            elif line.startswith(b"data:"):
+                self._add(line[6:] if line.startswith(b"data: ") else line[5:])
+            elif line.startswith(b"event:"):
+                self._is_error = line[6:].strip() == b"error"
+        if self._begun_bytes > self._line_bytes_max:
+            raise TooLong
+
+    def rest(self) -> Iterator[tuple[bytes, bool]]:
+        """Give the event that the end of the stream completes, although the blank line after it is missing."""
+        yield from self.feed(b"\n\n")
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that are complete now, without their ends: CRLF, LF or CR."""
+        if self._ended_with_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._ended_with_cr = False
+        if b"\r" in chunk:
+            self._ended_with_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
+        unfinished = lines.pop()
+        if lines and self._begun:
+            lines[0] = b"".join((*self._begun, lines[0]))
+            self._begun.clear()
+            self._begun_bytes = 0
+        if unfinished:
+            self._begun.append(unfinished)
+            self._begun_bytes += len(unfinished)
+        return lines
+
+    def _add(self, data: bytes) -> None:
+        if self._data is None:
+            self._data = data
+            return
+        if len(self._data) + len(data) >= self._line_bytes_max:
+            raise TooLong
+        self._data += b"\n" + data

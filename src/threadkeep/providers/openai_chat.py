@@ -1,0 +1,194 @@
+"""Models behind OpenAI's chat completions, which most servers of models speak."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import httpx
+import msgspec
+
+from threadkeep.providers import ModelRequest, Piece, faults
+from threadkeep.providers.answer import Answer
+from threadkeep.providers.connection import Broken, Connection, Connections, TooLate
+
+# How long a server may still send its counts after the model has ended its answer.
+AFTER_FINISH_S = 5.0
+# How much of a refusal is read to find out whether the conversation was too long.
+REFUSAL_BYTES_MAX = 64 * 1024
+REFUSAL_S = 5.0
+
+LimitName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a model's server is waited for, and how much at once is taken from it."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 60.0
+    idle_s: float = 60.0
+    total_s: float = 600.0
+    line_bytes_max: int = 1024 * 1024
+
+
+class OpenAiChat:
+    """One server of models. The key goes to the address of `url` only: nothing is redirected, no proxy is asked.
+
+    `limit_name` is how the server calls the greatest length of an answer; by default what its address suggests.
+    Raises ValueError for an address or a key that cannot be used.
+    """
+
+    def __init__(
+        self, url: str, key: str = "", patience: Patience | None = None, limit_name: LimitName | None = None
+    ) -> None:
+        address = parse_address(url)
+        self._patience = patience or Patience()
+        self._limit_name = limit_name or limit_name_of(address.host)
+        self._connections = Connections(address)
+        self._head = head_of(address, key)
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience.total_s
+        body = msgspec.json.encode(body_of(request, self._limit_name))
+        connection = await self._connect()
+        answer = Answer(self._patience.line_bytes_max)
+        is_whole = False
+        try:
+            connection.exchange(b"%scontent-length: %d\r\n\r\n%s" % (self._head, len(body), body))
+            deadline = min(clock() + self._patience.first_byte_s, until)
+            await check_head(connection, deadline)
+            while data := await read(connection, answer, deadline):
+                if pieces := answer.feed(data):
+                    yield pieces
+                if answer.error is not None:
+                    raise answer.error
+                if answer.is_over:
+                    break
+                now = clock()
+                if now >= until:
+                    raise faults.timeout()
+                deadline = min(now + (AFTER_FINISH_S if answer.has_finish else self._patience.idle_s), until)
+            if pieces := answer.end():
+                yield pieces
+            if answer.error is not None:
+                raise answer.error
+            is_whole = True
+        finally:
+            if is_whole:
+                connection.release()
+            else:
+                connection.close()
+
+    async def close(self) -> None:
+        self._connections.close()
+
+    async def _connect(self) -> Connection:
+        try:
+            return await self._connections.take(self._patience.connect_s)
+        except TimeoutError:
+            raise faults.timeout() from None
+        except OSError:
+            raise faults.unreachable() from None
+
+
+async def check_head(connection: Connection, deadline: float) -> None:
+    """Wait for the head of the answer. Raises ModelError unless a completion follows."""
+    try:
+        await connection.head(deadline)
+    except TooLate:
+        raise faults.timeout() from None
+    except Broken:
+        raise faults.broken_off() from None
+    if connection.status != 200:
+        raise faults.of_status(connection.status, await read_refusal(connection, deadline))
+    if connection.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        # Unpacking it would take limits on what comes out; who is asked for identity and still packs is misconfigured.
+        raise faults.compressed()
+
+
+async def read_refusal(connection: Connection, deadline: float) -> Any:  # Any: JSON from the server, of any form.
+    """Return what the server says of a refusal, or None if it says nothing that can be read."""
+    if connection.status not in faults.REFUSED_STATUSES:
+        return None
+    deadline = min(deadline, asyncio.get_running_loop().time() + REFUSAL_S)
+    body = bytearray()
+    try:
+        while len(body) < REFUSAL_BYTES_MAX and (data := await connection.read(deadline)):
+            body += data
+        said = msgspec.json.decode(body)
+    except (Broken, TooLate, ValueError, RecursionError):
+        return None
+    return said.get("error", said) if isinstance(said, dict) else None
+
+
+async def read(connection: Connection, answer: Answer, deadline: float) -> bytes:
+    """Return what comes next; nothing at the end, also at one that came too early: the answer knows."""
+    try:
+        return await connection.read(deadline)
+    except Broken:
+        return b""
+    except TooLate:
+        if answer.has_finish:
+            return b""
+        raise faults.timeout() from None
+
+
+def body_of(request: ModelRequest, limit_name: LimitName) -> dict[str, Any]:  # Any: JSON.
+    """Return the request in OpenAI's words; what is null is left to the server."""
+    configuration = request.configuration
+    body: dict[str, Any] = {
+        "model": request.model,
+        "messages": request.messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": configuration.temperature,
+        "top_p": configuration.top_p,
+        limit_name: configuration.max_output_tokens,
+        "stop": configuration.stop,
+        "response_format": configuration.response_format,
+    }
+    # An empty list of tools, and a choice without tools, are refused by OpenAI.
+    if configuration.tools:
+        body["tools"] = configuration.tools
+        body["tool_choice"] = configuration.tool_choice
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def parse_address(url: str) -> httpx.URL:
+    """Raises ValueError with the end of a sentence."""
+    try:
+        address = httpx.URL(url)
+        address.host.encode("idna")
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("is not a URL.") from None
+    is_clean = not (address.userinfo or address.query or address.fragment or "?" in url)
+    port = address.port or 80
+    if address.scheme not in ("http", "https") or not address.host or not is_clean or port > 65_535:
+        raise ValueError("must be http:// or https:// with a host and perhaps a path; no user, query or fragment.")
+    return address
+
+
+def limit_name_of(host: str) -> LimitName:
+    """Every server knows max_tokens, except for OpenAI's newer models, which refuse it for max_completion_tokens."""
+    is_openai = host == "api.openai.com" or host.endswith(".openai.azure.com")
+    return "max_completion_tokens" if is_openai else "max_tokens"
+
+
+def head_of(address: httpx.URL, key: str) -> bytes:
+    """Return the head of every request, but for its length. Raises ValueError with the end of a sentence."""
+    if not all("!" <= character <= "~" for character in key):
+        raise ValueError("must be printable ASCII without spaces.")
+    path = address.raw_path.rstrip(b"/") + b"/chat/completions"
+    lines = [
+        b"POST %s HTTP/1.1" % path,
+        b"host: %s" % address.netloc,
+        b"user-agent: threadkeep",
+        b"accept: text/event-stream, application/json",
+        b"accept-encoding: identity",
+        b"content-type: application/json",
+    ]
+    if key:
+        lines.append(b"authorization: Bearer %s" % key.encode("ascii"))
+    return b"".join(line + b"\r\n" for line in lines)

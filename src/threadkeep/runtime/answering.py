@@ -1,0 +1,121 @@
+"""Requests for answers: claim, start the generation, and hand the caller what the journal says of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
+from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
+from threadkeep.objects import Configuration, Context, Response, ResponseCreate
+from threadkeep.operations import claiming, configuration, context, idempotency, responses
+from threadkeep.operations.claiming import Claim, Terms
+from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
+from threadkeep.operations.thread_rows import hold
+from threadkeep.runtime.channels import Channels, Waiter
+from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
+from threadkeep.runtime.relay import Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a caller gets who does not stream; without a value there is nothing to say (204)."""
+
+    status: int
+    value: Any = None  # Any: a struct.
+    was_replayed: bool = False
+
+
+class Answering:
+    """What the endpoints about responses do, beside the database."""
+
+    def __init__(self, relay: Relay, channels: Channels, terms: Terms) -> None:
+        self._relay = relay
+        self._channels = channels
+        self._terms = terms
+
+    async def create(
+        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str | None, body: ResponseCreate
+    ) -> Answered | Follower:
+        """Begin a response, or find the one that an earlier request with the same key began."""
+        if self._relay.is_draining:
+            raise Unavailable("The server is stopping: send the request again.")
+        claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms)
+        if isinstance(claimed, Claim):
+            self._relay.start(claimed)
+        response_id = claimed.response_id if isinstance(claimed, Claim) else claimed
+        was_replayed = not isinstance(claimed, Claim)
+        row = await db.read(responses.find_by_id, response_id)
+        if row is None:
+            raise ThreadNotFound()
+        if body.stream:
+            return Follower(db, self._channels, row, None, was_replayed=was_replayed)
+        if body.background:
+            return Answered(202, await db.read(responses.shown, row), was_replayed)
+        return Answered(200, await self._end_of(db, row), was_replayed)
+
+    async def _end_of(self, db: ScopedDatabase, row: StoredResponse) -> Response:
+        """Wait for the end of a response. The caller may go away; the response goes on."""
+        key = (db.scope.organization, row.id)
+        waiter = Waiter()
+        self._channels.add(key, row.thread_id, waiter)
+        try:
+            while not row.has_ended:
+                waiter.begin_reading()
+                row = await db.read(responses.find, row.thread_id, row.id)
+                if row.has_ended:
+                    break
+                await waiter.wait(LOOK_S)
+                if self._channels.is_closed:
+                    raise Unavailable("The server is stopping: read the response from another process.")
+        except (ThreadNotFound, ResponseNotFound):
+            row = as_deleted(row)
+        finally:
+            self._channels.remove(key, waiter)
+        return response_of(row, db.scope)
+
+    async def follow(
+        self, db: ScopedDatabase, _keyed: None, thread_id: str, response_id: str, after: str | None, last_id: str | None
+    ) -> Answered | Follower:
+        """Follow a response from its start, or from a position. Whoever has its terminal event gets 204."""
+        position = read_position(after, last_id)
+        row = await db.read(responses.find, thread_id, response_id)
+        if position == Position(row.id, row.last_n or 0):
+            return Answered(204)
+        return Follower(db, self._channels, row, position)
+
+    async def follow_thread(
+        self, db: ScopedDatabase, _keyed: None, thread_id: str, after: str | None, last_id: str | None
+    ) -> Answered | Follower:
+        """Follow whatever runs in the thread; nothing does: 204."""
+        position = read_position(after, last_id)
+        response_id = await db.read(responses.find_running, thread_id)
+        if response_id is None:
+            return Answered(204)
+        return Follower(db, self._channels, await db.read(responses.find, thread_id, response_id), position)
+
+    async def context(self, db: ScopedDatabase, _keyed: None, thread_id: str, asked: Configuration) -> Answered:
+        """Show what a response would send to the model now."""
+        try:
+            return Answered(200, await db.read(preview, thread_id, asked, self._terms))
+        except context.ContextTooLong as error:
+            raise InvalidParameter(str(error), param="contextTokens") from None
+
+    def nudge(self, organization: int, thread_id: str) -> None:
+        """A change may have ended the thread's response: its readers here look at once."""
+        self._channels.nudge(organization, thread_id)
+
+
+async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, terms: Terms) -> Context:
+    held = await hold(tx, thread_id)
+    assistant = await configuration.resolve(tx, held.assistant_id, None)
+    combined = configuration.combine(assistant, asked, None)
+    complete = configuration.with_defaults(
+        combined.configuration, model=terms.default_model, context_tokens=terms.context_tokens
+    )
+    return await context.preview(tx, thread_id, complete, combined.instructions)
+
+
+def read_position(after: str | None, last_id: str | None) -> Position | None:
+    """Return where a reader stands: what its browser remembers counts before what the address says."""
+    if last_id:
+        return position_of(last_id, "Last-Event-ID")
+    return None if after is None else position_of(after, "after")

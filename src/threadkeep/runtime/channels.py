@@ -1,0 +1,220 @@
+"""Who reads which response in this process: after each commit its frames go to the readers that stand just before them.
+
+A reader registers, then reads the database, then waits. So nothing is lost between what is stored and what is live,
+and nothing repeated.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from threadkeep.database.driver import Database
+from threadkeep.errors import ApiError
+from threadkeep.operations import events
+from threadkeep.runtime.frames import frame
+
+logger = logging.getLogger(__name__)
+
+# What waits for one reader; beyond it the reader takes the rest from the database when it comes to it.
+READER_BYTES_MAX = 256 * 1024
+# How often responses of other processes are looked at.
+POLL_S = 0.150
+
+Key = tuple[int, str]
+
+
+class Reader:
+    """Somebody who follows a response. Pushed to while it is live, woken to look for itself otherwise."""
+
+    __slots__ = ("_chunks", "_size", "_waiter", "is_behind", "is_gone", "n")
+
+    def __init__(self) -> None:
+        # The number of the last event it has, or None while it reads the database.
+        self.n: int | None = None
+        self.is_behind = False
+        # Whether its client has gone away.
+        self.is_gone = False
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+
+    def begin_reading(self) -> None:
+        """From now on whatever is published makes it look once more; what was pushed is there to be read too."""
+        self.take()
+        self.n = None
+        self.is_behind = False
+
+    def push(self, first_n: int, last_n: int, data: bytes) -> None:
+        if self.n != first_n - 1 or self._size > READER_BYTES_MAX:
+            self.is_behind = True
+        elif not self.is_behind:
+            self._chunks.append(data)
+            self._size += len(data)
+            self.n = last_n
+        self.wake()
+
+    def look_again(self) -> None:
+        self.is_behind = True
+        self.wake()
+
+    def leave(self) -> None:
+        """Its client has gone away."""
+        self.is_gone = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def take(self) -> bytes:
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        return data
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when there is something to take, when it has fallen behind, when woken, or after `timeout_s`."""
+        if self._chunks or self.is_behind or self.is_gone:
+            return
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        timer = loop.call_later(timeout_s, self.wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+
+class Waiter(Reader):
+    """Somebody who waits for the end alone."""
+
+    __slots__ = ()
+
+    def push(self, first_n: int, last_n: int, data: bytes) -> None:
+        pass
+
+
+class Channel:
+    """One response that is generated or read in this process."""
+
+    __slots__ = ("is_local", "readers", "thread_id")
+
+    def __init__(self, thread_id: str) -> None:
+        self.thread_id = thread_id
+        self.readers: set[Reader] = set()
+        # Whether it is generated here, so that nobody needs to ask the database for news.
+        self.is_local = False
+
+    def publish(self, first_n: int, last_n: int, data: bytes) -> None:
+        for reader in self.readers:
+            reader.push(first_n, last_n, data)
+
+    def look_again(self) -> None:
+        for reader in self.readers:
+            reader.look_again()
+
+
+class Channels:
+    """All channels of the process, and the one task that asks for news of responses of other processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._channels: dict[Key, Channel] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self.is_closed = False
+
+    def open(self, key: Key, thread_id: str) -> Channel:
+        """Return the channel of a response that is generated here."""
+        channel = self._channels.setdefault(key, Channel(thread_id))
+        channel.is_local = True
+        return channel
+
+    def end(self, key: Key) -> None:
+        """The response is not generated here any more: its readers look at the database for how it ended."""
+        channel = self._channels.get(key)
+        if channel is None:
+            return
+        channel.is_local = False
+        if channel.readers:
+            channel.look_again()
+            self._start_poller()
+        else:
+            del self._channels[key]
+
+    def add(self, key: Key, thread_id: str, reader: Reader) -> None:
+        """Register somebody who is about to read the database."""
+        channel = self._channels.setdefault(key, Channel(thread_id))
+        channel.readers.add(reader)
+        if not channel.is_local:
+            self._start_poller()
+
+    def remove(self, key: Key, reader: Reader) -> None:
+        channel = self._channels.get(key)
+        if channel is None:
+            return
+        channel.readers.discard(reader)
+        if not channel.readers and not channel.is_local:
+            del self._channels[key]
+
+    def nudge(self, organization: int, thread_id: str) -> None:
+        """Something happened to a thread: whoever follows a response of it here looks at once."""
+        for key, channel in self._channels.items():
+            if key[0] == organization and channel.thread_id == thread_id:
+                channel.look_again()
+
+    @property
+    def readers_count(self) -> int:
+        return sum(len(channel.readers) for channel in self._channels.values())
+
+    def close(self) -> None:
+        """Cut all readers off: the process ends."""
+        self.is_closed = True
+        for channel in self._channels.values():
+            channel.look_again()
+        if self._poller is not None:
+            self._poller.cancel()
+
+    def _start_poller(self) -> None:
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.ensure_future(self._poll())
+
+    async def _poll(self) -> None:
+        while remote := {key: each for key, each in self._channels.items() if not each.is_local}:
+            try:
+                await self._ask(remote)
+            except ApiError as error:
+                logger.warning("News of other processes could not be read and will be asked for again: %s", error)
+            except Exception:  # Where a task ends: readers depend on the next round.
+                logger.exception("News of other processes could not be read.")
+            await asyncio.sleep(POLL_S)
+
+    async def _ask(self, remote: dict[Key, Channel]) -> None:
+        rows = [
+            {"organization": key[0], "response_id": key[1], "n": lowest(channel.readers)}
+            for key, channel in remote.items()
+        ]
+        found, running = await self._database.read(events.news, rows)
+        news: dict[str, list[tuple[int, str, str]]] = {}
+        for response_id, n, type, data in found:
+            news.setdefault(response_id, []).append((n, type, data))
+        for (_, response_id), channel in remote.items():
+            publish_each(channel, response_id, news.get(response_id, ()))
+            if response_id not in running:
+                channel.look_again()
+
+
+def lowest(readers: Iterable[Reader]) -> int:
+    """Return the position from which news are wanted: that of the reader who is furthest behind."""
+    return min((reader.n for reader in readers if reader.n is not None), default=2**31)
+
+
+def publish_each(channel: Channel, response_id: str, found: Iterable[tuple[int, str, str]]) -> None:
+    """Give each live reader what lies beyond its position."""
+    framed = [(n, frame(response_id, n, type, data)) for n, type, data in found]
+    for reader in list(channel.readers):
+        if reader.n is not None:
+            mine = [(n, data) for n, data in framed if n > (reader.n or 0)]
+            if mine:
+                reader.push(mine[0][0], mine[-1][0], b"".join(data for _, data in mine))

@@ -1,0 +1,165 @@
+"""A reader's way through a response: from its position to the terminal event, without a gap and without a repeat."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound
+from threadkeep.objects import Response, ResponseEnded, ResponseReset
+from threadkeep.operations import events, responses
+from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
+from threadkeep.runtime.channels import Channels, Key, Reader
+from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, frame, frame_of
+
+POSITION = re.compile(r"(resp_[0-9a-z]{26}):([0-9]{1,9})")
+PING_S = 15.0
+# How often a stream asks whether its credential still counts; a revoked one is cut off within 10 s.
+LOOK_S = 3.0
+
+Emit = Callable[[bytes], Awaitable[None]]
+# Raises when the reader may not read any more.
+Allowed = Callable[[], Awaitable[None]]
+
+
+class CutOff(Exception):
+    """The stream ends without a terminal event: reader gone, credential revoked, process ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a reader stands: behind event `n` of a response."""
+
+    response_id: str
+    n: int
+
+
+def position_of(text: str, param: str) -> Position:
+    """Read a whole event id. Raises InvalidParameter for anything else."""
+    match = POSITION.fullmatch(text)
+    if match is None:
+        raise InvalidParameter("A position in a stream is the id of an event, like resp_…:12.", param=param)
+    return Position(match.group(1), int(match.group(2)))
+
+
+class Follower:
+    """One reader of one response."""
+
+    def __init__(
+        self,
+        db: ScopedDatabase,
+        channels: Channels,
+        row: StoredResponse,
+        position: Position | None,
+        *,
+        was_replayed: bool = False,
+    ) -> None:
+        self.was_replayed = was_replayed
+        self._db = db
+        self._channels = channels
+        self._row = row
+        self._reader = Reader()
+        self._n = 0 if position is None else position.n
+        # A position in another response says nothing about this one.
+        self._needs_reset = position is not None and position.response_id != row.id
+        self._pinged_s = 0.0
+        self._looked_s = 0.0
+
+    @property
+    def key(self) -> Key:
+        return (self._db.scope.organization, self._row.id)
+
+    def leave(self) -> None:
+        """The reader's client has gone away."""
+        self._reader.leave()
+
+    async def run(self, emit: Emit, allowed: Allowed) -> None:
+        """Emit frames until the terminal event is out. Raises CutOff."""
+        self._channels.add(self.key, self._row.thread_id, self._reader)
+        try:
+            await emit(PING)
+            self._pinged_s = self._looked_s = clock.monotonic_s()
+            while not await self._catch_up(emit):
+                await self._live(emit, allowed)
+        finally:
+            self._channels.remove(self.key, self._reader)
+
+    async def _catch_up(self, emit: Emit) -> bool:
+        """Read the database up to its newest event; return whether the response has ended."""
+        reader = self._reader
+        while True:
+            self._require_open()
+            reader.begin_reading()
+            try:
+                progress = await self._db.read(responses.progress, self._row.thread_id, self._row.id, self._n)
+            except (ThreadNotFound, ResponseNotFound):
+                await self._end_deleted(emit)
+                return True
+            self._row = progress.row
+            if self._needs_reset or progress.is_beyond or (progress.are_gone and self._n < self._end_n - 1):
+                await self._reset(emit)
+                continue
+            await self._show(emit, progress.events)
+            if self._row.has_ended and progress.is_whole:
+                await self._end(emit)
+                return True
+            if progress.is_whole and not reader.is_behind:
+                reader.n = self._n
+                return False
+
+    @property
+    def _end_n(self) -> int:
+        return self._row.last_n or 0
+
+    async def _show(self, emit: Emit, found: list[tuple[int, str, str]]) -> None:
+        frames: list[bytes] = []
+        if self._n < events.FIRST_N:
+            created = await self._db.read(responses.created, self._row)
+            frames.append(frame_of(self._row.id, events.FIRST_N, CREATED, created))
+            self._n = events.FIRST_N
+        frames += [frame(self._row.id, *each) for each in found]
+        if found:
+            self._n = found[-1][0]
+        if frames:
+            await emit(b"".join(frames))
+
+    async def _live(self, emit: Emit, allowed: Allowed) -> None:
+        """Emit what is pushed, until the reader has to look at the database."""
+        reader = self._reader
+        while not reader.is_behind:
+            await reader.wait(LOOK_S)
+            self._require_open()
+            data = reader.take()
+            if data:
+                self._n = reader.n or self._n
+                await emit(data)
+            now_s = clock.monotonic_s()
+            if now_s - self._looked_s >= LOOK_S:
+                await allowed()
+                self._looked_s = now_s
+            if now_s - self._pinged_s >= PING_S:
+                await emit(PING)
+                self._pinged_s = now_s
+
+    def _require_open(self) -> None:
+        if self._channels.is_closed or self._reader.is_gone:
+            raise CutOff
+
+    async def _reset(self, emit: Emit) -> None:
+        """Give the whole text so far in place of events that are not to be had."""
+        last_n, response, message = await self._db.read(responses.so_far, self._row.thread_id, self._row.id)
+        await emit(frame_of(self._row.id, last_n, RESET, ResponseReset(response, message)))
+        self._n = last_n
+        self._needs_reset = False
+
+    async def _end(self, emit: Emit) -> None:
+        response = response_of(self._row, self._db.scope)
+        await self._emit_end(emit, self._end_n, response)
+
+    async def _end_deleted(self, emit: Emit) -> None:
+        """The thread is gone, and with it what its readers could be told but this."""
+        await self._emit_end(emit, self._n + 1, response_of(as_deleted(self._row), self._db.scope))
+
+    async def _emit_end(self, emit: Emit, n: int, response: Response) -> None:
+        await emit(frame_of(self._row.id, n, ENDED[response.status], ResponseEnded(response)))

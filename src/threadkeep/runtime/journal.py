@@ -1,0 +1,267 @@
+"""One journal for all generations of the process: their events are stored together, and shown after the commit.
+
+A flush comes 5 ms after an event of a response that has been quiet for 40 ms, otherwise when the oldest event waits
+for 40 ms, and never within 5 ms of the last one: at most 200 a second, whatever the load.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from threadkeep import clock
+from threadkeep.database.driver import Database, Transaction
+from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.operations import events
+from threadkeep.operations.events import TOOL_CALL, ToolCallDelta
+from threadkeep.runtime.channels import Channel
+from threadkeep.runtime.frames import frame
+
+logger = logging.getLogger(__name__)
+
+QUICK_S = 0.005
+SLOW_S = 0.040
+FLUSH_INTERVAL_S = 0.005
+RETRY_S = 0.100
+# All live responses are looked at this often, also when their models are silent.
+CHECK_INTERVAL_S = 0.5
+# The share of a lease that may pass before it is renewed.
+RENEW_SHARE = 0.4
+# What one response may have waiting while the storage is away; then its model is not read any further.
+WAITING_CHARACTERS_MAX = 1024 * 1024
+
+encode = msgspec.json.Encoder().encode
+Rows = list[dict[str, Any]]
+
+
+class Generation:
+    """An answer that is being generated here: what waits to be stored, and the lease that allows it."""
+
+    def __init__(
+        self, organization: int, thread: int, response_id: str, channel: Channel, leased_until_s: float
+    ) -> None:
+        self.organization = organization
+        self.thread = thread
+        self.response_id = response_id
+        self.channel = channel
+        # By the process's own clock, from before the lease was asked for: it ends here before it ends for others.
+        self.leased_until_s = leased_until_s
+        self.confirmed_s = 0.0
+        self.flushed_s = 0.0
+        self.last_n = events.FIRST_N
+        self.input_tokens: int | None = None
+        # Events that wait: a type, and its texts in order, or the parts of a call.
+        self.waiting: list[tuple[str, list[Any]]] = []
+        self.waiting_characters = 0
+        # Rows whose flush is under way, or failed and will be tried again with the same numbers.
+        self.rows: list[tuple[int, str, str]] = []
+        self.stop: Callable[[], None] = lambda: None
+        self.fail: Callable[[Exception], None] = lambda error: None
+        self.room = asyncio.Event()
+        self.room.set()
+
+    def add_text(self, type: str, text: str) -> None:
+        if self.waiting and self.waiting[-1][0] == type:
+            self.waiting[-1][1].append(text)
+        else:
+            self.waiting.append((type, [text]))
+        self._grow(len(text))
+
+    def add_call(self, part: ToolCallDelta) -> None:
+        self.waiting.append((TOOL_CALL, [part]))
+        self._grow(len(part.arguments))
+
+    def _grow(self, characters: int) -> None:
+        self.waiting_characters += characters
+        if self.waiting_characters > WAITING_CHARACTERS_MAX:
+            self.room.clear()
+
+    def take_rows(self) -> list[tuple[int, str, str]]:
+        """Number what waits; what failed before comes first, with the numbers that it had."""
+        for type, parts in self.waiting:
+            data = {"delta": "".join(parts)} if type != TOOL_CALL else parts[0]
+            self.last_n += 1
+            self.rows.append((self.last_n, type, encode(data).decode()))
+        self.waiting.clear()
+        return self.rows
+
+    def stored(self, count: int) -> None:
+        """Show what was stored to the readers here."""
+        shown = self.rows[:count]
+        del self.rows[:count]
+        if not self.rows and not self.waiting:
+            self.waiting_characters = 0
+            self.room.set()
+        if shown and self.channel.readers:
+            data = b"".join(frame(self.response_id, *row) for row in shown)
+            self.channel.publish(shown[0][0], shown[-1][0], data)
+
+    def key(self) -> dict[str, Any]:
+        return {"organization": self.organization, "thread": self.thread, "response_id": self.response_id}
+
+
+class Journal:
+    """Stores the events of all generations of the process."""
+
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database = database
+        self._lease_s = lease_s
+        self._generations: set[Generation] = set()
+        self._waiting: set[Generation] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
+        self._last_flush_s = 0.0
+        self._flight: asyncio.Task[None] | None = None
+        self._checker: asyncio.Task[None] | None = None
+        self.flushes_count = 0
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def count(self) -> int:
+        return len(self._generations)
+
+    def register(self, generation: Generation) -> None:
+        self._generations.add(generation)
+        if self._checker is None or self._checker.done():
+            self._checker = asyncio.ensure_future(self._check())
+
+    def added(self, generation: Generation) -> None:
+        """Something was added to a generation: have it stored soon."""
+        if generation in self._waiting:
+            return
+        self._waiting.add(generation)
+        now_s = self._loop.time()
+        wait_s = QUICK_S if now_s - generation.flushed_s >= SLOW_S else SLOW_S
+        self._flush_at(now_s + wait_s)
+
+    async def release(self, generation: Generation) -> None:
+        """Let go of a generation that ends: when this returns, nothing of it is under way any more."""
+        self._generations.discard(generation)
+        self._waiting.discard(generation)
+        while self._flight is not None:
+            await asyncio.wait([self._flight])
+
+    def _flush_at(self, due_s: float) -> None:
+        due_s = max(due_s, self._last_flush_s + FLUSH_INTERVAL_S)
+        if self._timer is not None:
+            if self._due_s <= due_s:
+                return
+            self._timer.cancel()
+        self._due_s = due_s
+        self._timer = self._loop.call_at(due_s, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._flight is not None:
+            return  # Its end looks at what waits.
+        batch = list(self._waiting)
+        self._waiting.clear()
+        if batch:
+            self._last_flush_s = self._loop.time()
+            self._flight = asyncio.ensure_future(self._fly(batch))
+
+    async def _fly(self, batch: list[Generation]) -> None:
+        try:
+            await self._flush(batch)
+        except Exception:  # Where a task ends: other generations depend on the next flush.
+            logger.exception("A flush failed in an unforeseen way.")
+        finally:
+            self._flight = None
+            if self._waiting:
+                self._flush_at(self._loop.time() + FLUSH_INTERVAL_S)
+
+    async def _flush(self, batch: list[Generation]) -> None:
+        self.flushes_count += 1
+        try:
+            await self._store(batch)
+        except (Unavailable, StorageFull) as error:
+            # Whether it was stored is not known: the same rows go again with the same numbers.
+            logger.warning("Storing answers will be tried again: %s", error)
+            self._retry(batch)
+        except Exception:
+            logger.exception("Storing answers together failed: each is tried alone.")
+            await self._store_each(batch)
+
+    async def _store_each(self, batch: list[Generation]) -> None:
+        """One bad row must not lose everybody's."""
+        for generation in batch:
+            try:
+                await self._store([generation])
+            except (Unavailable, StorageFull):
+                self._retry([generation])
+            except Exception as error:
+                logger.exception("An answer cannot be stored.")
+                generation.fail(error)
+
+    def _retry(self, batch: Iterable[Generation]) -> None:
+        now_s = self._loop.time()
+        self._waiting.update(each for each in batch if each in self._generations)
+        self._flush_at(now_s + RETRY_S)
+
+    async def _store(self, batch: list[Generation]) -> None:
+        counts = {each: len(each.take_rows()) for each in batch}
+        rows = [{**each.key(), "n": n, "type": type, "data": data} for each in batch for n, type, data in each.rows]
+        inputs = [{**each.key(), "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
+        live = await self._database.write_once(store, rows, inputs)
+        now_s = self._loop.time()
+        for each, count in counts.items():
+            each.flushed_s = now_s
+            each.input_tokens = None
+            if not count:
+                continue
+            if each.response_id in live:
+                each.confirmed_s = clock.monotonic_s()
+                each.stored(count)
+            else:
+                each.stop()
+
+    async def _check(self) -> None:
+        """Renew leases in time, and notice whoever lost its thread although its model is silent."""
+        while self._generations:
+            try:
+                await self._renew_and_check()
+            except (Unavailable, StorageFull) as error:
+                logger.warning("Leases will be renewed later: %s", error)
+            except Exception:  # Where a task ends: without it leases would run out.
+                logger.exception("Leases could not be renewed.")
+            now_s = clock.monotonic_s()
+            for each in list(self._generations):
+                if now_s >= each.leased_until_s:
+                    each.stop()
+            await asyncio.sleep(CHECK_INTERVAL_S)
+
+    async def _renew_and_check(self) -> None:
+        now_s = clock.monotonic_s()
+        old = [each for each in self._generations if each.leased_until_s - now_s < self._lease_s * (1 - RENEW_SHARE)]
+        quiet = [each for each in self._generations - set(old) if now_s - each.confirmed_s >= CHECK_INTERVAL_S]
+        await self._confirm(old, self._renew, now_s + self._lease_s)
+        await self._confirm(quiet, self._look, None)
+
+    async def _confirm(
+        self, asked: list[Generation], ask: Callable[[Rows], Awaitable[set[str]]], until_s: float | None
+    ) -> None:
+        if not asked:
+            return
+        live = await ask([each.key() for each in asked])
+        now_s = clock.monotonic_s()
+        for each in asked:
+            if each.response_id not in live:
+                each.stop()
+                continue
+            each.confirmed_s = now_s
+            each.leased_until_s = each.leased_until_s if until_s is None else until_s
+
+    async def _renew(self, rows: Rows) -> set[str]:
+        lease_ms = int(self._lease_s * 1000)
+        return await self._database.write_once(events.renew, [{**row, "lease_ms": lease_ms} for row in rows])
+
+    async def _look(self, rows: Rows) -> set[str]:
+        return await self._database.read(events.check, rows)
+
+
+async def store(tx: Transaction, rows: Rows, inputs: Rows) -> set[str]:
+    if inputs:
+        await events.set_input(tx, inputs)
+    return await events.store(tx, rows) if rows else set()

@@ -1,0 +1,233 @@
+"""Generation: a task of the process for each claimed response, which reads its model and hands on what comes.
+
+Requests only read. A client that goes away cancels nothing; whoever takes the thread's turn away ends the task.
+"""
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+
+from threadkeep import clock
+from threadkeep.database.driver import Database
+from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.operations import context, events, settling
+from threadkeep.operations.claiming import Claim
+from threadkeep.operations.events import Answer, ToolCallDelta, finished_calls
+from threadkeep.operations.settling import Ending, FencedOff, Finished
+from threadkeep.providers import ModelError, ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart
+from threadkeep.providers.catalogue import Catalogue
+from threadkeep.runtime.channels import Channels
+from threadkeep.runtime.chat_format import chat_messages
+from threadkeep.runtime.journal import Generation, Journal
+from threadkeep.scope import system_scope
+
+logger = logging.getLogger(__name__)
+
+RETRY_S = 0.1
+
+STOPPED = Ending("failed", "interrupted", "The server was stopped while it wrote this answer; its text is kept.")
+INTERNAL = Ending("failed", "internal", "The answer could not be stored to its end; its text so far is kept.")
+
+
+class Worker:
+    """The generation of one response: its answer so far, and how it ends."""
+
+    def __init__(self, claim: Claim, generation: Generation) -> None:
+        self.claim = claim
+        self.generation = generation
+        self.task: asyncio.Task[None] | None = None
+        self.texts: list[str] = []
+        self.characters_count = 0
+        self.calls: dict[int, ToolCallDelta] = {}
+        self.tokens: TokenCounts | None = None
+        self.is_fenced_off = False
+        # Why the task was cancelled, if not because somebody else has ended the response.
+        self.ending: Ending | None = None
+
+    def take(self, piece: Piece) -> None:
+        """Add a piece of the answer to what waits to be stored."""
+        if type(piece) is Text:
+            self.texts.append(piece.text)
+            self.characters_count += len(piece.text)
+            self.generation.add_text(events.TEXT, piece.text)
+        elif type(piece) is Reasoning:
+            self.characters_count += len(piece.text)
+            self.generation.add_text(events.REASONING, piece.text)
+        elif type(piece) is ToolCallPart:
+            self.characters_count += len(piece.arguments)
+            part = ToolCallDelta(piece.index, piece.id, piece.name, piece.arguments)
+            events.add_call(self.calls, part)
+            self.generation.add_call(part)
+        elif type(piece) is TokenCounts:
+            self.tokens = piece
+
+    def answer(self, ending: Ending) -> Answer:
+        return Answer("".join(self.texts), finished_calls(self.calls, was_cut=ending.was_cut))
+
+
+class Relay:
+    """All generations of the process."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        channels: Channels,
+        journal: Journal,
+        lease_s: float,
+        answer_characters_max: int,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._channels = channels
+        self._journal = journal
+        self._lease_s = lease_s
+        self._answer_characters_max = answer_characters_max
+        self._workers: set[Worker] = set()
+        self.is_draining = False
+
+    @property
+    def count(self) -> int:
+        return len(self._workers)
+
+    def start(self, claim: Claim) -> None:
+        """Begin to generate. The task belongs to the process: nobody who waits for it can take it along."""
+        key = (claim.organization, claim.response_id)
+        generation = Generation(
+            claim.organization,
+            claim.thread,
+            claim.response_id,
+            self._channels.open(key, claim.thread_id),
+            claim.claimed_s + self._lease_s,
+        )
+        worker = Worker(claim, generation)
+        generation.stop = lambda: self._fence_off(worker)
+        generation.fail = lambda error: self._end_early(worker, INTERNAL)
+        self._journal.register(generation)
+        self._workers.add(worker)
+        worker.task = asyncio.ensure_future(self._run(worker))
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more; give what runs `seconds` to end, then end it."""
+        self.is_draining = True
+        await self._wait(seconds)
+        for worker in list(self._workers):
+            self._end_early(worker, STOPPED)
+        await self._wait(self._lease_s)
+
+    async def _wait(self, seconds: float) -> None:
+        tasks = [worker.task for worker in self._workers if worker.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def _fence_off(self, worker: Worker) -> None:
+        worker.is_fenced_off = True
+        if worker.task is not None:
+            worker.task.cancel()
+
+    def _end_early(self, worker: Worker, ending: Ending) -> None:
+        if worker.ending is None and not worker.is_fenced_off and worker.task is not None:
+            worker.ending = ending
+            worker.task.cancel()
+
+    async def _run(self, worker: Worker) -> None:
+        try:
+            ending = await self._generate(worker)
+        except asyncio.CancelledError:
+            ending = worker.ending or INTERNAL
+        except Exception:  # Where a task ends: the response must end too.
+            logger.exception("Response %s failed.", worker.claim.response_id)
+            ending = INTERNAL
+        worker.ending = ending
+        try:
+            with suppress(asyncio.CancelledError):
+                await self._journal.release(worker.generation)
+                if not worker.is_fenced_off:
+                    await self._finish(worker, ending)
+        finally:
+            self._workers.discard(worker)
+            self._channels.end((worker.claim.organization, worker.claim.response_id))
+
+    async def _generate(self, worker: Worker) -> Ending:
+        """Read the model to its end; return how the response ends."""
+        claim = worker.claim
+        try:
+            request = await self._request(worker)
+            provider, _ = self._catalogue.provider(claim.combined.configuration.model or "")
+            async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
+                async for batch in pieces:
+                    for piece in batch:
+                        worker.take(piece)
+                    self._journal.added(worker.generation)
+                    self._require_short(worker)
+                    if not worker.generation.room.is_set():
+                        await worker.generation.room.wait()
+        except context.ContextTooLong as error:
+            return Ending("failed", "context_too_long", str(error))
+        except ModelError as error:
+            return Ending("failed", error.code, error.message)
+        return Ending("completed")
+
+    def _require_short(self, worker: Worker) -> None:
+        if worker.characters_count > self._answer_characters_max:
+            raise ModelError("answer_too_long", f"The answer exceeds {self._answer_characters_max} characters.")
+
+    async def _request(self, worker: Worker) -> ModelRequest:
+        claim = worker.claim
+        combined = claim.combined
+        database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
+        chosen = await database.read(
+            context.choose,
+            claim.thread_id,
+            configuration=combined.configuration,
+            instructions=combined.instructions,
+            until_seq=claim.message_seq,
+            kept_from_seq=claim.message_seq - claim.input_count if claim.input_count else None,
+        )
+        worker.generation.input_tokens = chosen.total_tokens
+        self._journal.added(worker.generation)
+        _, upstream_name = self._catalogue.provider(combined.configuration.model or "")
+        return ModelRequest(upstream_name, chat_messages(chosen), combined.configuration)
+
+    async def _finish(self, worker: Worker, ending: Ending) -> None:
+        """Write the end, again and again while the storage is away, until the lease runs out."""
+        while clock.monotonic_s() < worker.generation.leased_until_s:
+            try:
+                return await self._write_end(worker, ending)
+            except FencedOff:
+                return None
+            except (Unavailable, StorageFull) as error:
+                logger.warning("The end of an answer will be written again: %s", error)
+                await asyncio.sleep(RETRY_S)
+            except Exception:
+                if ending is INTERNAL:
+                    raise
+                logger.exception("The end of response %s could not be written.", worker.claim.response_id)
+                ending = INTERNAL
+        return None
+
+    async def _write_end(self, worker: Worker, ending: Ending) -> None:
+        claim, generation = worker.claim, worker.generation
+        database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
+        if ending is INTERNAL:
+            # Something in it cannot be stored: what is stored already is what stays.
+            await database.write(settling.finish, claim.thread_id, claim.response_id, Finished(ending))
+            return
+        rows = list(generation.take_rows())
+        finished = Finished(
+            ending,
+            rows,
+            worker.answer(ending),
+            generation.last_n,
+            worker.tokens.input_tokens if worker.tokens else generation.input_tokens,
+            worker.tokens.output_tokens if worker.tokens else None,
+        )
+        await database.write(settling.finish, claim.thread_id, claim.response_id, finished)
+        generation.stored(len(rows))
+
+
+async def settle_all_expired(database: Database) -> None:
+    """End every response whose worker has died."""
+    while await database.write(settling.settle_one_expired):
+        pass

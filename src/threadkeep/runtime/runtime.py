@@ -1,0 +1,61 @@
+"""All that goes on in a serving process while nobody asks, put together."""
+
+from threadkeep.database.driver import Database
+from threadkeep.operations import settling
+from threadkeep.operations.claiming import Terms
+from threadkeep.providers.catalogue import Catalogue
+from threadkeep.runtime.answering import Answering
+from threadkeep.runtime.channels import Channels
+from threadkeep.runtime.journal import Journal
+from threadkeep.runtime.relay import Relay, settle_all_expired
+from threadkeep.runtime.sweeper import Sweeper
+from threadkeep.settings import Settings
+
+
+class Runtime:
+    """Made on the event loop on which it runs. Raises SettingError for models that cannot be used."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._drain_s = settings.drain_s
+        self._catalogue = Catalogue(settings)
+        self.channels = Channels(database)
+        self.journal = Journal(database, settings.lease_s)
+        self.relay = Relay(
+            database,
+            self._catalogue,
+            self.channels,
+            self.journal,
+            settings.lease_s,
+            settings.answer_characters_max,
+        )
+        self.answering = Answering(self.relay, self.channels, terms_of(settings, self._catalogue))
+        self._sweeper = Sweeper(database)
+
+    async def start(self) -> None:
+        """Be ready to serve. Who serves alone ends at once what a process before it left running."""
+        if self._database.is_served_alone:
+            await self._database.write(settling.expire_all)
+            await settle_all_expired(self._database)
+        self._sweeper.start()
+
+    async def drain(self) -> None:
+        """Take no new responses, give those that run their time, end the rest, and then all streams."""
+        await self.relay.drain(self._drain_s)
+        self.channels.close()
+
+    async def close(self) -> None:
+        await self._sweeper.stop()
+        self.channels.close()
+        await self._catalogue.close()
+
+
+def terms_of(settings: Settings, catalogue: Catalogue) -> Terms:
+    return Terms(
+        int(settings.lease_s * 1000),
+        settings.responses_per_user_max,
+        settings.responses_per_organization_max,
+        catalogue.names,
+        catalogue.default,
+        settings.context_tokens,
+    )

@@ -1,0 +1,45 @@
+"""A stream as an HTTP answer: frames until the terminal event, as long as the reader is there and may read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from threadkeep.errors import ApiError
+from threadkeep.runtime.following import Allowed, CutOff, Follower
+from threadkeep.server.body import Receive
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    # Proxies of the nginx kind would hold events back.
+    (b"x-accel-buffering", b"no"),
+]
+
+
+async def send_stream(follower: Follower, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
+    """Send the follower's frames. A stream that is cut off ends without a terminal event."""
+    headers = [*HEADERS, (b"x-request-id", request_id)]
+    if follower.was_replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def emit(data: bytes) -> None:
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    watch = asyncio.ensure_future(leave_when_gone(receive, follower))
+    try:
+        await follower.run(emit, allowed)
+    except (CutOff, ApiError):
+        pass
+    finally:
+        watch.cancel()
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def leave_when_gone(receive: Receive, follower: Follower) -> None:
+    """Notice a client that goes away: nobody tells whoever only sends."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    follower.leave()
