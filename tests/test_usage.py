@@ -320,7 +320,8 @@ async def test_a_deleted_organizations_usage_goes_with_it(alone):
     place, database = alone
     await run(
         place,
-        "insert into organizations (id, name, created_ms, updated_ms, revision, deleted_ms) values ('O', 'O', 1, 1, 1, 1)",
+        "insert into organizations (id, name, created_ms, updated_ms, revision, deleted_ms) "
+        "values ('O', 'O', 1, 1, 1, 1)",
     )
     await note(database)
     await database.write(sweeping.sum_usage)

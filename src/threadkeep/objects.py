@@ -471,7 +471,8 @@ class NameGenerated(Object):
 
     success: Literal[True]
     thread_id: str
-    name: str
+    # null only where a person cleared the title meanwhile.
+    name: str | None
     message: str
 
 

@@ -13,9 +13,20 @@ import msgspec
 from threadkeep import clock
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import AssistantNotFound, KeyReused, MessageNotFound, ThreadNotFound, Unavailable
+from threadkeep.errors import (
+    AssistantNotFound,
+    KeyReused,
+    MessageNotFound,
+    RequestInProgress,
+    ThreadNotFound,
+    Unavailable,
+)
 
 KEPT_MS = 24 * 3600 * 1000
+# The status of a row whose work goes on; seen by others only where the row was committed before the work.
+IN_PROGRESS = 0
+# A key that is reserved while a model is asked for a name; a process that dies meanwhile does not free it.
+RESERVED_MS = 11 * 60 * 1000
 
 DELETE_EXPIRED = scoped("""
     delete from idempotency
@@ -45,13 +56,18 @@ MAY_SEE = scoped("""
 STORE = scoped("""
     update idempotency set status = :status, body = :body, revision = :revision,
         thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
-        first_seq = :first_seq, last_seq = :last_seq, assistant_id = :assistant_id
+        first_seq = :first_seq, last_seq = :last_seq, expires_ms = :expires_ms, assistant_id = :assistant_id
     where organization = :organization and caller = :caller and request = :request and key = :key
     """, every_user=True)  # fmt: skip
 
 STORE_RESPONSE = scoped("""
     update idempotency set status = 200, response_id = :response_id, thread = :thread
     where organization = :organization and caller = :caller and request = :request and key = :key
+    """)
+
+FREE = scoped("""
+    delete from idempotency
+    where organization = :organization and caller = :caller and request = :request and key = :key and status = 0
     """)
 
 EMPTY_THREAD = scoped("""
@@ -107,7 +123,7 @@ def fingerprint(body: Any) -> bytes:
     return sha256(msgspec.json.encode(body, order="deterministic")).digest()
 
 
-async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | None:
+async def find_or_reserve(tx: ScopedTransaction, request: Request, kept_ms: int = KEPT_MS) -> Stored | None:
     """Return the stored answer to `request`, or None when the work is to be done now.
 
     Raises KeyReused for another body, and the object's NotFound when what was answered has been deleted since.
@@ -115,7 +131,7 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | N
     now_ms = clock.now_ms()
     await tx.fetch(DELETE_EXPIRED, now_ms=now_ms, **request.row())
     reserved = await tx.fetch_one(
-        RESERVE, fingerprint=request.fingerprint, expires_ms=now_ms + KEPT_MS, **request.row()
+        RESERVE, fingerprint=request.fingerprint, expires_ms=now_ms + kept_ms, **request.row()
     )
     if reserved is not None:
         return None
@@ -126,6 +142,8 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request) -> Stored | N
     stored_fingerprint, status, body, revision, first_seq, thread, response_id, assistant_id = row
     if bytes(stored_fingerprint) != request.fingerprint:
         raise KeyReused()
+    if status == IN_PROGRESS:
+        raise RequestInProgress()
     if response_id is not None:
         return Stored(status, b"", None, response_id)
     if body is None and assistant_id is not None:
@@ -147,6 +165,7 @@ async def store(tx: ScopedTransaction, request: Request, answer: Stored, concern
         thread_id=concerns.thread_id,
         first_seq=concerns.first_seq,
         last_seq=concerns.last_seq,
+        expires_ms=clock.now_ms() + KEPT_MS,
         assistant_id=concerns.assistant_id,
         **request.row(),
     )
@@ -155,6 +174,11 @@ async def store(tx: ScopedTransaction, request: Request, answer: Stored, concern
 async def store_response(tx: ScopedTransaction, request: Request, response_id: str, thread: int) -> None:
     """Remember which response a request began; a retry follows it."""
     await tx.fetch(STORE_RESPONSE, response_id=response_id, thread=thread, **request.row())
+
+
+async def free(tx: ScopedTransaction, request: Request) -> None:
+    """Let go of a key that was reserved for work that failed."""
+    await tx.fetch(FREE, **request.row())
 
 
 async def empty_thread(tx: ScopedTransaction, thread: int) -> None:

@@ -1,33 +1,24 @@
 """Requests for answers: claim, start the generation, and hand the caller what the journal says of it."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
-from threadkeep.objects import Configuration, Context, Response, ResponseCreate
+from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
 from threadkeep.operations import claiming, configuration, context, idempotency, responses
 from threadkeep.operations.claiming import Claim, Terms
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
 from threadkeep.operations.thread_rows import hold
 from threadkeep.runtime.channels import Channels, Waiter
 from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
+from threadkeep.runtime.frames import Answered, Streamed
+from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What a caller gets who does not stream; without a value there is nothing to say (204)."""
-
-    status: int
-    value: Any = None  # Any: a struct.
-    was_replayed: bool = False
 
 
 class Answering:
     """What the endpoints about responses do, beside the database."""
 
-    def __init__(self, relay: Relay, channels: Channels, terms: Terms) -> None:
+    def __init__(self, relay: Relay, channels: Channels, namer: Namer, terms: Terms) -> None:
+        self._namer = namer
         self._relay = relay
         self._channels = channels
         self._terms = terms
@@ -98,6 +89,12 @@ class Answering:
             return Answered(200, await db.read(preview, thread_id, asked, self._terms))
         except context.ContextTooLong as error:
             raise InvalidParameter(str(error), param="contextTokens") from None
+
+    async def generate_name(
+        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str, body: NameCreate, streams: bool
+    ) -> Answered | Streamed:
+        """Name a thread after what its user wants."""
+        return await self._namer.generate(db, keyed, thread_id, body, streams)
 
     def nudge(self, organization: int, thread_id: str) -> None:
         """A change may have ended the thread's response: its readers here look at once."""

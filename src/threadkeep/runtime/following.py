@@ -1,7 +1,6 @@
 """A reader's way through a response: from its position to the terminal event, without a gap and without a repeat."""
 
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from threadkeep import clock
@@ -11,16 +10,12 @@ from threadkeep.objects import Response, ResponseEnded, ResponseReset
 from threadkeep.operations import events, responses
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
 from threadkeep.runtime.channels import Channels, Key, Reader
-from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, frame, frame_of
+from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, Allowed, Emit, Streamed, frame, frame_of
 
 POSITION = re.compile(r"(resp_[0-9a-z]{26}):([0-9]{1,9})")
 PING_S = 15.0
 # How often a stream asks whether its credential still counts; a revoked one is cut off within 10 s.
 LOOK_S = 3.0
-
-Emit = Callable[[bytes], Awaitable[None]]
-# Raises when the reader may not read any more.
-Allowed = Callable[[], Awaitable[None]]
 
 
 class CutOff(Exception):
@@ -43,7 +38,7 @@ def position_of(text: str, param: str) -> Position:
     return Position(match.group(1), int(match.group(2)))
 
 
-class Follower:
+class Follower(Streamed):
     """One reader of one response."""
 
     def __init__(

@@ -1,5 +1,7 @@
-"""The frames of a stream, as Server-Sent Events have them (WHATWG HTML, section 9.2)."""
+"""What callers are answered with who wait or read: objects, and frames of Server-Sent Events (WHATWG HTML, 9.2)."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,6 +13,37 @@ RESET = "response.reset"
 ENDED = {"completed": "response.completed", "cancelled": "response.cancelled", "failed": "response.failed"}
 
 encode = msgspec.json.Encoder().encode
+
+
+Emit = Callable[[bytes], Awaitable[None]]
+# Raises when the reader may not read any more.
+Allowed = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a caller gets who does not stream; without a value there is nothing to say (204)."""
+
+    status: int
+    value: Any = None  # Any: a struct.
+    was_replayed: bool = False
+
+
+class Streamed:
+    """An answer that is a stream: frames, until it is at its end."""
+
+    was_replayed = False
+
+    async def run(self, emit: Emit, allowed: Allowed) -> None:
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """The reader's client has gone away."""
+
+
+def named_frame(type: str, data: Any) -> bytes:  # Any: a struct, or what JSON has.
+    """Return an event of a stream that cannot be resumed."""
+    return f"event: {type}\ndata: {encode(data).decode()}\n\n".encode()
 
 
 def frame(response_id: str, n: int, type: str, data: str) -> bytes:

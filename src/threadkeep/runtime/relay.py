@@ -20,6 +20,7 @@ from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.chat_format import chat_messages
 from threadkeep.runtime.journal import Generation, Journal
+from threadkeep.runtime.namer import Namer
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -75,9 +76,11 @@ class Relay:
         catalogue: Catalogue,
         channels: Channels,
         journal: Journal,
+        namer: Namer,
         lease_s: float,
         answer_characters_max: int,
     ) -> None:
+        self._namer = namer
         self._database = database
         self._catalogue = catalogue
         self._channels = channels
@@ -225,6 +228,8 @@ class Relay:
         )
         await database.write(settling.finish, claim.thread_id, claim.response_id, finished)
         generation.stored(len(rows))
+        if ending.status == "completed" and not claim.has_title:
+            self._namer.answered(claim.organization, claim.organization_id, claim.thread_id)
 
 
 async def settle_all_expired(database: Database) -> None:

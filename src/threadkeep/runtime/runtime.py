@@ -7,6 +7,7 @@ from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.journal import Journal
+from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay, settle_all_expired
 from threadkeep.runtime.sweeper import Sweeper
 from threadkeep.settings import Settings
@@ -21,15 +22,17 @@ class Runtime:
         self._catalogue = Catalogue(settings)
         self.channels = Channels(database)
         self.journal = Journal(database, settings.lease_s)
+        self._namer = Namer(database, self._catalogue, names_by_itself=settings.auto_name)
         self.relay = Relay(
             database,
             self._catalogue,
             self.channels,
             self.journal,
+            self._namer,
             settings.lease_s,
             settings.answer_characters_max,
         )
-        self.answering = Answering(self.relay, self.channels, terms_of(settings, self._catalogue))
+        self.answering = Answering(self.relay, self.channels, self._namer, terms_of(settings, self._catalogue))
         self._sweeper = Sweeper(database)
 
     async def start(self) -> None:
@@ -47,6 +50,7 @@ class Runtime:
     async def close(self) -> None:
         await self._sweeper.stop()
         self.channels.close()
+        await self._namer.close()
         await self._catalogue.close()
 
 

@@ -31,7 +31,8 @@ from threadkeep.errors import (
 from threadkeep.objects import Error, ErrorDetail
 from threadkeep.operations import idempotency, paging
 from threadkeep.runtime.answering import Answering
-from threadkeep.runtime.following import Allowed, CutOff, Follower
+from threadkeep.runtime.following import CutOff
+from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
 from threadkeep.server.auth import Authenticator
@@ -84,7 +85,7 @@ SINGLE = {
 class Stream(NamedTuple):
     """An answer that goes on for a while."""
 
-    follower: Follower
+    streamed: Streamed
     allowed: Allowed
 
 
@@ -137,7 +138,7 @@ class Api:
             result = await self._answer(route, values, method, scope, headers, receive)
             if isinstance(result, Stream):
                 self._metrics.count(method, route.path, 200, time.perf_counter() - started_s)
-                await send_stream(result.follower, receive, send, request_id, result.allowed)
+                await send_stream(result.streamed, receive, send, request_id, result.allowed)
                 return
             status, body = result.status, result.body
             answer_headers = headers_of(result, request_id)
@@ -212,7 +213,7 @@ class Api:
             keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
         db = ScopedDatabase(self._database, acting)
         result = await endpoint.run(db, request, keyed, self._seal, self._answering)
-        if isinstance(result, Follower):
+        if isinstance(result, Streamed):
             return Stream(result, self._still_allowed(headers, organization_id, acting))
         if route.names_organization and method != "GET":
             # A removed member, key or organization is refused by this process at once.

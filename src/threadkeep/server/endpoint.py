@@ -21,8 +21,8 @@ from threadkeep.objects import Assistant, Key, KeyCreated, Message, Page, Respon
 from threadkeep.operations import idempotency, settling
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.thread_rows import ATTEMPTS_MAX, Precondition, Versioned
-from threadkeep.runtime.answering import Answered, Answering
-from threadkeep.runtime.following import Follower
+from threadkeep.runtime.answering import Answering
+from threadkeep.runtime.frames import Answered, Streamed
 from threadkeep.scope import Role
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
@@ -41,7 +41,7 @@ class Way(enum.Enum):
     WRITE_ONCE = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()
-    # A method of Answering: takes the database and the retry's key as well.
+    # A method of Answering: takes the database and the retry's key as well, and may answer with a stream.
     ANSWER = enum.auto()
 
 
@@ -105,7 +105,7 @@ class Endpoint:
         keyed: idempotency.Request | None,
         seal: CursorSeal,
         answering: Answering,
-    ) -> "Result | Follower":
+    ) -> "Result | Streamed":
         """Do the work of the request. Raises InsufficientPermissions for a role below the endpoint's."""
         if self.role is not Role.MEMBER and db.scope.role.rank < self.role.rank:
             raise InsufficientPermissions(f"This needs the role {self.role} in the organization.")
@@ -130,7 +130,7 @@ class Endpoint:
         keyed: idempotency.Request | None,
         seal: CursorSeal,
         answering: Answering,
-    ) -> "Result | Follower":
+    ) -> "Result | Streamed":
         way = self.way if isinstance(self.way, Way) else self.way(arguments)
         if way is Way.ANSWER:
             return answer_of(await self.operation(answering, db, keyed, *arguments))
@@ -168,8 +168,8 @@ def result_of(value: Any, status: int) -> Result:
     return Result(status, encode(value), None)
 
 
-def answer_of(answered: Answered | Follower) -> Result | Follower:
-    if isinstance(answered, Follower):
+def answer_of(answered: Answered | Streamed) -> Result | Streamed:
+    if isinstance(answered, Streamed):
         return answered
     body = b"" if answered.value is None else encode(answered.value)
     return Result(answered.status, body, None, answered.was_replayed)

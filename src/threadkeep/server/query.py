@@ -112,6 +112,12 @@ class ContextQuery(OrganizationQuery, frozen=True):
         return Configuration(context_mode=self.context_mode, context_tokens=self.context_tokens)
 
 
+class NameQuery(OrganizationQuery, frozen=True):
+    """How a generated name is answered."""
+
+    stream: bool = False
+
+
 class MemberDeleteQuery(OrganizationQuery, frozen=True):
     """What becomes of a removed member's threads."""
 

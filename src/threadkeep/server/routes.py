@@ -21,6 +21,8 @@ from threadkeep.objects import (
     MessageCreate,
     MessagesCreate,
     MessageUpdate,
+    NameCreate,
+    NameGenerated,
     Nothing,
     Organization,
     OrganizationUpdate,
@@ -55,6 +57,7 @@ from threadkeep.server.query import (
     ListQuery,
     MemberDeleteQuery,
     MessagesQuery,
+    NameQuery,
     ThreadsQuery,
     UsageQuery,
 )
@@ -201,6 +204,11 @@ RESPONSES = [
     Endpoint("GET", "/v1/threads/{threadId}/context", Answering.context, "Show the context of the next response",
              lambda request: [*request.path, request.query.configuration()], Context, Way.ANSWER, query=ContextQuery,
              errors=("thread_not_found", "assistant_bound", "assistant_deleted")),
+    Endpoint("POST", "/v1/threads/{threadId}/generateName", Answering.generate_name, "Generate a name",
+             lambda request: [*request.path, request.body, request.query.stream], NameGenerated, Way.ANSWER,
+             body=NameCreate, query=NameQuery, streams=True,
+             errors=("thread_not_found", "thread_locked", "thread_archived", "thread_empty", "request_in_progress",
+                     "model_unavailable", "model_timeout")),
 ]  # fmt: skip
 
 ASSISTANTS = [

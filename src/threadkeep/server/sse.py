@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from threadkeep.errors import ApiError
-from threadkeep.runtime.following import Allowed, CutOff, Follower
+from threadkeep.runtime.following import CutOff
+from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.server.body import Receive
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
@@ -18,19 +19,19 @@ HEADERS = [
 ]
 
 
-async def send_stream(follower: Follower, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
-    """Send the follower's frames. A stream that is cut off ends without a terminal event."""
+async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
+    """Send its frames. A stream that is cut off ends without a terminal event."""
     headers = [*HEADERS, (b"x-request-id", request_id)]
-    if follower.was_replayed:
+    if streamed.was_replayed:
         headers.append((b"idempotent-replayed", b"true"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def emit(data: bytes) -> None:
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
-    watch = asyncio.ensure_future(leave_when_gone(receive, follower))
+    watch = asyncio.ensure_future(leave_when_gone(receive, streamed))
     try:
-        await follower.run(emit, allowed)
+        await streamed.run(emit, allowed)
     except (CutOff, ApiError):
         pass
     finally:
@@ -38,8 +39,8 @@ async def send_stream(follower: Follower, receive: Receive, send: Send, request_
     await send({"type": "http.response.body", "body": b""})
 
 
-async def leave_when_gone(receive: Receive, follower: Follower) -> None:
+async def leave_when_gone(receive: Receive, streamed: Streamed) -> None:
     """Notice a client that goes away: nobody tells whoever only sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    follower.leave()
+    streamed.leave()

@@ -1,0 +1,127 @@
+"""Names: from which messages a thread is named, and the one step that saves a name unless a person chose another."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from threadkeep import clock
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import ThreadEmpty, ThreadNotFound
+from threadkeep.lifecycle import Action
+from threadkeep.objects import NAME_MESSAGES_MAX, NameCreate, NameGenerated, Part, TextPart
+from threadkeep.operations import idempotency
+from threadkeep.operations.idempotency import Concerns, Stored
+from threadkeep.operations.response_rows import text_of
+from threadkeep.operations.thread_rows import fold, hold
+
+PERSON_WON = "The title was changed while a name was being made; it stays as it was set."
+
+READ_TITLE = scoped("""
+    select t.title_revision, t.title from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    """)
+
+LAST_MESSAGES = scoped("""
+    select m.role, m.content from threads t
+    join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+      and m.status <> 'in_progress'
+    order by m.seq desc limit :limit
+    """)
+
+SET_TITLE = scoped("""
+    update threads set title = :title, title_folded = :title_folded,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
+COUNT_COMPLETED = scoped("""
+    select count(*) from (
+        select r.id from responses r
+        where r.organization = :organization and r.thread = :thread and r.status = 'completed' limit 2
+    ) c
+    """)
+
+
+class Question(NamedTuple):
+    """What a name is made from: texts with their roles, oldest first, and which title is to be replaced."""
+
+    texts: Sequence[tuple[str, str]]
+    title_revision: int
+
+
+async def begin(
+    tx: ScopedTransaction, thread_id: str, body: NameCreate, keyed: idempotency.Request | None
+) -> Question | Stored:
+    """Return what a name is to be made from, and reserve the retry's key; or the answer that was given before.
+
+    Raises ThreadEmpty when there is nothing to name, RequestInProgress for a key whose work goes on.
+    """
+    if keyed is not None:
+        stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
+        if stored is not None:
+            return stored
+    held = await hold(tx, thread_id)
+    held.allow(Action.GENERATE_NAME)
+    question = await read(tx, thread_id, body)
+    if not any(text.strip() for _, text in question.texts):
+        raise ThreadEmpty()
+    return question
+
+
+async def read(tx: ScopedTransaction, thread_id: str, body: NameCreate) -> Question:
+    row = await tx.fetch_one(READ_TITLE, thread_id=thread_id)
+    if row is None:
+        raise ThreadNotFound()
+    if body.messages is not None:
+        texts = [(each.role, plain_text(each.content)) for each in body.messages]
+    else:
+        rows = await tx.fetch(LAST_MESSAGES, thread_id=thread_id, limit=NAME_MESSAGES_MAX)
+        texts = [(role, text_of(content)) for role, content in reversed(rows)]
+    return Question(texts, row[0])
+
+
+def plain_text(content: str | list[Part]) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part.text for part in content if isinstance(part, TextPart))
+
+
+async def save(
+    tx: ScopedTransaction,
+    thread_id: str,
+    title_revision: int,
+    name: str,
+    message: str,
+    keyed: idempotency.Request | None,
+) -> NameGenerated:
+    """Make `name` the thread's title unless a person changed the title since; keep the answer for retries.
+
+    Raises ThreadNotFound, ThreadLocked or ThreadArchived for what happened to the thread meanwhile.
+    """
+    held = await hold(tx, thread_id)
+    held.allow(Action.GENERATE_NAME)
+    row = await tx.fetch_one(READ_TITLE, thread_id=thread_id)
+    assert row is not None
+    if row[0] != title_revision:
+        generated = NameGenerated(True, thread_id, held.title, PERSON_WON)
+    else:
+        if name != held.title:
+            await tx.fetch(SET_TITLE, thread=held.key, title=name, title_folded=fold(name), now_ms=clock.now_ms())
+        generated = NameGenerated(True, thread_id, name, message)
+    if keyed is not None:
+        answer = Stored(200, msgspec.json.encode(generated), None)
+        await idempotency.store(tx, keyed, answer, Concerns(thread_id))
+    return generated
+
+
+async def begin_automatic(tx: ScopedTransaction, thread_id: str) -> Question | None:
+    """Return what a thread is to be named from that has no title and got its first answer just now, else None."""
+    held = await hold(tx, thread_id)
+    [[completed_count]] = await tx.fetch(COUNT_COMPLETED, thread=held.key)
+    if held.title is not None or completed_count != 1:
+        return None
+    question = await read(tx, thread_id, NameCreate())
+    return question if any(text.strip() for _, text in question.texts) else None

@@ -1,0 +1,168 @@
+"""Generated names: asks a model, or makes one from the words of the user, and saves it unless a person was faster."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import msgspec
+
+from threadkeep.database.driver import Database
+from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.errors import ApiError, ModelTimeout, ModelUnavailable
+from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
+from threadkeep.operations import idempotency, names
+from threadkeep.operations.idempotency import Stored
+from threadkeep.operations.names import Question
+from threadkeep.providers import ModelError, ModelRequest, Text
+from threadkeep.providers.catalogue import Catalogue
+from threadkeep.providers.echo import NAME as ECHO
+from threadkeep.runtime import naming
+from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Streamed, named_frame
+from threadkeep.scope import system_scope
+
+logger = logging.getLogger(__name__)
+
+BY_MODEL = "Named by the model."
+WITHOUT_MODEL = "No model is configured: the name is made of words from the conversation."
+UNUSABLE = "The model's answer was no usable name: the name is made of words from the conversation."
+# A name is short; a model that goes on is not read any further.
+OUTPUT_CHARACTERS_MAX = 20_000
+
+OnText = Callable[[str], Awaitable[None]]
+
+
+async def nowhere(_text: str) -> None:
+    pass
+
+
+class Namer:
+    """Makes names for whoever asks, and by itself after a first answer where the setting says so."""
+
+    def __init__(self, database: Database, catalogue: Catalogue, *, names_by_itself: bool) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._names_by_itself = names_by_itself
+        # A task that nobody refers to may vanish in the middle of its work.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def generate(
+        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str, body: NameCreate, streams: bool
+    ) -> "Answered | NameStream":
+        """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and what the thread's state forbids."""
+        begun = await db.write(names.begin, thread_id, body, keyed)
+        if streams:
+            return NameStream(self, db, keyed, thread_id, begun)
+        if isinstance(begun, Stored):
+            return Answered(200, msgspec.json.decode(begun.body, type=NameGenerated), was_replayed=True)
+        return Answered(200, await self.finish(db, keyed, thread_id, begun))
+
+    async def finish(
+        self,
+        db: ScopedDatabase,
+        keyed: idempotency.Request | None,
+        thread_id: str,
+        question: Question,
+        on_text: OnText = nowhere,
+    ) -> NameGenerated:
+        """Make the name and save it. A failure frees the retry's key."""
+        try:
+            name, message = await self._make(question, on_text)
+            return await db.write(names.save, thread_id, question.title_revision, name, message, keyed)
+        except BaseException:
+            if keyed is not None:
+                await db.write(idempotency.free, keyed)
+            raise
+
+    async def _make(self, question: Question, on_text: OnText) -> tuple[str, str]:
+        if self._catalogue.default == ECHO:
+            return await asyncio.to_thread(naming.extract, question.texts), WITHOUT_MODEL
+        name = naming.clean(await self._ask(question, on_text))
+        if name is not None:
+            return name, BY_MODEL
+        return await asyncio.to_thread(naming.extract, question.texts), UNUSABLE
+
+    async def _ask(self, question: Question, on_text: OnText) -> str:
+        provider, upstream_name = self._catalogue.provider(self._catalogue.default)
+        configuration = Configuration(max_output_tokens=naming.MAX_OUTPUT_TOKENS)
+        request = ModelRequest(upstream_name, naming.request_messages(question.texts), configuration)
+        said = ""
+        try:
+            async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
+                async for batch in pieces:
+                    said += "".join(piece.text for piece in batch if isinstance(piece, Text))
+                    await on_text(said)
+                    if len(said) > OUTPUT_CHARACTERS_MAX:
+                        break
+        except ModelError as error:
+            raise (ModelTimeout if error.code == "model_timeout" else ModelUnavailable)(error.message) from None
+        return said
+
+    def answered(self, organization: int, organization_id: str, thread_id: str) -> None:
+        """A response was completed: name its thread if it is the first and has no title."""
+        if not self._names_by_itself:
+            return
+        db = ScopedDatabase(self._database, system_scope(organization, organization_id))
+        task = asyncio.ensure_future(self._name_automatically(db, thread_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _name_automatically(self, db: ScopedDatabase, thread_id: str) -> None:
+        try:
+            question = await db.write(names.begin_automatic, thread_id)
+            if question is not None:
+                await self.finish(db, None, thread_id, question)
+        except ApiError as error:
+            logger.info("A thread was not named: %s", error.message)
+        except Exception:  # Where a task ends: a name is not worth more than a line in the log.
+            logger.exception("A thread was not named.")
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class NameStream(Streamed):
+    """A name as it comes: what is certain of it so far, then the name that was saved."""
+
+    def __init__(
+        self,
+        namer: Namer,
+        db: ScopedDatabase,
+        keyed: idempotency.Request | None,
+        thread_id: str,
+        begun: Question | Stored,
+    ) -> None:
+        self.was_replayed = isinstance(begun, Stored)
+        self._namer = namer
+        self._db = db
+        self._keyed = keyed
+        self._thread_id = thread_id
+        self._begun = begun
+        self._shown = ""
+
+    async def run(self, emit: Emit, allowed: Allowed) -> None:
+        """Emit the name. A client that goes away does not stop it."""
+        await emit(PING)
+
+        async def show(said: str) -> None:
+            # The last word may still change.
+            certain = (naming.clean(said) or "").rpartition(" ")[0]
+            if certain.startswith(self._shown) and len(certain) > len(self._shown):
+                await emit(named_frame("name.delta", {"delta": certain[len(self._shown) :]}))
+                self._shown = certain
+
+        if isinstance(self._begun, Stored):
+            generated = msgspec.json.decode(self._begun.body, type=NameGenerated)
+        else:
+            try:
+                generated = await self._namer.finish(self._db, self._keyed, self._thread_id, self._begun, show)
+            except ApiError as error:
+                detail = ErrorDetail(error.message, error.type, error.code, error.param, "")
+                await emit(named_frame("name.failed", Error(detail)))
+                return
+        name = generated.name or ""
+        if name.startswith(self._shown) and len(name) > len(self._shown):
+            await emit(named_frame("name.delta", {"delta": name[len(self._shown) :]}))
+        await emit(named_frame("name.completed", generated))
