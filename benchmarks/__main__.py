@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import machine, report
+from benchmarks import machine, report, streams
 from benchmarks.cases import Case, alone, over_http, run_in_turns
 from benchmarks.filling import Filled, fill
 from benchmarks.load import Generator
@@ -21,6 +21,8 @@ from benchmarks.places import Place, for_filling, open_place
 from benchmarks.servers import Server, start_bare, start_threadkeep
 from benchmarks.sqlite_loop import sqlite_appends_per_second
 
+KINDS = ("sqlite", "postgres")
+PARTS = ("requests", "streams")
 CLIENTS = (1, 16, 64)
 STARTS_COUNT = 5
 GROWTH = (("list, middle", "list, first page"), ("append, long thread", "append, short threads"))
@@ -28,13 +30,18 @@ GROWTH = (("list, middle", "list, first page"), ("append, long thread", "append,
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", choices=("sqlite", "postgres"), help="measure one database only")
+    parser.add_argument(
+        "--only", nargs="+", default=(), choices=(*KINDS, *PARTS), metavar="WHAT",
+        help=f"measure these alone, of {', '.join(KINDS)} and of {', '.join(PARTS)}",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one run (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each case (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="fewer rows and short runs, to try the benchmark itself")
     parser.add_argument("--full", action="store_true", help="also the list at depth 500 000 of 1 000 000 threads")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every run to FILE as well")
     given = parser.parse_args()
+    given.kinds = tuple(kind for kind in KINDS if kind in given.only) or KINDS
+    given.parts = tuple(part for part in PARTS if part in given.only) or PARTS
     given.threads, given.long = (10_000, 10_000) if given.quick else (100_000, 100_000)
     if given.quick:
         given.seconds, given.repeats = min(given.seconds, 0.5), min(given.repeats, 2)
@@ -47,12 +54,25 @@ CURSOR = re.compile(rb'"nextCursor":"(?:[^"\\]|\\.)*"')
 def main() -> None:
     given = options()
     print(machine.describe())
+    results: dict[str, Any] = {"machine": machine.describe()}
+    if "requests" in given.parts:
+        results |= measure_requests(given)
+    if "streams" in given.parts:
+        sides = streams.measure(given.kinds, given, say)
+        say("")
+        print(report.streams(sides))
+        results["streams"] = {side.name: side.as_json() for side in sides}
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1))
+
+
+def measure_requests(given: argparse.Namespace) -> dict[str, Any]:
     print(f"{given.threads:,} threads of one organization; median of {given.repeats} alternating runs of "
           f"{given.seconds:g} s each (smallest–largest)\n")  # fmt: skip
     generator = Generator()
-    results: dict[str, Any] = {"machine": machine.describe()}
+    results = {}
     try:
-        for kind in (given.only,) if given.only else ("sqlite", "postgres"):
+        for kind in given.kinds:
             with tempfile.TemporaryDirectory(prefix="threadkeep-bench-") as folder:
                 place = open_place(kind, Path(folder))
                 try:
@@ -61,8 +81,7 @@ def main() -> None:
                     place.close()
     finally:
         generator.close()
-    if given.json:
-        given.json.write_text(json.dumps(results, indent=1))
+    return results
 
 
 def measure(place: Place, folder: Path, given: argparse.Namespace, generator: Generator) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from benchmarks.cases import Case
 from benchmarks.load import Measurement
+from benchmarks.stream_readers import Run
+from benchmarks.streams import MODEL_WAITS_MS, PER_SECOND, RELAY, Side, per_second
 
 CPU_RATIO_MAX = 1.4
 APPEND_PERCENT_MIN = {"sqlite": 60, "postgres": 90}
@@ -14,6 +16,10 @@ APPEND_PERCENT_MIN = {"sqlite": 60, "postgres": 90}
 BESIDE = {"sqlite": "group-commit loop", "postgres": "pgbench"}
 AIM_CLIENTS = 64
 ALIKE_RATIO_MAX = 1.3
+STREAM_CPU_RATIO_MAX = 2.0
+ONE_CORE_STREAMS = 200
+READER_BYTES_MAX = 20_000
+FIRST_DELTA_MS_MAX = 10.0
 
 Value = Callable[[Measurement], float]
 RATE: Value = lambda run: run.per_second  # noqa: E731
@@ -97,6 +103,73 @@ def growth(cases: list[Case], pairs: Sequence[tuple[str, str]]) -> str:
         )  # fmt: skip
     return table(
         ["far (1 client)", "near", "far CPU+db µs", "near CPU+db µs", "ratio", "aim", "far p50 ms", "near p50 ms"], rows
+    )
+
+
+def streams(sides: list[Side]) -> str:
+    """Return the tables of streamed answers beside the relay."""
+    relay = next(side for side in sides if side.name == RELAY)
+    runs = next(iter(relay.runs.values()))
+    parts = [
+        f"## Streams\n\nTokens of {PER_SECOND:g} a second and stream, fewer where all would be more than this machine "
+        f"can show; median of {len(runs)} alternating runs (smallest–largest).\nDelay: from the upstream's write to "
+        "the reader's read. Around: what a response costs besides its tokens, to claim and to end it.",
+        table(
+            ["streams", "each/s", "server", "tokens/s", "CPU µs a token", "relay", "aim", "cores", "db CPU µs",
+             "p50 ms", "p99 ms", "around CPU ms"],
+            [flow(side, relay, count) for count in relay.runs for side in sides],
+        ),
+        table(
+            ["server", *(f"first delta {wait_ms} ms after the call" for wait_ms in MODEL_WAITS_MS), "aim",
+             "kB a reader", "aim"],
+            [idle(side) for side in sides],
+        ),
+        *(one_core(side) for side in sides if ONE_CORE_STREAMS in side.runs and side is not relay),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"
+
+
+def flow(side: Side, relay: Side, count: int) -> list[str]:
+    """Return the row of one server with `count` streams."""
+    runs = side.runs[count]
+    cpu_us = [run.cpu_us for run in runs]
+    ratio = median(cpu_us) / median(run.cpu_us for run in relay.runs[count])
+    is_relay = side is relay
+
+    def middle_of(value: Callable[[Run], float], digits: int) -> str:
+        return f"{median(value(run) for run in runs):,.{digits}f}"
+
+    return [
+        str(count), f"{per_second(count):g}", side.name, middle_of(lambda run: run.tokens_per_second, 0),
+        f"{median(cpu_us):,.0f} ({min(cpu_us):,.0f}–{max(cpu_us):,.0f})", "" if is_relay else f"{ratio:.2f} ×",
+        "" if is_relay else f"≤ {STREAM_CPU_RATIO_MAX:g} ×: {verdict(ratio <= STREAM_CPU_RATIO_MAX)}",
+        middle_of(lambda run: run.cores, 2), middle_of(lambda run: run.database_cpu_us, 0),
+        middle_of(lambda run: run.p50_ms, 1), middle_of(lambda run: run.p99_ms, 1),
+        middle_of(lambda run: run.around_cpu_ms, 2),
+    ]  # fmt: skip
+
+
+def idle(side: Side) -> list[str]:
+    """Return the row of one server with nothing else to do."""
+    is_relay = side.name == RELAY
+    bytes_each = median(side.idle_reader_bytes)
+    slowest_ms = max(median(delays_ms) for delays_ms in side.first_deltas_ms.values())
+    return [
+        side.name,
+        *(f"{median(each):.1f} ms ({min(each):.1f}–{max(each):.1f})" for each in side.first_deltas_ms.values()),
+        "" if is_relay else f"p50 ≤ {FIRST_DELTA_MS_MAX:g} ms: {verdict(slowest_ms <= FIRST_DELTA_MS_MAX)}",
+        f"{bytes_each / 1000:.1f}",
+        "" if is_relay else f"≤ {READER_BYTES_MAX / 1000:g}: {verdict(bytes_each <= READER_BYTES_MAX)}",
+    ]
+
+
+def one_core(side: Side) -> str:
+    """Say what of a core the streams of the aim take, and how many of them a core would carry at that."""
+    cores = median(run.cores for run in side.runs[ONE_CORE_STREAMS])
+    cpu_us = median(run.cpu_us for run in side.runs[ONE_CORE_STREAMS])
+    return (
+        f"{side.name}: {ONE_CORE_STREAMS} streams × {PER_SECOND:g}/s take {cores:.2f} cores (aim ≤ 1: "
+        f"{verdict(cores <= 1)}); at this cost a token, one core carries {1e6 / cpu_us / PER_SECOND:,.0f} such streams."
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import fields
 from errno import EADDRINUSE
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 import pytest
@@ -23,6 +23,9 @@ from threadkeep import errors, lifecycle, settings
 from threadkeep.cli import app
 from threadkeep.commands.serve import FIRST_RUN_FILE
 from threadkeep.lifecycle import Action, State
+from threadkeep.objects import ResponseError
+from threadkeep.operations import events
+from threadkeep.runtime import frames
 from threadkeep.server import protocol
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.metrics import Metrics
@@ -40,8 +43,6 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"^[\w.-]*[\w/-]+\.(?:py|md|sql|toml|txt|yml)$")
 COMMAND = re.compile(r"^\s*(?:\.venv/bin/)?threadkeep (?!is\b)([a-z][^\n|>#]*)", re.M)
 
-# Actions that the table of states holds ready for calls to come.
-ACTIONS_TO_COME = {Action.CREATE_RESPONSE, Action.GENERATE_NAME}
 # Files that a page tells of and that are not in the repository: the program or the reader makes them.
 MADE_FILES = {FIRST_RUN_FILE}
 PAGES_OF_THE_SERVER = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
@@ -112,23 +113,30 @@ def test_every_error_code_is_documented_with_its_status():
     assert set(documented) == {(each.status, each.code) for each in error_classes(errors.ApiError)}
 
 
-def test_only_codes_that_no_call_answers_are_documented_as_not_in_use():
-    _, _, last = PAGES["docs/errors.md"].read_text().partition("## Not in use yet")
-    unused = set(re.findall(r"`([a-z_]+)` \|", last))
-    promised = {code for endpoint in ENDPOINTS for code in endpoint.errors}
+def test_every_code_of_a_response_that_failed_is_documented():
+    documented = [
+        row[1].strip("`") for row in rows("docs/errors.md", "(?:failed|cancelled)`", under="## In a response")
+    ]
 
-    # The calls that change messages are refused while a response is generated; so the document has that one already.
-    assert unused & promised <= {"thread_busy"}
-    assert unused
+    assert sorted(documented) == sorted(get_args(get_type_hints(ResponseError)["code"]))
+
+
+def test_every_event_of_a_stream_is_in_its_table():
+    table = rows("docs/api.md", "response.", under="## Streams")
+
+    documented = {event for row in table for event in re.findall(r"`([a-z_.]+)`", row[0])}
+
+    assert documented == {
+        *(frames.CREATED, frames.RESET, *frames.ENDED.values()),
+        *(events.TEXT, events.REASONING, events.TOOL_CALL),
+    }
 
 
 def test_the_table_of_states_is_the_one_in_the_code():
     documented = {row[0]: row[1:] for row in rows("docs/concepts.md", "[a-z ]+", under="## States")}
 
     assert documented == {
-        str(action): [allowed(lifecycle.REFUSALS[action][place]) for place in range(len(State))]
-        for action in Action
-        if action not in ACTIONS_TO_COME
+        str(action): [allowed(lifecycle.REFUSALS[action][place]) for place in range(len(State))] for action in Action
     }
 
 
@@ -187,7 +195,8 @@ def test_a_page_names_only_files_that_exist(name):
 def test_a_page_names_only_functions_and_targets_that_exist(name):
     source = source_text()
     makefile = (ROOT / "Makefile").read_text()
-    for code in code_of(PAGES[name]):
+    # Programs that readers run for themselves call libraries.
+    for code in code_of(PAGES[name], without=("python", "js")):
         for function in re.findall(r"\b(\w+)\(\)", code):
             assert re.search(rf"\b(?:def|class) {function}\b", source), f"{function}()"
         for target in re.findall(r"^make (\w+)", code, re.M):
@@ -345,12 +354,11 @@ def options(command: click.Command) -> set[str]:
     return {name for each in command.params for name in each.opts if name.startswith("--")}
 
 
-def code_of(page: Path) -> list[str]:
-    """Return everything that a page shows as code."""
+def code_of(page: Path, without: tuple[str, ...] = ()) -> list[str]:
+    """Return everything that a page shows as code, but blocks of the kinds `without`."""
     text = page.read_text()
-    return [block for kind, block in FENCE.findall(text) if not kind.startswith("diff")] + CODE.findall(
-        FENCE.sub("", text)
-    )
+    blocks = [block for kind, block in FENCE.findall(text) if not kind.startswith(("diff", *without))]
+    return blocks + CODE.findall(FENCE.sub("", text))
 
 
 @cache

@@ -10,6 +10,7 @@ PUBLIC = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 NEVER_WAS = {
     "thread": "thread_01h455vb4pex5vsknk084sn02q",
     "message": "msg_01h455vb4pex5vsknk084sn02q",
+    "response": "resp_01h455vb4pex5vsknk084sn02q",
     "assistant": "asst_01h455vb4pex5vsknk084sn02q",
     "key": "key_01h455vb4pex5vsknk084sn02q",
     "organization": "ORG_NEVER_WAS",
@@ -23,6 +24,8 @@ BODIES = {
     "post /v1/threads/{thread}/messages": {"role": "user", "content": "taken over"},
     "patch /v1/threads/{thread}/messages/{message}": {"content": "taken over"},
     "post /v1/threads/{thread}/messages/{message}": {"content": "taken over"},
+    "post /v1/threads/{thread}/responses": {"input": "taken over"},
+    "post /v1/responses": {"thread": {}, "input": "taken over"},
     "post /v1/assistants": {"name": "taken over"},
     "patch /v1/assistants/{assistant}": {"name": "taken over"},
     "post /v1/assistants/{assistant}": {"name": "taken over"},
@@ -52,11 +55,13 @@ async def acme(ada, people):
     """One of everything in ORG_ACME, and a way to see whether anything of it changed."""
     thread = await ada.create_thread(title="canary-title", metadata={"a": "canary-value"})
     message = await ada.post_message(thread, "canary-text")
+    response = await ada.respond(thread, metadata={"a": "canary-value"})
     assistant = await ada.create_assistant(name=f"canary-name-{people.new_user()}", instructions="canary-instructions")
     key = await ada.create_key(userId="uid_ada", role="member", name="canary-key")
     ids = {
         "thread": thread.id,
         "message": message.id,
+        "response": response.id,
         "assistant": assistant.id,
         "key": key.id,
         "organization": "ORG_ACME",
@@ -67,6 +72,7 @@ async def acme(ada, people):
         return [
             (await ada.get(thread)).body,
             (await ada.list_messages(thread)).body,
+            (await ada.list_responses(thread)).body,
             (await ada.get_assistant(assistant)).body,
             (await ada.get_organization()).body,
             (await ada.list_members()).data,
@@ -140,6 +146,39 @@ async def test_a_strangers_lists_and_own_creations_stay_in_their_organization(op
             assert "ORG_ACME" not in answer.text
 
 
+async def test_references_within_bodies_and_positions_reach_nothing_of_others(acme, cleo, ben):
+    ids, snapshot = acme
+    before = await snapshot()
+
+    async def ask_for(who, ids):
+        own = await who.create_thread(messages=[{"role": "user", "content": "mine"}])
+        await who.respond(own)
+        path = f"/v1/threads/{own.id}/responses"
+        return [
+            await who.respond_new(thread=ids["thread"], input="hi"),
+            await who.respond(own, input="hi", replaces=ids["message"]),
+            await who.get_response(own, ids["response"]),
+            await who.cancel(own, ids["response"]),
+            await who.request("GET", f"{path}/{ids['response']}/events"),
+            await who.get_message(own, ids["message"]),
+            await who.list_responses(own, after=ids["response"], order="asc"),
+        ]
+
+    for who in (cleo, ben):
+        others, unknown = await ask_for(who, ids), await ask_for(who, NEVER_WAS)
+        assert [(answer.status, answer.code) for answer in others[:-1]] == [
+            (answer.status, answer.code) for answer in unknown[:-1]
+        ]
+        assert [answer.status for answer in others[:-1]] == [404, 400, 404, 404, 404, 404]
+        assert not any("canary" in answer.text for answer in others)
+    foreign = [
+        await cleo.respond_new(thread={}, input="hi", assistantId=ids["assistant"]),
+        await cleo.respond_new(thread={"assistantId": ids["assistant"]}, input="hi"),
+    ]
+    assert [(answer.status, answer.code) for answer in foreign] == [(404, "assistant_not_found")] * 2
+    assert await snapshot() == before
+
+
 @pytest.mark.parametrize("kind", ["key", "token"])
 async def test_a_colleague_does_not_meet_somebody_elses_thread(operations, acme, ben, kind):
     ids, snapshot = acme
@@ -209,6 +248,28 @@ async def test_changes_of_one_twin_leave_the_other_alone(twins):
 
     assert [(await two.get("thread_twin")).body, (await two.list_messages("thread_twin")).data] == before
     assert (await two.retrying("twin").post_message("thread_twin", "more")).seq == 2
+
+
+async def test_responses_of_two_twins_never_meet(twins):
+    made = [await owner.retrying("one").respond("thread_twin", input=f"by {owner.organization}") for owner in twins]
+
+    assert [response.organizationId for response in made] == [owner.organization for owner in twins]
+    for (owner, other), response in zip((twins, twins[::-1]), made, strict=True):
+        answers = [
+            response,
+            await owner.list_responses("thread_twin"),
+            await owner.context("thread_twin"),
+            await owner.read_usage(),
+            await owner.request("GET", f"/v1/threads/thread_twin/responses/{response.id}/events"),
+        ]
+        for answer in answers:
+            assert (answer.status, owner.organization in answer.text, other.organization in answer.text) == (
+                200, True, False,
+            )  # fmt: skip
+        assert answers[1].ids == [response.id]
+        assert answers[3].total["responses"] == 1
+        assert (await other.get_response("thread_twin", response)).code == "response_not_found"
+        assert (await other.cancel("thread_twin", response)).code == "response_not_found"
 
 
 async def test_a_cursor_of_one_twin_shows_nothing_of_it_in_the_other(twins):

@@ -21,6 +21,7 @@ ERROR_TYPES = {
     422: "idempotency_error",
     429: "rate_limit_error",
     **dict.fromkeys((500, 503, 507), "server_error"),
+    **dict.fromkeys((502, 504), "upstream_error"),
 }
 
 
@@ -226,6 +227,30 @@ class Caller:
     async def delete_messages(self, thread: Any) -> Answer:
         return await self.request("DELETE", _messages(thread))
 
+    # Responses
+
+    async def respond(self, thread: Any, **body: Any) -> Answer:
+        return await self.request("POST", _responses(thread), body)
+
+    async def respond_new(self, **body: Any) -> Answer:
+        return await self.request("POST", "/v1/responses", body)
+
+    async def get_response(self, thread: Any, response: Any) -> Answer:
+        return await self.request("GET", _responses(thread, response))
+
+    async def list_responses(self, thread: Any, **params: Any) -> Answer:
+        return await self.request("GET", _responses(thread), params=params)
+
+    async def cancel(self, thread: Any, response: Any) -> Answer:
+        return await self.request("POST", f"{_responses(thread, response)}/cancel")
+
+    async def context(self, thread: Any, **params: Any) -> Answer:
+        return await self.request("GET", f"/v1/threads/{identifier(thread)}/context", params=params)
+
+    async def generate_name(self, thread: Any, messages: list[dict[str, Any]] | None = None, **params: Any) -> Answer:
+        body = {} if messages is None else {"messages": messages}
+        return await self.request("POST", f"/v1/threads/{identifier(thread)}/generateName", body, params=params)
+
     # Assistants
 
     async def create_assistant(self, **body: Any) -> Answer:
@@ -271,6 +296,9 @@ class Caller:
 
     async def delete_key(self, key: Any, organization: str | None = None) -> Answer:
         return await self.request("DELETE", f"{self._organization(organization)}/keys/{identifier(key)}")
+
+    async def read_usage(self, organization: str | None = None, **params: Any) -> Answer:
+        return await self.request("GET", f"{self._organization(organization)}/usage", params=params)
 
     def _organization(self, organization: str | None) -> str:
         return f"/v1/organizations/{organization or self.organization}"
@@ -318,6 +346,11 @@ class Cast:
 def _messages(thread: Any, message: Any = None) -> str:
     path = f"/v1/threads/{identifier(thread)}/messages"
     return path if message is None else f"{path}/{identifier(message)}"
+
+
+def _responses(thread: Any, response: Any = None) -> str:
+    path = f"/v1/threads/{identifier(thread)}/responses"
+    return path if response is None else f"{path}/{identifier(response)}"
 
 
 def _json_or_none(response: httpx.Response) -> Any:

@@ -1,8 +1,8 @@
 """Runs the examples of the documentation against a server and keeps the answers that the pages show real.
 
-An example is a fenced block marked `sh run`, or `sh run sqlite` where it makes sense on SQLite only. The block after
-it, if marked `… output`, is what it prints: JSON is laid out in short lines, and in a comparison ids count by their
-place, times and revisions not at all. To refresh all answers:
+An example is a fenced block marked `sh run` or `python run`, or `sh run sqlite` where it makes sense on SQLite only.
+The block after it, if marked `… output`, is what it prints: JSON is laid out in short lines, and in a comparison ids
+count by their place; times, revisions, and how a streamed answer was cut into pieces do not. To refresh all answers:
 
     PYTHONPATH=tests .venv/bin/python -m support.doc_examples --write
 """
@@ -28,7 +28,8 @@ COLUMNS_MAX = 112
 EXAMPLE_S = 60
 
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.M | re.S)
-ID = re.compile(r"\b(?:thread|msg|key|ORG|uid|cur)_[0-9A-Za-z_=-]{20,}")
+KINDS = ("sh run", "sh run sqlite", "python run")
+ID = re.compile(r"\b(?:thread|msg|asst|resp|key|ORG|uid|cur)_[0-9A-Za-z_=-]{20,}")
 # Pages show that there is a secret, not which: somebody would report it as leaked.
 SECRETS = [(re.compile(r"\btk_[0-9a-z]{40,}"), "tk_…"), (re.compile(r"\beyJ[\w.-]{40,}"), "eyJ…")]
 PLACES = [
@@ -38,7 +39,11 @@ PLACES = [
     (re.compile(r"^date: .*$", re.M), "date: <now>"),
     (re.compile(r"\bseconds: [\d.]+"), "seconds: <seconds>"),
     (re.compile(r"\bin [\d.]+ s\b"), "in <seconds> s"),
+    (re.compile(r"^(id: [^:]+):\d+$", re.M), r"\1:<n>"),
 ]
+DELTA = r"(?:^id: .*\n)?^event: response\.output_text\.delta\ndata: (\{(?s:.*?)\})\n\n?"
+DELTAS = re.compile(f"(?:{DELTA})+", re.M)
+DATA = re.compile(DELTA, re.M)
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,13 @@ def examples_of(text: str) -> list[Example]:
     fences = list(FENCE.finditer(text))
     examples = []
     for fence, following in zip(fences, [*fences, None][1:], strict=True):
-        if fence[1] not in ("sh run", "sh run sqlite"):
+        if fence[1] not in KINDS:
             continue
         has_output = following is not None and following[1].endswith(" output")
         shown, span = (following[2], following.span(2)) if has_output and following is not None else ("", None)
         line = text.count("\n", 0, fence.start()) + 1
-        examples.append(Example(fence[2], shown, span, line, fence[1].endswith("sqlite")))
+        command = f"python - <<'END'\n{fence[2]}END\n" if fence[1].startswith("python") else fence[2]
+        examples.append(Example(command, shown, span, line, fence[1].endswith("sqlite")))
     return examples
 
 
@@ -134,7 +140,7 @@ class Places:
 
         Where lines are broken depends on the lengths of ids, some of which count up.
         """
-        text = ID.sub(lambda match: self._number(match[0]), text)
+        text = DELTAS.sub(joined, ID.sub(lambda match: self._number(match[0]), text))
         for pattern, place in PLACES:
             text = pattern.sub(place, text)
         return re.sub(r"\s+", "", text)
@@ -143,16 +149,24 @@ class Places:
         return self._ids.setdefault(id, f"{id.partition('_')[0][:6]}_<{len(self._ids) + 1}>")
 
 
+def joined(deltas: re.Match[str]) -> str:
+    """Return pieces of a streamed answer as one: where they are cut depends on the moment."""
+    text = "".join(json.loads(data)["delta"] for data in DATA.findall(deltas[0]))
+    return f"<deltas>{json.dumps(text)}\n"
+
+
 def laid_out(text: str) -> str:
     """Return `text` with every line that is one JSON object or array broken where it is too long."""
-    return "".join(f"{laid_out_line(line)}\n" for line in text.splitlines())
+    return "".join(f"{laid_out_line(line)}\n" for line in text.rstrip("\n").splitlines())
 
 
 def laid_out_line(line: str) -> str:
-    if not line.startswith(("{", "[")):
+    lead = "data: " if line.startswith("data: ") else ""
+    json_text = line.removeprefix(lead)
+    if not json_text.startswith(("{", "[")):
         return line
     try:
-        return fitted(json.loads(line), 0)
+        return lead + fitted(json.loads(json_text), 0, len(lead))
     except ValueError:
         return line
 

@@ -40,6 +40,9 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENT_CACHE_SIZE)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # A plan does not depend on the values of its parameters. Otherwise SQLite plans whatever has a limit again for
+        # each call, which costs a list as much as reading it.
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         for pragma in (
             "journal_mode = wal",
             "synchronous = full",
@@ -89,11 +92,12 @@ class SqliteTransaction:
         rows: Sequence[Row] = ()
         for step in statement.sqlite:
             try:
-                rows = self._execute(step.text, [parameters[name] for name in step.names]).fetchall()
+                found = self._execute(step.text, [parameters[name] for name in step.names]).fetchall()
             except apsw.Error as error:
                 raise translated(error) from error
-            if not rows:
+            if not found:
                 break
+            rows = found
         return rows
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:

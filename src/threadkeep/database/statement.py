@@ -52,7 +52,11 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Statement:
-    """What both databases run. On SQLite a block may take several steps; it ends at the first that returns no row."""
+    """What both databases run.
+
+    On SQLite a block may take several steps. It ends at the first that returns no row, and gives those of the last that
+    returned any: the last step need not return, which costs SQLite a table of its own.
+    """
 
     kind: str
     sqlite: tuple[Compiled, ...]

@@ -10,7 +10,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import InvalidField, RateLimited, ThreadEmpty
+from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
 from threadkeep.ids import new_id
 from threadkeep.lifecycle import Action
 from threadkeep.objects import (
@@ -53,7 +53,7 @@ LAST = scoped(f"""
 INSERT_ANSWER = scoped("""
     insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
         assistant_id, response_id, metadata, created_ms, updated_ms, revision)
-    values (:organization, :thread, :seq, :message_id, 'assistant', '[]', '', 0, 'in_progress', :user_id,
+    values (:organization, :thread, :seq, :message_id, 'assistant', '[]', '', 4, 'in_progress', :user_id,
         :assistant_id, :response_id, '{}', :now_ms, :now_ms, :now_ms)
     """)
 
@@ -151,7 +151,12 @@ async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
     assert isinstance(body, ResponseInThreadCreate)
     if not isinstance(body.thread, ThreadCreate):
         return body.thread
-    created = await threads.create(tx, body.thread)
+    try:
+        created = await threads.create(tx, body.thread)
+    except ApiError as error:
+        if error.param is not None:
+            error.param = f"thread.{error.param}"
+        raise
     return str(created.object.id)
 
 

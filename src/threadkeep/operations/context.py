@@ -35,26 +35,32 @@ COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.size_
 decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
 
+# The thread is looked up apart and not joined: PostgreSQL would sort all messages of a join to find the newest.
+IN_THREAD = """m.organization = :organization and m.thread = (select key from t)
+      and m.seq > (select cleared_seq from t) and m.seq < :below_seq and m.status <> 'in_progress'"""
+
+THE_THREAD = """t as (
+        select t.key, t.cleared_seq from threads t
+        where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    )"""
+
 FIRST = scoped(f"""
-    select {COLUMNS} from threads t
-    join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
-    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-      and m.seq < :below_seq and m.status <> 'in_progress'
+    with {THE_THREAD}
+    select {COLUMNS} from messages m
+    where {IN_THREAD}
     order by m.seq limit :limit
     """)
 
 # What is stored of a message is never smaller than what is sent of it, so sizes tell how much content may be needed:
 # the inner part adds them up without reading any.
 NEWEST = scoped(f"""
+    with {THE_THREAD}
     select {COLUMNS} from (
         select s.thread, s.seq,
             sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
         from (
-            select m.thread, m.seq, m.size_bytes from threads t
-            join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
-            where t.organization = :organization and t.id = :thread_id
-              and t.user_id = coalesce(:member, t.user_id)
-              and m.seq > :above_seq and m.seq < :below_seq and m.status <> 'in_progress'
+            select m.thread, m.seq, m.size_bytes from messages m
+            where {IN_THREAD} and m.seq > :above_seq
             order by m.seq desc limit :limit
         ) s
     ) p
@@ -125,18 +131,13 @@ async def choose(
     head = [made_up(0, "system", instructions)] if instructions else []
     first = await read_first(tx, thread_id, below_seq) if is_smart else []
     walk = Walk(
-        first,
-        tokens_max - sum(message.tokens for message in head),
+        first[-1].seq if first else 0,
+        tokens_max - sum(message.tokens for message in (*head, *first)),
         LAST_MAX if is_smart else math.inf,
         math.inf if kept_from_seq is None else kept_from_seq,
     )
     await walk_back(tx, thread_id, walk, below_seq)
-    stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
-    messages = [*head, *with_results(stored)]
-    total_tokens = sum(message.tokens for message in messages)
-    if total_tokens > tokens_max:
-        raise ContextTooLong
-    return Chosen(messages, total_tokens)
+    return fit(head, first, walk, tokens_max)
 
 
 async def preview(
@@ -175,6 +176,19 @@ def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Conte
     )
 
 
+def fit(head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: "Walk", tokens_max: float) -> Chosen:
+    """Return the context, complete. Results that calls among the `first` never got may cost it older messages."""
+    while True:
+        stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
+        messages = [*head, *with_results(stored)]
+        total_tokens = sum(message.tokens for message in messages)
+        if total_tokens <= tokens_max:
+            return Chosen(messages, total_tokens)
+        if len(walk.taken) <= walk.required_count:
+            raise ContextTooLong
+        walk.taken.pop()
+
+
 async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> list[ChosenMessage]:
     rows = await tx.fetch(FIRST, thread_id=thread_id, below_seq=below_seq, limit=FIRST_MAX)
     return [chosen_of(row) for row in rows]
@@ -182,9 +196,10 @@ async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> l
 
 async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_seq: int) -> None:
     """Lead `walk` from the newest message backwards, reading no more than it can still take, and one message."""
-    limit = int(min(ROWS_AT_ONCE, walk.count_max))
     while not walk.is_done:
-        bytes_max = int(min(PAGE_BYTES_MAX, walk.bytes_left))
+        tokens = max(0, walk.tokens_left)
+        limit = int(min(ROWS_AT_ONCE, walk.count_max, tokens / TOKENS_PER_MESSAGE + 1))
+        bytes_max = int(min(PAGE_BYTES_MAX, tokens * BYTES_PER_TOKEN))
         rows = await tx.fetch(
             NEWEST,
             thread_id=thread_id,
@@ -201,21 +216,19 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_s
 
 
 class Walk:
-    """Takes messages from the newest backwards, as long as they must stay or fit, up to the `first` that stay anyway.
+    """Takes messages from the newest backwards, as long as they must stay or fit, down to `above_seq`.
 
     Results of tools that must stay keep the message that called for them: without it they could not be sent.
     """
 
-    def __init__(
-        self, first: Sequence[ChosenMessage], tokens_max: float, count_max: float, kept_from_seq: float
-    ) -> None:
+    def __init__(self, above_seq: int, tokens_max: float, count_max: float, kept_from_seq: float) -> None:
         # The newest first.
         self.taken: list[ChosenMessage] = []
-        self.above_seq = first[-1].seq if first else 0
+        # How many of them must stay.
+        self.required_count = 0
+        self.above_seq = above_seq
         self.count_max = count_max
-        self._first = first
-        self._tokens_max = tokens_max
-        self._tokens = 0
+        self.tokens_left = tokens_max
         self._kept_from_seq = kept_from_seq
         self._misses_call = False
         # Calls whose results are among what was taken, while the calls themselves are not.
@@ -229,7 +242,7 @@ class Walk:
         must_stay = called or message.seq >= self._kept_from_seq
         if not must_stay and len(self.taken) >= self.count_max:
             return False
-        self._tokens += cost(message, self._answered)
+        self.tokens_left -= cost(message, self._answered)
         if self.tokens_left < 0:
             if must_stay:
                 raise ContextTooLong
@@ -237,6 +250,7 @@ class Walk:
         self._misses_call = must_stay and message.role == "tool"
         if not message.is_empty:
             self.taken.append(message)
+            self.required_count += must_stay
         return True
 
     @property
@@ -244,16 +258,6 @@ class Walk:
         """Whether nothing older can be taken."""
         may_stop = bool(self.taken) and not self._misses_call and self.taken[-1].seq <= self._kept_from_seq
         return may_stop and (len(self.taken) >= self.count_max or self.tokens_left < TOKENS_PER_MESSAGE)
-
-    @property
-    def tokens_left(self) -> float:
-        answered = set(self._answered) if self._first else set()
-        first_tokens = sum(cost(message, answered) for message in reversed(self._first))
-        return self._tokens_max - self._tokens - first_tokens
-
-    @property
-    def bytes_left(self) -> float:
-        return max(0, self.tokens_left * BYTES_PER_TOKEN)
 
 
 def cost(message: ChosenMessage, answered: set[str]) -> int:

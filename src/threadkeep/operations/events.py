@@ -8,7 +8,7 @@ import msgspec
 from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
-from threadkeep.objects import PREVIEW_CHARACTERS_MAX, FunctionCall, TextPart, ToolCall
+from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX, FunctionCall, TextPart, ToolCall
 from threadkeep.operations.message_rows import size_bytes
 from threadkeep.operations.metadata import EMPTY
 
@@ -22,6 +22,8 @@ CONTENT, STATUS, RESPONSE_ID, TOOL_CALLS = 5, 6, 9, 10
 # The first event is made of the response's row.
 FIRST_N = 1
 EVENTS_AT_ONCE = 500
+# Of a call's id and name, as of those that callers send.
+NAME_CHARACTERS_MAX = 256
 
 IS_LIVE = """t.organization = :organization and t.key = :thread and t.response_id = :response_id
       and t.lease_until >= lease_clock()"""
@@ -226,11 +228,14 @@ def add_call(calls: dict[int, ToolCallDelta], part: ToolCallDelta) -> None:
 
 
 def finished_calls(calls: Mapping[int, ToolCallDelta], *, was_cut: bool) -> list[ToolCall]:
-    return [
-        ToolCall(call.id or f"call_{index}", "function", FunctionCall(call.name, call.arguments))
+    finished = [
+        ToolCall(
+            (call.id or f"call_{index}")[:NAME_CHARACTERS_MAX], "function", FunctionCall(call.name, call.arguments)
+        )
         for index, call in sorted(calls.items())
-        if call.name and not (was_cut and not is_json(call.arguments))
+        if call.name and len(call.name) <= NAME_CHARACTERS_MAX and not (was_cut and not is_json(call.arguments))
     ]
+    return finished[:TOOL_CALLS_MAX]
 
 
 def is_json(text: str) -> bool:

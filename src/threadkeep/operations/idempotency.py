@@ -47,16 +47,20 @@ READ = scoped("""
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
 
+# What shows a response shows its answer's message.
+ITS_SEQ = "(select r.message_seq from responses r where r.organization = :organization and r.id = :response_id)"
+
 # A caller that is a member now may have been an admin when the answer was stored.
 MAY_SEE = scoped("""
     select 1 from threads t
     where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
     """)
 
-STORE = scoped("""
+STORE = scoped(f"""
     update idempotency set status = :status, body = :body, revision = :revision,
         thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
-        first_seq = :first_seq, last_seq = :last_seq, expires_ms = :expires_ms, assistant_id = :assistant_id
+        first_seq = coalesce(:first_seq, {ITS_SEQ}), last_seq = coalesce(:last_seq, {ITS_SEQ}),
+        expires_ms = :expires_ms, assistant_id = :assistant_id
     where organization = :organization and caller = :caller and request = :request and key = :key
     """, every_user=True)  # fmt: skip
 
@@ -110,12 +114,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What an answer shows, so that deleting it empties the answer: a thread, or messages of it, or an assistant."""
+    """What an answer shows, so that deleting it empties the answer: a thread, messages or a response of it, or an
+    assistant."""
 
     thread_id: str | None = None
     first_seq: int | None = None
     last_seq: int | None = None
     assistant_id: str | None = None
+    response_id: str | None = None
 
 
 def fingerprint(body: Any) -> bytes:
@@ -167,6 +173,7 @@ async def store(tx: ScopedTransaction, request: Request, answer: Stored, concern
         last_seq=concerns.last_seq,
         expires_ms=clock.now_ms() + KEPT_MS,
         assistant_id=concerns.assistant_id,
+        response_id=concerns.response_id,
         **request.row(),
     )
 

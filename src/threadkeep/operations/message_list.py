@@ -82,15 +82,19 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
     """
     direction, compare = ("desc", "<") if descending else ("asc", ">")
     role = "and m.role = :role" if of_role else ""
+    # The thread apart: joined to it, PostgreSQL would read all of its messages and sort them.
     return scoped(f"""
+        with h as (
+            select t.key, t.cleared_seq from threads t
+            where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+        )
         select {COLUMNS} from (
             select s.thread, s.seq,
                 sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
             from (
-                select m.thread, m.seq, m.size_bytes from threads t
-                join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
-                where t.organization = :organization and t.id = :thread_id
-                  and t.user_id = coalesce(:member, t.user_id) and m.seq {compare} :at_seq {role}
+                select m.thread, m.seq, m.size_bytes from messages m
+                where m.organization = :organization and m.thread = (select h.key from h)
+                  and m.seq > (select h.cleared_seq from h) and m.seq {compare} :at_seq {role}
                 order by m.seq {direction} limit :limit
             ) s
         ) p

@@ -38,7 +38,7 @@ RESERVE = f"""
         last_message_ms = :now_ms,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where {GUARD}
-    returning key, last_seq
+    returning last_seq, key
     """
 
 NEW_COLUMNS = """organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
@@ -53,7 +53,6 @@ APPEND = scoped(
         :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms
     from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-    returning seq
     """,
     postgres=f"""
     with t as ({RESERVE})
@@ -173,7 +172,7 @@ async def append_several(tx: ScopedTransaction, thread_id: str, drafts: Sequence
     for _ in range(ATTEMPTS_MAX):
         row = await tx.fetch_one(RESERVE_SEVERAL, thread_id=thread_id, count=len(drafts), now_ms=now_ms)
         if row is not None:
-            key, last_seq = row
+            last_seq, key = row
             first_seq = last_seq - len(drafts) + 1
             await insert(tx, key, first_seq, drafts, now_ms)
             return [

@@ -14,19 +14,19 @@ from threadkeep.objects import NAME_MESSAGES_MAX, NameCreate, NameGenerated, Par
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.response_rows import text_of
-from threadkeep.operations.thread_rows import fold, hold
+from threadkeep.operations.thread_rows import HeldThread, fold, hold
 
 PERSON_WON = "The title was changed while a name was being made; it stays as it was set."
 
-READ_TITLE = scoped("""
-    select t.title_revision, t.title from threads t
-    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+READ_TITLE_REVISION = scoped("""
+    select t.title_revision from threads t
+    where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
     """)
 
 LAST_MESSAGES = scoped("""
     select m.role, m.content from threads t
     join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
-    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
       and m.status <> 'in_progress'
     order by m.seq desc limit :limit
     """)
@@ -49,7 +49,11 @@ class Question(NamedTuple):
     """What a name is made from: texts with their roles, oldest first, and which title is to be replaced."""
 
     texts: Sequence[tuple[str, str]]
+    # The thread's key: another thread may get the same id while the name is made.
+    thread: int
     title_revision: int
+    # Nobody asked for the name: it is for a title that is still null when it comes.
+    is_automatic: bool = False
 
 
 async def begin(
@@ -65,22 +69,20 @@ async def begin(
             return stored
     held = await hold(tx, thread_id)
     held.allow(Action.GENERATE_NAME)
-    question = await read(tx, thread_id, body)
+    question = await read(tx, held, body)
     if not any(text.strip() for _, text in question.texts):
         raise ThreadEmpty()
     return question
 
 
-async def read(tx: ScopedTransaction, thread_id: str, body: NameCreate) -> Question:
-    row = await tx.fetch_one(READ_TITLE, thread_id=thread_id)
-    if row is None:
-        raise ThreadNotFound()
+async def read(tx: ScopedTransaction, held: HeldThread, body: NameCreate) -> Question:
+    [[title_revision]] = await tx.fetch(READ_TITLE_REVISION, thread=held.key)
     if body.messages is not None:
         texts = [(each.role, plain_text(each.content)) for each in body.messages]
     else:
-        rows = await tx.fetch(LAST_MESSAGES, thread_id=thread_id, limit=NAME_MESSAGES_MAX)
+        rows = await tx.fetch(LAST_MESSAGES, thread=held.key, limit=NAME_MESSAGES_MAX)
         texts = [(role, text_of(content)) for role, content in reversed(rows)]
-    return Question(texts, row[0])
+    return Question(texts, held.key, title_revision)
 
 
 def plain_text(content: str | list[Part]) -> str:
@@ -92,7 +94,7 @@ def plain_text(content: str | list[Part]) -> str:
 async def save(
     tx: ScopedTransaction,
     thread_id: str,
-    title_revision: int,
+    question: Question,
     name: str,
     message: str,
     keyed: idempotency.Request | None,
@@ -102,10 +104,11 @@ async def save(
     Raises ThreadNotFound, ThreadLocked or ThreadArchived for what happened to the thread meanwhile.
     """
     held = await hold(tx, thread_id)
+    if held.key != question.thread:
+        raise ThreadNotFound()
     held.allow(Action.GENERATE_NAME)
-    row = await tx.fetch_one(READ_TITLE, thread_id=thread_id)
-    assert row is not None
-    if row[0] != title_revision:
+    [[title_revision]] = await tx.fetch(READ_TITLE_REVISION, thread=held.key)
+    if title_revision != question.title_revision or (question.is_automatic and held.title is not None):
         generated = NameGenerated(True, thread_id, held.title, PERSON_WON)
     else:
         if name != held.title:
@@ -123,5 +126,5 @@ async def begin_automatic(tx: ScopedTransaction, thread_id: str) -> Question | N
     [[completed_count]] = await tx.fetch(COUNT_COMPLETED, thread=held.key)
     if held.title is not None or completed_count != 1:
         return None
-    question = await read(tx, thread_id, NameCreate())
-    return question if any(text.strip() for _, text in question.texts) else None
+    question = await read(tx, held, NameCreate())
+    return question._replace(is_automatic=True) if any(text.strip() for _, text in question.texts) else None

@@ -97,29 +97,41 @@ def page(
     make: Callable[[Any], Any],
     position_of: Callable[[Any], Sequence[Any]],
     id_of: Callable[[Any], str] = lambda each: str(each.id),
-    size_of: Callable[[Any], int] = lambda row: 0,
+    size_of: Callable[[Any], int] | None = None,
 ) -> Page:
-    """Cut a page from `rows`, which were read with one more than the limit, and make its objects.
+    """Cut a page from `rows`, which were read with one more than the limit, and make its objects."""
+    kept, next_cursor = cut(rows, window, sort, position_of, size_of)
+    return page_of([make(row) for row in kept], next_cursor, id_of)
 
-    A page stops before it exceeds PAGE_BYTES_MAX, but never under one object.
+
+def cut(
+    rows: Sequence[Any],
+    window: Window,
+    sort: str,
+    position_of: Callable[[Any], Sequence[Any]],
+    size_of: Callable[[Any], int] | None,
+) -> tuple[Sequence[Any], str | None]:
+    """Return the rows of a page in their order, and the cursor behind them if there are more.
+
+    A page stops before it exceeds PAGE_BYTES_MAX, but never under one object. Without `size_of` all rows fit.
     """
-    kept: list[Any] = []
+    kept = rows[: window.limit]
+    if size_of is not None:
+        kept = fitting(kept, size_of)
+    next_cursor = encode_position(sort, position_of(kept[-1])) if len(kept) < len(rows) else None
+    return kept if window.before is None else kept[::-1], next_cursor
+
+
+def fitting(rows: Sequence[Any], size_of: Callable[[Any], int]) -> Sequence[Any]:
+    """Return the rows at the beginning that fit a page together; the first always does."""
     size = 0
-    for row in rows[: window.limit]:
+    for place, row in enumerate(rows):
         size += size_of(row) + OBJECT_BYTES
-        if kept and size > PAGE_BYTES_MAX:
-            break
-        kept.append(row)
-    has_more = len(kept) < len(rows)
-    next_cursor = encode_position(sort, position_of(kept[-1])) if has_more else None
-    if window.before is not None:
-        kept.reverse()
-    data = [make(row) for row in kept]
-    return Page(
-        "list",
-        data,
-        id_of(data[0]) if data else None,
-        id_of(data[-1]) if data else None,
-        has_more,
-        next_cursor,
-    )
+        if size > PAGE_BYTES_MAX and place:
+            return rows[:place]
+    return rows
+
+
+def page_of(data: list[Any], next_cursor: str | None, id_of: Callable[[Any], str] = lambda each: str(each.id)) -> Page:
+    first_id, last_id = (id_of(data[0]), id_of(data[-1])) if data else (None, None)
+    return Page("list", data, first_id, last_id, next_cursor is not None, next_cursor)

@@ -26,6 +26,7 @@ from threadkeep.operations.thread_rows import explain, hold
 SORT = "id"
 # How many events a reader gets at a time.
 EVENTS_PER_READ = 500
+CHARACTERS_PER_READ = 64 * 1024
 
 READ = scoped(f"""
     select {COLUMNS} from threads t
@@ -52,14 +53,25 @@ FIND_RUNNING = scoped("""
 @lru_cache
 def page_statement(descending: bool) -> Statement:
     compare, direction = ("<", "desc") if descending else (">", "asc")
-    return scoped(f"""
-        select {COLUMNS}, coalesce(m.size_bytes, 0) from threads t
-        join responses r on r.organization = t.organization and r.thread = t.key
+    # The keys first, and the thread apart: joined to it, PostgreSQL would read all of its responses and sort them.
+    return scoped(
+        f"""
+        with h as (
+            select t.key from threads t
+            where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+        )
+        select {COLUMNS}, coalesce(m.size_bytes, 0) from (
+            select s.id from responses s
+            where s.organization = :organization and s.thread = (select h.key from h) and s.id {compare} :at_id
+            order by s.id {direction} limit :limit
+        ) p
+        join responses r on r.organization = :organization and r.id = p.id
+        join threads t on t.organization = r.organization and t.key = r.thread
         {ANSWER}
-        where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-          and r.id {compare} :at_id
-        order by r.id {direction} limit :limit
-        """)
+        order by r.id {direction}
+        """,
+        every_user=False,
+    )
 
 
 STATEMENTS = [page_statement(descending) for descending in (False, True)]
@@ -153,7 +165,19 @@ async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, afte
     found = await tx.fetch(events.READ, response_id=response_id, n=after_n - 1, limit=EVENTS_PER_READ + 1)
     is_beyond = after_n > events.FIRST_N and (not found or found[0][0] != after_n)
     beyond = [(n, type, data) for n, type, data in found if n > after_n]
-    return Progress(row, beyond, len(found) <= EVENTS_PER_READ, is_beyond=is_beyond)
+    shown = first_of(beyond)
+    is_whole = len(found) <= EVENTS_PER_READ and len(shown) == len(beyond)
+    return Progress(row, shown, is_whole, is_beyond=is_beyond)
+
+
+def first_of(found: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """Return as many events as a reader gets at a time: one that does not read must not hold much."""
+    characters = 0
+    for count, (_, _, data) in enumerate(found, 1):
+        characters += len(data)
+        if characters >= CHARACTERS_PER_READ:
+            return found[:count]
+    return found
 
 
 async def created(tx: ScopedTransaction, row: StoredResponse) -> ResponseCreated:

@@ -1,7 +1,7 @@
 """The list of threads: filters, sorting, positions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -9,10 +9,18 @@ from msgspec import structs
 from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import scoped
+from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InsufficientPermissions, InvalidCursor
 from threadkeep.lifecycle import STATES, State
-from threadkeep.objects import LastMessage, Page, Thread
+from threadkeep.objects import (
+    METADATA_KEY_CHARACTERS_MAX,
+    METADATA_PAIRS_MAX,
+    METADATA_VALUE_CHARACTERS_MAX,
+    TITLE_CHARACTERS_MAX,
+    LastMessage,
+    Page,
+    Thread,
+)
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
@@ -20,6 +28,11 @@ from threadkeep.operations.thread_list_sql import Shape, page_statement, total_s
 from threadkeep.operations.thread_rows import fold, thread_of
 from threadkeep.scope import Scope
 
+# In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
+PAIR_CHARACTERS_MAX = 6 * (METADATA_KEY_CHARACTERS_MAX + METADATA_VALUE_CHARACTERS_MAX) + 6
+METADATA_CHARACTERS_MAX = 2 + METADATA_PAIRS_MAX * PAIR_CHARACTERS_MAX
+# So many threads fit a page however large each of them is.
+FITTING_COUNT = paging.PAGE_BYTES_MAX // (paging.OBJECT_BYTES + 2 * METADATA_CHARACTERS_MAX + 4 * TITLE_CHARACTERS_MAX)
 LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
 FIND_BY_ID = scoped("""
@@ -85,7 +98,8 @@ class Bounds(NamedTuple):
     high: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity, which makes it a quick key of a cache: requests with the same parameters share one.
+@dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """One request for a page of threads."""
 
@@ -112,30 +126,45 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
     user_id = tx.scope.member or query.filter.user_id
     if tx.scope.member is not None and query.filter.user_id not in (None, tx.scope.member):
         raise InsufficientPermissions("Members list their own threads only: leave userId out.", param="userId")
-    bounds = bounds_of(query, await find_position(tx, query))
-    parameters = {
-        "user_id": user_id,
-        "limit": query.window.limit + 1,
-        **parameters_of(query.filter, bounds),
-    }
-    statement = page_statement(shape_of(query, user_id, bounds), query.with_last_message)
+    if query.window.cursor is None:
+        statement, parameters = plan_first(query, user_id)
+    else:
+        statement, parameters = plan(query, user_id, await find_position(tx, query))
     rows = await tx.fetch(statement, **parameters)
     column = 1 if query.sort == "createdAt" else 2
     scope = tx.scope
-    result = paging.page(
+    kept, next_cursor = paging.cut(
         rows,
         query.window,
         query.sort,
-        make_with_preview(scope) if query.with_last_message else lambda row: thread_of(row, scope),
         lambda row: (row[column], row[15]),
-        size_of=lambda row: 2 * len(row[3]) + 4 * len(row[6] or ""),
+        None if query.window.limit <= FITTING_COUNT else size_of,
     )
+    make = with_preview if query.with_last_message else thread_of
+    result = paging.page_of([make(row, scope) for row in kept], next_cursor)
     if query.with_total:
         whole = bounds_of(query, None)
-        parameters |= parameters_of(query.filter, whole)
+        parameters = parameters | parameters_of(query.filter, whole)
         [[total]] = await tx.fetch(total_statement(shape_of(query, user_id, whole)), **parameters)
         return structs.replace(result, total=total)
     return result
+
+
+def plan(query: Query, user_id: str | None, position: Position | None) -> tuple[Statement, dict[str, Any]]:
+    """Return the statement for the page from `position` on, and its parameters."""
+    bounds = bounds_of(query, position)
+    parameters = {"user_id": user_id, "limit": query.window.limit + 1, **parameters_of(query.filter, bounds)}
+    return page_statement(shape_of(query, user_id, bounds), query.with_last_message), parameters
+
+
+@lru_cache(maxsize=512)
+def plan_first(query: Query, user_id: str | None) -> tuple[Statement, dict[str, Any]]:
+    """Return the same for the first page, which is asked for most."""
+    return plan(query, user_id, None)
+
+
+def size_of(row: Row) -> int:
+    return 2 * len(row[3]) + 4 * len(row[6] or "")
 
 
 async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
@@ -146,15 +175,11 @@ async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
     return await list_threads(tx, replace(query, filter=own))
 
 
-def make_with_preview(scope: Scope) -> Callable[[Row], Thread]:
-    """Return what makes a thread with the preview of its last message of a row that has both."""
-
-    def make(row: Row) -> Thread:
-        role, preview, created_ms = row[-3:]
-        last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
-        return structs.replace(thread_of(row, scope), last_message=last_message)
-
-    return make
+def with_preview(row: Row, scope: Scope) -> Thread:
+    """Make a thread with the preview of its last message of a row that has both."""
+    role, preview, created_ms = row[-3:]
+    last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
+    return structs.replace(thread_of(row, scope), last_message=last_message)
 
 
 def bounds_of(query: Query, position: Position | None) -> Bounds:

@@ -13,7 +13,7 @@ import msgspec
 from threadkeep.database.driver import Database, Row, Transaction
 from threadkeep.database.statement import Statement, everywhere
 from threadkeep.operations import verifying_rules as rules
-from threadkeep.operations.verifying_rules import MessageFacts, PairFacts, ThreadFacts
+from threadkeep.operations.verifying_rules import MessageFacts, PairFacts, ResponseFacts, ThreadFacts
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000
@@ -108,6 +108,7 @@ THREADS = walk(
     f"""o.id, t.key, t.user_id, t.title, t.title_folded, t.metadata, t.visible_in_ui, t.locked_ms, t.locked_by_role,
         t.message_count, t.last_seq, t.cleared_seq, t.last_message_ms, t.created_ms, t.updated_ms, t.revision,
         t.response_id, t.lease_until, t.shelf,
+        (select r.status from responses r where r.organization = t.organization and r.id = t.response_id),
         (select count(*) {ITS_MESSAGES} and m.seq > t.cleared_seq),
         (select count(*) - count(distinct m.seq) {ITS_MESSAGES}),
         (select min(m.seq) {ITS_MESSAGES}),
@@ -128,10 +129,46 @@ MESSAGES = walk(
         exists (select 1 from purges p
             where p.organization = m.organization and p.thread = m.thread and p.last_seq >= m.seq),
         m.id, m.role, m.content, m.preview, m.size_bytes, m.status, m.tool_calls, m.tool_call_id, m.metadata,
-        m.created_ms, m.updated_ms, m.revision""",
+        m.created_ms, m.updated_ms, m.revision,
+        (select r.status from responses r where r.organization = m.organization and r.id = m.response_id)""",
     rules.broken_in_message,
     lambda row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
     size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000)",
+)
+
+ITS_EVENTS = "from response_events e where e.organization = r.organization and e.response_id = r.id"
+
+RESPONSES = walk(
+    "responses",
+    {"organization": 0, "id": ""},
+    """select {columns} from responses r {batch}
+    left join threads t on t.organization = r.organization and t.key = r.thread
+    left join organizations o on o.key = r.organization""",
+    f"""o.id, t.id,
+        exists (select 1 from purges p where p.organization = r.organization and p.thread = r.thread),
+        t.response_id, r.status, r.error_code, r.created_ms, r.ended_ms, r.last_n,
+        (select count(*) {ITS_EVENTS}), (select min(e.n) {ITS_EVENTS}), (select max(e.n) {ITS_EVENTS})""",
+    rules.broken_in_response,
+    lambda row: (ResponseFacts(*row).organization_id, ResponseFacts(*row).thread_id, None),
+)
+
+ASSISTANTS = walk(
+    "assistants",
+    {"organization": 0, "id": ""},
+    """select {columns} from assistants a {batch}
+    left join organizations o on o.key = a.organization""",
+    "o.id, a.configuration, a.metadata",
+    rules.broken_in_assistant,
+    lambda row: (row[2], None, None),
+)
+
+USAGE = walk(
+    "usage_days",
+    {"organization": 0, "day": "", "user_id": "", "assistant_id": "", "model": ""},
+    "select {columns} from usage_days u {batch} left join organizations o on o.key = u.organization",
+    "o.id, u.responses, u.input_tokens, u.output_tokens, u.estimated_tokens",
+    rules.broken_in_usage,
+    lambda row: (row[5], None, None),
 )
 
 PAIRS = walk(
@@ -185,7 +222,7 @@ ANSWERS = walk(
     lambda row: (row[4], None, None),
 )
 
-WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ANSWERS, THREADS, MESSAGES, PAIRS]
+WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
 
 # Which threads lack a pair, or are not as they were when their pairs were worked out (`changed`).
 MISSING_PAIRS_TEXT = """

@@ -7,7 +7,15 @@ import msgspec
 
 from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
-from threadkeep.objects import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX, Part, ToolCall
+from threadkeep.objects import (
+    PARTS_MAX,
+    TEXT_CHARACTERS_MAX,
+    TITLE_CHARACTERS_MAX,
+    TOOL_CALLS_MAX,
+    Configuration,
+    Part,
+    ToolCall,
+)
 from threadkeep.operations import metadata
 from threadkeep.operations.message_rows import size_bytes, stored_content
 from threadkeep.operations.metadata import Value
@@ -16,7 +24,9 @@ from threadkeep.scope import Role
 
 MESSAGE_ROLES = ("user", "assistant", "system", "tool")
 MESSAGE_STATUSES = ("completed", "in_progress", "incomplete")
+RESPONSE_STATUSES = ("in_progress", "completed", "cancelled", "failed")
 ROLES = tuple(Role)
+CONFIGURATION = msgspec.json.Decoder(Configuration)
 PARTS = msgspec.json.Decoder(list[Part])
 TOOL_CALLS = msgspec.json.Decoder(list[ToolCall])
 METADATA = msgspec.json.Decoder(dict[str, Value])
@@ -46,6 +56,7 @@ class ThreadFacts(NamedTuple):
     response_id: str | None
     lease_until: int | None
     shelf: int
+    response_status: str | None
     live_count: int
     repeated_count: int
     lowest_seq: int | None
@@ -75,6 +86,26 @@ class MessageFacts(NamedTuple):
     created_ms: int
     updated_ms: int
     revision: int
+    response_status: str | None
+
+
+class ResponseFacts(NamedTuple):
+    """A response and what is known of its thread, its answer and its events, all of one moment."""
+
+    organization: int
+    id: str
+    organization_id: str | None
+    thread_id: str | None
+    is_purged: int | bool
+    running_id: str | None
+    status: str
+    error_code: str | None
+    created_ms: int
+    ended_ms: int | None
+    last_n: int | None
+    events_count: int
+    lowest_n: int | None
+    highest_n: int | None
 
 
 class PairFacts(NamedTuple):
@@ -112,6 +143,8 @@ def broken_in_thread(row: Row) -> Iterator[str]:
         yield "it is locked by a role that does not exist"
     if (thread.response_id is None) != (thread.lease_until is None):
         yield "it has a lease without a response, or a response without a lease"
+    if thread.response_id is not None and thread.response_status != "in_progress":
+        yield "a response holds it that is not running"
     yield from broken_in_times(thread.created_ms, thread.updated_ms, thread.revision)
 
 
@@ -140,6 +173,8 @@ def broken_in_message(row: Row) -> Iterator[str]:
         yield "its role does not exist"
     if message.status not in MESSAGE_STATUSES:
         yield "its status does not exist"
+    if message.status == "in_progress" and message.response_status != "in_progress":
+        yield "it is being generated, but its response does not run"
     yield from broken_in_content(message)
     yield from broken_in_tools(message)
     yield from broken_in_metadata(message.metadata)
@@ -195,6 +230,47 @@ def broken_in_times(created_ms: int, updated_ms: int, revision: int) -> Iterator
         yield "its revision is from before its creation"
 
 
+def broken_in_response(row: Row) -> Iterator[str]:
+    response = ResponseFacts(*row)
+    if response.thread_id is None and not response.is_purged:
+        yield "a response is left of a thread that does not exist"
+    if response.status not in RESPONSE_STATUSES:
+        yield "the status of a response does not exist"
+    if response.status == "in_progress":
+        if response.running_id != response.id and not response.is_purged:
+            yield "a response runs that does not hold its thread"
+        if response.ended_ms is not None or response.last_n is not None:
+            yield "a response runs that has ended"
+    elif response.ended_ms is None or response.last_n is None:
+        yield "a response has ended without a time or a last event"
+    elif response.highest_n is not None and response.highest_n >= response.last_n:
+        yield "a response has events behind its last one"
+    if (response.status == "failed") and response.error_code is None:
+        yield "a response has failed without a reason"
+    if response.events_count and (response.lowest_n, response.highest_n) != (2, response.events_count + 1):
+        yield "the events of a response have gaps"
+
+
+def broken_in_assistant(row: Row) -> Iterator[str]:
+    _, assistant_id, organization_id, configuration, stored_metadata = row
+    if organization_id is None:
+        yield f"{assistant_id} is an assistant of an organization that does not exist"
+    try:
+        CONFIGURATION.decode(configuration)
+    except (msgspec.MsgspecError, UnicodeError):
+        yield f"the settings of {assistant_id} are not in the stored form"
+    for problem in broken_in_metadata(stored_metadata):
+        yield f"{assistant_id}: {problem}"
+
+
+def broken_in_usage(row: Row) -> Iterator[str]:
+    _, day, *_, responses, input_tokens, output_tokens, estimated_tokens = row
+    if min(responses, input_tokens, output_tokens, estimated_tokens) < 0:
+        yield f"the usage of {day} is below zero"
+    if estimated_tokens > input_tokens + output_tokens:
+        yield f"of the usage of {day} more is estimated than there is"
+
+
 def broken_in_pair(row: Row) -> Iterator[str]:
     pair = PairFacts(*row)
     if pair.thread_id is None or pair.metadata is None:
@@ -244,7 +320,8 @@ def broken_in_key(row: Row) -> Iterator[str]:
 
 def broken_in_answer(row: Row) -> Iterator[str]:
     status = row[-1]
-    if not 200 <= status <= 299:
+    # 0: a name is being made, and its key is reserved meanwhile.
+    if status != 0 and not 200 <= status <= 299:
         yield f"an answer with status {status} is stored for retries; only successes may be"
 
 

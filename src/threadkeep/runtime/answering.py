@@ -1,12 +1,13 @@
 """Requests for answers: claim, start the generation, and hand the caller what the journal says of it."""
 
+from contextlib import suppress
+
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
 from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
-from threadkeep.operations import claiming, configuration, context, idempotency, responses
+from threadkeep.operations import claiming, configuration, context, idempotency, responses, threads
 from threadkeep.operations.claiming import Claim, Terms
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
-from threadkeep.operations.thread_rows import hold
 from threadkeep.runtime.channels import Channels, Waiter
 from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
 from threadkeep.runtime.frames import Answered, Streamed
@@ -29,9 +30,10 @@ class Answering:
         """Begin a response, or find the one that an earlier request with the same key began."""
         if self._relay.is_draining:
             raise Unavailable("The server is stopping: send the request again.")
-        claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms)
-        if isinstance(claimed, Claim):
-            self._relay.start(claimed)
+        with self._relay.claiming():
+            claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms)
+            if isinstance(claimed, Claim):
+                self._relay.start(claimed)
         response_id = claimed.response_id if isinstance(claimed, Claim) else claimed
         was_replayed = not isinstance(claimed, Claim)
         row = await db.read(responses.find_by_id, response_id)
@@ -51,7 +53,9 @@ class Answering:
         try:
             while not row.has_ended:
                 waiter.begin_reading()
-                row = await db.read(responses.find, row.thread_id, row.id)
+                # The response is there: a caller who waits for it is answered when the storage is back.
+                with suppress(Unavailable):
+                    row = await db.read(responses.find, row.thread_id, row.id)
                 if row.has_ended:
                     break
                 await waiter.wait(LOOK_S)
@@ -69,7 +73,7 @@ class Answering:
         """Follow a response from its start, or from a position. Whoever has its terminal event gets 204."""
         position = read_position(after, last_id)
         row = await db.read(responses.find, thread_id, response_id)
-        if position == Position(row.id, row.last_n or 0):
+        if row.has_ended and position == Position(row.id, row.last_n or 0):
             return Answered(204)
         return Follower(db, self._channels, row, position)
 
@@ -85,8 +89,10 @@ class Answering:
 
     async def context(self, db: ScopedDatabase, _keyed: None, thread_id: str, asked: Configuration) -> Answered:
         """Show what a response would send to the model now."""
+        # The context of `full` is as long as the thread, whatever that is.
+        read = db.read_slowly if asked.context_mode in (None, "full") else db.read
         try:
-            return Answered(200, await db.read(preview, thread_id, asked, self._terms))
+            return Answered(200, await read(preview, thread_id, asked, self._terms))
         except context.ContextTooLong as error:
             raise InvalidParameter(str(error), param="contextTokens") from None
 
@@ -102,8 +108,8 @@ class Answering:
 
 
 async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, terms: Terms) -> Context:
-    held = await hold(tx, thread_id)
-    assistant = await configuration.resolve(tx, held.assistant_id, None)
+    thread = (await threads.read(tx, thread_id)).object
+    assistant = await configuration.resolve(tx, thread.assistant_id, None)
     combined = configuration.combine(assistant, asked, None)
     complete = configuration.with_defaults(
         combined.configuration, model=terms.default_model, context_tokens=terms.context_tokens

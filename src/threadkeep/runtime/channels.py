@@ -46,7 +46,7 @@ class Reader:
         self.is_behind = False
 
     def push(self, first_n: int, last_n: int, data: bytes) -> None:
-        if self.n != first_n - 1 or self._size > READER_BYTES_MAX:
+        if self.n != first_n - 1 or self._size + len(data) > READER_BYTES_MAX:
             self.is_behind = True
         elif not self.is_behind:
             self._chunks.append(data)

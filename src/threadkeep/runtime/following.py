@@ -1,11 +1,12 @@
 """A reader's way through a response: from its position to the terminal event, without a gap and without a repeat."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 
 from threadkeep import clock
 from threadkeep.database.scoped import ScopedDatabase
-from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound
+from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
 from threadkeep.objects import Response, ResponseEnded, ResponseReset
 from threadkeep.operations import events, responses
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
@@ -16,6 +17,8 @@ POSITION = re.compile(r"(resp_[0-9a-z]{26}):([0-9]{1,9})")
 PING_S = 15.0
 # How often a stream asks whether its credential still counts; a revoked one is cut off within 10 s.
 LOOK_S = 3.0
+# How soon the storage is asked again when it was away.
+RETRY_S = 0.5
 
 
 class CutOff(Exception):
@@ -75,15 +78,26 @@ class Follower(Streamed):
         try:
             await emit(PING)
             self._pinged_s = self._looked_s = clock.monotonic_s()
-            while not await self._catch_up(emit):
-                await self._live(emit, allowed)
+            is_over = False
+            while not is_over:
+                try:
+                    is_over = await self._go_on(emit, allowed)
+                except Unavailable:  # The reader keeps its place.
+                    await asyncio.sleep(RETRY_S)
         finally:
             self._channels.remove(self.key, self._reader)
 
-    async def _catch_up(self, emit: Emit) -> bool:
+    async def _go_on(self, emit: Emit, allowed: Allowed) -> bool:
+        """Emit frames until the terminal event is out. Raises Unavailable while the storage is away."""
+        while not await self._catch_up(emit, allowed):
+            await self._live(emit, allowed)
+        return True
+
+    async def _catch_up(self, emit: Emit, allowed: Allowed) -> bool:
         """Read the database up to its newest event; return whether the response has ended."""
         reader = self._reader
         while True:
+            await self._tend(emit, allowed)
             self._require_open()
             reader.begin_reading()
             try:
@@ -123,19 +137,23 @@ class Follower(Streamed):
         """Emit what is pushed, until the reader has to look at the database."""
         reader = self._reader
         while not reader.is_behind:
-            await reader.wait(LOOK_S)
+            await reader.wait(max(0.0, min(LOOK_S, self._pinged_s + PING_S - clock.monotonic_s())))
             self._require_open()
             data = reader.take()
             if data:
                 self._n = reader.n or self._n
                 await emit(data)
-            now_s = clock.monotonic_s()
-            if now_s - self._looked_s >= LOOK_S:
-                await allowed()
-                self._looked_s = now_s
-            if now_s - self._pinged_s >= PING_S:
-                await emit(PING)
-                self._pinged_s = now_s
+            await self._tend(emit, allowed)
+
+    async def _tend(self, emit: Emit, allowed: Allowed) -> None:
+        """Do what is due by the clock, also for a reader who is never up to date."""
+        now_s = clock.monotonic_s()
+        if now_s - self._pinged_s >= PING_S:
+            self._pinged_s = now_s
+            await emit(PING)
+        if now_s - self._looked_s >= LOOK_S:
+            await allowed()
+            self._looked_s = now_s
 
     def _require_open(self) -> None:
         if self._channels.is_closed or self._reader.is_gone:

@@ -6,7 +6,7 @@ for 40 ms, and never within 5 ms of the last one: at most 200 a second, whatever
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations import events
-from threadkeep.operations.events import TOOL_CALL, ToolCallDelta
+from threadkeep.operations.events import TOOL_CALL, TextDelta, ToolCallDelta
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
 
@@ -31,6 +31,8 @@ CHECK_INTERVAL_S = 0.5
 RENEW_SHARE = 0.4
 # What one response may have waiting while the storage is away; then its model is not read any further.
 WAITING_CHARACTERS_MAX = 1024 * 1024
+# What a model says at once, or while the storage is away, may be long; what one event holds is not.
+EVENT_CHARACTERS_MAX = 8 * 1024
 
 encode = msgspec.json.Encoder().encode
 Rows = list[dict[str, Any]]
@@ -50,6 +52,8 @@ class Generation:
         self.leased_until_s = leased_until_s
         self.confirmed_s = 0.0
         self.flushed_s = 0.0
+        # When what waits should be stored.
+        self.due_s = 0.0
         self.last_n = events.FIRST_N
         self.input_tokens: int | None = None
         # Events that wait: a type, and its texts in order, or the parts of a call.
@@ -81,9 +85,9 @@ class Generation:
     def take_rows(self) -> list[tuple[int, str, str]]:
         """Number what waits; what failed before comes first, with the numbers that it had."""
         for type, parts in self.waiting:
-            data = {"delta": "".join(parts)} if type != TOOL_CALL else parts[0]
-            self.last_n += 1
-            self.rows.append((self.last_n, type, encode(data).decode()))
+            for data in parts if type == TOOL_CALL else pieces("".join(parts)):
+                self.last_n += 1
+                self.rows.append((self.last_n, type, encode(data).decode()))
         self.waiting.clear()
         return self.rows
 
@@ -102,6 +106,12 @@ class Generation:
         return {"organization": self.organization, "thread": self.thread, "response_id": self.response_id}
 
 
+def pieces(text: str) -> Iterator[TextDelta]:
+    """Cut what came together into events that a reader can be given one by one."""
+    for start in range(0, len(text), EVENT_CHARACTERS_MAX):
+        yield TextDelta(text[start : start + EVENT_CHARACTERS_MAX])
+
+
 class Journal:
     """Stores the events of all generations of the process."""
 
@@ -113,6 +123,8 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         self._last_flush_s = 0.0
+        # While the storage is away, nobody asks for a flush sooner.
+        self._not_before_s = 0.0
         self._flight: asyncio.Task[None] | None = None
         self._checker: asyncio.Task[None] | None = None
         self.flushes_count = 0
@@ -133,8 +145,8 @@ class Journal:
             return
         self._waiting.add(generation)
         now_s = self._loop.time()
-        wait_s = QUICK_S if now_s - generation.flushed_s >= SLOW_S else SLOW_S
-        self._flush_at(now_s + wait_s)
+        generation.due_s = now_s + (QUICK_S if now_s - generation.flushed_s >= SLOW_S else SLOW_S)
+        self._flush_at(generation.due_s)
 
     async def release(self, generation: Generation) -> None:
         """Let go of a generation that ends: when this returns, nothing of it is under way any more."""
@@ -144,7 +156,7 @@ class Journal:
             await asyncio.wait([self._flight])
 
     def _flush_at(self, due_s: float) -> None:
-        due_s = max(due_s, self._last_flush_s + FLUSH_INTERVAL_S)
+        due_s = max(due_s, self._last_flush_s + FLUSH_INTERVAL_S, self._not_before_s)
         if self._timer is not None:
             if self._due_s <= due_s:
                 return
@@ -160,6 +172,8 @@ class Journal:
         self._waiting.clear()
         if batch:
             self._last_flush_s = self._loop.time()
+            for each in batch:
+                each.flushed_s = self._last_flush_s
             self._flight = asyncio.ensure_future(self._fly(batch))
 
     async def _fly(self, batch: list[Generation]) -> None:
@@ -170,7 +184,7 @@ class Journal:
         finally:
             self._flight = None
             if self._waiting:
-                self._flush_at(self._loop.time() + FLUSH_INTERVAL_S)
+                self._flush_at(min(each.due_s for each in self._waiting))
 
     async def _flush(self, batch: list[Generation]) -> None:
         self.flushes_count += 1
@@ -196,18 +210,15 @@ class Journal:
                 generation.fail(error)
 
     def _retry(self, batch: Iterable[Generation]) -> None:
-        now_s = self._loop.time()
+        self._not_before_s = self._loop.time() + RETRY_S
         self._waiting.update(each for each in batch if each in self._generations)
-        self._flush_at(now_s + RETRY_S)
 
     async def _store(self, batch: list[Generation]) -> None:
         counts = {each: len(each.take_rows()) for each in batch}
         rows = [{**each.key(), "n": n, "type": type, "data": data} for each in batch for n, type, data in each.rows]
         inputs = [{**each.key(), "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
         live = await self._database.write_once(store, rows, inputs)
-        now_s = self._loop.time()
         for each, count in counts.items():
-            each.flushed_s = now_s
             each.input_tokens = None
             if not count:
                 continue
@@ -219,20 +230,26 @@ class Journal:
 
     async def _check(self) -> None:
         """Renew leases in time, and notice whoever lost its thread although its model is silent."""
+        asking: asyncio.Task[None] | None = None
         while self._generations:
-            try:
-                await self._renew_and_check()
-            except (Unavailable, StorageFull) as error:
-                logger.warning("Leases will be renewed later: %s", error)
-            except Exception:  # Where a task ends: without it leases would run out.
-                logger.exception("Leases could not be renewed.")
+            # A storage that does not answer must not keep a generation going after its lease.
+            if asking is None or asking.done():
+                asking = asyncio.ensure_future(self._renew_and_check())
+            await asyncio.sleep(CHECK_INTERVAL_S)
             now_s = clock.monotonic_s()
             for each in list(self._generations):
                 if now_s >= each.leased_until_s:
                     each.stop()
-            await asyncio.sleep(CHECK_INTERVAL_S)
 
     async def _renew_and_check(self) -> None:
+        try:
+            await self._confirm_all()
+        except (Unavailable, StorageFull) as error:
+            logger.warning("Leases will be renewed later: %s", error)
+        except Exception:  # Where a task ends: without it leases would run out.
+            logger.exception("Leases could not be renewed.")
+
+    async def _confirm_all(self) -> None:
         now_s = clock.monotonic_s()
         old = [each for each in self._generations if each.leased_until_s - now_s < self._lease_s * (1 - RENEW_SHARE)]
         quiet = [each for each in self._generations - set(old) if now_s - each.confirmed_s >= CHECK_INTERVAL_S]

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
 
 import msgspec
 
+from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
-from threadkeep.errors import ApiError, ModelTimeout, ModelUnavailable
+from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, Unavailable
 from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
 from threadkeep.operations import idempotency, names
 from threadkeep.operations.idempotency import Stored
@@ -18,6 +20,7 @@ from threadkeep.providers import ModelError, ModelRequest, Text
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO
 from threadkeep.runtime import naming
+from threadkeep.runtime.following import LOOK_S, PING_S
 from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Streamed, named_frame
 from threadkeep.scope import system_scope
 
@@ -26,13 +29,19 @@ logger = logging.getLogger(__name__)
 BY_MODEL = "Named by the model."
 WITHOUT_MODEL = "No model is configured: the name is made of words from the conversation."
 UNUSABLE = "The model's answer was no usable name: the name is made of words from the conversation."
+STOPPING = "The server is stopping: send the request again."
 # A name is short; a model that goes on is not read any further.
 OUTPUT_CHARACTERS_MAX = 20_000
+# Whatever the settings say: a key is reserved for `idempotency.RESERVED_MS`, and its work must be over before.
+ASK_S = 600.0
 
-OnText = Callable[[str], Awaitable[None]]
+T = TypeVar("T")
+
+# Is called with all that the model has said so far.
+OnText = Callable[[str], None]
 
 
-async def nowhere(_text: str) -> None:
+def nowhere(_text: str) -> None:
     pass
 
 
@@ -44,7 +53,7 @@ class Namer:
         self._catalogue = catalogue
         self._names_by_itself = names_by_itself
         # A task that nobody refers to may vanish in the middle of its work.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()  # Any: what comes of one is its starter's business.
 
     async def generate(
         self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str, body: NameCreate, streams: bool
@@ -55,7 +64,18 @@ class Namer:
             return NameStream(self, db, keyed, thread_id, begun)
         if isinstance(begun, Stored):
             return Answered(200, msgspec.json.decode(begun.body, type=NameGenerated), was_replayed=True)
-        return Answered(200, await self.finish(db, keyed, thread_id, begun))
+        try:
+            # Shielded: a server that stops ends the request first, then the task, which frees the key.
+            return Answered(200, await asyncio.shield(self.start(self.finish(db, keyed, thread_id, begun))))
+        except asyncio.CancelledError:
+            raise Unavailable(STOPPING) from None
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin `work`, which goes on though nobody waits for it any more."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def finish(
         self,
@@ -68,7 +88,7 @@ class Namer:
         """Make the name and save it. A failure frees the retry's key."""
         try:
             name, message = await self._make(question, on_text)
-            return await db.write(names.save, thread_id, question.title_revision, name, message, keyed)
+            return await db.write(names.save, thread_id, question, name, message, keyed)
         except BaseException:
             if keyed is not None:
                 await db.write(idempotency.free, keyed)
@@ -88,24 +108,23 @@ class Namer:
         request = ModelRequest(upstream_name, naming.request_messages(question.texts), configuration)
         said = ""
         try:
-            async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
+            async with asyncio.timeout(ASK_S), aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
                 async for batch in pieces:
                     said += "".join(piece.text for piece in batch if isinstance(piece, Text))
-                    await on_text(said)
+                    on_text(said)
                     if len(said) > OUTPUT_CHARACTERS_MAX:
                         break
         except ModelError as error:
             raise (ModelTimeout if error.code == "model_timeout" else ModelUnavailable)(error.message) from None
+        except TimeoutError:
+            raise ModelTimeout() from None
         return said
 
     def answered(self, organization: int, organization_id: str, thread_id: str) -> None:
         """A response was completed: name its thread if it is the first and has no title."""
-        if not self._names_by_itself:
-            return
-        db = ScopedDatabase(self._database, system_scope(organization, organization_id))
-        task = asyncio.ensure_future(self._name_automatically(db, thread_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self._names_by_itself:
+            db = ScopedDatabase(self._database, system_scope(organization, organization_id))
+            self.start(self._name_automatically(db, thread_id))
 
     async def _name_automatically(self, db: ScopedDatabase, thread_id: str) -> None:
         try:
@@ -141,28 +160,65 @@ class NameStream(Streamed):
         self._thread_id = thread_id
         self._begun = begun
         self._shown = ""
+        # None comes last.
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
-        """Emit the name. A client that goes away does not stop it."""
-        await emit(PING)
-
-        async def show(said: str) -> None:
-            # The last word may still change.
-            certain = (naming.clean(said) or "").rpartition(" ")[0]
-            if certain.startswith(self._shown) and len(certain) > len(self._shown):
-                await emit(named_frame("name.delta", {"delta": certain[len(self._shown) :]}))
-                self._shown = certain
-
+        """Emit the name. Whether its client goes away or loses its rights, the name is made and saved."""
         if isinstance(self._begun, Stored):
-            generated = msgspec.json.decode(self._begun.body, type=NameGenerated)
+            self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
+            self._frames.put_nowait(None)
         else:
-            try:
-                generated = await self._namer.finish(self._db, self._keyed, self._thread_id, self._begun, show)
-            except ApiError as error:
-                detail = ErrorDetail(error.message, error.type, error.code, error.param, "")
-                await emit(named_frame("name.failed", Error(detail)))
-                return
-        name = generated.name or ""
+            self._namer.start(self._make(self._begun))
+        try:
+            await emit(PING)
+            await self._show_frames(emit, allowed)
+        except asyncio.CancelledError:  # The server stops; what is being made ends after its streams.
+            await emit(failed_frame(Unavailable(STOPPING)))
+
+    async def _show_frames(self, emit: Emit, allowed: Allowed) -> None:
+        now_s = pinged_s = looked_s = clock.monotonic_s()
+        while True:
+            with suppress(TimeoutError):
+                data = await asyncio.wait_for(self._frames.get(), min(LOOK_S, pinged_s + PING_S - now_s))
+                if data is None:
+                    return
+                await emit(data)
+            now_s = clock.monotonic_s()
+            if now_s - looked_s >= LOOK_S:
+                with suppress(Unavailable):  # The storage is away: asked again next time.
+                    await allowed()
+                looked_s = now_s
+            if now_s - pinged_s >= PING_S:
+                await emit(PING)
+                pinged_s = now_s
+
+    async def _make(self, question: Question) -> None:
+        try:
+            self._complete(await self._namer.finish(self._db, self._keyed, self._thread_id, question, self._hear))
+        except ApiError as error:
+            self._frames.put_nowait(failed_frame(error))
+        except Exception:  # Where a task ends: the stream must end too.
+            logger.exception("A name for a stream could not be made.")
+            self._frames.put_nowait(failed_frame(Internal()))
+        finally:
+            self._frames.put_nowait(None)
+
+    def _hear(self, said: str) -> None:
+        # The last word may still change.
+        self._add((naming.clean(said) or "").rpartition(" ")[0])
+
+    def _complete(self, generated: NameGenerated) -> None:
+        self._add(generated.name or "")
+        self._frames.put_nowait(named_frame("name.completed", generated))
+
+    def _add(self, name: str) -> None:
+        """Show what of the name was not shown yet. What goes on otherwise than it began comes with the end alone."""
         if name.startswith(self._shown) and len(name) > len(self._shown):
-            await emit(named_frame("name.delta", {"delta": name[len(self._shown) :]}))
-        await emit(named_frame("name.completed", generated))
+            self._frames.put_nowait(named_frame("name.delta", {"delta": name[len(self._shown) :]}))
+            self._shown = name
+
+
+def failed_frame(error: ApiError) -> bytes:
+    detail = ErrorDetail(error.message, error.type, error.code, error.param, "")
+    return named_frame("name.failed", Error(detail))

@@ -4,8 +4,10 @@ Requests only read. A client that goes away cancels nothing; whoever takes the t
 """
 
 import asyncio
+import itertools
 import logging
-from contextlib import aclosing, suppress
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
 
 from threadkeep import clock
 from threadkeep.database.driver import Database
@@ -26,6 +28,8 @@ from threadkeep.scope import system_scope
 logger = logging.getLogger(__name__)
 
 RETRY_S = 0.1
+FULL_ATTEMPTS_MAX = 3
+DRAIN_LOOK_S = 0.02
 
 STOPPED = Ending("failed", "interrupted", "The server was stopped while it wrote this answer; its text is kept.")
 INTERNAL = Ending("failed", "internal", "The answer could not be stored to its end; its text so far is kept.")
@@ -34,12 +38,13 @@ INTERNAL = Ending("failed", "internal", "The answer could not be stored to its e
 class Worker:
     """The generation of one response: its answer so far, and how it ends."""
 
-    def __init__(self, claim: Claim, generation: Generation) -> None:
+    def __init__(self, claim: Claim, generation: Generation, characters_max: int) -> None:
+        self._characters_left = characters_max
+        self.is_too_long = False
         self.claim = claim
         self.generation = generation
         self.task: asyncio.Task[None] | None = None
         self.texts: list[str] = []
-        self.characters_count = 0
         self.calls: dict[int, ToolCallDelta] = {}
         self.tokens: TokenCounts | None = None
         self.is_fenced_off = False
@@ -47,21 +52,27 @@ class Worker:
         self.ending: Ending | None = None
 
     def take(self, piece: Piece) -> None:
-        """Add a piece of the answer to what waits to be stored."""
+        """Add a piece of the answer to what waits to be stored; beyond the longest answer nothing is taken."""
         if type(piece) is Text:
-            self.texts.append(piece.text)
-            self.characters_count += len(piece.text)
-            self.generation.add_text(events.TEXT, piece.text)
+            text = self._fitting(piece.text)
+            self.texts.append(text)
+            self.generation.add_text(events.TEXT, text)
         elif type(piece) is Reasoning:
-            self.characters_count += len(piece.text)
-            self.generation.add_text(events.REASONING, piece.text)
+            self.generation.add_text(events.REASONING, self._fitting(piece.text))
         elif type(piece) is ToolCallPart:
-            self.characters_count += len(piece.arguments)
-            part = ToolCallDelta(piece.index, piece.id, piece.name, piece.arguments)
+            part = ToolCallDelta(piece.index, piece.id, piece.name, self._fitting(piece.arguments))
             events.add_call(self.calls, part)
             self.generation.add_call(part)
         elif type(piece) is TokenCounts:
             self.tokens = piece
+
+    def _fitting(self, text: str) -> str:
+        left = self._characters_left
+        self._characters_left -= len(text)
+        if self._characters_left >= 0:
+            return text
+        self.is_too_long = True
+        return text[: max(0, left)]
 
     def answer(self, ending: Ending) -> Answer:
         return Answer("".join(self.texts), finished_calls(self.calls, was_cut=ending.was_cut))
@@ -88,6 +99,7 @@ class Relay:
         self._lease_s = lease_s
         self._answer_characters_max = answer_characters_max
         self._workers: set[Worker] = set()
+        self._claims_count = 0
         self.is_draining = False
 
     @property
@@ -104,25 +116,34 @@ class Relay:
             self._channels.open(key, claim.thread_id),
             claim.claimed_s + self._lease_s,
         )
-        worker = Worker(claim, generation)
+        worker = Worker(claim, generation, self._answer_characters_max)
         generation.stop = lambda: self._fence_off(worker)
         generation.fail = lambda error: self._end_early(worker, INTERNAL)
         self._journal.register(generation)
         self._workers.add(worker)
         worker.task = asyncio.ensure_future(self._run(worker))
 
+    @contextmanager
+    def claiming(self) -> Iterator[None]:
+        """While a claim is under way: a stopping process waits for what comes of it."""
+        self._claims_count += 1
+        try:
+            yield
+        finally:
+            self._claims_count -= 1
+
     async def drain(self, seconds: float) -> None:
         """Take no more; give what runs `seconds` to end, then end it."""
         self.is_draining = True
-        await self._wait(seconds)
-        for worker in list(self._workers):
-            self._end_early(worker, STOPPED)
-        await self._wait(self._lease_s)
+        until_s = clock.monotonic_s() + seconds
+        while self._is_busy and (now_s := clock.monotonic_s()) < until_s + self._lease_s:
+            for worker in list(self._workers) if now_s >= until_s else ():
+                self._end_early(worker, STOPPED)
+            await asyncio.sleep(DRAIN_LOOK_S)
 
-    async def _wait(self, seconds: float) -> None:
-        tasks = [worker.task for worker in self._workers if worker.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+    @property
+    def _is_busy(self) -> bool:
+        return bool(self._workers or self._claims_count)
 
     def _fence_off(self, worker: Worker) -> None:
         worker.is_fenced_off = True
@@ -173,25 +194,38 @@ class Relay:
         return Ending("completed")
 
     def _require_short(self, worker: Worker) -> None:
-        if worker.characters_count > self._answer_characters_max:
+        if worker.is_too_long:
             raise ModelError("answer_too_long", f"The answer exceeds {self._answer_characters_max} characters.")
 
     async def _request(self, worker: Worker) -> ModelRequest:
-        claim = worker.claim
-        combined = claim.combined
-        database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
-        chosen = await database.read(
-            context.choose,
-            claim.thread_id,
-            configuration=combined.configuration,
-            instructions=combined.instructions,
-            until_seq=claim.message_seq,
-            kept_from_seq=claim.message_seq - claim.input_count if claim.input_count else None,
-        )
+        combined = worker.claim.combined
+        chosen = await self._choose(worker.claim)
+        if all(message.role == "system" for message in chosen.messages):
+            raise ModelError("model_refused", "Nothing in this thread can be sent to a model: it holds no question.")
         worker.generation.input_tokens = chosen.total_tokens
         self._journal.added(worker.generation)
         _, upstream_name = self._catalogue.provider(combined.configuration.model or "")
         return ModelRequest(upstream_name, chat_messages(chosen), combined.configuration)
+
+    async def _choose(self, claim: Claim) -> context.Chosen:
+        """Read the context, again and again while the storage is away: the task ends when its lease does."""
+        database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
+        is_full = claim.combined.configuration.context_mode == "full"
+        for _ in range(FULL_ATTEMPTS_MAX) if is_full else itertools.repeat(None):
+            try:
+                # What `full` reads is as long as the thread: aside, with a time limit.
+                return await (database.read_slowly if is_full else database.read)(
+                    context.choose,
+                    claim.thread_id,
+                    configuration=claim.combined.configuration,
+                    instructions=claim.combined.instructions,
+                    until_seq=claim.message_seq,
+                    kept_from_seq=claim.message_seq - claim.input_count if claim.input_count else None,
+                )
+            except Unavailable as error:
+                logger.warning("The context of an answer will be read again: %s", error)
+                await asyncio.sleep(RETRY_S)
+        raise ModelError("context_too_long", "The thread is too long to be read whole: ask for another contextMode.")
 
     async def _finish(self, worker: Worker, ending: Ending) -> None:
         """Write the end, again and again while the storage is away, until the lease runs out."""

@@ -17,7 +17,10 @@ class CursorSeal:
     """
 
     def __init__(self, secret: str) -> None:
-        self._key = blake2b(secret.encode(), digest_size=32, person=b"cursors").digest()
+        key = blake2b(secret.encode(), digest_size=32, person=b"cursors").digest()
+        # Copies of these begin each tag and each block.
+        self._tag_hash = blake2b(digest_size=SEAL_BYTES, key=key, person=b"tag")
+        self._stream_hash = blake2b(digest_size=BLOCK_BYTES, key=key, person=b"stream")
 
     def seal(self, position: str) -> str:
         plain = position.encode()
@@ -36,12 +39,15 @@ class CursorSeal:
         return plain.decode() if self._tag(plain) == tag else None
 
     def _tag(self, plain: bytes) -> bytes:
-        return blake2b(plain, digest_size=SEAL_BYTES, key=self._key, person=b"tag").digest()
+        tag = self._tag_hash.copy()
+        tag.update(plain)
+        return tag.digest()
 
     def _cover(self, text: bytes, tag: bytes) -> bytes:
-        stream = b"".join(
-            blake2b(tag + bytes([block]), digest_size=BLOCK_BYTES, key=self._key, person=b"stream").digest()
-            for block in range(len(text) // BLOCK_BYTES + 1)
-        )
+        stream = b""
+        while len(stream) < len(text):
+            block = self._stream_hash.copy()
+            block.update(tag + bytes([len(stream) // BLOCK_BYTES]))
+            stream += block.digest()
         covered = int.from_bytes(text) ^ int.from_bytes(stream[: len(text)])
         return covered.to_bytes(len(text))

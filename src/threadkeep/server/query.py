@@ -27,6 +27,8 @@ PARAMETERS_MAX = 64
 METADATA_FILTERS_MAX = 8
 METADATA_PREFIX = "metadata."
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)"
+KEPT_MAX = 1_000
+KEPT_BYTES_MAX = 256
 INTEGER = re.compile(r"-?[0-9]{1,15}")
 BOOLEANS = {"true": True, "false": False}
 
@@ -150,8 +152,23 @@ def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
     return kinds
 
 
+# Structs by their kind and text: few query strings make up most requests.
+parsed: dict[tuple[type[msgspec.Struct], bytes], Any] = {}
+
+
 def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any:
     """Return the struct for a query string. Raises UnknownParameter, InvalidParameter or InvalidString."""
+    known = parsed.get((kind, raw))
+    if known is None:
+        known = parse(raw, kind, kinds)
+        if len(raw) <= KEPT_BYTES_MAX:
+            if len(parsed) >= KEPT_MAX:
+                parsed.clear()
+            parsed[kind, raw] = known
+    return known
+
+
+def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any:
     values: dict[str, Any] = {}
     pairs: list[tuple[str, str]] = []
     for name, text in split(raw):

@@ -11,6 +11,8 @@ from threadkeep.server.body import Receive
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
 
+WRITE_BYTES_MAX = 64 * 1024
+
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -27,7 +29,10 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
     await send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def emit(data: bytes) -> None:
-        await send({"type": "http.response.body", "body": data, "more_body": True})
+        # What is written waits in memory for a client that does not read: a little at a time.
+        for start in range(0, len(data), WRITE_BYTES_MAX):
+            part = data[start : start + WRITE_BYTES_MAX]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
 
     watch = asyncio.ensure_future(leave_when_gone(receive, streamed))
     try:
