@@ -80,8 +80,9 @@ async def test_a_worker_that_lost_its_thread_ends_nothing_of_its_successors(plac
         await expire_lease(place.server.database, old.thread)
         new = await begin_talk(ada, model, said="new", thread=old.thread)
 
+        model.answer("elsewhere")
         old.go.set()
-        await ada.respond_new(thread={}, input="new")  # While the old worker comes to its end.
+        await ada.respond_new(thread={}, input="hi")  # While the old worker comes to its end.
         running = await ada.get_response(new.thread, new)
         done = await new.ended(ada)
 

@@ -165,7 +165,9 @@ async def test_after_ten_minutes_a_reset_stands_for_the_events(ada, model, serve
     await change_stored(server.database, "update responses set events_until_ms = 1 where events_until_ms is not null")
     async with stored_in(server.database) as stored:
         await eventually(
-            lambda: stored.rows(f"select 1 from response_events where response_id = '{response_id}'"),
+            lambda: stored.rows(
+                f"select 1 from response_events where response = (select key from responses where id = '{response_id}')"
+            ),
             lambda rows: rows == [],
             SWEPT_S,
         )

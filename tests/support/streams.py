@@ -80,7 +80,11 @@ class Stream:
         raw.setblocking(False)
         if receive_bytes is not None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port or who.client.base_url.port))
+        try:
+            await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port or who.client.base_url.port))
+        except OSError:
+            raw.close()
+            raise
         stream = cls(*await asyncio.open_connection(sock=raw, limit=receive_bytes or READ_BYTES))
         content = b"" if body is None else json.dumps(body).encode()
         sent = {"host": "test", **who.credential, **who.extra, **(headers or {})}
@@ -88,9 +92,10 @@ class Stream:
             sent |= {"content-type": "application/json", "content-length": str(len(content))}
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", ""]
         stream._writer.write("\r\n".join(lines).encode("latin-1") + content)
-        if reads_head:
-            while not stream._has_head:
-                assert await stream.more(), "no answer"
+        while reads_head and not stream._has_head:
+            if not await stream.more():
+                stream.cut()
+                raise ConnectionError("no answer")
         return stream
 
     @classmethod

@@ -62,6 +62,7 @@ INSERT_RESPONSE = scoped("""
         input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms)
     values (:organization, :response_id, :thread, :seq, :message_id, :user_id, :assistant_id, :model, 'in_progress',
         :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms)
+    returning key
     """)
 
 TAKE_TURN = scoped("""
@@ -93,11 +94,12 @@ class Claim:
     thread: int
     thread_id: str
     response_id: str
+    # Its key in the database.
+    response: int
     message_seq: int
     input_count: int
     combined: Combined
     claimed_s: float
-    has_title: bool
 
 
 async def claim(
@@ -138,11 +140,11 @@ async def claim(
         held.key,
         held.id,
         made["response_id"],
+        made["response"],
         made["seq"],
         len(drafts),
         combined,
         claimed_s,
-        held.title is not None,
     )
 
 
@@ -234,7 +236,7 @@ async def store(
     }
     await messages.insert(tx, held.key, held.last_seq + 1, drafts, now_ms)
     await tx.fetch(INSERT_ANSWER, **made)
-    await tx.fetch(
+    [[made["response"]]] = await tx.fetch(
         INSERT_RESPONSE,
         model=combined.configuration.model,
         input_count=len(drafts),

@@ -15,6 +15,9 @@ from threadkeep.operations.metadata import EMPTY
 TEXT = "response.output_text.delta"
 REASONING = "response.reasoning.delta"
 TOOL_CALL = "response.tool_call.delta"
+# As they are stored: by their place.
+TYPES = (TEXT, REASONING, TOOL_CALL)
+KINDS = {type: kind for kind, type in enumerate(TYPES)}
 
 # Places in a message's row of COLUMNS.
 CONTENT, STATUS, RESPONSE_ID, TOOL_CALLS = 5, 6, 9, 10
@@ -30,17 +33,17 @@ IS_LIVE = """t.organization = :organization and t.key = :thread and t.response_i
 
 # Of the generations of a process, those that still hold their thread. Whoever is absent has been fenced off.
 STORE = keyed(
-    f"select 1 from threads t where {IS_LIVE}",
+    f"select t.response_id from threads t where {IS_LIVE}",
     """
-    insert into response_events (organization, response_id, n, type, data)
-    values (:organization, :response_id, :n, :type, :data)
-    on conflict (organization, response_id, n) do update set n = excluded.n
-    returning response_id
+    insert into response_events (organization, response, n, kind, data)
+    values (:organization, :response, :n, :kind, :data)
+    on conflict (organization, response, n) do nothing
     """,
     postgres_many="""
     with given as (
-        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[], :n::bigint[],
-            :type::text[], :data::text[]) as g (organization, thread, response_id, n, type, data)
+        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[],
+            :response::bigint[], :n::bigint[], :kind::smallint[], :data::text[])
+            as g (organization, thread, response_id, response, n, kind, data)
     ), live as (
         select t.organization, t.response_id from threads t
         join (select distinct g.organization, g.thread, g.response_id from given g) g
@@ -49,10 +52,10 @@ STORE = keyed(
         order by t.organization, t.key
         for share of t
     ), stored as (
-        insert into response_events (organization, response_id, n, type, data)
-        select g.organization, g.response_id, g.n, g.type, g.data from given g
+        insert into response_events (organization, response, n, kind, data)
+        select g.organization, g.response, g.n, g.kind, g.data from given g
         join live l on l.organization = g.organization and l.response_id = g.response_id
-        on conflict (organization, response_id, n) do nothing
+        on conflict (organization, response, n) do nothing
     )
     select l.response_id from live l
     """,
@@ -115,8 +118,9 @@ SET_INPUT = keyed(
 # What other processes have stored meanwhile, for the readers in this one.
 NEWS = keyed(
     """
-    select e.response_id, e.n, e.type, e.data from response_events e
-    where e.organization = :organization and e.response_id = :response_id and e.n > :n
+    select r.id, e.n, e.kind, e.data from responses r
+    join response_events e on e.organization = r.organization and e.response = r.key and e.n > :n
+    where r.organization = :organization and r.id = :response_id
     order by e.n limit 500
     """,
     postgres_many="""
@@ -124,9 +128,10 @@ NEWS = keyed(
         select * from unnest(:organization::bigint[], :response_id::text[], :n::bigint[])
             as g (organization, response_id, n)
     )
-    select e.response_id, e.n, e.type, e.data from given g
-    join response_events e on e.organization = g.organization and e.response_id = g.response_id and e.n > g.n
-    order by e.response_id, e.n limit 20000
+    select r.id, e.n, e.kind, e.data from given g
+    join responses r on r.organization = g.organization and r.id = g.response_id
+    join response_events e on e.organization = r.organization and e.response = r.key and e.n > g.n
+    order by r.id, e.n limit 20000
     """,
 )
 
@@ -145,18 +150,25 @@ RUNNING = keyed(
 )
 
 READ = scoped("""
-    select e.n, e.type, e.data from response_events e
-    where e.organization = :organization and e.response_id = :response_id and e.n > :n
+    select e.n, e.kind, e.data from responses r
+    join response_events e on e.organization = r.organization and e.response = r.key and e.n > :n
+    where r.organization = :organization and r.id = :response_id
     order by e.n limit :limit
     """)
 
 INSERT = scoped("""
-    insert into response_events (organization, response_id, n, type, data)
-    values (:organization, :response_id, :n, :type, :data)
-    on conflict (organization, response_id, n) do nothing
+    insert into response_events (organization, response, n, kind, data)
+    select r.organization, r.key, :n, :kind, :data from responses r
+    where r.organization = :organization and r.id = :response_id
+    on conflict (organization, response, n) do nothing
     """)
 
-DELETE = scoped("delete from response_events where organization = :organization and response_id = :response_id")
+DELETE = scoped("""
+    delete from response_events
+    where organization = :organization and response = (
+        select r.key from responses r where r.organization = :organization and r.id = :response_id
+    )
+    """)
 
 FORGET = scoped("""
     update responses set events_until_ms = null where organization = :organization and id = :response_id
@@ -269,18 +281,24 @@ async def set_input(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
 async def news(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Row], set[str]]:
     """Return events beyond each response's `n`, in order, and the ids of those that still run."""
     running = {row[0] for row in await tx.fetch_many(RUNNING, rows)}
-    return await tx.fetch_many(NEWS, rows), running
+    found = await tx.fetch_many(NEWS, rows)
+    return [(response_id, n, TYPES[kind], data) for response_id, n, kind, data in found], running
 
 
 async def read_all(tx: ScopedTransaction, response_id: str) -> list[tuple[int, str, str]]:
     """Return all stored events of a response as (n, type, data), in order."""
     found: list[tuple[int, str, str]] = []
     while True:
-        after = found[-1][0] if found else 0
-        rows = await tx.fetch(READ, response_id=response_id, n=after, limit=EVENTS_AT_ONCE)
-        found += [(n, type, data) for n, type, data in rows]
-        if len(rows) < EVENTS_AT_ONCE:
+        some = await read_some(tx, response_id, found[-1][0] if found else 0, EVENTS_AT_ONCE)
+        found += some
+        if len(some) < EVENTS_AT_ONCE:
             return found
+
+
+async def read_some(tx: ScopedTransaction, response_id: str, after_n: int, limit: int) -> list[tuple[int, str, str]]:
+    """Return stored events of a response behind `after_n` as (n, type, data), in order."""
+    rows = await tx.fetch(READ, response_id=response_id, n=after_n, limit=limit)
+    return [(n, TYPES[kind], data) for n, kind, data in rows]
 
 
 async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:

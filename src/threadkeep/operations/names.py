@@ -37,11 +37,10 @@ SET_TITLE = scoped("""
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
     """)
 
-COUNT_COMPLETED = scoped("""
-    select count(*) from (
-        select r.id from responses r
-        where r.organization = :organization and r.thread = :thread and r.status = 'completed' limit 2
-    ) c
+EARLIER_ANSWER = scoped("""
+    select 1 from responses r
+    where r.organization = :organization and r.thread = :thread and r.id < :response_id and r.status = 'completed'
+    limit 1
     """)
 
 
@@ -120,11 +119,10 @@ async def save(
     return generated
 
 
-async def begin_automatic(tx: ScopedTransaction, thread_id: str) -> Question | None:
+async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: str) -> Question | None:
     """Return what a thread is to be named from that has no title and got its first answer just now, else None."""
     held = await hold(tx, thread_id)
-    [[completed_count]] = await tx.fetch(COUNT_COMPLETED, thread=held.key)
-    if held.title is not None or completed_count != 1:
+    if held.title is not None or await tx.fetch(EARLIER_ANSWER, thread=held.key, response_id=response_id):
         return None
     question = await read(tx, held, NameCreate())
     return question._replace(is_automatic=True) if any(text.strip() for _, text in question.texts) else None

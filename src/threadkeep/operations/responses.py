@@ -1,11 +1,12 @@
 """Responses: read, list, cancel, and what a reader of their stream gets from the database."""
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
-from threadkeep.errors import ResponseNotFound
+from threadkeep.errors import MessageNotFound, ResponseNotFound
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Message, Page, Response, ResponseCreated
 from threadkeep.operations import claiming, events, paging, settling
@@ -162,9 +163,9 @@ async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, afte
     if not row.has_events:
         return Progress(row, [], True, are_gone=True)
     # From the reader's own event on: one that is not there was never given.
-    found = await tx.fetch(events.READ, response_id=response_id, n=after_n - 1, limit=EVENTS_PER_READ + 1)
+    found = await events.read_some(tx, response_id, after_n - 1, EVENTS_PER_READ + 1)
     is_beyond = after_n > events.FIRST_N and (not found or found[0][0] != after_n)
-    beyond = [(n, type, data) for n, type, data in found if n > after_n]
+    beyond = [each for each in found if each[0] > after_n]
     shown = first_of(beyond)
     is_whole = len(found) <= EVENTS_PER_READ and len(shown) == len(beyond)
     return Progress(row, shown, is_whole, is_beyond=is_beyond)
@@ -196,7 +197,8 @@ async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tup
     last_n = (row.last_n or 0) - 1 if row.has_ended else (last[-1][0] if last else events.FIRST_N)
     text = answer_of(((type, data) for _, type, data in last), was_cut=True).text if last or not row.has_ended else None
     message = None
-    if row.stored_message_id is not None:
+    # An answer that ends with nothing in it is gone between two reads.
+    with suppress(MessageNotFound):
         stored = await find_message(tx, thread_id, row.message_id)
         message = message_of(await events.with_text_so_far(tx, stored), thread_id)
     return last_n, response_of(row, tx.scope, text), message

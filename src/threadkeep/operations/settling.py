@@ -146,7 +146,10 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
     message_seq, message_id, user_id, assistant_id, model, input_tokens = row
     await tx.execute_many(
         events.INSERT,
-        [{"response_id": response_id, "n": n, "type": type, "data": data} for n, type, data in finished.rows],
+        [
+            {"response_id": response_id, "n": n, "kind": events.KINDS[type], "data": data}
+            for n, type, data in finished.rows
+        ],
     )
     answer, answer_n = finished.answer, finished.answer_n
     if answer is None:

@@ -22,7 +22,10 @@ OLD_EVENTS = everywhere("""
     """)
 
 DELETE_EVENTS = everywhere("""
-    delete from response_events where organization = :organization and response_id = :response_id
+    delete from response_events
+    where organization = :organization and response = (
+        select r.key from responses r where r.organization = :organization and r.id = :response_id
+    )
     """)
 
 FORGET = everywhere("""

@@ -56,6 +56,11 @@ UPDATE = scoped(f"""
     returning {RETURNED_COLUMNS}
     """)
 
+CONFIRM_TITLE = scoped("""
+    update threads set title_revision = title_revision + 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
 DELETE = scoped("""
     delete from threads
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
@@ -142,13 +147,16 @@ async def update(
     plain = plain_values(held, body)
     old = (held.title, held.assistant_id, held.visible_in_ui, held.metadata, held.plain)
     if (title, assistant_id, visible_in_ui, stored, plain) == old:
+        if body.title is not UNSET:
+            # Somebody has confirmed the title: a name that is being made must not overwrite it.
+            await tx.fetch(CONFIRM_TITLE, thread=held.key)
         return await read(tx, thread_id)
     row = await tx.fetch_one(
         UPDATE,
         thread=held.key,
         title=title,
         title_folded=None if title is None else fold(title),
-        title_changed=int(title != held.title),
+        title_changed=int(body.title is not UNSET),
         assistant_id=assistant_id,
         metadata=stored,
         visible_in_ui=visible_in_ui,

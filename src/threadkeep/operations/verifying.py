@@ -136,7 +136,7 @@ MESSAGES = walk(
     size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000)",
 )
 
-ITS_EVENTS = "from response_events e where e.organization = r.organization and e.response_id = r.id"
+ITS_EVENTS = "from response_events e where e.organization = r.organization and e.response = r.key"
 
 RESPONSES = walk(
     "responses",

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 READER_BYTES_MAX = 256 * 1024
 # How often responses of other processes are looked at.
 POLL_S = 0.150
+EMPTY_LOOK_S = 0.02
 
 Key = tuple[int, str]
 
@@ -167,6 +168,13 @@ class Channels:
     @property
     def readers_count(self) -> int:
         return sum(len(channel.readers) for channel in self._channels.values())
+
+    async def empty(self, within_s: float) -> None:
+        """Let readers take what there is, for so long at most."""
+        for _ in range(round(within_s / EMPTY_LOOK_S)):
+            if not self.readers_count:
+                return
+            await asyncio.sleep(EMPTY_LOOK_S)
 
     def close(self) -> None:
         """Cut all readers off: the process ends."""

@@ -33,6 +33,8 @@ class Streamed:
     """An answer that is a stream: frames, until it is at its end."""
 
     was_replayed = False
+    # The id of the request, for errors within the stream.
+    request_id = ""
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
         raise NotImplementedError

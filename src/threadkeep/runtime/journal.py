@@ -15,7 +15,8 @@ from threadkeep import clock
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations import events
-from threadkeep.operations.events import TOOL_CALL, TextDelta, ToolCallDelta
+from threadkeep.operations.claiming import Claim
+from threadkeep.operations.events import KINDS, TOOL_CALL, TextDelta, ToolCallDelta
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
 
@@ -41,12 +42,14 @@ Rows = list[dict[str, Any]]
 class Generation:
     """An answer that is being generated here: what waits to be stored, and the lease that allows it."""
 
-    def __init__(
-        self, organization: int, thread: int, response_id: str, channel: Channel, leased_until_s: float
-    ) -> None:
-        self.organization = organization
-        self.thread = thread
-        self.response_id = response_id
+    def __init__(self, claim: Claim, channel: Channel, leased_until_s: float) -> None:
+        self.response_id = claim.response_id
+        self.keys: dict[str, Any] = {
+            "organization": claim.organization,
+            "thread": claim.thread,
+            "response_id": claim.response_id,
+            "response": claim.response,
+        }
         self.channel = channel
         # By the process's own clock, from before the lease was asked for: it ends here before it ends for others.
         self.leased_until_s = leased_until_s
@@ -101,9 +104,6 @@ class Generation:
         if shown and self.channel.readers:
             data = b"".join(frame(self.response_id, *row) for row in shown)
             self.channel.publish(shown[0][0], shown[-1][0], data)
-
-    def key(self) -> dict[str, Any]:
-        return {"organization": self.organization, "thread": self.thread, "response_id": self.response_id}
 
 
 def pieces(text: str) -> Iterator[TextDelta]:
@@ -173,7 +173,9 @@ class Journal:
         if batch:
             self._last_flush_s = self._loop.time()
             for each in batch:
-                each.flushed_s = self._last_flush_s
+                # What is noted without an event must not make the first event wait.
+                if each.waiting or each.rows:
+                    each.flushed_s = self._last_flush_s
             self._flight = asyncio.ensure_future(self._fly(batch))
 
     async def _fly(self, batch: list[Generation]) -> None:
@@ -215,8 +217,10 @@ class Journal:
 
     async def _store(self, batch: list[Generation]) -> None:
         counts = {each: len(each.take_rows()) for each in batch}
-        rows = [{**each.key(), "n": n, "type": type, "data": data} for each in batch for n, type, data in each.rows]
-        inputs = [{**each.key(), "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
+        rows = [
+            {**each.keys, "n": n, "kind": KINDS[type], "data": data} for each in batch for n, type, data in each.rows
+        ]
+        inputs = [{**each.keys, "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
         live = await self._database.write_once(store, rows, inputs)
         for each, count in counts.items():
             each.input_tokens = None
@@ -261,7 +265,7 @@ class Journal:
     ) -> None:
         if not asked:
             return
-        live = await ask([each.key() for each in asked])
+        live = await ask([each.keys for each in asked])
         now_s = clock.monotonic_s()
         for each in asked:
             if each.response_id not in live:

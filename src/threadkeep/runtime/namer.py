@@ -120,15 +120,15 @@ class Namer:
             raise ModelTimeout() from None
         return said
 
-    def answered(self, organization: int, organization_id: str, thread_id: str) -> None:
+    def answered(self, organization: int, organization_id: str, thread_id: str, response_id: str) -> None:
         """A response was completed: name its thread if it is the first and has no title."""
         if self._names_by_itself:
             db = ScopedDatabase(self._database, system_scope(organization, organization_id))
-            self.start(self._name_automatically(db, thread_id))
+            self.start(self._name_automatically(db, thread_id, response_id))
 
-    async def _name_automatically(self, db: ScopedDatabase, thread_id: str) -> None:
+    async def _name_automatically(self, db: ScopedDatabase, thread_id: str, response_id: str) -> None:
         try:
-            question = await db.write(names.begin_automatic, thread_id)
+            question = await db.write(names.begin_automatic, thread_id, response_id)
             if question is not None:
                 await self.finish(db, None, thread_id, question)
         except ApiError as error:
@@ -174,7 +174,7 @@ class NameStream(Streamed):
             await emit(PING)
             await self._show_frames(emit, allowed)
         except asyncio.CancelledError:  # The server stops; what is being made ends after its streams.
-            await emit(failed_frame(Unavailable(STOPPING)))
+            await emit(failed_frame(Unavailable(STOPPING), self.request_id))
 
     async def _show_frames(self, emit: Emit, allowed: Allowed) -> None:
         now_s = pinged_s = looked_s = clock.monotonic_s()
@@ -197,10 +197,10 @@ class NameStream(Streamed):
         try:
             self._complete(await self._namer.finish(self._db, self._keyed, self._thread_id, question, self._hear))
         except ApiError as error:
-            self._frames.put_nowait(failed_frame(error))
+            self._frames.put_nowait(failed_frame(error, self.request_id))
         except Exception:  # Where a task ends: the stream must end too.
             logger.exception("A name for a stream could not be made.")
-            self._frames.put_nowait(failed_frame(Internal()))
+            self._frames.put_nowait(failed_frame(Internal(), self.request_id))
         finally:
             self._frames.put_nowait(None)
 
@@ -219,6 +219,6 @@ class NameStream(Streamed):
             self._shown = name
 
 
-def failed_frame(error: ApiError) -> bytes:
-    detail = ErrorDetail(error.message, error.type, error.code, error.param, "")
+def failed_frame(error: ApiError, request_id: str) -> bytes:
+    detail = ErrorDetail(error.message, error.type, error.code, error.param, request_id)
     return named_frame("name.failed", Error(detail))

@@ -109,13 +109,7 @@ class Relay:
     def start(self, claim: Claim) -> None:
         """Begin to generate. The task belongs to the process: nobody who waits for it can take it along."""
         key = (claim.organization, claim.response_id)
-        generation = Generation(
-            claim.organization,
-            claim.thread,
-            claim.response_id,
-            self._channels.open(key, claim.thread_id),
-            claim.claimed_s + self._lease_s,
-        )
+        generation = Generation(claim, self._channels.open(key, claim.thread_id), claim.claimed_s + self._lease_s)
         worker = Worker(claim, generation, self._answer_characters_max)
         generation.stop = lambda: self._fence_off(worker)
         generation.fail = lambda error: self._end_early(worker, INTERNAL)
@@ -262,8 +256,8 @@ class Relay:
         )
         await database.write(settling.finish, claim.thread_id, claim.response_id, finished)
         generation.stored(len(rows))
-        if ending.status == "completed" and not claim.has_title:
-            self._namer.answered(claim.organization, claim.organization_id, claim.thread_id)
+        if ending.status == "completed":
+            self._namer.answered(claim.organization, claim.organization_id, claim.thread_id, claim.response_id)
 
 
 async def settle_all_expired(database: Database) -> None:

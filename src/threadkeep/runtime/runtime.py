@@ -12,6 +12,8 @@ from threadkeep.runtime.relay import Relay, settle_all_expired
 from threadkeep.runtime.sweeper import Sweeper
 from threadkeep.settings import Settings
 
+READERS_END_S = 0.5
+
 
 class Runtime:
     """Made on the event loop on which it runs. Raises SettingError for models that cannot be used."""
@@ -45,6 +47,8 @@ class Runtime:
     async def drain(self) -> None:
         """Take no new responses, give those that run their time, end the rest, and then all streams."""
         await self.relay.drain(self._drain_s)
+        # All that was generated here has its end by now: readers who are a little behind shall see it.
+        await self.channels.empty(READERS_END_S)
         self.channels.close()
 
     async def close(self) -> None:

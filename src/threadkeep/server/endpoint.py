@@ -202,7 +202,7 @@ def concerns(value: Any, request: Request) -> Concerns:
     if isinstance(shown, Thread):
         return Concerns(shown.id)
     if isinstance(shown, Response):
-        return Concerns(shown.thread_id)
+        return Concerns(shown.thread_id, response_id=shown.id)
     if isinstance(shown, Message):
         return Concerns(shown.thread_id, shown.seq, shown.seq)
     if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):

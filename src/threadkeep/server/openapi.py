@@ -209,8 +209,20 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     if endpoint.answer is not None:
         content["application/json"] = {"schema": schema_of(endpoint.answer)}
     if endpoint.streams and status == 200:
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {"schema": EVENT}
     return {"description": "Begun." if status == 202 else "Done.", "headers": headers, "content": content}
+
+
+# Before OpenAPI 3.2 the schema of a stream is that of each event.
+EVENT: Json = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 @cache

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 import uvloop
 
+from threadkeep import clock
 from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
 from threadkeep.runtime.runtime import Runtime
@@ -70,7 +71,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.metrics.is_ready = False
         # Before uvicorn waits: it would wait for open streams, which end only when their answers do.
+        begun_s = clock.monotonic_s()
         await self._runtime.drain()
+        # Other requests had the same time; one second more is for clients who do not read what they asked for.
+        left_s = (self.config.timeout_graceful_shutdown or 0) - (clock.monotonic_s() - begun_s)
+        self.config.timeout_graceful_shutdown = max(1, math.ceil(left_s))
         await super().shutdown(sockets)
 
 

@@ -23,6 +23,7 @@ HEADERS = [
 
 async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
     """Send its frames. A stream that is cut off ends without a terminal event."""
+    streamed.request_id = request_id.decode()
     headers = [*HEADERS, (b"x-request-id", request_id)]
     if streamed.was_replayed:
         headers.append((b"idempotent-replayed", b"true"))

@@ -16,6 +16,8 @@ create table assistants (
 create unique index assistants_by_name on assistants (organization, name);
 
 create table responses (
+    key integer primary key autoincrement,                          -- sqlite
+    key bigint generated always as identity,                        -- postgres
     organization bigint not null,
     id text not null,
     thread bigint not null,
@@ -39,24 +41,25 @@ create table responses (
     ended_ms bigint,
     -- The number of its terminal event, once it has ended.
     last_n bigint,
+    primary key (organization, key),                                -- postgres
     -- When its events may go, once it has ended; null when they are gone.
-    events_until_ms bigint,
-    primary key (organization, id)
+    events_until_ms bigint
 );
+create unique index responses_by_id on responses (organization, id);
 create index responses_of_thread on responses (organization, thread, id);
 create index responses_running on responses (organization, user_id) where status = 'in_progress';
 create index responses_with_events on responses (events_until_ms) where events_until_ms is not null;
 
--- What was streamed, except the first and the last event, which are made of the rows above.
+-- What was streamed, except the first and the last event, which are made of the rows above. Rows lie in the order of
+-- their coming, and their index is small: a flush for a thousand responses shall not touch a thousand pages.
 create table response_events (
     organization bigint not null,
-    response_id text not null,
+    response bigint not null,
     n bigint not null,
-    type text not null,
-    data text not null,
-    primary key (organization, response_id, n)
-) without rowid;                                                    -- sqlite
-);                                                                  -- postgres
+    kind smallint not null,
+    data text not null
+);
+create unique index response_events_in_order on response_events (organization, response, n);
 
 -- A retry with the same key follows the response that the first request began.
 alter table idempotency add column response_id text;
