@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 serve: $(VENV)/.service
 	$(BIN)/threadkeep serve
 
+# Tests mostly wait: three files at a time on two cores. A file's tests stay together, and share its servers.
 test: $(VENV)/.test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
