@@ -185,6 +185,7 @@ async def test_a_model_that_cannot_name_leaves_the_title_alone_and_the_answer_wh
     model.script = lambda call: failure if asks_for_name(call) else answer_of("Hello")
 
     response = await ada.respond(thread, input=PASSPORT)
+    await model.called(2)
     later = await named_after(ada, model, thread)
 
     assert (response["status"], later.title) == ("completed", None)

@@ -62,8 +62,11 @@ class Settings:
             raise SettingError("THREADKEEP_JWT_ALGORITHMS takes public-key algorithms only, for example RS256,ES256.")
         if self.secret and len(self.secret) < 32:
             raise SettingError("THREADKEEP_SECRET needs at least 32 characters, as from `openssl rand -hex 32`.")
-        if self.lease_s < 1:
-            raise SettingError("THREADKEEP_LEASE_S is at least 1: leases are looked at twice a second.")
+        if not 1 <= self.lease_s <= 15:
+            raise SettingError(
+                "THREADKEEP_LEASE_S is 1 to 15: leases are looked at twice a second, and a worker's death is to be "
+                "noticed within 20 seconds."
+            )
         if self.credential_cache_s > 5:
             raise SettingError("THREADKEEP_CREDENTIAL_CACHE_S is at most 5, so that a revoked key is refused in time.")
         if "*" in split(self.cors_origins):

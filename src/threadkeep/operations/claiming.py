@@ -24,6 +24,7 @@ from threadkeep.operations import configuration, idempotency, messages, metadata
 from threadkeep.operations.configuration import Combined
 from threadkeep.operations.message_rows import COLUMNS as MESSAGE_COLUMNS
 from threadkeep.operations.message_rows import draft, message_of
+from threadkeep.operations.response_rows import StoredResponse, find_by_id
 from threadkeep.operations.thread_rows import HeldThread, hold
 
 # Claims of one organization go one after the other, so that counting what runs and adding to it are one step.
@@ -34,12 +35,12 @@ LOCK_COUNTS = scoped(
 
 # Cheap, by an index alone; it counts responses whose worker has died as well, until they are settled.
 COUNT = scoped("""
-    select count(*), coalesce(sum(case when r.user_id = :user_id then 1 else 0 end), 0) from responses r
+    select count(*), coalesce(sum(case when r.user_id = :user_id then r.is_personal else 0 end), 0) from responses r
     where r.organization = :organization and r.status = 'in_progress'
     """)
 
 COUNT_LIVE = scoped("""
-    select count(*), coalesce(sum(case when r.user_id = :user_id then 1 else 0 end), 0) from threads t
+    select count(*), coalesce(sum(case when r.user_id = :user_id then r.is_personal else 0 end), 0) from threads t
     join responses r on r.organization = t.organization and r.id = t.response_id
     where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
     """, every_user=True)  # fmt: skip
@@ -59,9 +60,9 @@ INSERT_ANSWER = scoped("""
 
 INSERT_RESPONSE = scoped("""
     insert into responses (organization, id, thread, message_seq, message_id, user_id, assistant_id, model, status,
-        input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms)
+        input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms, is_personal)
     values (:organization, :response_id, :thread, :seq, :message_id, :user_id, :assistant_id, :model, 'in_progress',
-        :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms)
+        :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms, :is_personal)
     returning key
     """)
 
@@ -100,6 +101,7 @@ class Claim:
     input_count: int
     combined: Combined
     claimed_s: float
+    row: StoredResponse
 
 
 async def claim(
@@ -134,6 +136,8 @@ async def claim(
     made = await store(tx, held, drafts, combined, body, terms)
     if keyed is not None:
         await idempotency.store_response(tx, keyed, made["response_id"], held.key)
+    row = await find_by_id(tx, made["response_id"])
+    assert row is not None
     return Claim(
         tx.scope.organization,
         tx.scope.organization_id,
@@ -145,6 +149,7 @@ async def claim(
         len(drafts),
         combined,
         claimed_s,
+        row,
     )
 
 
@@ -240,6 +245,7 @@ async def store(
         INSERT_RESPONSE,
         model=combined.configuration.model,
         input_count=len(drafts),
+        is_personal=int(tx.scope.is_person),
         input_message_ids=msgspec.json.encode([each["id"] for each in drafts]).decode(),
         metadata=metadata.merge(metadata.EMPTY, body.metadata or {}),
         **made,

@@ -1,6 +1,7 @@
 """The events of a response: what was streamed, stored before it is shown, and the answer that they add up to."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -223,7 +224,7 @@ def answer_of(rows: Iterable[tuple[str, str]], *, was_cut: bool) -> Answer:
     `was_cut`: it did not come to its end, so calls whose arguments are no complete JSON are dropped.
     """
     texts: list[str] = []
-    calls: dict[int, ToolCallDelta] = {}
+    calls: dict[int, CallSoFar] = {}
     for type, data in rows:
         if type == TEXT:
             texts.append(decode_text(data).delta)
@@ -232,21 +233,35 @@ def answer_of(rows: Iterable[tuple[str, str]], *, was_cut: bool) -> Answer:
     return Answer("".join(texts), finished_calls(calls, was_cut=was_cut))
 
 
-def add_call(calls: dict[int, ToolCallDelta], part: ToolCallDelta) -> None:
-    known = calls.setdefault(part.index, ToolCallDelta(part.index, None, None, ""))
-    known.id = known.id or part.id
-    known.name = known.name or part.name
-    known.arguments += part.arguments
+@dataclass(slots=True)
+class CallSoFar:
+    """A call that is put together of its parts."""
+
+    id: str | None = None
+    name: str | None = None
+    texts: list[str] = field(default_factory=list)
 
 
-def finished_calls(calls: Mapping[int, ToolCallDelta], *, was_cut: bool) -> list[ToolCall]:
-    finished = [
-        ToolCall(
-            (call.id or f"call_{index}")[:NAME_CHARACTERS_MAX], "function", FunctionCall(call.name, call.arguments)
-        )
-        for index, call in sorted(calls.items())
-        if call.name and len(call.name) <= NAME_CHARACTERS_MAX and not (was_cut and not is_json(call.arguments))
-    ]
+def add_call(calls: dict[int, CallSoFar], part: ToolCallDelta) -> None:
+    call = calls.setdefault(part.index, CallSoFar())
+    call.id = call.id or part.id
+    call.name = call.name or part.name
+    call.texts.append(part.arguments)
+
+
+def finished_calls(calls: Mapping[int, CallSoFar], *, was_cut: bool) -> list[ToolCall]:
+    """Return the calls that can be sent to a model again: the arguments of each are JSON, or there are none at all.
+
+    Of an answer that was cut off a call without arguments was not finished either. One that ended because it had as
+    many tokens as it may have ends like any other, and its last call may lack the end.
+    """
+    finished: list[ToolCall] = []
+    for index, call in sorted(calls.items()):
+        arguments = "".join(call.texts)
+        is_whole = is_json(arguments) or (not was_cut and not arguments.strip())
+        if call.name and len(call.name) <= NAME_CHARACTERS_MAX and is_whole:
+            id = (call.id or f"call_{index}")[:NAME_CHARACTERS_MAX]
+            finished.append(ToolCall(id, "function", FunctionCall(call.name, arguments)))
     return finished[:TOOL_CALLS_MAX]
 
 

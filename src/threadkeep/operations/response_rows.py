@@ -7,6 +7,8 @@ from msgspec import Raw
 
 from threadkeep import clock
 from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
 from threadkeep.objects import (
     Message,
     Part,
@@ -26,6 +28,13 @@ COLUMNS = """r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.
 
 ANSWER = """left join messages m on m.organization = t.organization and m.thread = t.key and m.seq = r.message_seq
         and m.seq > t.cleared_seq"""
+
+READ_BY_ID = scoped(f"""
+    select {COLUMNS} from responses r
+    join threads t on t.organization = r.organization and t.key = r.thread
+    {ANSWER}
+    where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
+    """)
 
 decode_ids: Any = msgspec.json.Decoder(list[str]).decode
 decode_parts: Any = msgspec.json.Decoder(list[Part]).decode
@@ -72,6 +81,11 @@ class StoredResponse(NamedTuple):
 
 def stored_response(row: Row) -> StoredResponse:
     return StoredResponse(*row)
+
+
+async def find_by_id(tx: ScopedTransaction, response_id: str) -> StoredResponse | None:
+    row = await tx.fetch_one(READ_BY_ID, response_id=response_id)
+    return None if row is None else stored_response(row)
 
 
 def text_of(content: str) -> str:

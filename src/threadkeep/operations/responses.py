@@ -37,13 +37,6 @@ READ = scoped(f"""
       and r.id = :response_id
     """)
 
-READ_BY_ID = scoped(f"""
-    select {COLUMNS} from responses r
-    join threads t on t.organization = r.organization and t.key = r.thread
-    {ANSWER}
-    where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
-    """)
-
 FIND_RUNNING = scoped("""
     select t.response_id from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
@@ -107,11 +100,6 @@ async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> Store
 
 async def explain_absence(tx: ScopedTransaction, thread_id: str) -> None:
     await explain(tx, thread_id, Action.READ)
-
-
-async def find_by_id(tx: ScopedTransaction, response_id: str) -> StoredResponse | None:
-    row = await tx.fetch_one(READ_BY_ID, response_id=response_id)
-    return None if row is None else stored_response(row)
 
 
 async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:

@@ -7,10 +7,10 @@ from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound
 from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
 from threadkeep.operations import claiming, configuration, context, idempotency, responses, threads
 from threadkeep.operations.claiming import Claim, Terms
-from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
+from threadkeep.operations.response_rows import StoredResponse, as_deleted, find_by_id, response_of
 from threadkeep.runtime.channels import Channels, Waiter
 from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
-from threadkeep.runtime.frames import Answered, Streamed
+from threadkeep.runtime.frames import Allowed, Answered, Streamed
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay
 
@@ -25,7 +25,12 @@ class Answering:
         self._terms = terms
 
     async def create(
-        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str | None, body: ResponseCreate
+        self,
+        db: ScopedDatabase,
+        keyed: idempotency.Request | None,
+        thread_id: str | None,
+        body: ResponseCreate,
+        allowed: Allowed,
     ) -> Answered | Follower:
         """Begin a response, or find the one that an earlier request with the same key began."""
         if self._relay.is_draining:
@@ -34,19 +39,20 @@ class Answering:
             claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms)
             if isinstance(claimed, Claim):
                 self._relay.start(claimed)
-        response_id = claimed.response_id if isinstance(claimed, Claim) else claimed
         was_replayed = not isinstance(claimed, Claim)
-        row = await db.read(responses.find_by_id, response_id)
+        row = claimed.row if isinstance(claimed, Claim) else await db.read(find_by_id, claimed)
         if row is None:
             raise ThreadNotFound()
+        if body.when_busy == "interrupt":
+            self.nudge(db.scope.organization, row.thread_id)
         if body.stream:
             return Follower(db, self._channels, row, None, was_replayed=was_replayed)
         if body.background:
             return Answered(202, await db.read(responses.shown, row), was_replayed)
-        return Answered(200, await self._end_of(db, row), was_replayed)
+        return Answered(200, await self._end_of(db, row, allowed), was_replayed)
 
-    async def _end_of(self, db: ScopedDatabase, row: StoredResponse) -> Response:
-        """Wait for the end of a response. The caller may go away; the response goes on."""
+    async def _end_of(self, db: ScopedDatabase, row: StoredResponse, allowed: Allowed) -> Response:
+        """Wait for the end of a response. The caller may go away, or lose the right to it; the response goes on."""
         key = (db.scope.organization, row.id)
         waiter = Waiter()
         self._channels.add(key, row.thread_id, waiter)
@@ -59,6 +65,8 @@ class Answering:
                 if row.has_ended:
                     break
                 await waiter.wait(LOOK_S)
+                with suppress(Unavailable):
+                    await allowed()
                 if self._channels.is_closed:
                     raise Unavailable("The server is stopping: read the response from another process.")
         except (ThreadNotFound, ResponseNotFound):

@@ -77,8 +77,14 @@ class Generation:
         self._grow(len(text))
 
     def add_call(self, part: ToolCallDelta) -> None:
-        self.waiting.append((TOOL_CALL, [part]))
         self._grow(len(part.arguments))
+        if self.waiting and self.waiting[-1][0] == TOOL_CALL:
+            last: ToolCallDelta = self.waiting[-1][1][-1]
+            is_more = last.index == part.index and part.id is None and part.name is None
+            if is_more and len(last.arguments) < EVENT_CHARACTERS_MAX:
+                last.arguments += part.arguments
+                return
+        self.waiting.append((TOOL_CALL, [part]))
 
     def _grow(self, characters: int) -> None:
         self.waiting_characters += characters
@@ -129,10 +135,6 @@ class Journal:
         self._checker: asyncio.Task[None] | None = None
         self.flushes_count = 0
         self._loop = asyncio.get_running_loop()
-
-    @property
-    def count(self) -> int:
-        return len(self._generations)
 
     def register(self, generation: Generation) -> None:
         self._generations.add(generation)
@@ -267,7 +269,8 @@ class Journal:
             return
         live = await ask([each.keys for each in asked])
         now_s = clock.monotonic_s()
-        for each in asked:
+        # One that ended meanwhile by itself has let its thread go, and is nobody to be stopped.
+        for each in self._generations.intersection(asked):
             if each.response_id not in live:
                 each.stop()
                 continue

@@ -15,7 +15,7 @@ from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations import context, events, settling
 from threadkeep.operations.claiming import Claim
-from threadkeep.operations.events import Answer, ToolCallDelta, finished_calls
+from threadkeep.operations.events import Answer, CallSoFar, ToolCallDelta, finished_calls
 from threadkeep.operations.settling import Ending, FencedOff, Finished
 from threadkeep.providers import ModelError, ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart
 from threadkeep.providers.catalogue import Catalogue
@@ -45,7 +45,7 @@ class Worker:
         self.generation = generation
         self.task: asyncio.Task[None] | None = None
         self.texts: list[str] = []
-        self.calls: dict[int, ToolCallDelta] = {}
+        self.calls: dict[int, CallSoFar] = {}
         self.tokens: TokenCounts | None = None
         self.is_fenced_off = False
         # Why the task was cancelled, if not because somebody else has ended the response.

@@ -16,12 +16,12 @@ READERS_END_S = 0.5
 
 
 class Runtime:
-    """Made on the event loop on which it runs. Raises SettingError for models that cannot be used."""
+    """Made on the event loop on which it runs."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database, settings: Settings, catalogue: Catalogue) -> None:
         self._database = database
         self._drain_s = settings.drain_s
-        self._catalogue = Catalogue(settings)
+        self._catalogue = catalogue
         self.channels = Channels(database)
         self.journal = Journal(database, settings.lease_s)
         self._namer = Namer(database, self._catalogue, names_by_itself=settings.auto_name)

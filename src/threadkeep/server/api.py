@@ -17,6 +17,7 @@ from threadkeep.errors import (
     ApiError,
     AssistantNotFound,
     Internal,
+    InvalidCredentials,
     InvalidCursor,
     InvalidField,
     InvalidParameter,
@@ -31,7 +32,6 @@ from threadkeep.errors import (
 from threadkeep.objects import Error, ErrorDetail
 from threadkeep.operations import idempotency, paging
 from threadkeep.runtime.answering import Answering
-from threadkeep.runtime.following import CutOff
 from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
@@ -207,6 +207,7 @@ class Api:
             body,
             precondition(headers.get(b"if-match")) if endpoint.takes_precondition else None,
             headers.get(b"last-event-id"),
+            self._still_allowed(headers, organization_id, acting),
         )
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
@@ -214,19 +215,19 @@ class Api:
         db = ScopedDatabase(self._database, acting)
         result = await endpoint.run(db, request, keyed, self._seal, self._answering)
         if isinstance(result, Streamed):
-            return Stream(result, self._still_allowed(headers, organization_id, acting))
+            return Stream(result, request.allowed or self._still_allowed(headers, organization_id, acting))
         if route.names_organization and method != "GET":
             # A removed member, key or organization is refused by this process at once.
             self._authenticator.forget()
         return result
 
     def _still_allowed(self, headers: dict[bytes, bytes], organization_id: str | None, acting: Scope) -> Allowed:
-        """Return what raises when the credential of an open stream does not count any more, or not as it did."""
+        """Return what raises InvalidCredentials or PermissionDenied when a credential does not count as it did."""
 
         async def allowed() -> None:
             caller = await self._authenticator.caller(headers)
             if caller.scope(organization_id, headers.get(b"x-user-id")) != acting:
-                raise CutOff
+                raise InvalidCredentials("This credential does not count any more as it did.")
 
         return allowed
 

@@ -22,7 +22,7 @@ from threadkeep.operations import idempotency, settling
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.thread_rows import ATTEMPTS_MAX, Precondition, Versioned
 from threadkeep.runtime.answering import Answering
-from threadkeep.runtime.frames import Answered, Streamed
+from threadkeep.runtime.frames import Allowed, Answered, Streamed
 from threadkeep.scope import Role
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
@@ -55,6 +55,8 @@ class Request:
     precondition: Precondition | None
     # Where a reader of a stream stands, as its browser remembers it.
     last_event_id: bytes | None = None
+    # Raises when the credential does not count any more, for answers that take their time.
+    allowed: Allowed | None = None
 
 
 Arguments = Callable[[Request], Sequence[Any]]
@@ -232,7 +234,10 @@ def convert(value: dict[str, Any], kind: Any) -> Any:
 
 
 # Fields that every answer shows and no request may send.
-READ_ONLY = frozenset(field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind))
+READ_ONLY = frozenset(
+    [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
+    + ["completedAt", "inputMessageIds", "messageId", "outputText", "usage", "error"]
+)
 
 
 def precondition(header: bytes | None) -> Precondition | None:

@@ -174,20 +174,19 @@ BEGIN = Endpoint(
     "/v1/threads/{threadId}/responses",
     Answering.create,
     "Create a response",
-    path_and_body,
+    lambda request: [*request.path, request.body, request.allowed],
     Response,
     Way.ANSWER,
     body=ResponseCreate,
     errors=ANSWER,
     streams=True,
     more_statuses=(202,),
-    may_end_response=True,
 )
 
 RESPONSES = [
     BEGIN,
     replace(BEGIN, path="/v1/responses", summary="Create a response in a new or an existing thread",
-            arguments=lambda request: [None, request.body], body=ResponseInThreadCreate, may_end_response=False,
+            arguments=lambda request: [None, request.body, request.allowed], body=ResponseInThreadCreate,
             errors=(*ANSWER, "thread_exists", "bearer_token_required")),
     Endpoint("GET", "/v1/threads/{threadId}/responses", responses.list_responses, "List responses",
              lambda request: [*request.path, request.query.window()], (Page, Response), query=ListQuery,

@@ -15,6 +15,7 @@ import uvloop
 from threadkeep import clock
 from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
+from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server.app import App
 from threadkeep.server.protocol import LimitedHttpProtocol
@@ -104,13 +105,15 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
 
 async def serve(settings: Settings, sockets: list[socket.socket], before_listening: Started | None) -> None:
     signals = StopSignals()
+    # A model that cannot be used ends the program before anything is made or said.
+    catalogue = Catalogue(settings)
     path = sqlite_path(settings) if is_sqlite(settings) else None
     database = await open_database(settings, serving=True)
     try:
         secret = server_secret(settings, path)
         if before_listening is not None:
             await before_listening(database, secret)
-        runtime = Runtime(database, settings)
+        runtime = Runtime(database, settings, catalogue)
         app = App(database, settings, secret, runtime)
         config = uvicorn.Config(
             app,

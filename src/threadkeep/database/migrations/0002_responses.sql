@@ -25,6 +25,8 @@ create table responses (
     message_seq bigint not null,
     message_id text not null,
     user_id text not null,
+    -- Whether a person asked for it, or a backend for one of its users: of these each user has only so many at a time.
+    is_personal smallint not null,
     assistant_id text,
     model text not null,
     status text not null,
