@@ -189,7 +189,7 @@ async def test_any_text_comes_back_as_the_model_sent_it(ada, model, text):
 
 
 async def test_what_no_text_may_hold_is_replaced_on_arrival(ada, model):
-    call = rb'{"index": 0, "id": "x", "function": {"name": "f", "arguments": "\u0000"}}'
+    call = rb'{"index": 0, "id": "x", "function": {"name": "f", "arguments": "\"\u0000\""}}'
     delta = rb'{"content": "a\u0000b", "tool_calls": [' + call + b"]}"
     model.script = [b'data: {"choices": [{"delta": ' + delta + b"}]}\n\n", finish(), DONE]
     thread = await ada.create_thread()
@@ -198,7 +198,7 @@ async def test_what_no_text_may_hold_is_replaced_on_arrival(ada, model):
 
     message = await ada.get_message(thread, response.messageId)
     assert (response["status"], response.outputText) == ("completed", "a\ufffdb")
-    assert message.toolCalls[0]["function"]["arguments"] == "\ufffd"
+    assert message.toolCalls[0]["function"]["arguments"] == '"\ufffd"'
 
 
 @pytest.mark.parametrize("last", ["user", "tool"])
