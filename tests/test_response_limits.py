@@ -92,3 +92,15 @@ async def test_cancelling_makes_room_at_once_and_so_does_an_interruption(place, 
     assert (full.status, full.code) == (429, "rate_limited")
     assert (instead.status, again.status) == (202, 202)
     await end_all(person, go, [*answers, instead, again])
+
+
+async def test_what_a_program_runs_under_a_persons_id_is_not_the_persons(place, model):
+    owner = await place.people.owner()
+    person = await place.people.member(owner)
+
+    go, programs = await begin_many(person, model, PER_USER + 1)
+    own = await person.with_token().respond_new(thread={}, input="hi", background=True)
+
+    assert [answer.status for answer in programs] == [202] * (PER_USER + 1)
+    assert own.status == 202
+    await end_all(person, go, [*programs, own])

@@ -156,3 +156,15 @@ async def test_the_context_leaves_out_an_answer_that_is_being_generated(ada, mod
     after = await ada.context(talk.thread)
 
     assert (texts(during.messages), texts(after.messages)) == (["hi"], ["hi", "Hello"])
+
+
+async def test_a_call_that_was_cut_by_the_length_of_the_answer_is_not_kept(ada, model):
+    whole, cut = tool_call(0, "call_a", "weather", '{"city": "Rome"}'), tool_call(1, "call_b", "weather", '{"city": "R')
+    model.script = [whole, cut, finish("length"), DONE]
+    thread = await ada.create_thread()
+
+    response = await ada.respond(thread, input="hi")
+
+    message = await ada.get_message(thread, response.messageId)
+    assert response["status"] == "completed"
+    assert [call["id"] for call in message.toolCalls] == ["call_a"]

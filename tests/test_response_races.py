@@ -213,3 +213,19 @@ async def test_whatever_happens_at_once_counts_stay_exact_and_locked_threads_as_
     made = [each for thread in threads for each in await ada.walk(f"/v1/threads/{thread.id}/responses", limit=100)]
     used = (await ada.read_usage()).total
     assert (used["responses"], used["totalTokens"]) == (len(made), sum(each["usage"]["totalTokens"] for each in made))
+
+
+async def test_whoever_began_a_response_is_told_of_it_though_its_thread_was_deleted_at_once(place, model):
+    owner = await place.people.owner()
+    model.answer("done")
+    threads = [await owner.create_thread() for _ in range(60)]
+
+    async def begin_and_delete(thread):
+        answer, _ = await asyncio.gather(owner.respond(thread, input="hi"), owner.delete(thread))
+        return answer.status
+
+    statuses = await asyncio.gather(*(begin_and_delete(thread) for thread in threads))
+
+    used = await owner.read_usage()
+    assert set(statuses) <= {200, 404}
+    assert used.total["responses"] == statuses.count(200)
