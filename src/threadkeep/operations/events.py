@@ -164,16 +164,16 @@ INSERT = scoped("""
     on conflict (organization, response, n) do nothing
     """)
 
-DELETE = scoped("""
+DELETE_TEXT = """
     delete from response_events
     where organization = :organization and response = (
         select r.key from responses r where r.organization = :organization and r.id = :response_id
     )
-    """)
+    """
+FORGET_TEXT = "update responses set events_until_ms = null where organization = :organization and id = :response_id"
 
-FORGET = scoped("""
-    update responses set events_until_ms = null where organization = :organization and id = :response_id
-    """)
+DELETE = scoped(DELETE_TEXT)
+FORGET = scoped(FORGET_TEXT)
 
 
 class TextDelta(msgspec.Struct):

@@ -3,6 +3,7 @@
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.statement import everywhere
+from threadkeep.operations import events
 
 RESPONSES_AT_ONCE = 20
 
@@ -21,16 +22,9 @@ OLD_EVENTS = everywhere("""
     select r.organization, r.id from responses r where r.events_until_ms <= :now_ms limit :limit
     """)
 
-DELETE_EVENTS = everywhere("""
-    delete from response_events
-    where organization = :organization and response = (
-        select r.key from responses r where r.organization = :organization and r.id = :response_id
-    )
-    """)
+DELETE_EVENTS = everywhere(events.DELETE_TEXT)
 
-FORGET = everywhere("""
-    update responses set events_until_ms = null where organization = :organization and id = :response_id
-    """)
+FORGET = everywhere(events.FORGET_TEXT)
 
 DELETE = everywhere("delete from responses where organization = :organization and id = :response_id")
 

@@ -198,7 +198,7 @@ class Journal:
             # Whether it was stored is not known: the same rows go again with the same numbers.
             logger.warning("Storing answers will be tried again: %s", error)
             self._retry(batch)
-        except Exception:
+        except Exception:  # One bad row must not lose everybody's: the error belongs to one answer.
             logger.exception("Storing answers together failed: each is tried alone.")
             await self._store_each(batch)
 
@@ -209,7 +209,7 @@ class Journal:
                 await self._store([generation])
             except (Unavailable, StorageFull):
                 self._retry([generation])
-            except Exception as error:
+            except Exception as error:  # The answer ends with it; the others go on.
                 logger.exception("An answer cannot be stored.")
                 generation.fail(error)
 
