@@ -21,7 +21,7 @@ import typer
 from support.doc_examples import FENCE, ROOT, Places, Session, examples_of, pages, server_for
 from threadkeep import errors, lifecycle, settings
 from threadkeep.cli import app
-from threadkeep.commands.serve import FIRST_RUN_FILE
+from threadkeep.commands.welcome import FIRST_RUN_FILE
 from threadkeep.lifecycle import Action, State
 from threadkeep.objects import ResponseError
 from threadkeep.operations import events

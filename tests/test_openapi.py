@@ -12,6 +12,7 @@ from schemathesis.checks import CHECKS
 METHODS = ("get", "post", "put", "patch", "delete")
 EXPECTED = {
     "/v1/threads": {"get", "post"},
+    "/v1/user": {"get"},
     "/v1/user/threads": {"get"},
     "/v1/threads/{}": {"get", "patch", "post", "delete"},
     "/v1/threads/{}/lock": {"post"},

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from threadkeep.lifecycle import State
-from threadkeep.scope import Role
+from threadkeep.scope import Credential, Role
 
 TITLE_CHARACTERS_MAX = 200
 METADATA_PAIRS_MAX = 16
@@ -533,6 +533,23 @@ class Organization(Object):
     created_at: Seconds
     updated_at: Seconds
     name: str
+
+
+class UserOrganization(Object):
+    """An organization that the caller's credential opens, and as what."""
+
+    id: str
+    name: str
+    role: Role
+
+
+class User(Object):
+    """Who is calling. `credential` says with what: an API `key`, or the `token` of a signed-in person."""
+
+    id: str
+    object: Literal["user"]
+    credential: Credential
+    organizations: list[UserOrganization]
 
 
 class OrganizationUpdate(Body):

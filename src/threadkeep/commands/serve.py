@@ -1,24 +1,20 @@
-"""`threadkeep serve`: the server, and what it shows on its first start."""
+"""`threadkeep serve`: one server process, or several workers on PostgreSQL."""
 
-import os
 import socket
-import sys
 from functools import partial
-from pathlib import Path
 
 from threadkeep.commands import logs
+from threadkeep.commands import welcome as first_run
 from threadkeep.commands.workers import supervise
-from threadkeep.database import is_sqlite, open_database, sqlite_path
+from threadkeep.database import is_sqlite, open_database
 from threadkeep.database.driver import Database
 from threadkeep.ids import new_id
 from threadkeep.operations import administration
-from threadkeep.operations.administration import FirstRun
 from threadkeep.server import serve as server
 from threadkeep.server.tokens import make_token, server_secret
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600
-FIRST_RUN_FILE = "threadkeep-first-run.txt"
 
 
 def serve(settings: Settings, host: str, port: int, workers: int) -> None:
@@ -53,43 +49,5 @@ async def welcome(settings: Settings, url: str, database: Database, secret: str)
     created = await database.write(administration.first_run, new_id("ORG"), new_id("uid"))
     if created is not None:
         token = make_token(secret, created.user_id, TOKEN_VALID_S)
-        show(first_run_text(url, created, token), settings)
+        first_run.show(first_run.text(url, created, token), settings)
     print(f"threadkeep serves {url} (stop with Ctrl-C)", flush=True)
-
-
-def first_run_text(url: str, created: FirstRun, token: str) -> str:
-    return f"""\
-The database is new. It has an organization and an owner now; their credentials are shown this once:
-
-  organization  {created.organization_id}
-  owner         {created.user_id}
-  API key       {created.key}
-  user token    {token}
-
-Create your first thread:
-
-  curl -X POST {url}/v1/threads \\
-    -H 'X-API-Key: {created.key}' \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"title": "Hello"}}'
-
-More organizations, members, keys and tokens: {program()} admin --help
-"""
-
-
-def program() -> str:
-    """Return how this program was called, so that the commands that it prints work as printed."""
-    return sys.argv[0] if Path(sys.argv[0]).name == "threadkeep" else "python -m threadkeep"
-
-
-def show(text: str, settings: Settings) -> None:
-    """Print secrets to a terminal; otherwise write them to a file that only its owner can read."""
-    if sys.stdout.isatty():
-        print(text, flush=True)
-        return
-    folder = sqlite_path(settings).parent if is_sqlite(settings) else Path()
-    path = (folder / FIRST_RUN_FILE).absolute()
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)

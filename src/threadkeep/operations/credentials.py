@@ -8,13 +8,13 @@ from threadkeep.operations.keys import hash_secret
 from threadkeep.scope import Role
 
 FIND_KEY = everywhere("""
-    select o.key, o.id, k.user_id, k.role, k.id from api_keys k
+    select o.key, o.id, o.name, k.user_id, k.role, k.id from api_keys k
     join organizations o on o.key = k.organization and o.deleted_ms is null
     where k.secret_hash = :secret_hash
     """)
 
 FIND_MEMBERSHIPS = everywhere("""
-    select o.key, o.id, m.user_id, m.role, '' from members m
+    select o.key, o.id, o.name, m.user_id, m.role, '' from members m
     join organizations o on o.key = m.organization and o.deleted_ms is null
     where m.user_id = :user_id
     order by o.id limit :limit
@@ -28,6 +28,7 @@ class Membership(NamedTuple):
 
     organization: int
     organization_id: str
+    name: str
     user_id: str
     role: Role
     key_id: str
@@ -44,5 +45,5 @@ async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
 
 
 def membership_of(row: Row) -> Membership:
-    organization, organization_id, user_id, role, key_id = row
-    return Membership(organization, organization_id, user_id, Role(role), key_id)
+    organization, organization_id, name, user_id, role, key_id = row
+    return Membership(organization, organization_id, name, user_id, Role(role), key_id)

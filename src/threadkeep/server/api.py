@@ -42,10 +42,12 @@ from threadkeep.server.endpoint import (
     Endpoint,
     Request,
     Result,
+    Way,
     check_idempotency_key,
     convert,
     encode,
     precondition,
+    result_of,
 )
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.query import parse_query
@@ -190,6 +192,8 @@ class Api:
         self._rates[caller.credential].count(caller.rate_id)
         query = self._read_query(endpoint, scope["query_string"])
         organization_id = query.organization_id
+        if endpoint.way is Way.CALLER:
+            return result_of(endpoint.operation(caller, organization_id, headers.get(b"x-user-id")), endpoint.status)
         decoded: dict[str, Any] = {}
         body = None
         if endpoint.body is not None:

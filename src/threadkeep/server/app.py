@@ -14,7 +14,7 @@ from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
-from threadkeep.server import openapi
+from threadkeep.server import openapi, pages
 from threadkeep.server.api import Api, encode_error, error_headers
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
@@ -68,6 +68,7 @@ class App:
                 Route("/readyz", self._ready),
                 Route("/metrics", self._metrics),
                 Route("/openapi.json", self._openapi),
+                *pages.ROUTES,
             ],
             exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
         )

@@ -12,6 +12,7 @@ from threadkeep.errors import (
     OrganizationAccessDenied,
     OrganizationRequired,
 )
+from threadkeep.objects import User, UserOrganization
 from threadkeep.operations import keys
 from threadkeep.operations.credentials import Membership, find_key, find_memberships
 from threadkeep.scope import Credential, Role, Scope, make_scope
@@ -56,6 +57,20 @@ class Caller:
         if len(self.scopes) < CACHE_ENTRIES_MAX:
             self.scopes[organization_id, acting_for] = scope
         return scope
+
+    def user(self, organization_id: str | None, acting_for: bytes | None) -> User:
+        """Return who this is, in all organizations or in the one that is named.
+
+        Raises OrganizationAccessDenied, InsufficientPermissions, or InvalidParameter.
+        """
+        named = self.memberships if organization_id is None else [self._membership(organization_id)]
+        roles = [self._acting(acting_for, each.role)[1] if acting_for is not None else each.role for each in named]
+        opened = [
+            UserOrganization(each.organization_id, each.name, role) for each, role in zip(named, roles, strict=True)
+        ]
+        # Without a membership it is a token, whose rate is counted by its user.
+        user_id = named[0].user_id if named else self.rate_id
+        return User(user_id if acting_for is None else acting_for.decode(), "user", self.credential, opened)
 
     def _membership(self, organization_id: str | None) -> Membership:
         if organization_id is None:

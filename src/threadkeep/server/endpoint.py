@@ -43,6 +43,8 @@ class Way(enum.Enum):
     STEPS = enum.auto()
     # A method of Answering: takes the database and the retry's key as well, and may answer with a stream.
     ANSWER = enum.auto()
+    # Is answered from the credential alone, in whichever organizations it opens.
+    CALLER = enum.auto()
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from threadkeep.objects import (
     ThreadCreate,
     ThreadUpdate,
     Usage,
+    User,
 )
 from threadkeep.operations import (
     assistants,
@@ -50,6 +51,7 @@ from threadkeep.operations import (
 )
 from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
+from threadkeep.server.auth import Caller
 from threadkeep.server.endpoint import Endpoint, Request, Way
 from threadkeep.server.query import (
     ContextQuery,
@@ -115,6 +117,7 @@ THREADS = [
     Endpoint("GET", "/v1/threads", thread_list.list_threads, "List threads",
              lambda request: [request.query.query()], (Page, Thread), list_threads_way,
              query=ThreadsQuery, errors=("invalid_cursor",)),
+    Endpoint("GET", "/v1/user", Caller.user, "Read who is calling", path_only, User, Way.CALLER),
     Endpoint("GET", "/v1/user/threads", thread_list.list_own_threads, "List the caller's own threads",
              lambda request: [request.query.query()], (Page, Thread), list_threads_way,
              query=ThreadsQuery, errors=("invalid_cursor",)),

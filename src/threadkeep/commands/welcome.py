@@ -1,0 +1,70 @@
+"""What `threadkeep serve` shows on its first start: credentials, the page's link, and a tour that works as printed."""
+
+import os
+import sys
+from pathlib import Path
+
+from threadkeep.database import is_sqlite, sqlite_path
+from threadkeep.operations.administration import FirstRun
+from threadkeep.settings import Settings
+
+FIRST_RUN_FILE = "threadkeep-first-run.txt"
+
+GUIDE = '{"name": "Guide", "instructions": "Answer in one sentence."}'
+# The shell puts the assistant's id between two quoted pieces.
+QUESTION = """{"thread": {"id": "thread_hello", "assistantId": "'$ASSISTANT'"}, "stream": true,
+        "input": "How do I bake bread?"}"""
+
+
+def text(url: str, created: FirstRun, token: str) -> str:
+    return f"""\
+The database is new. It has an organization and an owner now; their credentials are shown this once:
+
+  organization  {created.organization_id}
+  owner         {created.user_id}
+  API key       {created.key}
+  user token    {token}
+
+Read and write threads in a browser (the link signs you in, so keep it to yourself):
+
+  {url}/#token={token}
+
+Or in a terminal. Make an assistant, and stream its answer in a new thread (the built-in echo answers, until
+THREADKEEP_MODEL_URL names a model):
+
+  ASSISTANT=$({curl(url, created.key, "/v1/assistants", GUIDE)} | grep -o 'asst_[0-9a-z]*')
+
+  {curl(url, created.key, "/v1/responses", QUESTION, "-N")}
+
+Name the thread, and list what there is:
+
+  {curl(url, created.key, "/v1/threads/thread_hello/generateName", "{}")}
+
+  curl -s {url}/v1/threads -H 'X-API-Key: {created.key}'
+
+More organizations, members, keys and tokens: {program()} admin --help
+"""
+
+
+def curl(url: str, key: str, path: str, body: str, options: str = "-s") -> str:
+    return f"""curl {options} {url}{path} \\
+    -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \\
+    -d '{body}'"""
+
+
+def program() -> str:
+    """Return how this program was called, so that the commands that it prints work as printed."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "threadkeep" else "python -m threadkeep"
+
+
+def show(shown: str, settings: Settings) -> None:
+    """Print secrets to a terminal; otherwise write them to a file that only its owner can read."""
+    if sys.stdout.isatty():
+        print(shown, flush=True)
+        return
+    folder = sqlite_path(settings).parent if is_sqlite(settings) else Path()
+    path = (folder / FIRST_RUN_FILE).absolute()
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(shown)
+    print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)
