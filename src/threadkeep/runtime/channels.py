@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError
 from threadkeep.operations import events
-from threadkeep.runtime.frames import frame
+from threadkeep.runtime.frames import Write, frame
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Key = tuple[int, str]
 class Reader:
     """Somebody who follows a response. Pushed to while it is live, woken to look for itself otherwise."""
 
-    __slots__ = ("_chunks", "_size", "_waiter", "is_behind", "is_gone", "n")
+    __slots__ = ("_chunks", "_size", "_waiter", "is_behind", "is_gone", "n", "write")
 
     def __init__(self) -> None:
         # The number of the last event it has, or None while it reads the database.
@@ -39,6 +39,8 @@ class Reader:
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
+        # Writes to its client at once.
+        self.write: Write | None = None
 
     def begin_reading(self) -> None:
         """From now on whatever is published makes it look once more; what was pushed is there to be read too."""
@@ -50,10 +52,17 @@ class Reader:
         if self.n != first_n - 1 or self._size + len(data) > READER_BYTES_MAX:
             self.is_behind = True
         elif not self.is_behind:
+            self.n = last_n
+            if self._write_now(data):
+                return
             self._chunks.append(data)
             self._size += len(data)
-            self.n = last_n
         self.wake()
+
+    def _write_now(self, data: bytes) -> bool:
+        """Write to the client past the task that waits, which then has nothing to do; not while it writes itself."""
+        is_waiting = self._waiter is not None and not self._waiter.done()
+        return is_waiting and self.write is not None and self.write(data)
 
     def look_again(self) -> None:
         self.is_behind = True

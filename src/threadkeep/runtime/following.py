@@ -11,7 +11,7 @@ from threadkeep.objects import Response, ResponseEnded, ResponseReset
 from threadkeep.operations import events, responses
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
 from threadkeep.runtime.channels import Channels, Key, Reader
-from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, Allowed, Emit, Streamed, frame, frame_of
+from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, Allowed, Emit, Streamed, Write, frame, frame_of
 
 POSITION = re.compile(r"(resp_[0-9a-z]{26}):([0-9]{1,9})")
 PING_S = 15.0
@@ -67,6 +67,9 @@ class Follower(Streamed):
     @property
     def key(self) -> Key:
         return (self._db.scope.organization, self._row.id)
+
+    def take_write(self, write: Write) -> None:
+        self._reader.write = write
 
     def leave(self) -> None:
         """The reader's client has gone away."""
@@ -139,9 +142,8 @@ class Follower(Streamed):
         while not reader.is_behind:
             await reader.wait(max(0.0, min(LOOK_S, self._pinged_s + PING_S - clock.monotonic_s())))
             self._require_open()
-            data = reader.take()
-            if data:
-                self._n = reader.n or self._n
+            self._n = reader.n or self._n
+            if data := reader.take():
                 await emit(data)
             await self._tend(emit, allowed)
 

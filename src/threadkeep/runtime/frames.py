@@ -16,6 +16,8 @@ encode = msgspec.json.Encoder().encode
 
 
 Emit = Callable[[bytes], Awaitable[None]]
+# Returns whether it was written: not to a client that is slow to read.
+Write = Callable[[bytes], bool]
 # Raises when the reader may not read any more.
 Allowed = Callable[[], Awaitable[None]]
 
@@ -38,6 +40,9 @@ class Streamed:
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
         raise NotImplementedError
+
+    def take_write(self, write: Write) -> None:
+        """Take what writes to the client at once, where the server has such a thing."""
 
     def leave(self) -> None:
         """The reader's client has gone away."""

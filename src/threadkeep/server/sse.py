@@ -8,6 +8,7 @@ from threadkeep.errors import ApiError
 from threadkeep.runtime.following import CutOff
 from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.server.body import Receive
+from threadkeep.server.protocol import TAKE_WRITE
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
 
@@ -27,7 +28,7 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
     headers = [*HEADERS, (b"x-request-id", request_id)]
     if streamed.was_replayed:
         headers.append((b"idempotent-replayed", b"true"))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": 200, "headers": headers, TAKE_WRITE: streamed.take_write})
 
     async def emit(data: bytes) -> None:
         # What is written waits in memory for a client that does not read: a little at a time.
