@@ -134,8 +134,9 @@ async def test_a_storage_that_is_away_for_a_second_loses_and_doubles_nothing(dat
         await check_complete(it, late, "word0 word1 ")
         for claim in claims:
             await check_complete(it, claim, "".join(f"word{number} " for number in range(300)))
-        # Ten a second, and what looks after leases; nobody hammers a storage that is away.
-        assert it.database.refused_count < 30
+        # Ten a second each from the journal and from the late answer's context, and what looks after leases: about 30.
+        # Without the pauses it would be 200 and more; nobody hammers a storage that is away.
+        assert it.database.refused_count < 60
     lines = b"".join(frames).decode().splitlines()
     ids = [int(line.rpartition(":")[2]) for line in lines if line.startswith("id: ")]
     assert ids == list(range(1, len(ids) + 1))
