@@ -427,7 +427,7 @@ async def test_the_id_of_a_deleted_assistant_is_still_a_position(three):
 
 
 async def test_a_cursor_that_is_none_is_refused(three):
-    for cursor in ("cur_nonsense", "a b"):
+    for cursor in ("cur_nonsense", "a b", "nonsense", "thread_01h455vb4pex5vsknk084sn02q", "asst_short"):
         refused = await three.list_assistants(after=cursor)
         assert (refused.status, refused.code, refused.param) == (400, "invalid_cursor", "after")
 

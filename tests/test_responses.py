@@ -229,11 +229,14 @@ async def test_a_list_of_responses_refuses_what_is_no_position_and_is_empty_with
     thread = await ada.create_thread()
 
     empty = await ada.list_responses(thread)
-    refused = await ada.list_responses(thread, after="c_nonsense!")
+    refused = [
+        await ada.list_responses(thread, after=position)
+        for position in ("c_nonsense!", "nonsense", "msg_01h455vb4pex5vsknk084sn02q", "resp_SHORT")
+    ]
     unknown = await ada.list_responses("thread_unknown")
 
     assert (empty.data, empty.hasMore, empty.nextCursor) == ([], False, None)
-    assert (refused.status, refused.code, refused.param) == (400, "invalid_cursor", "after")
+    assert {(each.status, each.code, each.param) for each in refused} == {(400, "invalid_cursor", "after")}
     assert (unknown.status, unknown.code) == (404, "thread_not_found")
 
 

@@ -5,6 +5,7 @@ import re
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+CHARACTERS = frozenset(ALPHABET)
 # Two characters at a time: half the steps for each id.
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 # Organization and user ids are the operator's own text.
@@ -25,6 +26,12 @@ def new_id(prefix: str) -> str:
 def text_of(value: int) -> str:
     """Return 40 bits as eight characters. Larger integers would take longer for each step."""
     return f"{PAIRS[value >> 30]}{PAIRS[value >> 20 & 1023]}{PAIRS[value >> 10 & 1023]}{PAIRS[value & 1023]}"
+
+
+def is_ours(text: str, prefix: str) -> bool:
+    """Return whether `text` has the form of an id that `new_id` makes."""
+    own, _, rest = text.partition("_")
+    return own == prefix and len(rest) == 26 and set(rest) <= CHARACTERS
 
 
 def made_ms(id: str) -> int:

@@ -93,7 +93,7 @@ async def list_assistants(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of ids, which is the order of creation."""
     rows = await tx.fetch(
         LISTS[window.reads_descending],
-        at_id=paging.text_position(window, SORT),
+        at_id=paging.text_position(window, SORT, "asst"),
         limit=window.limit + 1,
         page_bytes=PAGE_BYTES_MAX,
     )

@@ -92,7 +92,7 @@ async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
 
 async def list_keys(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of ids, which is the order of creation."""
-    at_id = paging.text_position(window, SORT)
+    at_id = paging.text_position(window, SORT, "key")
     rows = await tx.fetch(LISTS[window.reads_descending], at_id=at_id, limit=window.limit + 1)
     return paging.page(rows, window, SORT, lambda row: key_of(row, tx.scope), lambda row: (row[0],))
 

@@ -72,14 +72,18 @@ def read_position(window: Window, sort: str, kinds: tuple[type, ...]) -> Positio
     return position  # type: ignore[no-any-return]  # The decoder was made for this type.
 
 
-def text_position(window: Window, sort: str) -> str:
-    """Return where a page of a list begins that is sorted by an id. Raises InvalidCursor."""
+def text_position(window: Window, sort: str, prefix: str | None = None) -> str:
+    """Return where a page of a list begins that is sorted by an id: one of ours with `prefix`, or a user's own text.
+
+    Raises InvalidCursor.
+    """
     cursor = window.cursor
     if cursor is None:
         return LAST_TEXT if window.reads_descending else ""
     if is_position(cursor):
         return str(read_position(window, sort, (str,))[0])
-    if not ids.OPAQUE.fullmatch(cursor):
+    is_id = ids.OPAQUE.fullmatch(cursor) if prefix is None else ids.is_ours(cursor, prefix)
+    if not is_id:
         raise InvalidCursor(param=window.param)
     return cursor
 

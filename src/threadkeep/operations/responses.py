@@ -121,7 +121,7 @@ async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
 
 async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
     """Return one page of the thread's responses, in the order in which they began."""
-    at_id = paging.text_position(window, SORT)
+    at_id = paging.text_position(window, SORT, "resp")
     rows = await tx.fetch(
         page_statement(window.reads_descending), thread_id=thread_id, at_id=at_id, limit=window.limit + 1
     )

@@ -4,6 +4,7 @@ Each response leaves a row; the sweeper sums rows up by day. Both are read toget
 They name users, assistants and models by text, so that they outlive what they name.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal, TypeAlias
@@ -17,6 +18,7 @@ from threadkeep.objects import Usage, UsageGroup
 
 GroupBy: TypeAlias = Literal["day", "user", "assistant", "model"]
 
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 DAYS_MAX = 366
 DAYS_DEFAULT = 30
 
@@ -118,6 +120,8 @@ def days_between(first: str | None, last: str | None) -> Days:
 
 def parse_day(text: str, param: str) -> date:
     try:
+        if not DAY.fullmatch(text):
+            raise ValueError
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidParameter("There is no such day: send one as YYYY-MM-DD.", param=param) from None

@@ -23,6 +23,7 @@ from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.chat_format import chat_messages
 from threadkeep.runtime.journal import Generation, Journal
 from threadkeep.runtime.namer import Namer
+from threadkeep.runtime.outcomes import Outcomes
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class Relay:
         self._lease_s = lease_s
         self._answer_characters_max = answer_characters_max
         self._workers: set[Worker] = set()
+        self.outcomes = Outcomes()
         self._claims_count = 0
         self.is_draining = False
 
@@ -161,8 +163,8 @@ class Relay:
         try:
             with suppress(asyncio.CancelledError):
                 await self._journal.release(worker.generation)
-                if not worker.is_fenced_off:
-                    await self._finish(worker, ending)
+                if worker.is_fenced_off or not await self._finish(worker, ending):
+                    self.outcomes.taken()
         finally:
             self._workers.discard(worker)
             self._channels.end((worker.claim.organization, worker.claim.response_id))
@@ -221,13 +223,15 @@ class Relay:
                 await asyncio.sleep(RETRY_S)
         raise ModelError("context_too_long", "The thread is too long to be read whole: ask for another contextMode.")
 
-    async def _finish(self, worker: Worker, ending: Ending) -> None:
-        """Write the end, again and again while the storage is away, until the lease runs out."""
+    async def _finish(self, worker: Worker, ending: Ending) -> bool:
+        """Write the end, again and again while the storage is away, until the lease runs out; return whether it was."""
         while clock.monotonic_s() < worker.generation.leased_until_s:
             try:
-                return await self._write_end(worker, ending)
+                await self._write_end(worker, ending)
+                self.outcomes.ended(ending, worker.claim.combined.configuration.model or "")
+                return True
             except FencedOff:
-                return None
+                return False
             except (Unavailable, StorageFull) as error:
                 logger.warning("The end of an answer will be written again: %s", error)
                 await asyncio.sleep(RETRY_S)
@@ -236,7 +240,7 @@ class Relay:
                     raise
                 logger.exception("The end of response %s could not be written.", worker.claim.response_id)
                 ending = INTERNAL
-        return None
+        return False
 
     async def _write_end(self, worker: Worker, ending: Ending) -> None:
         claim, generation = worker.claim, worker.generation

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
+from threadkeep.runtime.runtime import Runtime
+
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 
@@ -16,7 +18,8 @@ BOUNDS = (*map(str, BUCKETS_S), "+Inf")
 class Metrics:
     """The counters of one process. Plain lists on the way of a request; the library writes them out."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         # By method, route and status: how many answers fell into each bucket, and in the last place their seconds.
         self._answers: dict[tuple[str, str, int], list[Any]] = {}
         self.is_ready = False
@@ -45,9 +48,24 @@ class Metrics:
         yield requests
         yield seconds_family(sums)
         yield GaugeMetricFamily("threadkeep_ready", "1 while the process takes requests.", int(self.is_ready))
+        yield from runtime_families(self._runtime)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+
+def runtime_families(runtime: Runtime) -> Iterator[Any]:
+    ended = CounterMetricFamily(
+        "threadkeep_responses", "Responses that this process generated and that ended.", labels=["status", "error"]
+    )
+    for (status, error), count in list(runtime.relay.outcomes.counts.items()):
+        ended.add_metric([status, error], count)
+    yield ended
+    yield GaugeMetricFamily("threadkeep_responses_running", "Responses that are generated here.", runtime.relay.count)
+    yield GaugeMetricFamily("threadkeep_stream_readers", "Readers of streams.", runtime.channels.readers_count)
+    yield CounterMetricFamily(
+        "threadkeep_journal_flushes", "Times that events of answers were stored.", runtime.journal.flushes_count
+    )
 
 
 def seconds_family(sums: dict[tuple[str, str], list[Any]]) -> HistogramMetricFamily:

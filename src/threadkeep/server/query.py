@@ -26,7 +26,7 @@ from threadkeep.operations.usage import Days, days_between
 PARAMETERS_MAX = 64
 METADATA_FILTERS_MAX = 8
 METADATA_PREFIX = "metadata."
-DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$(?!\n)"
+DATE = {"format": "date"}
 KEPT_MAX = 1_000
 KEPT_BYTES_MAX = 256
 INTEGER = re.compile(r"-?[0-9]{1,15}")
@@ -129,10 +129,10 @@ class MemberDeleteQuery(OrganizationQuery, frozen=True):
 class UsageQuery(OrganizationQuery, frozen=True):
     """Which days of usage, and by what they are added up."""
 
-    from_: Annotated[str, Meta(pattern=DAY, description="The first day, UTC.")] | None = msgspec.field(
+    from_: Annotated[str, Meta(description="The first day, UTC.", extra_json_schema=DATE)] | None = msgspec.field(
         name="from", default=None
     )
-    to: Annotated[str, Meta(pattern=DAY, description="The last day, UTC.")] | None = None
+    to: Annotated[str, Meta(description="The last day, UTC.", extra_json_schema=DATE)] | None = None
     group_by: Literal["day", "user", "assistant", "model"] = "day"
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 

@@ -1,0 +1,43 @@
+"""How the responses of this process ended: counted, and a line in the log when a model fails."""
+
+import logging
+from collections import Counter
+
+from threadkeep import clock
+from threadkeep.operations.settling import Ending
+
+# Nobody else tells the operator that a model is down; who asked too much is told by the answer itself.
+MODEL_CODES = frozenset({"model_unavailable", "model_timeout", "model_refused"})
+LOG_INTERVAL_S = 60.0
+# Another has ended it: a cancel, a lock, an archive, a deletion, or who met its expired lease.
+TAKEN = ("taken", "")
+
+logger = logging.getLogger(__name__)
+
+
+class Outcomes:
+    """Counts by status and error code."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._logged_s: dict[tuple[str, str], float] = {}
+        self._unlogged: Counter[tuple[str, str]] = Counter()
+
+    def taken(self) -> None:
+        self.counts[TAKEN] += 1
+
+    def ended(self, ending: Ending, model: str) -> None:
+        self.counts[ending.status, ending.error_code or ""] += 1
+        if ending.error_code in MODEL_CODES:
+            self._log(ending, model)
+
+    def _log(self, ending: Ending, model: str) -> None:
+        """Log the first failure of its kind, then one line a minute at most."""
+        key = (model, ending.error_code or "")
+        now_s = clock.monotonic_s()
+        if now_s - self._logged_s.get(key, -LOG_INTERVAL_S) < LOG_INTERVAL_S:
+            self._unlogged[key] += 1
+            return
+        self._logged_s[key] = now_s
+        more = f" {count} more like it since the last such line." if (count := self._unlogged.pop(key, 0)) else ""
+        logger.warning("The model %s failed, %s: %s%s", model, ending.error_code, ending.error_message, more)
