@@ -58,11 +58,14 @@ async def check_complete(it, claim, text):
 
 @pytest.mark.parametrize(
     ("generations", "pause_s", "per_s_max"),
-    [(1, 0.001, FLUSHES_OF_ONE_PER_S_MAX), (GENERATIONS, 0.05, FLUSHES_PER_S_MAX)],
+    [(1, 0.001, FLUSHES_OF_ONE_PER_S_MAX), (GENERATIONS, 0.05, FLUSHES_PER_S_MAX), (1_000, 0.2, FLUSHES_PER_S_MAX)],
 )
 async def test_flushes_are_few_however_much_is_said(database, generations, pause_s, per_s_max):
     async with inside(database) as it:
-        begun = [await it.begin(f"say {number}", talking(TALK_S, pause_s)) for number in range(generations)]
+        begun = [
+            await it.begin(f"say {number}", talking(TALK_S + generations / 400, pause_s))
+            for number in range(generations)
+        ]
         before, started_s = it.journal.flushes_count, time.monotonic()
         await it.all_ended()
         flushes_count, seconds = it.journal.flushes_count - before, time.monotonic() - started_s

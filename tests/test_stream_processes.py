@@ -6,6 +6,7 @@ import random
 import signal
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from conftest import connect
@@ -38,6 +39,7 @@ REVOKED_S = 10
 LEASE_S = "2"
 STREAMS = 5
 READERS = 12
+WORKED = 6
 WORDS = [f"w{number}·" for number in range(200)]
 
 
@@ -304,6 +306,45 @@ async def test_readers_that_come_back_to_any_process_get_every_word_once(office,
         assert (whole[-1].type, ended.error["code"]) == (FAILED, "interrupted")
     else:
         assert (whole[-1].type, ended.outputText) == (COMPLETED, "".join(WORDS))
+
+
+async def test_the_workers_of_one_server_serve_each_others_streams_and_one_may_die(start_server, zygote):
+    model = await ScriptedModel.start()
+    model.script = [*(each for word in WORDS for each in (word, 0.01)), finish(), DONE]
+    server = await start_server(**model.settings, THREADKEEP_LEASE_S=LEASE_S)
+    server.stop()
+    server.spawn("--workers", "2")
+    await server.wait_until_ready()
+    async with connect(server) as client:
+        people = People(server, client, zygote)
+        owner = await people.owner()
+        office = Office(server, server, owner, owner, people, model)
+        # Connections of their own: each goes to either worker.
+        own = [await Stream.post(owner, "/v1/responses", thread={}, input="hello") for _ in range(WORKED)]
+        begun = [(await stream.until(CREATED)).data["response"] for stream in own]
+        readers = [
+            asyncio.create_task(wander(office, response["threadId"], response["id"], random.Random(number)))
+            for response in begun
+            for number in range(3)
+        ]
+        await asyncio.gather(*(stream.until(TEXT) for stream in own))
+        children = psutil.Process(server.process.pid).children()
+        os.kill(next(each.pid for each in children if "spawn_main" in " ".join(each.cmdline())), signal.SIGKILL)
+        ends = await asyncio.gather(*readers)
+        answers = [await owner.get_response(each["threadId"], each["id"]) for each in begun]
+    await model.stop()
+    for stream in own:
+        stream.cut()
+
+    for number, answer in enumerate(answers):
+        mine = ends[3 * number : 3 * number + 3]
+        check_whole(mine[0])
+        assert mine[0] == mine[1] == mine[2]
+        assert text_of(mine[0]) == answer.outputText
+        assert answer["status"] == "completed" or answer.error["code"] == "interrupted"
+    assert len(model.calls) == WORKED
+    verified = await asyncio.to_thread(run_threadkeep, "verify", database=server.database)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def wander(office, thread, response, chooser):
