@@ -39,8 +39,8 @@ def model(place):
 async def measured(who):
     """Every sample of /metrics by its name and the values of its labels, in the order of their names."""
     text = (await who.request("GET", "/metrics")).text
-    families = text_string_to_metric_families(text)
-    return {(each.name, *(value for _, value in sorted(each.labels.items()))): each.value for family in families for each in family.samples}
+    samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
+    return {(each.name, *(value for _, value in sorted(each.labels.items()))): each.value for each in samples}
 
 
 async def test_metrics_tell_what_runs_who_reads_and_how_answers_ended(ada, model):
