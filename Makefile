@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check bench clean
+.PHONY: serve test test-browser screenshots check docs bench clean
 
 serve: $(VENV)/.service
 	$(BIN)/threadkeep serve
@@ -12,10 +12,24 @@ serve: $(VENV)/.service
 test: $(VENV)/.test
 	$(BIN)/pytest -n 3 --dist loadfile
 
+# The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
+test-browser: $(VENV)/.browser
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 2 tests/browser
+
+# Takes the pictures of docs/page.md anew.
+screenshots: $(VENV)/.browser
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
+
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# A warning, such as a broken link, is an error. Everything is read anew: pages that did not change warn again.
+docs: $(VENV)/.docs
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs dist/docs
+	@echo "The documentation is in dist/docs/index.html"
 
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
@@ -32,5 +46,13 @@ $(VENV)/.service: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
 	touch $@ $(VENV)/.service
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+$(VENV)/.browser: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,browser]'
+	touch $@ $(VENV)/.test $(VENV)/.service

@@ -28,7 +28,6 @@ from threadkeep.operations import events
 from threadkeep.runtime import frames
 from threadkeep.server import protocol
 from threadkeep.server.endpoint import Endpoint
-from threadkeep.server.metrics import Metrics
 from threadkeep.server.openapi import document
 from threadkeep.server.query import fields_of
 from threadkeep.server.routes import ENDPOINTS, LISTED
@@ -57,7 +56,7 @@ async def test_every_example_prints_what_the_page_shows(name, new_database):
         # Machines without curl run the examples too; so its stand-in is always tried on one of the databases.
         session = Session(server, real_curl=database.kind == "sqlite")
         for example in examples_of(PAGES[name].read_text()):
-            if example.is_for_sqlite and database.kind != "sqlite":
+            if not example.runs_on(database.kind):
                 continue
             output = await asyncio.to_thread(session.run, example)
             assert printed.normal(output) == shown.normal(example.shown), f"{name}:{example.line} prints:\n{output}"
@@ -72,11 +71,17 @@ def test_every_curl_is_an_example_that_runs():
 
 
 def test_every_setting_is_in_the_table_with_its_default():
-    table = rows("docs/operations.md", "THREADKEEP_[A-Z_]+`$")
+    table = rows("docs/settings.md", "THREADKEEP_[A-Z_]+`$")
 
     documented = {row[0].strip("`"): row[1].strip("`") for row in table}
 
-    assert documented == {settings.variable(each.name): shown(each.default) for each in fields(settings.Settings)}
+    assert documented == known_settings()
+
+
+def known_settings() -> dict[str, str]:
+    """Return all variables with their defaults: the server's, and those that clients alone read."""
+    of_clients = {settings.variable(name): "" for name in re.findall(r'from_environment\("(\w+)"\)', source_text())}
+    return of_clients | {settings.variable(each.name): shown(each.default) for each in fields(settings.Settings)}
 
 
 def shown(default: Any) -> str:
@@ -98,12 +103,13 @@ def test_the_pages_outside_v1_are_those_that_the_application_has():
 
 
 @pytest.mark.parametrize("endpoint", LISTED, ids=lambda each: f"{each.method} {each.path}")
-def test_every_parameter_and_field_of_a_call_is_documented(endpoint):
+def test_every_parameter_and_field_of_a_call_is_in_its_section_of_the_reference(endpoint):
     names = {*fields_of(endpoint.query), *body_fields(endpoint)}
 
-    text = PAGES["docs/api.md"].read_text()
+    text = "".join(page.read_text() for name, page in PAGES.items() if name.startswith("docs/reference/"))
+    section = text.partition(f"```text\n{endpoint.method} {endpoint.path}\n```")[2].partition("\n## ")[0]
 
-    assert {name for name in names if not re.search(rf"[`\"]{name}[=`\"]", text)} == set()
+    assert {name for name in names if f"`{name}`" not in section} == set()
 
 
 def test_every_error_code_is_documented_with_its_status():
@@ -155,9 +161,9 @@ def test_a_page_names_only_commands_and_options_that_exist(name):
     for line in code_of(PAGES[name]):
         for found in COMMAND.findall(line):
             words = found.split()
-            depth = 2 if words[0] == "admin" and len(words) > 1 and not words[1].startswith("-") else 1
+            depth = 2 if words[0] in ("admin", "threads") and len(words) > 1 and not words[1].startswith("-") else 1
             command = " ".join(words[:depth])
-            if command == "admin" or words[1:2] == ["…"]:
+            if command in ("admin", "threads") or words[1:2] == ["…"]:
                 continue
             assert command in known, f"threadkeep {found}"
             used = {word for word in words if word.startswith("--")}
@@ -166,7 +172,7 @@ def test_a_page_names_only_commands_and_options_that_exist(name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_names_only_settings_that_exist(name):
-    known = {settings.variable(each.name) for each in fields(settings.Settings)}
+    known = known_settings()
 
     for variable in re.findall(r"\bTHREADKEEP_[A-Z_]*", PAGES[name].read_text()):
         assert variable in known or any(each.startswith(variable) and variable.endswith("_") for each in known)
@@ -231,7 +237,7 @@ def test_every_page_can_be_reached_from_the_readme():
 
 def test_every_quoted_sentence_is_one_that_the_program_says():
     source = source_text() + os.strerror(EADDRINUSE)
-    table = rows("docs/operations.md", "`", under="## Sentences")
+    table = rows("docs/troubleshooting.md", "`", under="## Sentences")
 
     assert table
     for row in table:
@@ -239,15 +245,13 @@ def test_every_quoted_sentence_is_one_that_the_program_says():
             assert part in source, part
 
 
-def test_every_metric_is_one_that_the_server_has():
-    metrics = Metrics()
-    metrics.count("GET", "/v1/threads", 200, 0.001)
-    text = metrics.text().decode()
+async def test_the_metrics_are_those_that_the_server_has(nobody):
+    text = (await nobody.request("GET", "/metrics")).response.text
 
-    documented = [row[0].split("`")[1] for row in rows("docs/operations.md", "`(?:threadkeep|process)_[a-z_]+`")]
+    documented = {row[0].split("`")[1] for row in rows("docs/operations.md", "`(?:threadkeep|process)_[a-z_]+`")}
 
-    assert len(documented) >= 3
-    assert [name for name in documented if name not in text] == []
+    assert {name for name in documented if name not in text} == set()
+    assert set(re.findall(r"^# TYPE (threadkeep_\w+)", text, re.M)) <= documented
 
 
 def test_the_field_that_the_page_adds_works(tmp_path):

