@@ -24,7 +24,9 @@ SOURCE = Path(threadkeep.__file__).parent
 
 # Which layers each layer may import, from the innermost to the outermost.
 WORDS = {"objects", "errors", "ids", "clock", "scope", "lifecycle", "settings"}
-LAYERS = ["words", "database", "providers", "operations", "runtime", "server", "commands", "cli"]
+LAYERS = ["words", "client", "database", "providers", "operations", "runtime", "server", "embedded", "commands", "cli"]
+# Whoever serves does without the client: it costs memory and the time to start.
+SERVING = {"database", "providers", "operations", "runtime", "server"}
 
 
 def statements() -> list[statement.Statement]:
@@ -152,6 +154,8 @@ def test_imports_run_one_way():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("threadkeep."):
                 assert LAYERS.index(layer_of(node.module)) <= own, f"{module} imports {node.module}"
+                is_client = layer_of(node.module) == "client"
+                assert not (is_client and layer_of(module) in SERVING), f"{module} imports {node.module}"
 
 
 def test_only_drivers_import_drivers_of_databases():

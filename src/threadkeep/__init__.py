@@ -1,3 +1,109 @@
 """threadkeep keeps conversation threads for products with an AI assistant."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from threadkeep.client import (
+        AsyncClient,
+        Client,
+        ConnectionFailed,
+        ReasoningDelta,
+        ResponseCancelled,
+        ResponseCompleted,
+        ResponseCreated,
+        ResponseFailed,
+        ResponseReset,
+        TextDelta,
+        TimedOut,
+        ToolCallDelta,
+        TransportError,
+        UnexpectedAnswer,
+    )
+    from threadkeep.database.sqlite import DatabaseInUse
+    from threadkeep.embedded import open, open_async
+    from threadkeep.errors import (
+        ApiError,
+        AuthenticationError,
+        Conflict,
+        IdempotencyConflict,
+        InvalidRequest,
+        NotFound,
+        PermissionDenied,
+        PreconditionFailed,
+        RateLimited,
+        ServerError,
+        ThreadArchived,
+        ThreadBusy,
+        ThreadExists,
+        ThreadkeepError,
+        ThreadLocked,
+        ThreadNotFound,
+        UpstreamError,
+    )
+    from threadkeep.settings import SettingError, Settings
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ApiError",
+    "AsyncClient",
+    "AuthenticationError",
+    "Client",
+    "Conflict",
+    "ConnectionFailed",
+    "DatabaseInUse",
+    "IdempotencyConflict",
+    "InvalidRequest",
+    "NotFound",
+    "PermissionDenied",
+    "PreconditionFailed",
+    "RateLimited",
+    "ReasoningDelta",
+    "ResponseCancelled",
+    "ResponseCompleted",
+    "ResponseCreated",
+    "ResponseFailed",
+    "ResponseReset",
+    "ServerError",
+    "SettingError",
+    "Settings",
+    "TextDelta",
+    "ThreadArchived",
+    "ThreadBusy",
+    "ThreadExists",
+    "ThreadLocked",
+    "ThreadNotFound",
+    "ThreadkeepError",
+    "TimedOut",
+    "ToolCallDelta",
+    "TransportError",
+    "UnexpectedAnswer",
+    "UpstreamError",
+    "open",
+    "open_async",
+]
+
+
+# Where the names that are no error of the API and no part of the client come from.
+ELSEWHERE = {
+    "open": "threadkeep.embedded",
+    "open_async": "threadkeep.embedded",
+    "DatabaseInUse": "threadkeep.database.sqlite",
+    "SettingError": "threadkeep.settings",
+    "Settings": "threadkeep.settings",
+}
+
+
+def __getattr__(name: str) -> Any:  # Any: whatever the name stands for.
+    """Import what is asked for: the server must not pay for the client, nor the client for the server."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in ELSEWHERE:
+        return getattr(import_module(ELSEWHERE[name]), name)
+    errors = import_module("threadkeep.errors")
+    return getattr(errors, name) if hasattr(errors, name) else getattr(import_module("threadkeep.client"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

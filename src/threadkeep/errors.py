@@ -1,6 +1,6 @@
 """Every error that a caller can meet: its status, type and code, in one tree.
 
-ApiError
+ApiError                            (a ThreadkeepError, as are the client's own in client/failures.py)
 ├── InvalidRequest          400  InvalidJson InvalidField UnknownField InvalidString UnknownParameter InvalidParameter
 │                                InvalidCursor MetadataTooMany MetadataKeyTooLong MetadataValueTooLong
 │                                OrganizationRequired ThreadEmpty
@@ -24,19 +24,31 @@ A message names the thing, what is wrong and what would be right. It never echoe
 from typing import ClassVar
 
 
-class ApiError(Exception):
+class ThreadkeepError(Exception):
+    """Whatever a call of the Python client ends with that is no answer."""
+
+
+class ApiError(ThreadkeepError):
     """What a request ends with when it cannot be done."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal"
     default: ClassVar[str] = "The server failed. Nothing is known about the outcome; try again."
+    # These two are known to a client alone, from the answer.
+    request_id: str | None = None
+    retry_after_s: float | None = None
 
     def __init__(self, message: str = "", *, param: str | None = None, headers: dict[str, str] | None = None) -> None:
         self.message = message or self.default
         self.param = param
         self.headers = headers or {}
         super().__init__(self.message)
+
+    def __str__(self) -> str:
+        if self.request_id is None:
+            return self.message
+        return f"{self.code}: {self.message} (request {self.request_id})"
 
 
 def member_path(path: str, key: str) -> str:
@@ -302,7 +314,7 @@ class ServerError(ApiError):
 
 
 class Internal(ServerError):
-    pass
+    code = "internal"
 
 
 class Unavailable(ServerError):

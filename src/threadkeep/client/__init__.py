@@ -1,0 +1,80 @@
+"""The Python client: `Client`, and `AsyncClient` for asyncio, with what they give and take."""
+
+from threadkeep.client.answers import (
+    Assistant,
+    Context,
+    ContextMessage,
+    FilePart,
+    ImagePart,
+    Key,
+    Member,
+    Message,
+    Organization,
+    Page,
+    Part,
+    Response,
+    TextPart,
+    Thread,
+    ToolCall,
+)
+from threadkeep.client.asynchronous.client import AsyncClient
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.asynchronous.names import AsyncNameStream
+from threadkeep.client.asynchronous.streams import AsyncResponseStream
+from threadkeep.client.events import (
+    ReasoningDelta,
+    ResponseCancelled,
+    ResponseCompleted,
+    ResponseCreated,
+    ResponseEnded,
+    ResponseEvent,
+    ResponseFailed,
+    ResponseReset,
+    TextDelta,
+    ToolCallDelta,
+)
+from threadkeep.client.failures import ConnectionFailed, TimedOut, TransportError, UnexpectedAnswer
+from threadkeep.client.synchronous.client import Client
+from threadkeep.client.synchronous.lists import List
+from threadkeep.client.synchronous.names import NameStream
+from threadkeep.client.synchronous.streams import ResponseStream
+
+__all__ = [
+    "Assistant",
+    "AsyncClient",
+    "AsyncList",
+    "AsyncNameStream",
+    "AsyncResponseStream",
+    "Client",
+    "ConnectionFailed",
+    "Context",
+    "ContextMessage",
+    "FilePart",
+    "ImagePart",
+    "Key",
+    "List",
+    "Member",
+    "Message",
+    "NameStream",
+    "Organization",
+    "Page",
+    "Part",
+    "ReasoningDelta",
+    "Response",
+    "ResponseCancelled",
+    "ResponseCompleted",
+    "ResponseCreated",
+    "ResponseEnded",
+    "ResponseEvent",
+    "ResponseFailed",
+    "ResponseReset",
+    "ResponseStream",
+    "TextDelta",
+    "TextPart",
+    "Thread",
+    "TimedOut",
+    "ToolCall",
+    "ToolCallDelta",
+    "TransportError",
+    "UnexpectedAnswer",
+]

@@ -1,0 +1,73 @@
+"""`client.assistants`: named configurations for responses."""
+
+from typing import Literal, Unpack
+
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.answers import Assistant, Page
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.calls import delete, path, post, query, read
+from threadkeep.client.fields import SettingsFields, Tag, body_of
+from threadkeep.objects import AssistantCreate, AssistantUpdate, Deleted
+
+
+class AsyncAssistants:
+    """Members read assistants, admins change them."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        *,
+        name: str,
+        organization_id: str | None = None,
+        idempotency_key: str | None = None,
+        **settings: Unpack[SettingsFields],
+    ) -> Assistant:
+        """Create an assistant. A setting that is left out, or None, may be given by each request.
+
+        Raises NameTaken when the organization has an assistant of this name.
+        """
+        body = body_of(AssistantCreate, {"name": name, **settings})
+        parameters = query(organization_id)
+        call = post(path("assistants"), body, idempotency_key=idempotency_key, parameters=parameters)
+        return await self._connection.call(call, Assistant)
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        organization_id: str | None = None,
+    ) -> AsyncList[Assistant]:
+        """List the organization's assistants, the oldest first unless `order` says otherwise."""
+        parameters = query(organization_id, limit=limit, order=order, after=after, before=before)
+        return AsyncList(self._connection, read(path("assistants"), parameters), Page[Assistant])
+
+    async def retrieve(self, assistant_id: str) -> Assistant:
+        """Read an assistant. Raises AssistantNotFound."""
+        return await self._connection.call(read(path("assistants", assistant_id)), Assistant)
+
+    async def update(
+        self,
+        assistant_id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+        **settings: Unpack[SettingsFields],
+    ) -> Assistant:
+        """Change what is given and leave the rest; None opens a setting. Raises PreconditionFailed, NameTaken."""
+        body = body_of(AssistantUpdate, {"name": name, **settings})
+        call = post(path("assistants", assistant_id), body, idempotency_key=idempotency_key, if_match=if_match)
+        return await self._connection.call(call, Assistant)
+
+    async def delete(self, assistant_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Delete an assistant. It stays named on its threads, whose next responses raise AssistantDeleted."""
+        receipt = {"id": assistant_id, "object": "assistant.deleted", "deleted": True}
+        call = delete(path("assistants", assistant_id), receipt=receipt, if_match=if_match)
+        return await self._connection.call(call, Deleted)

@@ -1,0 +1,95 @@
+"""`client.threads.messages`: what was said in a thread."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.answers import Message, Page
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.calls import delete, path, post, query, read
+from threadkeep.client.fields import Content, MessageFields, MetadataFields, Role, Tag, ToolCallFields, body_of
+from threadkeep.objects import Deleted, ListDeleted, MessageCreate, MessagesCreate, MessageUpdate, ToolCall
+
+# Inside the class, `list` is a method.
+MessageList: TypeAlias = list[Message]
+
+
+class AsyncMessages:
+    """While a response runs in the thread, every change of messages raises ThreadBusy."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        thread_id: str,
+        *,
+        role: Role,
+        content: Content = "",
+        tool_calls: Sequence[ToolCall | ToolCallFields] | None = None,
+        tool_call_id: str | None = None,
+        metadata: MetadataFields | None = None,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Add one message to the end of the thread. Nothing is generated: that is what responses are for."""
+        fields = {"role": role, "content": content, "tool_calls": tool_calls, "tool_call_id": tool_call_id}
+        body = body_of(MessageCreate, {**fields, "metadata": metadata})
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
+        return await self._connection.call(call, Message)
+
+    async def create_many(
+        self, thread_id: str, messages: Sequence[MessageCreate | MessageFields], *, idempotency_key: str | None = None
+    ) -> MessageList:
+        """Add at most 100 messages in their order, all of them or none."""
+        body = body_of(MessagesCreate, {"messages": messages})
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
+        return (await self._connection.call(call, Page[Message])).data
+
+    def list(
+        self,
+        thread_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        role: Role | None = None,
+    ) -> AsyncList[Message]:
+        """List the thread's messages, the oldest first unless `order` says otherwise."""
+        parameters = query(limit=limit, order=order, after=after, before=before, role=role)
+        return AsyncList(self._connection, read(path("threads", thread_id, "messages"), parameters), Page[Message])
+
+    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+        """Read a message. Raises MessageNotFound."""
+        return await self._connection.call(read(path("threads", thread_id, "messages", message_id)), Message)
+
+    async def update(
+        self,
+        thread_id: str,
+        message_id: str,
+        *,
+        content: Content | UnsetType = UNSET,
+        metadata: MetadataFields | UnsetType | None = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Change what is given and leave the rest. Metadata is merged: None as a value removes its key."""
+        body = body_of(MessageUpdate, {"content": content, "metadata": metadata})
+        at = path("threads", thread_id, "messages", message_id)
+        return await self._connection.call(post(at, body, idempotency_key=idempotency_key, if_match=if_match), Message)
+
+    async def delete(self, thread_id: str, message_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Delete a message; nothing of it is kept but its id and its number."""
+        receipt = {"id": message_id, "object": "thread.message.deleted", "deleted": True}
+        call = delete(path("threads", thread_id, "messages", message_id), receipt=receipt, if_match=if_match)
+        return await self._connection.call(call, Deleted)
+
+    async def delete_all(self, thread_id: str, *, if_match: Tag = UNSET) -> ListDeleted:
+        """Delete all messages of the thread; `deleted` is how many there were.
+
+        It is not sent again when its outcome is unknown: that could delete what was written since.
+        """
+        call = delete(path("threads", thread_id, "messages"), if_match=if_match, repeats=False)
+        return await self._connection.call(call, ListDeleted)

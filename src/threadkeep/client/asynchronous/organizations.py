@@ -1,0 +1,171 @@
+"""`client.organizations`: tenants, their members, keys and usage."""
+
+from typing import Literal
+
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.answers import Key, Member, Organization, Page
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.calls import delete, path, post, put, query, read
+from threadkeep.client.fields import Tag, body_of
+from threadkeep.objects import (
+    Deleted,
+    KeyCreate,
+    KeyCreated,
+    MemberDeleted,
+    MemberPut,
+    OrganizationUpdate,
+    Usage,
+)
+from threadkeep.scope import Role
+
+RoleName = Role | Literal["member", "admin", "owner"]
+# How often a key is made anew whose secret was lost on the way.
+LOST_KEYS_MAX = 3
+
+
+class AsyncOrganizations:
+    """Organizations are created on the command line: `threadkeep admin create-organization`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.members = AsyncMembers(connection)
+        self.keys = AsyncKeys(connection)
+
+    async def retrieve(self, organization_id: str) -> Organization:
+        """Read an organization. Raises OrganizationAccessDenied whether it exists or not, for one that is not yours."""
+        return await self._connection.call(read(path("organizations", organization_id)), Organization)
+
+    async def update(
+        self,
+        organization_id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Organization:
+        """Rename an organization; for owners."""
+        body = body_of(OrganizationUpdate, {"name": name})
+        call = post(path("organizations", organization_id), body, idempotency_key=idempotency_key, if_match=if_match)
+        return await self._connection.call(call, Organization)
+
+    async def delete(self, organization_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Delete an organization with everything in it, the key of this call too; for owners.
+
+        It is not sent again when its outcome is unknown: its credential would be refused if it had been done.
+        """
+        call = delete(path("organizations", organization_id), if_match=if_match, repeats=False)
+        return await self._connection.call(call, Deleted)
+
+    async def usage(
+        self,
+        organization_id: str,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        group_by: Literal["day", "user", "assistant", "model"] | None = None,
+        limit: int | None = None,
+    ) -> Usage:
+        """Read what the organization's responses used from one day to another, both included (UTC, 2026-01-31)."""
+        parameters = query(from_=from_, to=to, group_by=group_by, limit=limit)
+        return await self._connection.call(read(path("organizations", organization_id, "usage"), parameters), Usage)
+
+
+class AsyncMembers:
+    """Who belongs to an organization, and as what."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    def list(
+        self,
+        organization_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncList[Member]:
+        """List the members; for admins."""
+        parameters = query(limit=limit, order=order, after=after, before=before)
+        call = read(path("organizations", organization_id, "members"), parameters)
+        return AsyncList(self._connection, call, Page[Member])
+
+    async def put(self, organization_id: str, user_id: str, *, role: RoleName, if_match: Tag = UNSET) -> Member:
+        """Make a user a member, or change the member's role; for owners. Raises LastOwner."""
+        body = body_of(MemberPut, {"role": role})
+        call = put(path("organizations", organization_id, "members", user_id), body, if_match=if_match)
+        return await self._connection.call(call, Member)
+
+    async def delete(
+        self,
+        organization_id: str,
+        user_id: str,
+        *,
+        threads: Literal["keep", "delete"] | None = None,
+        if_match: Tag = UNSET,
+    ) -> MemberDeleted:
+        """Remove a member and revoke the user's keys; for owners. `threads="delete"` erases the user's threads too.
+
+        `threads_deleted` counts those of the last attempt, should there be several.
+        """
+        receipt = {
+            "userId": user_id,
+            "object": "organization.member.deleted",
+            "deleted": True,
+            "threadsDeleted": 0,
+        }
+        at = path("organizations", organization_id, "members", user_id)
+        call = delete(at, receipt=receipt, if_match=if_match, parameters=query(threads=threads))
+        return await self._connection.call(call, MemberDeleted)
+
+
+class AsyncKeys:
+    """API keys of an organization."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        organization_id: str,
+        *,
+        user_id: str,
+        role: RoleName,
+        name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> KeyCreated:
+        """Create an API key; for owners. Its secret is in `key`, this once.
+
+        A secret that was lost on the way is nowhere else: such a key is deleted and another made, unless the call has
+        an `idempotency_key` of the caller's. Then `key` is None.
+        """
+        body = body_of(KeyCreate, {"user_id": user_id, "role": role, "name": name})
+        at = path("organizations", organization_id, "keys")
+        for _ in range(LOST_KEYS_MAX):
+            created = await self._connection.call(post(at, body, idempotency_key=idempotency_key), KeyCreated)
+            if created.key is not None or idempotency_key is not None:
+                break
+            await self.delete(organization_id, created.id)
+        return created
+
+    def list(
+        self,
+        organization_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncList[Key]:
+        """List the keys, without their secrets; for admins."""
+        parameters = query(limit=limit, order=order, after=after, before=before)
+        call = read(path("organizations", organization_id, "keys"), parameters)
+        return AsyncList(self._connection, call, Page[Key])
+
+    async def delete(self, organization_id: str, key_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Revoke a key; for owners. Every process of the server refuses it within 10 seconds."""
+        receipt = {"id": key_id, "object": "organization.key.deleted", "deleted": True}
+        call = delete(path("organizations", organization_id, "keys", key_id), receipt=receipt, if_match=if_match)
+        return await self._connection.call(call, Deleted)

@@ -1,0 +1,141 @@
+"""`client.threads.responses`: answers of an assistant, waited for or streamed."""
+
+from typing import Any, Literal, Unpack
+
+from threadkeep.client.answers import Page, Response
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.asynchronous.streams import AsyncResponseStream
+from threadkeep.client.calls import Call, path, post, query, read
+from threadkeep.client.fields import ResponseFields, ThreadFields, body_of
+from threadkeep.client.transcript import begin_following
+from threadkeep.objects import ResponseCreate, ResponseInThreadCreate, ThreadCreate
+
+
+class AsyncResponses:
+    """A response belongs to the server: it is written to its end, whoever listens."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def create(
+        self,
+        thread_id: str,
+        *,
+        background: bool = False,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ResponseFields],
+    ) -> Response:
+        """Ask for an answer and wait for its end; with `background` return at once, while it is still to be written.
+
+        A response that failed is returned, not raised: see its `status` and `error`. Raises ThreadBusy while another
+        one runs in the thread.
+        """
+        at = path("threads", thread_id, "responses")
+        return await self._create(at, ResponseCreate, thread_id, background, idempotency_key, fields)
+
+    async def create_in_new_thread(
+        self,
+        *,
+        thread: str | ThreadCreate | ThreadFields | None = None,
+        background: bool = False,
+        organization_id: str | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ResponseFields],
+    ) -> Response:
+        """Create a thread and ask for an answer in it, both or neither; otherwise like `create`.
+
+        `thread` describes the new thread. It may be the id of one that exists, too.
+        """
+        at, described = path("responses"), {**fields, "thread": {} if thread is None else thread}
+        parameters = query(organization_id)
+        return await self._create(at, ResponseInThreadCreate, None, background, idempotency_key, described, parameters)
+
+    def stream(
+        self, thread_id: str, *, idempotency_key: str | None = None, **fields: Unpack[ResponseFields]
+    ) -> AsyncResponseStream:
+        """Ask for an answer and read it as it is written: `async with … as stream: async for event in stream: …`
+
+        Nothing is sent before the stream is entered. A connection that breaks is made again where it broke.
+        """
+        call = begin(path("threads", thread_id, "responses"), ResponseCreate, idempotency_key, fields)
+        return AsyncResponseStream(self._connection, call, thread_id)
+
+    def stream_in_new_thread(
+        self,
+        *,
+        thread: str | ThreadCreate | ThreadFields | None = None,
+        organization_id: str | None = None,
+        idempotency_key: str | None = None,
+        **fields: Unpack[ResponseFields],
+    ) -> AsyncResponseStream:
+        """Create a thread and read the answer in it as it is written; otherwise like `stream`."""
+        described = {**fields, "thread": {} if thread is None else thread}
+        parameters = query(organization_id)
+        call = begin(path("responses"), ResponseInThreadCreate, idempotency_key, described, parameters)
+        return AsyncResponseStream(self._connection, call)
+
+    def follow(self, thread_id: str, response_id: str, *, after: str | None = None) -> AsyncResponseStream:
+        """Read a response from its first event, or from behind the position `after`, whoever began it."""
+        call = begin_following(thread_id, response_id, after)
+        return AsyncResponseStream(self._connection, call, thread_id, response_id)
+
+    async def follow_thread(self, thread_id: str, *, after: str | None = None) -> AsyncResponseStream | None:
+        """Return the stream of what is being written in the thread, or None when nothing is."""
+        call = read(path("threads", thread_id, "stream"), query(after=after))
+        stream = AsyncResponseStream(self._connection, call, thread_id)
+        return stream if await stream.open() else None
+
+    def list(
+        self,
+        thread_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> AsyncList[Response]:
+        """List the thread's responses, the oldest first unless `order` says otherwise."""
+        parameters = query(limit=limit, order=order, after=after, before=before)
+        return AsyncList(self._connection, read(path("threads", thread_id, "responses"), parameters), Page[Response])
+
+    async def retrieve(self, thread_id: str, response_id: str) -> Response:
+        """Read a response; while it runs, `output_text` is what is stored so far. Raises ResponseNotFound."""
+        return await self._connection.call(read(path("threads", thread_id, "responses", response_id)), Response)
+
+    async def cancel(self, thread_id: str, response_id: str, *, idempotency_key: str | None = None) -> Response:
+        """End a response that runs, and keep what there is of it. One that has ended is returned as it is."""
+        at = path("threads", thread_id, "responses", response_id, "cancel")
+        return await self._connection.call(post(at, idempotency_key=idempotency_key), Response)
+
+    async def _create(
+        self,
+        at: str,
+        kind: type[ResponseCreate],
+        thread_id: str | None,
+        background: bool,
+        idempotency_key: str | None,
+        fields: Any,  # Any: ResponseFields, perhaps with a thread.
+        parameters: tuple[tuple[str, str], ...] = (),
+    ) -> Response:
+        if background:
+            body = body_of(kind, {**fields, "background": True})
+            call = post(at, body, idempotency_key=idempotency_key, parameters=parameters)
+            return await self._connection.call(call, Response)
+        # Whoever waits without a stream hears nothing for minutes, and cannot tell that from a lost connection.
+        async with AsyncResponseStream(
+            self._connection, begin(at, kind, idempotency_key, fields, parameters), thread_id
+        ) as stream:
+            return await stream.wait()
+
+
+def begin(
+    at: str,
+    kind: type[ResponseCreate],
+    idempotency_key: str | None,
+    fields: Any,  # Any: ResponseFields, perhaps with a thread.
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> Call:
+    """Return the call that begins a response and streams it. Its key makes it the same response when repeated."""
+    body = body_of(kind, {**fields, "stream": True})
+    return post(at, body, idempotency_key=idempotency_key, parameters=parameters)

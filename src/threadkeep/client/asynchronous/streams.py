@@ -1,0 +1,174 @@
+"""Streams of responses that outlive their connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+import httpx
+import msgspec
+
+from threadkeep.client.answers import Response
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.calls import Answer, Call, path, post, read, streamed
+from threadkeep.client.events import ResponseEvent
+from threadkeep.client.failures import UnexpectedAnswer
+from threadkeep.client.retrying import Attempts
+from threadkeep.client.transcript import Transcript
+
+EVENT_STREAM = "text/event-stream"
+
+
+class AsyncResponseStream:
+    """The events of one response, each once and in order, over as many connections as it takes.
+
+    Leaving it early closes the connection and cancels nothing: the response belongs to the server.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, begin: Call, thread_id: str | None = None, response_id: str | None = None
+    ) -> None:
+        self._connection = connection
+        self._attempts = Attempts(begin, connection.options, has_total=False)
+        self._transcript = Transcript(begin, thread_id, response_id)
+        self._answer: httpx.Response | None = None
+        self._chunks: AsyncIterator[bytes] | None = None
+        # The first event is read when the stream is opened, so that there is a response from then on.
+        self._first: ResponseEvent | None = None
+        self._is_open = False
+        self._is_over = False
+        # Whether an event is being read; still so at the next one if that was interrupted.
+        self._is_reading = False
+
+    @property
+    def response(self) -> Response:
+        """The response as the last event has shown it: complete after the end of the stream."""
+        if self._transcript.response is None:
+            raise RuntimeError("The stream is not open yet: enter it with `with` first.")
+        return self._transcript.response
+
+    @property
+    def text(self) -> str:
+        """The answer's text so far; of a stream that was followed from a position, what came since."""
+        return self._transcript.text
+
+    @property
+    def position(self) -> str | None:
+        """The id of the last event, from which `follow` goes on, also in another process."""
+        return self._transcript.position
+
+    async def open(self) -> bool:
+        """Begin, and return whether there is anything to follow. Raises ApiError, or TransportError."""
+        if not self._is_open:
+            self._is_open = True
+            try:
+                self._first = await self._next()
+                if self._transcript.response is None:
+                    await self._look()
+            except BaseException:
+                await self.aclose()
+                raise
+        return self._transcript.response is not None
+
+    async def wait(self) -> Response:
+        """Read to the end; return the response as it ended."""
+        async for _ in self:
+            pass
+        return self.response
+
+    async def cancel(self) -> Response:
+        """End the response, wherever it is written. What there is of the answer is kept, and the stream ends."""
+        response = self.response
+        at = path("threads", response.thread_id, "responses", response.id, "cancel")
+        return await self._connection.call(post(at), Response)
+
+    async def aclose(self) -> None:
+        """Close the connection. The response goes on."""
+        self._is_over = True
+        await self._disconnect()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[ResponseEvent]:
+        return self
+
+    async def __anext__(self) -> ResponseEvent:
+        await self.open()
+        event, self._first = self._first, None
+        if event is None:
+            event = await self._next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    async def _next(self) -> ResponseEvent | None:
+        """Return the next event, or None at the end."""
+        if self._is_reading:
+            await self._disconnect()
+        self._is_reading = True
+        event = None
+        while event is None and not self._is_over:
+            try:
+                event = self._transcript.next_event()
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise UnexpectedAnswer(f"An event cannot be read: {error}.", self._attempts.request_id) from None
+            if event is None:
+                await self._read_on()
+        if event is not None:
+            self._attempts.renew()
+        if self._transcript.has_ended:
+            await self.aclose()
+        self._is_reading = False
+        return event
+
+    async def _read_on(self) -> None:
+        """Read some bytes, after making a connection if there is none. What fails is tried again, after a pause."""
+        try:
+            if self._chunks is None:
+                await self._connect()
+                return
+            chunk = await anext(self._chunks, None)
+            if chunk is None:
+                raise httpx.RemoteProtocolError("the stream ended before its response")
+            self._transcript.feed(chunk)
+        except httpx.RequestError as error:
+            await self._disconnect()
+            await asyncio.sleep(self._attempts.after_failure(error))
+
+    async def _connect(self) -> None:
+        silence_s = self._connection.options.stream_timeout_s
+        call = streamed(self._transcript.call)
+        answer = await self._connection.begin(call, silence_s, self._attempts.request_id)
+        if answer.status_code == 200 and answer.headers.get("content-type", "").startswith(EVENT_STREAM):
+            self._transcript.reconnected()
+            self._answer, self._chunks = answer, answer.aiter_bytes()
+            return
+        outcome = self._attempts.after_answer(await self._connection.read(answer, self._attempts))
+        if not isinstance(outcome, Answer):
+            await asyncio.sleep(outcome)
+        elif outcome.status == 204:
+            self._is_over = True
+        else:
+            raise UnexpectedAnswer("The answer is no stream of events.", self._attempts.request_id)
+
+    async def _disconnect(self) -> None:
+        answer, self._answer, self._chunks = self._answer, None, None
+        if answer is not None:
+            await answer.aclose()
+
+    async def _look(self) -> None:
+        """Read the response that is followed from somewhere in its middle, or from its end."""
+        thread_id, response_id = self._transcript.thread_id, self._transcript.response_id
+        if thread_id is not None and response_id is not None:
+            at = path("threads", thread_id, "responses", response_id)
+            response = await self._connection.call(read(at), Response)
+            self._transcript.show(response)
+            if self._is_over:
+                self._transcript.text = response.output_text

@@ -1,0 +1,185 @@
+"""`client.threads`: conversations."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.answers import Context, Page, Thread
+from threadkeep.client.asynchronous.connection import AsyncConnection
+from threadkeep.client.asynchronous.lists import AsyncList
+from threadkeep.client.asynchronous.messages import AsyncMessages
+from threadkeep.client.asynchronous.names import AsyncNameStream
+from threadkeep.client.asynchronous.responses import AsyncResponses
+from threadkeep.client.calls import Call, delete, is_generated, path, post, query, read
+from threadkeep.client.fields import (
+    MessageFields,
+    MetadataFields,
+    MetadataFilter,
+    NameMessageFields,
+    Tag,
+    ThreadFilters,
+    body_of,
+    metadata_filters,
+    or_unset,
+)
+from threadkeep.objects import (
+    ContextMode,
+    Deleted,
+    MessageCreate,
+    NameCreate,
+    NameGenerated,
+    NameMessage,
+    ThreadCreate,
+    ThreadUpdate,
+)
+
+
+class AsyncThreads:
+    """Members see and change their own threads; admins and owners all of their organization's."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.messages = AsyncMessages(connection)
+        self.responses = AsyncResponses(connection)
+
+    async def create(
+        self,
+        *,
+        id: str | None = None,
+        title: str | None = None,
+        metadata: MetadataFields | None = None,
+        assistant_id: str | None = None,
+        visible_in_ui: bool = True,
+        organization_id: str | None = None,
+        user_id: str | None = None,
+        messages: Sequence[MessageCreate | MessageFields] = (),
+        idempotency_key: str | None = None,
+    ) -> Thread:
+        """Create a thread, with at most 100 messages in it. Raises ThreadExists for an `id` that is taken."""
+        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
+        ids = {"id": or_unset(id), "user_id": or_unset(user_id)}
+        body = body_of(ThreadCreate, {**fields, **ids, "messages": messages})
+        call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=query(organization_id))
+        return await self._connection.call(call, Thread)
+
+    def list(self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]) -> AsyncList[Thread]:
+        """List threads, the newest first unless `order` and `sort` say otherwise; archived ones only if `state` does.
+
+        `metadata={"category": "support"}`: threads with this value, or an array that holds it, under this key. A list
+        of values means all of them.
+        """
+        return self._list(path("threads"), metadata, filters)
+
+    def list_own(
+        self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]
+    ) -> AsyncList[Thread]:
+        """List the caller's own threads, also where the caller sees others'; otherwise like `list`."""
+        return self._list(path("user", "threads"), metadata, filters)
+
+    def _list(self, at: str, metadata: MetadataFilter | None, filters: ThreadFilters) -> AsyncList[Thread]:
+        call = read(at, [*query(**filters), *metadata_filters(metadata)])
+        return AsyncList(self._connection, call, Page[Thread])
+
+    async def retrieve(self, thread_id: str) -> Thread:
+        """Read a thread. Raises ThreadNotFound, also for one that the caller may not see."""
+        return await self._connection.call(read(path("threads", thread_id)), Thread)
+
+    async def update(
+        self,
+        thread_id: str,
+        *,
+        title: str | UnsetType | None = UNSET,
+        metadata: MetadataFields | UnsetType | None = UNSET,
+        assistant_id: str | UnsetType | None = UNSET,
+        visible_in_ui: bool | UnsetType = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Thread:
+        """Change what is given and leave the rest; None clears. Metadata is merged: None as a value removes its key.
+
+        Raises ThreadLocked, ThreadArchived, AssistantBound, PreconditionFailed, and BearerTokenRequired where an API
+        key would change `visible_in_ui`.
+        """
+        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
+        call = post(
+            path("threads", thread_id),
+            body_of(ThreadUpdate, fields),
+            idempotency_key=idempotency_key,
+            if_match=if_match,
+        )
+        return await self._connection.call(call, Thread)
+
+    async def lock(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
+        """Let nothing but metadata change in the thread. A response that runs in it ends as cancelled."""
+        return await self._act(thread_id, "lock", if_match, idempotency_key)
+
+    async def unlock(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
+        """Lift the lock. One that an admin set on somebody's thread is lifted by admins alone."""
+        return await self._act(thread_id, "unlock", if_match, idempotency_key)
+
+    async def archive(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
+        """Put the thread away: nothing changes in it, and lists leave it out. A response that runs in it ends."""
+        return await self._act(thread_id, "archive", if_match, idempotency_key)
+
+    async def unarchive(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
+        """Take the thread out of the archive; one that was locked is locked again."""
+        return await self._act(thread_id, "unarchive", if_match, idempotency_key)
+
+    async def _act(self, thread_id: str, action: str, if_match: Tag, idempotency_key: str | None) -> Thread:
+        call = post(path("threads", thread_id, action), idempotency_key=idempotency_key, if_match=if_match)
+        return await self._connection.call(call, Thread)
+
+    async def delete(self, thread_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Delete a thread with all that is in it, for good.
+
+        With an unknown outcome it is sent again only if the id was made by the server, or with `if_match`: an id that
+        you chose is free at once, and may be another thread's by then.
+        """
+        receipt = {"id": thread_id, "object": "thread.deleted", "deleted": True}
+        repeats = if_match is not UNSET or is_generated(thread_id)
+        call = delete(path("threads", thread_id), receipt=receipt, if_match=if_match, repeats=repeats)
+        return await self._connection.call(call, Deleted)
+
+    async def generate_name(
+        self,
+        thread_id: str,
+        *,
+        messages: Sequence[NameMessage | NameMessageFields] | None = None,
+        idempotency_key: str | None = None,
+    ) -> NameGenerated:
+        """Name the thread after what its user wants, judged by `messages` or by the thread's last ones.
+
+        A title that a person gives meanwhile wins; `name` is the title that the thread has now. Raises ThreadEmpty,
+        ModelUnavailable, ModelTimeout.
+        """
+        return await self._connection.call(naming(thread_id, messages, idempotency_key), NameGenerated)
+
+    def stream_name(
+        self,
+        thread_id: str,
+        *,
+        messages: Sequence[NameMessage | NameMessageFields] | None = None,
+        idempotency_key: str | None = None,
+    ) -> AsyncNameStream:
+        """Name the thread and read the name as it comes: `async for piece in stream`, then `stream.generated`."""
+        return AsyncNameStream(self._connection, naming(thread_id, messages, idempotency_key, stream=True))
+
+    async def context(
+        self, thread_id: str, *, context_mode: ContextMode | None = None, context_tokens: int | None = None
+    ) -> Context:
+        """Show what a response would send to the model now."""
+        parameters = query(context_mode=context_mode, context_tokens=context_tokens)
+        return await self._connection.call(read(path("threads", thread_id, "context"), parameters), Context)
+
+
+def naming(
+    thread_id: str,
+    messages: Sequence[NameMessage | NameMessageFields] | None,
+    idempotency_key: str | None,
+    *,
+    stream: bool | None = None,
+) -> Call:
+    body = body_of(NameCreate, {"messages": messages})
+    at = path("threads", thread_id, "generateName")
+    return post(at, body, idempotency_key=idempotency_key, parameters=query(stream=stream))

@@ -1,0 +1,147 @@
+"""One call of the API, ready to be sent, and what may be done when its outcome is unknown."""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+import msgspec
+from msgspec import UNSET
+
+from threadkeep.client.answers import Single
+from threadkeep.client.failures import UnexpectedAnswer
+from threadkeep.client.fields import Tag, encode, text
+
+T = TypeVar("T")
+
+GENERATED_THREAD = re.compile(r"thread_[0-9a-z]{26}")
+DOTS = (".", "..")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request. `path` is quoted, `query` in order."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    # Whether it may be sent again when nobody knows whether it was done.
+    repeats: bool = True
+    # What a deletion answers that finds nothing any more when it is sent again.
+    receipt: bytes | None = None
+
+    @property
+    def url_path(self) -> str:
+        return f"{self.path}?{urlencode(self.query, quote_via=quote)}" if self.query else self.path
+
+    def within(self, organization_id: str | None) -> Self:
+        """Return the call with its organization, unless it names one itself."""
+        if organization_id is None or self.path.startswith("/v1/organizations/"):
+            return self
+        if any(name == "organizationId" for name, _ in self.query):
+            return self
+        return replace(self, query=(*self.query, ("organizationId", organization_id)))
+
+
+def streamed(call: Call) -> Call:
+    """Return a call whose answer is read as it comes: whatever compresses on the way holds it back."""
+    return replace(call, headers={**call.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"})
+
+
+class Answer(NamedTuple):
+    """What came back. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def was_replayed(self) -> bool:
+        return self.headers.get("idempotent-replayed") == "true"
+
+
+def path(*segments: str) -> str:
+    """Return a path under /v1. Raises ValueError for an id that would make it another path."""
+    for segment in segments:
+        if not segment or segment in DOTS:
+            raise ValueError("An id is empty, or made of dots: it would name another object.")
+    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+
+
+def query(organization_id: str | None = None, **parameters: Any) -> tuple[tuple[str, str], ...]:
+    """Return parameters under the API's names, without those that are None."""
+    named = {"organizationId": organization_id, **{camel(name): value for name, value in parameters.items()}}
+    return tuple((name, text(value)) for name, value in named.items() if value is not None)
+
+
+def camel(name: str) -> str:
+    first, *rest = name.rstrip("_").split("_")
+    return first + "".join(each.title() for each in rest)
+
+
+def read(at: str, parameters: Iterable[tuple[str, str]] = ()) -> Call:
+    return Call("GET", at, tuple(parameters))
+
+
+def post(
+    at: str,
+    body: bytes | None = None,
+    *,
+    idempotency_key: str | None = None,
+    if_match: Tag = UNSET,
+    parameters: Iterable[tuple[str, str]] = (),
+) -> Call:
+    """Return a POST. Its key makes it repeatable: what was done once is answered again, and not done again."""
+    headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16), **matching(if_match)}
+    return Call("POST", at, tuple(parameters), body, headers)
+
+
+def put(at: str, body: bytes, *, if_match: Tag = UNSET) -> Call:
+    # Done once, it has moved the revision: sent again, it would be refused, as if it had not been done.
+    return Call("PUT", at, (), body, matching(if_match), repeats=if_match is UNSET)
+
+
+def delete(
+    at: str,
+    *,
+    receipt: Mapping[str, object] | None = None,
+    if_match: Tag = UNSET,
+    repeats: bool = True,
+    parameters: Iterable[tuple[str, str]] = (),
+) -> Call:
+    done = None if receipt is None else encode(receipt)
+    return Call("DELETE", at, tuple(parameters), None, matching(if_match), repeats, done)
+
+
+def matching(if_match: Tag) -> dict[str, str]:
+    if if_match is UNSET:
+        return {}
+    if not isinstance(if_match, str):
+        raise TypeError("if_match is the etag of an object that was read by itself; items of lists have none.")
+    return {"If-Match": if_match}
+
+
+def is_generated(thread_id: str) -> bool:
+    """Return whether an id was made by the server. A chosen one may be given to another thread after its deletion."""
+    return GENERATED_THREAD.fullmatch(thread_id) is not None
+
+
+def decode(answer: Answer, kind: type[T]) -> T:
+    """Return the object in an answer, with its revision. Raises UnexpectedAnswer."""
+    try:
+        value = msgspec.json.decode(answer.content, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        request_id = answer.headers.get("x-request-id", "")
+        raise UnexpectedAnswer(f"The answer is not what this version expects: {error}.", request_id) from None
+    if isinstance(value, Single):
+        vars(value)["tag"] = answer.headers.get("etag")
+    return value
+
+
+def headers_of(response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}

@@ -1,0 +1,109 @@
+# Made from ../asynchronous by tests/support/sync_client.py: change it there.
+"""The client: one server, one credential, and the calls of its API."""
+
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import httpx
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.options import Options, address, credential, from_environment
+from threadkeep.client.synchronous.assistants import Assistants
+from threadkeep.client.synchronous.connection import Connection, Pool
+from threadkeep.client.synchronous.organizations import Organizations
+from threadkeep.client.synchronous.threads import Threads
+from threadkeep.client.synchronous.user import CurrentUser
+
+
+class Client:
+    """Calls a threadkeep server.
+
+    `base_url`, `api_key`, `token` and `organization_id` default to THREADKEEP_URL (http://127.0.0.1:8000),
+    THREADKEEP_API_KEY, THREADKEEP_TOKEN and THREADKEEP_ORGANIZATION. With `user_id` an admin's key acts for that user.
+    An `http_client` of your own, with a proxy for example, is used as it is and stays open. Time-outs are in seconds:
+    `timeout_s` for a server that is silent, `total_timeout_s` for a call with its `retries_max` retries,
+    `stream_timeout_s` for a stream that is silent; the server sends something every 15 s.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: str | None = None,
+        token: str | None = None,
+        user_id: str | None = None,
+        organization_id: str | None = None,
+        timeout_s: float = 30.0,
+        connect_timeout_s: float = 5.0,
+        total_timeout_s: float = 120.0,
+        stream_timeout_s: float = 40.0,
+        retries_max: int = 4,
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        options = Options(
+            base_url=address(base_url),
+            credential=credential(api_key, token),
+            user_id=user_id,
+            organization_id=organization_id or from_environment("organization"),
+            connect_timeout_s=connect_timeout_s,
+            timeout_s=timeout_s,
+            total_timeout_s=total_timeout_s,
+            stream_timeout_s=stream_timeout_s,
+            retries_max=retries_max,
+        )
+        self._is_copy = False
+        self._connect(Pool(options.base_url, http_client), options)
+
+    def _connect(self, pool: Pool, options: Options) -> None:
+        connection = self._connection = Connection(pool, options)
+        self.user = CurrentUser(connection)
+        self.threads = Threads(connection)
+        self.assistants = Assistants(connection)
+        self.organizations = Organizations(connection)
+
+    def with_options(
+        self,
+        *,
+        user_id: str | UnsetType | None = UNSET,
+        organization_id: str | UnsetType | None = UNSET,
+        timeout_s: float | UnsetType = UNSET,
+        connect_timeout_s: float | UnsetType = UNSET,
+        total_timeout_s: float | UnsetType = UNSET,
+        stream_timeout_s: float | UnsetType = UNSET,
+        retries_max: int | UnsetType = UNSET,
+    ) -> Self:
+        """Return a client that differs in what is given, over the same connections: one for each user, for example.
+
+        It need not be closed; it ends with the client that it was made from.
+        """
+        given = {
+            "user_id": user_id,
+            "organization_id": organization_id,
+            "timeout_s": timeout_s,
+            "connect_timeout_s": connect_timeout_s,
+            "total_timeout_s": total_timeout_s,
+            "stream_timeout_s": stream_timeout_s,
+            "retries_max": retries_max,
+        }
+        changes = {name: value for name, value in given.items() if value is not UNSET}
+        other = object.__new__(type(self))
+        other._is_copy = True
+        other._connect(self._connection.pool, replace(self._connection.options, **changes))  # type: ignore[arg-type]  # Each has its option's type.
+        return other
+
+    def close(self) -> None:
+        """Close the connections."""
+        if not self._is_copy:
+            self._connection.pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._connection.options}>"

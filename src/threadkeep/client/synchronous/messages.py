@@ -1,0 +1,96 @@
+# Made from ../asynchronous by tests/support/sync_client.py: change it there.
+"""`client.threads.messages`: what was said in a thread."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from msgspec import UNSET, UnsetType
+
+from threadkeep.client.answers import Message, Page
+from threadkeep.client.calls import delete, path, post, query, read
+from threadkeep.client.fields import Content, MessageFields, MetadataFields, Role, Tag, ToolCallFields, body_of
+from threadkeep.client.synchronous.connection import Connection
+from threadkeep.client.synchronous.lists import List
+from threadkeep.objects import Deleted, ListDeleted, MessageCreate, MessagesCreate, MessageUpdate, ToolCall
+
+# Inside the class, `list` is a method.
+MessageList: TypeAlias = list[Message]
+
+
+class Messages:
+    """While a response runs in the thread, every change of messages raises ThreadBusy."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def create(
+        self,
+        thread_id: str,
+        *,
+        role: Role,
+        content: Content = "",
+        tool_calls: Sequence[ToolCall | ToolCallFields] | None = None,
+        tool_call_id: str | None = None,
+        metadata: MetadataFields | None = None,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Add one message to the end of the thread. Nothing is generated: that is what responses are for."""
+        fields = {"role": role, "content": content, "tool_calls": tool_calls, "tool_call_id": tool_call_id}
+        body = body_of(MessageCreate, {**fields, "metadata": metadata})
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
+        return self._connection.call(call, Message)
+
+    def create_many(
+        self, thread_id: str, messages: Sequence[MessageCreate | MessageFields], *, idempotency_key: str | None = None
+    ) -> MessageList:
+        """Add at most 100 messages in their order, all of them or none."""
+        body = body_of(MessagesCreate, {"messages": messages})
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
+        return (self._connection.call(call, Page[Message])).data
+
+    def list(
+        self,
+        thread_id: str,
+        *,
+        limit: int | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        role: Role | None = None,
+    ) -> List[Message]:
+        """List the thread's messages, the oldest first unless `order` says otherwise."""
+        parameters = query(limit=limit, order=order, after=after, before=before, role=role)
+        return List(self._connection, read(path("threads", thread_id, "messages"), parameters), Page[Message])
+
+    def retrieve(self, thread_id: str, message_id: str) -> Message:
+        """Read a message. Raises MessageNotFound."""
+        return self._connection.call(read(path("threads", thread_id, "messages", message_id)), Message)
+
+    def update(
+        self,
+        thread_id: str,
+        message_id: str,
+        *,
+        content: Content | UnsetType = UNSET,
+        metadata: MetadataFields | UnsetType | None = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+    ) -> Message:
+        """Change what is given and leave the rest. Metadata is merged: None as a value removes its key."""
+        body = body_of(MessageUpdate, {"content": content, "metadata": metadata})
+        at = path("threads", thread_id, "messages", message_id)
+        return self._connection.call(post(at, body, idempotency_key=idempotency_key, if_match=if_match), Message)
+
+    def delete(self, thread_id: str, message_id: str, *, if_match: Tag = UNSET) -> Deleted:
+        """Delete a message; nothing of it is kept but its id and its number."""
+        receipt = {"id": message_id, "object": "thread.message.deleted", "deleted": True}
+        call = delete(path("threads", thread_id, "messages", message_id), receipt=receipt, if_match=if_match)
+        return self._connection.call(call, Deleted)
+
+    def delete_all(self, thread_id: str, *, if_match: Tag = UNSET) -> ListDeleted:
+        """Delete all messages of the thread; `deleted` is how many there were.
+
+        It is not sent again when its outcome is unknown: that could delete what was written since.
+        """
+        call = delete(path("threads", thread_id, "messages"), if_match=if_match, repeats=False)
+        return self._connection.call(call, ListDeleted)

@@ -1,0 +1,17 @@
+# Made from ../asynchronous by tests/support/sync_client.py: change it there.
+"""`client.user`: who is calling."""
+
+from threadkeep.client.calls import path, read
+from threadkeep.client.synchronous.connection import Connection
+from threadkeep.objects import User
+
+
+class CurrentUser:
+    """The user whom the credential stands for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def retrieve(self) -> User:
+        """Read who is calling, and which organizations the credential opens."""
+        return self._connection.call(read(path("user")), User)
