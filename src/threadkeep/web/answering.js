@@ -1,0 +1,229 @@
+// Answers: asking for one, following one that runs, stopping one.
+//
+// The generation belongs to the server. A reader that breaks off comes back with the id of the last event it has; a
+// request whose answer never came is sent again with the same key and finds the response that it began.
+
+import { ApiError, call, newKey, openStream, post } from "./api.js";
+import { announce } from "./announcer.js";
+import {
+  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, reasonOf, showThread,
+} from "./conversation.js";
+import { rename } from "./route.js";
+import { session } from "./session.js";
+import { events } from "./sse.js";
+import { changed, drawNow } from "./store.js";
+import { refreshSoon, showInList } from "./thread-list.js";
+import { tellOtherTabs } from "./tabs.js";
+
+const PAUSE_MIN_MS = 500;
+const PAUSE_MAX_MS = 8000;
+const ENDED = new Set(["response.completed", "response.cancelled", "response.failed"]);
+
+let reader = null;
+
+/** Stop reading; the answer goes on at the server. */
+export function leave() {
+  reader?.abort();
+  reader = null;
+}
+
+/** Send a message, to the open thread or to a new one. Raises ApiError when the server refuses; nothing is stored then. */
+export async function sendMessage(text) {
+  conversation.pending = { text };
+  conversation.failure = null;
+  const isNew = conversation.threadId === null;
+  const thread = isNew ? { assistantId: conversation.assistantId } : undefined;
+  await ask(isNew ? "v1/responses" : responsesPath(), { input: text, thread });
+}
+
+/** Answer anew: in place of the newest answer, or what was left without one. */
+export async function answerAnew() {
+  const newest = newestMessage();
+  const replaces = newest?.role === "assistant" ? newest.id : undefined;
+  conversation.failure = null;
+  await ask(responsesPath(), { replaces });
+}
+
+/** Follow whatever runs in the open thread. */
+export async function follow() {
+  conversation.answer = newAnswer();
+  const path = `v1/threads/${conversation.threadId}/stream`;
+  await runToEnd((signal) => openStream("GET", path, { signal }));
+}
+
+export async function stop() {
+  const answer = conversation.answer;
+  if (!answer?.responseId || answer.isStopping) return;
+  answer.isStopping = true;
+  changed();
+  try {
+    await post(`${responsesPath()}/${answer.responseId}/cancel`);
+  } finally {
+    answer.isStopping = false;
+    changed();
+  }
+}
+
+async function ask(path, fields) {
+  const key = newKey();
+  const body = { ...fields, stream: true };
+  conversation.answer = newAnswer(fields.replaces);
+  changed();
+  await runToEnd((signal) => openStream("POST", path, { body, key, signal }));
+}
+
+function newAnswer(replaces = null) {
+  return {
+    responseId: null, messageId: null, replaces, text: "", reasoning: "", toolCalls: [], isLost: false, isStopping: false,
+  };
+}
+
+function responsesPath() {
+  return `v1/threads/${conversation.threadId}/responses`;
+}
+
+/** Read the stream over as many connections as it takes. */
+async function runToEnd(begin) {
+  leave();
+  const mine = (reader = new AbortController());
+  const { signal } = mine;
+  const position = { lastId: null, isEnded: false };
+  try {
+    for (let pause = PAUSE_MIN_MS; !position.isEnded; pause = Math.min(pause * 2, PAUSE_MAX_MS)) {
+      const before = position.lastId;
+      await readOnce(begin, position, signal);
+      if (signal.aborted) return;
+      if (position.lastId !== before) pause = PAUSE_MIN_MS;
+      if (!position.isEnded) await waitAfterBreak(pause, signal);
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    Object.assign(conversation, { answer: null, pending: null });
+    changed();
+    throw error;
+  }
+  if (!signal.aborted) await settle();
+}
+
+async function readOnce(begin, position, signal) {
+  const isFirst = !position.hasTried;
+  position.hasTried = true;
+  try {
+    const answer = position.lastId ? await openEvents(position.lastId, signal) : await begin(signal);
+    if (answer.status === 204) {
+      position.isEnded = true;
+      return;
+    }
+    setLost(false);
+    for await (const event of events(answer)) {
+      if (signal.aborted) return;
+      apply(event);
+      position.lastId = event.id ?? position.lastId;
+      position.isEnded = ENDED.has(event.name);
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    // A refusal of the first request wrote nothing: its sender decides. Later ones that are temporary are waited out.
+    const isRefusal = error instanceof ApiError;
+    if (!error.isTemporary || (isRefusal && isFirst)) throw error;
+  }
+}
+
+function openEvents(lastId, signal) {
+  const [responseId] = lastId.split(":");
+  return openStream("GET", `${responsesPath()}/${responseId}/events`, { lastId, signal });
+}
+
+function setLost(isLost) {
+  if (conversation.answer && conversation.answer.isLost !== isLost) {
+    conversation.answer.isLost = isLost;
+    changed();
+  }
+}
+
+function waitAfterBreak(pause, signal) {
+  setLost(true);
+  const over = AbortSignal.any([signal, AbortSignal.timeout(pause)]);
+  return new Promise((done) => {
+    over.addEventListener("abort", done);
+    addEventListener("online", done, { signal: over });
+  });
+}
+
+function apply({ name, data }) {
+  const answer = conversation.answer;
+  if (name === "response.created") begun(answer, data);
+  else if (name === "response.output_text.delta") answer.text += data.delta;
+  else if (name === "response.reasoning.delta") answer.reasoning += data.delta;
+  else if (name === "response.tool_call.delta") addToolCall(answer.toolCalls, data);
+  else if (name === "response.reset") startOver(answer, data);
+  else if (ENDED.has(name)) ended(answer, data.response);
+  changed();
+}
+
+function begun(answer, { response, inputMessages, message }) {
+  Object.assign(answer, { responseId: response.id, messageId: message.id });
+  if (conversation.threadId === null) created(response).catch(refreshSoon);
+  if (answer.replaces) dropMessage(answer.replaces);
+  for (const stored of [...inputMessages, message]) putMessage(stored);
+  conversation.pending = null;
+  if (conversation.thread) showInList({ ...conversation.thread, status: "streaming" });
+  tellOtherTabs(response.threadId);
+  announce("The answer is being written.");
+}
+
+/** The first message has created its thread: from now on the address names it. */
+async function created(response) {
+  becomeThread(response.threadId);
+  rename(session.organization.id, response.threadId);
+  const { data: thread, tag } = await call("GET", `v1/threads/${response.threadId}`);
+  if (conversation.threadId !== thread.id) return;
+  showInList(thread, true);
+  showThread(thread, tag);
+}
+
+function startOver(answer, { response, message }) {
+  Object.assign(answer, { responseId: response.id, text: response.outputText, reasoning: "" });
+  if (message) {
+    answer.messageId = message.id;
+    answer.toolCalls = (message.toolCalls ?? []).map((call) => ({ ...call.function }));
+    putMessage(message);
+  }
+}
+
+function addToolCall(calls, { index, name, arguments: text }) {
+  const call = (calls[index] ??= { name: "", arguments: "" });
+  if (name) call.name = name;
+  call.arguments += text;
+}
+
+function ended(answer, response) {
+  const reason = reasonOf(response);
+  if (response.status !== "completed") conversation.reasons.set(response.id, reason);
+  answer.text = response.outputText || answer.text;
+  const message = conversation.messages.find((candidate) => candidate.id === answer.messageId);
+  if (response.messageId === null) {
+    if (message) dropMessage(message.id);
+    conversation.failure = reason;
+  } else if (message) {
+    const content = answer.text ? [{ type: "text", text: answer.text }] : [];
+    const toolCalls = answer.toolCalls.length > 0 ? answer.toolCalls.map((made) => ({ function: made })) : null;
+    putMessage({ ...message, content, toolCalls, status: response.status === "completed" ? "completed" : "incomplete" });
+  }
+  // Drawn first: its last paragraph is announced before its end.
+  drawNow();
+  announce(reason ? reason.message : "The answer is complete.");
+}
+
+/** Read what is stored: tool calls, numbers, the thread's revision. */
+async function settle() {
+  const threadId = conversation.threadId;
+  Object.assign(conversation, { answer: null, pending: null });
+  if (conversation.thread) showInList({ ...conversation.thread, status: "inactive" });
+  changed();
+  tellOtherTabs(threadId);
+  refreshSoon();
+  await loadThread({ follows: false });
+  // A name that the server makes by itself comes a little after the first answer.
+  if (conversation.thread?.title === null) setTimeout(checkNow, 1000);
+}

@@ -1,0 +1,113 @@
+// The page: what is on the screen in which phase, and what happens when the address changes.
+
+import { loadAssistants } from "./assistants.js";
+import { focusComposer } from "./composer-view.js";
+import { checkNow, closeThread, conversation, openNew, openThread, startChecking } from "./conversation.js";
+import { conversationView, noteScroll, settleScroll, showEnd } from "./conversation-view.js";
+import { html, render } from "./lit.js";
+import { endEdit } from "./message-actions.js";
+import { forgetDrawn } from "./message-view.js";
+import { currentRoute, rename, whenArrived } from "./route.js";
+import {
+  chooseOrganization, listenToOtherTabs, session, signIn, staysSignedIn, storedCredential, takeTokenFromAddress,
+} from "./session.js";
+import { listenToKeys } from "./shortcuts.js";
+import { organizationChoice, signInView, startingView, unreachableView } from "./sign-in-view.js";
+import { changed, drawNow, drawWith } from "./store.js";
+import { whenOtherTabsTell } from "./tabs.js";
+import { list, loadList, NO_FILTERS, refreshSoon, startRefreshing } from "./thread-list.js";
+import { noteFocus, settleList, threadListView } from "./thread-list-view.js";
+import { titleOf } from "./thread-words.js";
+import { expireAll } from "./toasts.js";
+
+const REDRAW_MS = 30_000;
+
+let shownOrganization = null;
+
+function view() {
+  if (session.phase === "starting") return startingView();
+  if (session.phase === "signedOut") return signInView(enter);
+  if (session.phase === "unreachable") return unreachableView(() => enter(session.credential, session.stays));
+  if (session.phase === "choosing") return organizationChoice();
+  return html`<div class="halves" data-screen=${conversation.status === "none" ? "list" : "conversation"}>
+    ${threadListView()}<main>${conversationView()}</main></div>`;
+}
+
+function draw() {
+  const app = document.getElementById("app");
+  noteFocus();
+  noteScroll();
+  render(view(), app);
+  settleList();
+  settleScroll();
+  const thread = session.phase === "ready" ? conversation.thread : null;
+  document.title = thread ? `${titleOf(thread)} · threadkeep` : "threadkeep";
+}
+
+async function enter(credential, stays) {
+  if (!(await signIn(credential, stays))) return;
+  // Nothing of whoever was signed in before stays on the screen.
+  shownOrganization = null;
+  arrive();
+}
+
+/** Show what the address names. */
+function arrive() {
+  const token = takeTokenFromAddress();
+  if (token !== null) return enter(token, false);
+  if (session.user === null) return undefined;
+  const route = currentRoute();
+  chooseOrganization(route.organization ?? session.organization?.id);
+  if (session.phase !== "ready") return undefined;
+  if (session.organization.id !== shownOrganization) showOrganization();
+  const thread = session.organization.id === (route.organization ?? session.organization.id) ? route.thread : null;
+  const shown = conversation.status === "new" ? "new" : conversation.threadId;
+  if (thread !== shown) showThread(thread);
+  return undefined;
+}
+
+function showOrganization() {
+  shownOrganization = session.organization.id;
+  closeThread();
+  list.filters = { ...NO_FILTERS };
+  list.goingIds.clear();
+  loadList();
+  loadAssistants().catch(() => {});
+  const { organization, thread } = currentRoute();
+  if (organization !== shownOrganization) rename(shownOrganization, organization ? null : thread);
+}
+
+function showThread(thread) {
+  forgetDrawn();
+  endEdit();
+  showEnd();
+  if (thread === null) closeThread();
+  else if (thread === "new") openNew();
+  else openThread(thread);
+  drawNow();
+  if (thread === "new") focusComposer();
+  else if (thread !== null && matchMedia("(max-width: 760px)").matches) document.querySelector(".head h1")?.focus();
+}
+
+function begin() {
+  drawWith(draw);
+  whenArrived(arrive);
+  // What waits to be deleted is deleted now: nobody is here any more to undo it.
+  addEventListener("pagehide", expireAll);
+  whenOtherTabsTell((threadId) => {
+    refreshSoon();
+    if (threadId === conversation.threadId) checkNow();
+  });
+  listenToOtherTabs();
+  startRefreshing();
+  startChecking();
+  listenToKeys();
+  // "5 minutes ago" gets older by itself.
+  setInterval(changed, REDRAW_MS);
+  const credential = takeTokenFromAddress() ?? storedCredential();
+  if (credential === null) session.phase = "signedOut";
+  else enter(credential, credential === storedCredential() && staysSignedIn());
+  changed();
+}
+
+begin();

@@ -1,0 +1,20 @@
+// How a thread is called and marked, in the list and above the conversation.
+
+import { icon } from "./icons.js";
+import { html, nothing } from "./lit.js";
+
+/** The title, or a word for titles that are missing or have nothing to see in them. */
+export function titleOf(thread) {
+  return /[\p{L}\p{N}\p{P}\p{S}]/u.test(thread.title ?? "") ? thread.title : "Untitled";
+}
+
+export function marks(thread) {
+  return html`${thread.status === "streaming" ? mark("streaming", html`<span class="pulse"></span>`, "Answering") : nothing}
+    ${thread.state === "locked" ? mark("", icon("lock"), "Locked") : nothing}
+    ${thread.state === "archived" ? mark("", icon("archive"), "Archived") : nothing}
+    ${thread.visibleInUi ? nothing : mark("", icon("hidden"), "Hidden")}`;
+}
+
+function mark(className, sign, word) {
+  return html`<span class="mark ${className}">${sign}${word}</span>`;
+}

@@ -1,0 +1,122 @@
+"""Hostile texts, in every place that shows a text: nothing runs, nobody else is called, the page stays what it is."""
+
+import json
+
+from playwright.async_api import expect
+
+from browser.hostile import HOSTILE
+from support.scripted_model import DONE, finish, reasoning, text, tool_call
+
+WATCH = "window.pwned = 0; window.pwn = () => { window.pwned += 1; };"
+
+# What stands in the page must be of the page's own making: these tags, no handlers, links to the web or within.
+INTRUDERS = """() => {
+  const bad = [];
+  const never = "script:not([src^='web/']), iframe, object, embed, base, meta[http-equiv], form[action], video, audio, "
+    + "math, template, style, link:not([href^='web/']), img:not([src='web/icon.svg']), svg:not(.icon), "
+    + "dialog:not(.dialog)";
+  for (const element of document.querySelectorAll(never)) bad.push(element.outerHTML.slice(0, 200));
+  for (const element of document.querySelectorAll("*")) {
+    for (const { name, value } of element.attributes) {
+      if (name.startsWith("on") || name === "srcset" || name === "style" && element.tagName !== "TEXTAREA") {
+        bad.push(`${element.tagName} ${name}=${value.slice(0, 80)}`);
+      }
+    }
+    if (element.tagName === "A" && !/^(#|https?:|mailto:)/.test(element.getAttribute("href"))) {
+      bad.push(element.outerHTML.slice(0, 200));
+    }
+  }
+  if (document.querySelectorAll("#app").length !== 1) bad.push("two apps");
+  if (document.documentElement.scrollWidth > innerWidth) bad.push(`wide: ${document.documentElement.scrollWidth}`);
+  return bad;
+}"""
+
+
+async def watched(visit, who, heading="Pick up a thread"):
+    screen = await visit()
+    await screen.context.add_init_script(WATCH)
+    await screen.page.goto(f"{screen.server_url}/#token={who.token}")
+    await expect(screen.page.get_by_role("heading", name=heading)).to_be_visible()
+    return screen
+
+
+async def check_untouched(screen):
+    assert await screen.page.evaluate("window.pwned") == 0
+    assert await screen.page.evaluate(INTRUDERS) == []
+
+
+def call_of(words):
+    return {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"x": words})}}
+
+
+async def test_hostile_titles_messages_and_metadata_stay_texts(visit, ada):
+    for number, words in enumerate(HOSTILE):
+        file = {"type": "file", "url": "https://example.org/f", "name": words, "mimeType": "text/plain"}
+        await ada.create_thread(
+            id=f"thread_h{number}",
+            title=words[:200],
+            metadata={words[:64]: words[:500], "tags": [words[:200], "b"], "list": [words[:200], 1]},
+            messages=[
+                {"role": "system", "content": words},
+                {"role": "user", "content": [{"type": "text", "text": words}, file]},
+                {"role": "assistant", "content": words, "toolCalls": [call_of(words)]},
+                {"role": "tool", "content": words, "toolCallId": "call_1"},
+                {"role": "assistant", "content": f"{words}\n\n{words}"},
+                {"role": "user", "content": [{"type": "image", "url": f"https://example.org/{number}"}]},
+            ],
+        )
+    screen = await watched(visit, ada)
+    await expect(screen.rows).not_to_have_count(0)
+    await check_untouched(screen)
+
+    for number, words in enumerate(HOSTILE):
+        await screen.open_thread(ada, f"thread_h{number}")
+        await expect(screen.messages).to_have_count(6)
+        assert await screen.texts.nth(1).text_content() == words
+        assert await screen.page.locator(".title h1 bdi").text_content() == words[:200]
+        await screen.page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true; })")
+        await screen.button("Details, tags and metadata").click()
+        await expect(screen.dialog.locator(".dialog-title")).to_be_visible()
+        await check_untouched(screen)
+        await screen.page.keyboard.press("Escape")
+        await screen.button("Rename").click()
+        await check_untouched(screen)
+        await screen.page.keyboard.press("Escape")
+
+
+async def test_hostile_answers_stay_texts_while_they_stream(visit, model, ada):
+    screen = await watched(visit, ada)
+    await screen.open_thread(ada, await ada.create_thread())
+    halves = [part for words in HOSTILE for part in (words[: len(words) // 2], words[len(words) // 2 :], "\n\n")]
+    calls = [tool_call(0, "call_1", "<img src=x onerror=pwn()>", '{"x": "<script>pwn()</script>"}')]
+    model.script = [reasoning("".join(HOSTILE)), *map(text, filter(None, halves)), *calls, finish(), DONE]
+
+    await screen.write("".join(HOSTILE))
+
+    await expect(screen.button("Send")).to_be_visible()
+    await expect(screen.texts.last).to_contain_text("{{constructor")
+    await check_untouched(screen)
+
+
+async def test_hostile_names_of_assistants_and_organizations_stay_texts(visit, ada, place):
+    await ada.update_organization(name="<img src=x onerror=pwn()>")
+    second = await place.people.owner()
+    await second.update_organization(name="\u202e</option><script>pwn()</script>")
+    await second.put_member(ada.user, "owner")
+    for words in HOSTILE:
+        await ada.create_assistant(name=words[:256], organizationId=ada.organization)
+    screen = await watched(visit, ada, "Choose an organization")
+
+    await screen.page.locator(".choice").first.click()
+    await screen.button("Filters").click()
+    await expect(screen.page.locator("#filter-panel option", has_text="constructor")).to_be_attached()
+    await check_untouched(screen)
+    await screen.page.keyboard.press("n")
+    await expect(screen.page.locator("#new-assistant")).to_be_visible()
+    await check_untouched(screen)
+    for key, value in ((HOSTILE[2], HOSTILE[0]), ("__proto__", HOSTILE[54])):
+        await screen.page.get_by_label("Metadata key").fill(key)
+        await screen.page.get_by_label("Value").fill(value)
+        await screen.button("Add").click()
+    await expect(screen.page.locator(".chip")).to_have_count(2)
+    await check_untouched(screen)

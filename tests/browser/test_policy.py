@@ -1,0 +1,48 @@
+"""What the browser itself keeps out of the page."""
+
+import pytest
+from playwright.async_api import Error
+
+
+async def test_the_page_comes_with_a_policy_without_inline_code(visit):
+    screen = await visit()
+
+    answer = await screen.page.goto(screen.server_url)
+
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["trusted-types"] == "lit-html dompurify"
+    assert "unsafe" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "document.getElementById('toasts').innerHTML = '<b>x</b>'",
+        "window.trustedTypes.createPolicy('mine', {})",
+        "void document.getElementById('toasts').insertAdjacentHTML('beforeend', '<b>x</b>')",
+    ],
+)
+async def test_no_text_becomes_elements_past_the_two_libraries(visit, ada, script):
+    screen = await visit(ada)
+
+    with pytest.raises(Error):
+        await screen.page.evaluate(script)
+
+    assert any("trusted" in trouble.lower() for trouble in screen.troubles), screen.troubles
+    screen.troubles.clear()
+
+
+async def test_the_page_asks_for_nothing_that_is_not_its_servers_own(visit, ada):
+    screen = await visit()
+    asked = []
+    screen.page.on("request", lambda request: asked.append(request.url))
+
+    await screen.sign_in(ada)
+    await screen.page.get_by_text("No threads yet").wait_for()
+
+    assert len(asked) > 20
+    assert [url for url in asked if not url.startswith(screen.server_url)] == []
+    assert ada.token not in " ".join(asked[1:])
