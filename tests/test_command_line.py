@@ -2,13 +2,19 @@
 
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
 
 from conftest import connect
 from support.cast import Caller
 from support.ports import free_port
 from support.server import Server, run_threadkeep
+from threadkeep.cli import app
 
 FIRST_RUN = "threadkeep-first-run.txt"
 
@@ -217,12 +223,44 @@ async def test_admin_speaks_to_people_without_json(server, ada):
     assert "eyJ" in finished.stdout
 
 
+def commands() -> Iterator[tuple[str, Any]]:
+    """Give every command with its words."""
+    waiting: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while waiting:
+        words, command = waiting.pop()
+        children = getattr(command, "commands", None)
+        if children is None:
+            yield words, command
+        else:
+            waiting += [(f"{words} {name}".strip(), child) for name, child in children.items()]
+
+
 def test_help_names_the_commands(server):
     finished = run_threadkeep("--help", database=server.database)
 
     assert finished.returncode == 0
-    for command in ("serve", "admin", "import", "verify"):
+    for command in ("serve", "chat", "threads", "export", "import", "admin", "verify"):
         assert command in finished.stdout
+
+
+@pytest.mark.parametrize(("words", "command"), list(commands()), ids=lambda each: each if isinstance(each, str) else "")
+def test_every_command_says_what_it_does_what_its_options_mean_and_how_to_call_it(words, command):
+    unexplained = [each.name for each in command.params if not getattr(each, "help", None)]
+
+    assert command.help
+    assert unexplained == []
+    assert command.epilog.startswith(f"Example: threadkeep {words}")
+
+
+def test_help_imports_neither_the_server_nor_the_client_nor_a_driver():
+    heavy = ("httpx", "asyncpg", "apsw", "uvicorn", "starlette", "msgspec", "threadkeep.operations")
+    program = "import sys, threadkeep.cli; print(*sys.modules)"
+
+    imported = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert [name for name in heavy if name in imported] == []
 
 
 async def test_verify_finds_nothing_wrong_after_all_that(start_server, new_database, server, ada):

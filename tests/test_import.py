@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -17,6 +18,8 @@ from support.ports import free_port
 from support.server import environment
 from support.stored import stored_in
 from support.waiting import eventually
+from threadkeep.commands.import_records import Lines, conversation_of, without_marks
+from threadkeep.commands.import_sending import chunks
 
 ENDED_S = 60
 # So many threads that an import of them is met in the middle, however late the look.
@@ -257,6 +260,30 @@ async def test_a_deleted_thread_comes_back_whole(importing, ada):
     assert await texts(ada, "thread_deleted") == [f"message {n}" for n in range(130)]
 
 
+async def test_a_deleted_thread_comes_back_with_other_messages(importing, ada):
+    await importing([{"id": "other", "messages": messages(230)}])
+    await ada.delete("thread_other")
+
+    finished = await importing([{"id": "other", "messages": messages(230, start=1)}])
+
+    assert (finished["returncode"], counts(finished)["messages sent"]) == (0, 230)
+    assert await texts(ada, "thread_other") == [f"message {n}" for n in range(1, 231)]
+
+
+async def test_two_imports_at_once_of_files_that_differ_double_nothing(importing, ada, tmp_path):
+    files = [
+        write(tmp_path / f"{start}.jsonl", [{"id": f"differ-{n}", "messages": messages(330, start)} for n in range(4)])
+        for start in (0, 1000)
+    ]
+
+    finished = await asyncio.gather(*(asyncio.to_thread(run_alone, importing, file, ada) for file in files))
+
+    assert [each.returncode for each in finished] == [0, 0], finished
+    for n in range(4):
+        numbers = [int(text.split()[1]) % 1000 for text in await texts(ada, f"thread_differ-{n}")]
+        assert numbers == list(range(330))
+
+
 async def test_long_messages_are_cut_into_bodies_that_the_server_takes(importing, ada):
     lines = [{"id": "heavy", "messages": [{"role": "user", "content": "é" * 250_000} for _ in range(12)]}]
 
@@ -264,6 +291,23 @@ async def test_long_messages_are_cut_into_bodies_that_the_server_takes(importing
 
     assert finished["returncode"] == 0, finished
     assert (await ada.get("thread_heavy")).messageCount == 12
+
+
+def test_of_a_long_line_one_copy_is_held(tmp_path):
+    text = "x" * 1000
+    thread = {"id": "thread_long", "object": "thread", "messages": [{"role": "user", "content": text}] * 20_000}
+    size_bytes = write(tmp_path / "long.jsonl", [thread]).stat().st_size
+    lines = Lines(tmp_path / "long.jsonl")
+
+    tracemalloc.start()
+    [conversation] = [conversation_of(line) for _, line in without_marks(lines)]
+    sent_bytes = sum(len(message) for _, chunk in chunks(conversation.messages, 0) for message in chunk)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    lines.close()
+
+    assert sent_bytes > 20_000 * len(text)
+    assert peak_bytes < 1.5 * size_bytes
 
 
 # What is wrong

@@ -1,11 +1,11 @@
-"""The command line: `threadkeep serve`, `admin`, `import`, `verify`."""
+"""The command line: what `threadkeep` does. Each command imports what it needs when it is called."""
 
 from typing import Annotated
 
 import typer
 
 from threadkeep import __version__
-from threadkeep.commands import admin, importing, logs, verify
+from threadkeep.commands import admin, chat, exporting, importing, logs, threads, verify
 from threadkeep.commands.shared import DatabaseOption, fail, settings_for
 
 app = typer.Typer(
@@ -13,13 +13,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     help="Conversation threads for products with an AI assistant.",
+    epilog="Example: threadkeep serve, and in another terminal, with THREADKEEP_API_KEY set: threadkeep chat",
 )
+app.command("chat", epilog="Example: threadkeep chat --continue")(chat.chat)
+app.add_typer(threads.app, name="threads")
+app.command("export", epilog="Example: threadkeep export --out threads.jsonl.gz --created-after 2026-01-01")(
+    exporting.export_matching
+)
+app.command("import", epilog="Example: threadkeep import threads.jsonl.gz")(importing.import_file)
 app.add_typer(admin.app, name="admin")
-app.command("import")(importing.import_file)
-app.command("verify")(verify.verify)
+app.command("verify", epilog="Example: threadkeep verify --database sqlite:///threadkeep.db")(verify.verify)
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep serve --port 8080 --database postgresql://threadkeep@localhost/threadkeep")
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 chooses a free one.")] = 8000,
@@ -32,7 +38,7 @@ def serve(
     command.serve(settings_for(database), host, port, workers)
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep version")
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
@@ -40,18 +46,23 @@ def version() -> None:
 
 def main() -> None:
     """Run a command; what a person can mend ends as one sentence and exit code 1."""
-    from threadkeep.database.migrate import SchemaMismatch
-    from threadkeep.errors import ApiError
-    from threadkeep.settings import SettingError
-
     logs.configure()
     try:
         app()
-    except (SettingError, SchemaMismatch, ApiError, OSError) as error:
+    except mendable() as error:
         try:
             fail(str(error))
         except typer.Exit as end:
             raise SystemExit(end.exit_code) from None
+
+
+def mendable() -> tuple[type[Exception], ...]:
+    """Return what is told as a sentence. Imported when something has failed, and not before every command."""
+    from threadkeep.database.migrate import SchemaMismatch
+    from threadkeep.errors import ThreadkeepError
+    from threadkeep.settings import SettingError
+
+    return (SettingError, SchemaMismatch, ThreadkeepError, OSError)
 
 
 if __name__ == "__main__":

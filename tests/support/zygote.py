@@ -50,7 +50,14 @@ class Zygote:
 
 
 def serve_commands() -> None:
-    import threadkeep.cli  # noqa: F401  # Only to have it in memory before the first fork.
+    # Only to have in memory before the first fork what commands import when they are called.
+    import threadkeep.cli
+    import threadkeep.client
+    import threadkeep.commands.export_writing
+    import threadkeep.commands.import_sending
+    import threadkeep.commands.tables
+    import threadkeep.operations.administration
+    import threadkeep.server.tokens  # noqa: F401
 
     for line in sys.stdin:
         request = json.loads(line)

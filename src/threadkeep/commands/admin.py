@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from threadkeep import ids
 from threadkeep.commands.shared import DatabaseOption, JsonOption, fail, print_result, settings_for
-from threadkeep.database import is_sqlite, open_database, sqlite_path
-from threadkeep.database.driver import Database
 from threadkeep.ids import new_id
-from threadkeep.operations import administration
 from threadkeep.scope import Role
+
+if TYPE_CHECKING:
+    from threadkeep.database.driver import Database
 
 NAME_CHARACTERS_MAX = 256
 HOURS_DEFAULT = 24 * 30
@@ -27,8 +27,9 @@ UserOption = Annotated[str, typer.Option("--user", help="The user's id, for exam
 RoleOption = Annotated[Role, typer.Option("--role", help="member, admin or owner.")]
 
 
-def run(database_url: str | None, work: Callable[[Database], Awaitable[Any]]) -> Any:
+def run(database_url: str | None, work: "Callable[[Database], Awaitable[Any]]") -> Any:
     """Open the database, do `work`, close it. Any: each command has its own result."""
+    from threadkeep.database import open_database
 
     async def inside() -> Any:
         database = await open_database(settings_for(database_url), serving=False)
@@ -40,7 +41,7 @@ def run(database_url: str | None, work: Callable[[Database], Awaitable[Any]]) ->
     return asyncio.run(inside())
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep admin create-organization Acme --id ORG_ACME --owner uid_ada")
 def create_organization(
     name: Annotated[str, typer.Argument(help="What people call it.")],
     id: Annotated[str | None, typer.Option("--id", help="Its id; made up if left out.")] = None,
@@ -49,6 +50,8 @@ def create_organization(
     as_json: JsonOption = False,
 ) -> None:
     """Create an organization."""
+    from threadkeep.operations import administration
+
     check_id("--id", id)
     check_id("--owner", owner)
     check_name("NAME", name)
@@ -56,7 +59,7 @@ def create_organization(
     print_result({"id": created}, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep admin create-member --organization ORG_ACME --user uid_ben --role member")
 def create_member(
     organization: OrganizationOption,
     user: UserOption,
@@ -65,6 +68,8 @@ def create_member(
     as_json: JsonOption = False,
 ) -> None:
     """Make a user a member, or change a member's role."""
+    from threadkeep.operations import administration
+
     check_id("--user", user)
     member = run(database, lambda db: db.write(administration.create_member, organization, user, role))
     print_result(
@@ -72,7 +77,9 @@ def create_member(
     )
 
 
-@app.command()
+@app.command(
+    epilog="Example: threadkeep admin create-key --organization ORG_ACME --user uid_ada --role owner --name backend"
+)
 def create_key(
     organization: OrganizationOption,
     user: UserOption,
@@ -82,6 +89,8 @@ def create_key(
     as_json: JsonOption = False,
 ) -> None:
     """Create an API key. It is shown this once."""
+    from threadkeep.operations import administration
+
     check_id("--user", user)
     if name is not None:
         check_name("--name", name)
@@ -89,17 +98,19 @@ def create_key(
     print_result({"id": created.id, "key": created.key}, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep admin revoke-key key_01m83e1pf8fctsytf9ppk22sey")
 def revoke_key(
     key_id: Annotated[str, typer.Argument(help="The key's id: key_….")],
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Revoke an API key: every process refuses it within 10 seconds."""
+    from threadkeep.operations import administration
+
     print_result({"id": run(database, lambda db: db.write(administration.revoke_key, key_id))}, as_json)
 
 
-@app.command()
+@app.command(epilog="Example: threadkeep admin create-token --user uid_ada --hours 24")
 def create_token(
     user: UserOption,
     hours: Annotated[int, typer.Option("--hours", min=1, max=HOURS_MAX, help="How long it is valid.")] = HOURS_DEFAULT,
@@ -107,6 +118,7 @@ def create_token(
     as_json: JsonOption = False,
 ) -> None:
     """Create a user token, which stands for a signed-in person. It works once the user is a member somewhere."""
+    from threadkeep.database import is_sqlite, sqlite_path
     from threadkeep.server.tokens import make_token, server_secret
 
     check_id("--user", user)

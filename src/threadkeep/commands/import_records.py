@@ -4,7 +4,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,17 +12,29 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Raw
 
+from threadkeep.commands.export_format import VERSION, Begin, mark_of
 from threadkeep.errors import InvalidRequest
+from threadkeep.lifecycle import STATES, State
 from threadkeep.objects import METADATA_PAIRS_MAX, THREAD_ID
 from threadkeep.operations.metadata import Value, check_limits
 
-LINE_BYTES_MAX = 64 * 1024 * 1024
+# A line is held in memory once, whole: a thread of 100 000 messages with 10 000 characters each still fits.
+LINE_BYTES_MAX = 1024 * 1024 * 1024
+PIECE_BYTES = 1024 * 1024
 GZIP_MARK = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INTEGER_MAX = 2**53
 
 THREAD_ID_PATTERN = re.compile(THREAD_ID)
 OWN_FIELDS = {"id", "question_id", "messages", "turns", "title", "metadata"}
+# Fields of a thread as the API has it, in an export: nothing is lost when these do not become metadata.
+THREAD_FIELDS = {
+    "object", "createdAt", "updatedAt", "assistantId", "assistantName", "organizationId", "userId", "visibleInUi",
+    "messageCount", "status", "state", "locked", "lastMessageAt", "lastMessage",
+}  # fmt: skip
+EXPORTED_MESSAGE_FIELDS = {
+    "id", "object", "createdAt", "updatedAt", "threadId", "seq", "status", "userId", "assistantId", "responseId",
+}  # fmt: skip
 # OpenAI's spelling beside our own.
 MESSAGE_FIELDS = {
     "role": "role",
@@ -34,12 +46,29 @@ MESSAGE_FIELDS = {
     "tool_call_id": "toolCallId",
 }
 
+CUT_OFF = "the export was cut off here: its last line is missing"
+
+Line: TypeAlias = bytes | bytearray
 Record: TypeAlias = dict[str, Any]  # Any: what stands in somebody's file.
+NULL = Raw(b"null")
 encode = msgspec.json.Encoder().encode
+read_message = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
 class BadLine(Exception):
     """A line that cannot be imported; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an export says of a thread besides title, metadata and messages."""
+
+    user_id: str | None = None
+    assistant_id: str | None = None
+    assistant_name: str | None = None
+    is_hidden: bool = False
+    is_locked: bool = False
+    is_archived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +78,12 @@ class Conversation:
     thread_id: str
     # `title` and `metadata` as the API takes them.
     fields: Record
+    # As they stand in the line, to which they refer; `sendable` makes of each what the API takes.
     messages: list[Raw]
     # Fields of the line that metadata cannot hold, or that messages do not have.
     left_out_count: int
+    # None unless the line comes from an export.
+    kept: Kept | None = None
 
 
 class Lines:
@@ -69,25 +101,37 @@ class Lines:
         """How much of the file itself was read so far."""
         return self._raw.tell()
 
-    def __iter__(self) -> Iterator[tuple[int, bytes | BadLine]]:
+    def __iter__(self) -> Iterator[tuple[int, Line | BadLine]]:
         """Give each line that is not blank, or why it cannot be read."""
         number = 0
         try:
-            while line := self._file.readline(LINE_BYTES_MAX):
+            while line := self._read_line():
                 number += 1
-                if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+                if len(line) >= LINE_BYTES_MAX and not line.endswith(b"\n"):
                     self._skip_rest()
                     yield number, BadLine(f"it is longer than {LINE_BYTES_MAX} bytes")
                     continue
-                if number == 1:
-                    line = line.removeprefix(BYTE_ORDER_MARK)
+                if number == 1 and line.startswith(BYTE_ORDER_MARK):
+                    line = line[len(BYTE_ORDER_MARK) :]
                 if not line.isspace():
                     yield number, line
         except (EOFError, gzip.BadGzipFile, zlib.error):
             yield number + 1, BadLine("the compressed file is damaged or cut off here: nothing after it can be read")
 
+    def _read_line(self) -> Line:
+        """Read to the end of a line. A long one grows in its place: `readline` alone would hold it twice."""
+        piece = self._file.readline(PIECE_BYTES)
+        if len(piece) < PIECE_BYTES or piece.endswith(b"\n"):
+            return piece
+        line = bytearray(piece)
+        while len(line) < LINE_BYTES_MAX and (piece := self._file.readline(PIECE_BYTES)):
+            line += piece
+            if piece.endswith(b"\n"):
+                break
+        return line
+
     def _skip_rest(self) -> None:
-        while rest := self._file.readline(LINE_BYTES_MAX):
+        while rest := self._file.readline(PIECE_BYTES):
             if rest.endswith(b"\n"):
                 return
 
@@ -96,23 +140,57 @@ class Lines:
         self._raw.close()
 
 
-def conversation_of(line: bytes) -> Conversation:
+def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple[int, Line | BadLine]]:
+    """Give the lines without the marks of exports, and a bad line wherever an export is not whole."""
+    # Lines since an export began.
+    count: int | None = None
+    number = 0
+    for number, line in lines:
+        mark = None if isinstance(line, BadLine) else mark_of(line)
+        if mark is None:
+            count = None if count is None else count + 1
+            yield number, line
+        elif isinstance(mark, Begin):
+            if mark.version != VERSION:
+                yield number, BadLine("this export is of another version of threadkeep: nothing after it is read")
+                return
+            if count is not None:
+                yield number, BadLine(CUT_OFF)
+            count = 0
+        else:
+            if count != mark.thread_count:
+                yield number, BadLine(f"the export had {mark.thread_count} threads, and {count or 0} are here")
+            count = None
+    if count is not None:
+        yield number + 1, BadLine(CUT_OFF)
+
+
+def conversation_of(line: Line) -> Conversation:
     """Return the conversation in a line. Raises BadLine; what the API judges itself is left to it."""
     try:
-        record = msgspec.json.decode(line)
+        record = msgspec.json.decode(line, type=dict[str, Raw])
+        long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
+        short: Record = {name: msgspec.json.decode(value) for name, value in record.items()}
+    except msgspec.ValidationError:
+        raise BadLine("it is not a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadLine(f"it is not JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise BadLine("it is not a JSON object")
-    thread_id = thread_id_of(record)
-    messages, dropped_count = messages_of(record)
-    metadata, left_out_count = metadata_of(record)
-    fields: Record = {"title": record["title"]} if record.get("title") is not None else {}
+    is_exported = short.get("object") == "thread"
+    thread_id = exported_id_of(short) if is_exported else thread_id_of(short)
+    messages, dropped_count = messages_of(long, EXPORTED_MESSAGE_FIELDS if is_exported else set())
+    metadata, left_out_count = metadata_of(short, OWN_FIELDS | THREAD_FIELDS if is_exported else OWN_FIELDS)
+    fields: Record = {"title": short["title"]} if short.get("title") is not None else {}
     if metadata:
         fields["metadata"] = metadata
-    return Conversation(
-        thread_id, fields, [Raw(encode(message)) for message in messages], left_out_count + dropped_count
-    )
+    kept = kept_of(short) if is_exported else None
+    return Conversation(thread_id, fields, messages, left_out_count + dropped_count, kept)
+
+
+def exported_id_of(record: Record) -> str:
+    given = record.get("id")
+    if not isinstance(given, str) or not THREAD_ID_PATTERN.search(given):
+        raise BadLine("it says that it is a thread, and its id is not one of a thread")
+    return given
 
 
 def thread_id_of(record: Record) -> str:
@@ -127,26 +205,64 @@ def thread_id_of(record: Record) -> str:
     return thread_id
 
 
-def messages_of(record: Record) -> tuple[list[Record], int]:
-    """Return the line's messages as the API takes them, and how many fields were dropped from them."""
-    turns, messages = record.get("turns"), record.get("messages")
-    if messages is None and turns is None:
+def kept_of(record: Record) -> Kept:
+    """Return what an export says of a thread. Raises BadLine for a field of the wrong kind."""
+    names = ("userId", "assistantId", "assistantName")
+    texts = [record.get(name) for name in names]
+    state = record.get("state", "open")
+    if not all(each is None or isinstance(each, str) for each in texts) or state not in STATES:
+        raise BadLine(f"its {', '.join(names)} are not all texts, or its state is not one of {', '.join(STATES)}")
+    user_id, assistant_id, assistant_name = texts
+    return Kept(
+        user_id,
+        assistant_id,
+        assistant_name,
+        is_hidden=record.get("visibleInUi") is False,
+        # An archived thread may be locked as well, and then only `locked` says so.
+        is_locked=state == State.LOCKED or record.get("locked") is True,
+        is_archived=state == State.ARCHIVED,
+    )
+
+
+def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int]:
+    """Return the line's messages, and how many fields the API will not get of them, without those in `known`."""
+    messages, turns = (record.get(name, NULL) for name in ("messages", "turns"))
+    if is_null(messages) and is_null(turns):
         raise BadLine("it has neither messages nor turns")
-    if messages is None:
-        if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
-            raise BadLine("its turns are not a list of texts")
-        return [{"role": "user", "content": turn} for turn in turns], 0
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise BadLine("its messages are not a list of objects")
-    dropped_count = sum(name not in MESSAGE_FIELDS for message in messages for name in message)
+    if is_null(messages):
+        try:
+            texts = msgspec.json.decode(turns, type=list[str])
+        except msgspec.MsgspecError:
+            raise BadLine("its turns are not a list of texts") from None
+        return [Raw(encode({"role": "user", "content": text})) for text in texts], 0
+    try:
+        listed = msgspec.json.decode(messages, type=list[Raw])
+        dropped_count = sum(
+            name not in MESSAGE_FIELDS and name not in known for each in listed for name in read_message(each)
+        )
+    except msgspec.MsgspecError:
+        raise BadLine("its messages are not a list of objects") from None
+    return listed, dropped_count
+
+
+def is_null(value: Raw) -> bool:
+    # Its length first: to look at the bytes is to copy them.
+    return len(value) == len(NULL) and bytes(value) == bytes(NULL)
+
+
+def sendable(message: Raw) -> bytes:
+    """Return a message of a line as the API takes it."""
     # OpenAI writes null for what is not there; the API has such fields absent.
-    return [
-        {MESSAGE_FIELDS[name]: value for name, value in message.items() if name in MESSAGE_FIELDS and value is not None}
-        for message in messages
-    ], dropped_count
+    return encode(
+        {
+            MESSAGE_FIELDS[name]: value
+            for name, value in read_message(message).items()
+            if name in MESSAGE_FIELDS and not is_null(value)
+        }
+    )
 
 
-def metadata_of(record: Record) -> tuple[Record, int]:
+def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:
     """Return `metadata` as given, with the line's other fields as far as they fit, and how many did not."""
     given = record.get("metadata")
     if given is not None and not isinstance(given, dict):
@@ -155,7 +271,7 @@ def metadata_of(record: Record) -> tuple[Record, int]:
     left_out_count = 0
     for name, value in record.items():
         # A question_id beside an id is a field like any other.
-        if value is None or (name in OWN_FIELDS and not (name == "question_id" and "id" in record)):
+        if value is None or (name in taken and not (name == "question_id" and "id" in record)):
             continue
         if name in metadata or len(metadata) >= METADATA_PAIRS_MAX or not fits(name, value):
             left_out_count += 1

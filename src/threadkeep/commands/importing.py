@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from threadkeep import clock
-from threadkeep import settings as settings_module
+from threadkeep.commands.options import Connection, with_options
 from threadkeep.commands.shared import fail
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class Summary:
     messages_count: int = 0
     failed_count: int = 0
     left_out_count: int = 0
+    shown_count: int = 0
+    without_assistant_count: int = 0
 
     @property
     def threads_count(self) -> int:
@@ -43,11 +45,13 @@ class Summary:
     def add(self, outcome: "Outcome", left_out_count: int) -> None:
         self.messages_count += outcome.sent_count
         self.left_out_count += left_out_count
+        self.shown_count += outcome.is_shown
+        self.without_assistant_count += outcome.lacks_assistant and outcome.is_new
         if outcome.surplus_count:
             self.differing_count += 1
         elif outcome.is_new:
             self.created_count += 1
-        elif outcome.sent_count:
+        elif outcome.sent_count or outcome.is_changed:
             self.continued_count += 1
         else:
             self.present_count += 1
@@ -60,30 +64,27 @@ class Summary:
             f"lines failed: {self.failed_count}",
             f"seconds: {seconds:.1f}",
         ]
-        if self.left_out_count:
-            lines.insert(2, f"fields left out, because neither metadata nor messages hold them: {self.left_out_count}")
+        notes = {
+            "fields left out, because neither metadata nor messages hold them": self.left_out_count,
+            "threads hidden in the file and shown here, because only a user token hides": self.shown_count,
+            "threads without their assistant, because no assistant here has its name": self.without_assistant_count,
+        }
+        lines[2:2] = [f"{what}: {count}" for what, count in notes.items() if count]
         return "\n".join(lines)
 
 
+@with_options
 def import_file(
+    connection: Connection,
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, plain or compressed (.gz).")
     ],
-    url: Annotated[str | None, typer.Option(help="The server; default: THREADKEEP_URL.")] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            help="An API key or user token; default: THREADKEEP_API_KEY, which is better: "
-            "others on this machine can read a command's options."
-        ),
-    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at the same time.")] = 16,
     user: Annotated[
         str | None, typer.Option(help="Whose the threads become; needs the key of an admin or owner.")
     ] = None,
-    organization: Annotated[str | None, typer.Option(help="The organization, if you belong to several.")] = None,
 ) -> None:
-    """Import conversations, one JSON object a line.
+    """Import an export of threadkeep, or conversations of your own, one JSON object a line.
 
     `id` or `question_id` becomes the thread's id thread_<id>; `messages` (objects with role and content) or `turns`
     (texts of a user) its messages; `title` its title; `metadata` and other short fields its metadata. It may be run
@@ -91,18 +92,14 @@ def import_file(
     """
     from threadkeep.commands.import_records import Lines
 
-    settings = settings_module.load()
-    key = api_key or settings.api_key
-    if not key:
-        fail("Importing needs an API key: set THREADKEEP_API_KEY, or give --api-key.")
-    if not (key + (user or "")).isascii() or not (key + (user or "")).isprintable():
-        fail("A key and a user id are plain letters, digits and signs without spaces or line breaks around them.")
+    if user is not None and not (user.isascii() and user.isprintable()):
+        fail("A user id is plain letters, digits and signs without line breaks.")
     lines = Lines(file)
     summary = Summary()
     started_s = clock.monotonic_s()
     status = 0
     try:
-        stopped = run(lines, url or settings.url, key, concurrency, user, organization, summary)
+        stopped = run(lines, connection, concurrency, user, summary)
     except KeyboardInterrupt:
         stopped, status = "Interrupted.", INTERRUPTED
     finally:
@@ -116,9 +113,7 @@ def import_file(
         raise typer.Exit(status or 1)
 
 
-def run(
-    lines: "Lines", url: str, key: str, concurrency: int, user: str | None, organization: str | None, summary: Summary
-) -> str | None:
+def run(lines: "Lines", connection: Connection, concurrency: int, user: str | None, summary: Summary) -> str | None:
     """Import all lines with a progress bar on a terminal. Return why it stopped early, or None."""
     import uvloop
     from rich.console import Console
@@ -147,7 +142,7 @@ def run(
             await asyncio.sleep(REFRESH_S)
 
     async def inside() -> None:
-        sender = Sender(url, key, user, organization, concurrency)
+        sender = Sender(connection.url, connection.secret, user, connection.organization_id, concurrency)
         showing = asyncio.create_task(show())
         try:
             await sender.check_server()
@@ -169,10 +164,10 @@ async def import_lines(
     lines: "Lines", sender: "Sender", concurrency: int, summary: Summary, complain: Callable[[int, str], None]
 ) -> None:
     """Send every line; `concurrency` workers share the file, so that no line is in memory before its turn."""
-    from threadkeep.commands.import_records import BadLine, conversation_of
+    from threadkeep.commands.import_records import BadLine, conversation_of, without_marks
     from threadkeep.commands.import_sending import ImportStopped
 
-    shared = iter(lines)
+    shared = without_marks(lines)
 
     async def work() -> None:
         for number, line in shared:

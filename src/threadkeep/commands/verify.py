@@ -8,7 +8,6 @@ import typer
 
 from threadkeep import clock
 from threadkeep.commands.shared import DatabaseOption, JsonOption, settings_for
-from threadkeep.database import open_database
 from threadkeep.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ async def run(settings: Settings, report: "Report") -> None:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
+    from threadkeep.database import open_database
     from threadkeep.operations import verifying
 
     console = Console(stderr=True)

@@ -1,0 +1,137 @@
+"""What a chat looks like: on a terminal, and between pipes."""
+
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.segment import Segment
+from rich.spinner import Spinner
+from rich.text import Text
+
+from threadkeep.commands.showing import console_for_people, harmless, one_line
+from threadkeep.commands.tables import NO_TITLE, markdown, print_messages
+
+if TYPE_CHECKING:
+    from threadkeep.client import Message, Thread
+
+# Of a long answer that is still being written, so much of its end is laid out again with each refresh.
+LAID_OUT_CHARACTERS = 8_000
+REFRESHES_PER_S = 8
+PROMPT = "you> "
+
+
+class Screen(Protocol):
+    """Where a chat is shown."""
+
+    def opened(self, thread: "Thread | None", messages: "list[Message]") -> None:
+        """Show where the chat is: in a thread with these last messages, or in none yet."""
+
+    def answer(self) -> "Answer":
+        """Begin to show an answer."""
+
+    def note(self, sentence: str) -> None:
+        """Tell something that is no part of the conversation."""
+
+
+class Answer(Protocol):
+    """An answer while it is being written."""
+
+    def show(self, text: str) -> None:
+        """Show the text so far."""
+
+    def end(self) -> None:
+        """Leave the text as it is."""
+
+
+class Terminal:
+    """Markdown, laid out while it is written: the end of it as far as the window holds, and at last the whole."""
+
+    def __init__(self) -> None:
+        self.console = console_for_people()
+
+    def opened(self, thread: "Thread | None", messages: "list[Message]") -> None:
+        print_messages(messages, self.console)
+        if messages:
+            self.console.print()
+        about = "A new thread" if thread is None else f"{one_line(thread.title or '') or NO_TITLE}, {thread.id}"
+        self.console.print(Text(f"{about}. /help lists the commands, Ctrl-D ends the chat.", "dim"))
+
+    def answer(self) -> "LiveAnswer":
+        return LiveAnswer(self.console)
+
+    def note(self, sentence: str) -> None:
+        self.console.print(Text(harmless(sentence), "yellow"), soft_wrap=True)
+
+
+class LiveAnswer:
+    """The growing end of an answer, which makes room for the whole of it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._text = ""
+        self._live = Live(
+            Spinner("dots"),
+            console=console,
+            transient=True,
+            refresh_per_second=REFRESHES_PER_S,
+            vertical_overflow="crop",
+        )
+        console.print()
+        self._live.start()
+
+    def show(self, text: str) -> None:
+        if text != self._text:
+            self._text = text
+            self._live.update(Tail(text[-LAID_OUT_CHARACTERS:]))
+
+    def end(self) -> None:
+        self._live.stop()
+        if self._text:
+            self._console.print(markdown(self._text))
+        self._console.print()
+
+
+class Tail:
+    """The last lines of a text that fit the window."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(markdown(self._text), options, pad=False)
+        for line in lines[-max(1, console.height - 2) :]:
+            yield from line
+            yield Segment.line()
+
+
+class Pipe:
+    """Answers and nothing else on standard output, as they come; all else on standard error."""
+
+    def opened(self, thread: "Thread | None", messages: "list[Message]") -> None:
+        pass
+
+    def answer(self) -> "PlainAnswer":
+        return PlainAnswer()
+
+    def note(self, sentence: str) -> None:
+        print(harmless(sentence), file=sys.stderr, flush=True)
+
+
+class PlainAnswer:
+    """An answer as it comes."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        # After a break a stream may begin again with all the text so far, which continues what is shown.
+        more = text.removeprefix(self._shown)
+        sys.stdout.write(more)
+        sys.stdout.flush()
+        self._shown = text
+
+    def end(self) -> None:
+        if self._shown and not self._shown.endswith("\n"):
+            sys.stdout.write("\n")
+        sys.stdout.flush()

@@ -1,0 +1,46 @@
+"""The marks around an export, by which its reader knows that it has all of it."""
+
+import msgspec
+
+VERSION = 1
+
+
+class Begin(msgspec.Struct, tag_field="object", tag="threadkeep.export", frozen=True):
+    """The first line."""
+
+    version: int = VERSION
+
+
+class End(msgspec.Struct, tag_field="object", tag="threadkeep.export.end", rename="camel", frozen=True):
+    """The last line: how much came before it."""
+
+    thread_count: int
+    message_count: int
+
+
+# What every mark begins with, so that other lines need not be decoded to tell.
+MARK = b'{"object":"threadkeep.export'
+
+# Some readers end a line at these too. Outside of strings JSON has none of them.
+LINE_ENDS = [(end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\u0085\u2028\u2029"]
+
+_encode = msgspec.json.Encoder().encode
+_decoder: msgspec.json.Decoder[Begin | End] = msgspec.json.Decoder(Begin | End)
+
+
+def encode(value: object) -> bytes:
+    """Return JSON that is one line to whoever reads it."""
+    line = _encode(value)
+    for end, escaped in LINE_ENDS:
+        line = line.replace(end, escaped)
+    return line
+
+
+def mark_of(line: bytes | bytearray) -> Begin | End | None:
+    """Return the mark that a line is, or None if it is another line."""
+    if not line.startswith(MARK):
+        return None
+    try:
+        return _decoder.decode(line)
+    except msgspec.MsgspecError:
+        return None

@@ -1,0 +1,153 @@
+"""How `threadkeep export` brings threads into a file: several at once, in their order, each line whole."""
+
+import asyncio
+import gzip
+import os
+import shutil
+import stat
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, cast
+
+import msgspec
+from msgspec import Raw
+
+from threadkeep.commands.export_format import Begin, End, encode
+from threadkeep.errors import NotFound
+
+if TYPE_CHECKING:
+    from threadkeep import AsyncClient
+    from threadkeep.client import Thread
+
+MESSAGES_PER_CALL = 100
+# A thread waits in memory for its turn up to this size, and in a file of the system's beyond.
+SPOOL_BYTES_MAX = 2 * 1024 * 1024
+PART = ".part"
+
+
+@dataclass(slots=True)
+class Exported:
+    """How much was written so far."""
+
+    thread_count: int = 0
+    message_count: int = 0
+    # Ids that were asked for and are not there.
+    missing_count: int = 0
+
+
+@dataclass(slots=True)
+class Line:
+    """A thread's whole line, ready to be copied."""
+
+    file: IO[bytes]
+    message_count: int
+
+
+class Exporter:
+    """Reads threads from one server. `complain` is told which of the ids asked for are not there."""
+
+    def __init__(self, client: "AsyncClient", complain: Callable[[str], None]) -> None:
+        self.exported = Exported()
+        self._client = client
+        self._complain = complain
+        self._assistant_names: dict[str, str] = {}
+
+    async def write(self, threads: "AsyncIterator[Thread | str]", output: IO[bytes], concurrency: int) -> None:
+        """Write threads, or the threads with these ids, in their order. `concurrency` are read at once."""
+        async for assistant in self._client.assistants.list(limit=100):
+            self._assistant_names[assistant.id] = assistant.name
+        await asyncio.to_thread(output.write, encode(Begin()) + b"\n")
+        reading: deque[asyncio.Task[Line | None]] = deque()
+        try:
+            async for thread in threads:
+                reading.append(asyncio.create_task(self._read(thread)))
+                if len(reading) >= concurrency:
+                    await self._copy(await reading[0], output)
+                    reading.popleft()
+            while reading:
+                await self._copy(await reading[0], output)
+                reading.popleft()
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+        end = End(self.exported.thread_count, self.exported.message_count)
+        await asyncio.to_thread(output.write, encode(end) + b"\n")
+
+    async def _read(self, thread: "Thread | str") -> Line | None:
+        """Read a thread with its messages; None if it was deleted meanwhile, or is not there."""
+        try:
+            if isinstance(thread, str):
+                thread = await self._client.threads.retrieve(thread)
+            return await self._spool(thread)
+        except NotFound as error:
+            if isinstance(thread, str):
+                self.exported.missing_count += 1
+                self._complain(f"{thread}: {error}")
+            return None
+
+    async def _spool(self, thread: "Thread") -> Line:
+        # Closed in _copy; what is never copied closes with the process, and has no name that could stay behind.
+        file = SpooledTemporaryFile(SPOOL_BYTES_MAX)  # noqa: SIM115
+        fields = msgspec.json.decode(encode(thread), type=dict[str, Raw])
+        fields["assistantName"] = Raw(encode(self._assistant_names.get(thread.assistant_id or "")))
+        # Counted again behind the messages: some may have come since the thread was read.
+        del fields["messageCount"]
+        file.write(encode(fields)[:-1] + b',"messages":[')
+        count = 0
+        async for message in self._client.threads.messages.list(thread.id, limit=MESSAGES_PER_CALL):
+            # Half an answer would stay half: the next export has it, and an import then adds it.
+            if message.status == "in_progress":
+                continue
+            file.write((b"," if count else b"") + encode(message))
+            count += 1
+        file.write(b'],"messageCount":%d}\n' % count)
+        return Line(file, count)
+
+    async def _copy(self, line: Line | None, output: IO[bytes]) -> None:
+        if line is None:
+            return
+        with line.file as file:
+            file.seek(0)
+            await asyncio.to_thread(shutil.copyfileobj, file, output)
+        self.exported.thread_count += 1
+        self.exported.message_count += line.message_count
+
+
+@contextmanager
+def opened(out: str) -> Iterator[IO[bytes]]:
+    """Open where an export goes: standard output, or a file that gets its name when it is complete.
+
+    Until then it is called `….part`, and stays so if the export does not come to its end.
+    """
+    if out == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path, part = Path(out), part_of(out)
+    if part == path:
+        with path.open("wb") as file:
+            yield file
+        return
+    with part.open("wb") as file:
+        if path.suffix == ".gz":
+            # Without name and time, so that equal exports are equal files.
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                yield cast(IO[bytes], packed)
+        else:
+            yield file
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def part_of(out: str) -> Path:
+    """Return what the file is called until it is complete; a pipe or a device has no name to take over."""
+    path = Path(out)
+    is_file = not path.exists() or stat.S_ISREG(path.stat().st_mode)
+    return path.with_name(path.name + PART) if is_file else path

@@ -1,0 +1,135 @@
+"""`threadkeep export` and `threadkeep threads export`: threads with their messages as JSON lines."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from threadkeep.commands.options import Connection, ThreadsArgument, with_options
+from threadkeep.errors import ThreadkeepError, Unavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from threadkeep import AsyncClient
+    from threadkeep.client import Thread
+    from threadkeep.commands.export_writing import Exporter
+
+THREADS_PER_CALL = 100
+REFRESH_S = 0.1
+STANDARD_OUTPUT = "-"
+
+OutOption = Annotated[
+    str,
+    typer.Option("--out", "-o", help="The file, compressed if its name ends in .gz; - is standard output."),
+]
+ConcurrencyOption = Annotated[
+    int, typer.Option("--concurrency", min=1, max=64, help="Threads that are read at the same time.")
+]
+
+
+class Choice:
+    """Which threads are exported: those with these ids, or those that match."""
+
+    def __init__(self, thread_ids: list[str] | None = None, filters: dict[str, Any] | None = None) -> None:
+        self._thread_ids = None if thread_ids is None else list(dict.fromkeys(thread_ids))
+        # The time of creation never changes: what is created or changed meanwhile moves nothing.
+        self._listed = {"state": "all", **(filters or {}), "sort": "createdAt", "order": "asc"}
+
+    async def count(self, client: "AsyncClient") -> int | None:
+        """Return how many there are, or None if the server cannot count them in time."""
+        if self._thread_ids is not None:
+            return len(self._thread_ids)
+        try:
+            return (await client.threads.list(**self._listed, limit=1, include_total=True).page()).total
+        except Unavailable:
+            return None
+
+    async def threads(self, client: "AsyncClient") -> "AsyncIterator[Thread | str]":
+        if self._thread_ids is not None:
+            for thread_id in self._thread_ids:
+                yield thread_id
+            return
+        async for thread in client.threads.list(**self._listed, limit=THREADS_PER_CALL):
+            yield thread
+
+
+@with_options
+def export_matching(
+    connection: Connection, filters: dict[str, Any], out: OutOption = "-", concurrency: ConcurrencyOption = 8
+) -> None:
+    """Export threads with their messages, one thread a line, the oldest first.
+
+    Without filters it takes every thread that you may see, archived ones too. `threadkeep import` reads the file.
+    """
+    export(connection, Choice(filters=filters), out, concurrency)
+
+
+@with_options
+def export_these(
+    connection: Connection,
+    thread_ids: ThreadsArgument,
+    out: OutOption = "-",
+    concurrency: ConcurrencyOption = 8,
+) -> None:
+    """Export the threads with these ids."""
+    export(connection, Choice(thread_ids), out, concurrency)
+
+
+def export(connection: Connection, choice: Choice, out: str, concurrency: int) -> None:
+    """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
+    from threadkeep.commands.export_writing import Exporter, opened, part_of
+    from threadkeep.commands.showing import console_for_people
+
+    console = console_for_people(stderr=True)
+
+    async def inside() -> "Exporter":
+        async with connection.async_client() as client:
+            exporter = Exporter(client, lambda sentence: console.print(sentence, soft_wrap=True))
+            with opened(out) as output:
+                async with shown(console, exporter, choice, client):
+                    await exporter.write(choice.threads(client), output, concurrency)
+            return exporter
+
+    try:
+        exported = asyncio.run(inside()).exported
+    except (ThreadkeepError, OSError, KeyboardInterrupt):
+        if out != STANDARD_OUTPUT:
+            console.print(f"The export is not complete: as far as it came it is in {part_of(out)}", soft_wrap=True)
+        raise
+    if out != STANDARD_OUTPUT:
+        console.print(f"threads exported: {exported.thread_count}\nmessages: {exported.message_count}")
+    if exported.missing_count:
+        raise typer.Exit(1)
+
+
+@asynccontextmanager
+async def shown(console: "Console", exporter: "Exporter", choice: Choice, client: "AsyncClient") -> AsyncIterator[None]:
+    """Show how far the export is, while it runs, where somebody can see it."""
+    if not console.is_terminal:
+        yield
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=await choice.count(client))
+
+        def update() -> None:
+            exported = exporter.exported
+            description = f"{exported.thread_count} threads, {exported.message_count} messages"
+            progress.update(bar, completed=exported.thread_count + exported.missing_count, description=description)
+
+        async def refresh() -> None:
+            while True:
+                update()
+                await asyncio.sleep(REFRESH_S)
+
+        refreshing = asyncio.create_task(refresh())
+        try:
+            yield
+        finally:
+            refreshing.cancel()
+            update()

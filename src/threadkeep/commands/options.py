@@ -1,0 +1,255 @@
+"""Options that several commands take, declared once: where the server is, who calls, which threads are meant."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from threadkeep.commands.shared import fail
+
+if TYPE_CHECKING:
+    from threadkeep import AsyncClient, Client
+
+CONNECTION = "Connection"
+FILTERS = "Filters"
+KEY_PREFIX = "tk_"
+THREAD_ID = re.compile(r"thread_[A-Za-z0-9_-]{1,121}")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object a line.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A server and a credential for it: `api_key` or `token`, never both."""
+
+    url: str
+    api_key: str | None
+    token: str | None
+    organization_id: str | None
+
+    def client(self) -> "Client":
+        from threadkeep import Client
+
+        with plain_refusals():
+            return Client(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
+
+    def async_client(self) -> "AsyncClient":
+        from threadkeep import AsyncClient
+
+        with plain_refusals():
+            return AsyncClient(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
+
+    @property
+    def secret(self) -> str:
+        return self.api_key or self.token or ""
+
+
+@contextmanager
+def plain_refusals() -> Iterator[None]:
+    """Say as a sentence what the client does not take, such as an address that is none."""
+    try:
+        yield
+    except ValueError as error:
+        fail(str(error).replace("base_url", "--url"))
+
+
+def connection_of(
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="The server; default: THREADKEEP_URL.", rich_help_panel=CONNECTION),
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            help="An API key; default: THREADKEEP_API_KEY, which is better: others on this machine can read "
+            "a command's options.",
+            rich_help_panel=CONNECTION,
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--api-key-file",
+            exists=True,
+            dir_okay=False,
+            help="A file that holds the API key, or a user token, and nothing else.",
+            rich_help_panel=CONNECTION,
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            help="A user token, for a person instead of a program; default: THREADKEEP_TOKEN.",
+            rich_help_panel=CONNECTION,
+        ),
+    ] = None,
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            "--organization",
+            help="The organization, if the credential opens several; default: THREADKEEP_ORGANIZATION.",
+            rich_help_panel=CONNECTION,
+        ),
+    ] = None,
+) -> Connection:
+    """Return the server and the credential that options and environment name. Options go first."""
+    given = [each for each in (api_key, api_key_file, token) if each is not None]
+    if len(given) > 1:
+        raise typer.BadParameter("give one of --api-key, --api-key-file and --token")
+    from threadkeep.client.options import from_environment
+    from threadkeep.settings import Settings
+
+    secret = read_secret(api_key_file) if api_key_file is not None else api_key or token
+    secret = secret or from_environment("api_key") or from_environment("token")
+    if not secret:
+        fail("Who is calling? Set THREADKEEP_API_KEY or THREADKEEP_TOKEN, or give --api-key-file.")
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        fail("A key or token is plain letters, digits and signs without spaces or line breaks in or around them.")
+    is_key = secret.startswith(KEY_PREFIX)
+    return Connection(
+        url or from_environment("url") or Settings.url,
+        secret if is_key else None,
+        None if is_key else secret,
+        organization or from_environment("organization"),
+    )
+
+
+def read_secret(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except UnicodeDecodeError:
+        fail(f"{path} is no text: it should hold a key and nothing else.")
+
+
+class StateFilter(StrEnum):
+    """Which states are meant."""
+
+    OPEN = "open"
+    LOCKED = "locked"
+    ARCHIVED = "archived"
+    ALL = "all"
+
+
+def filters_of(
+    state: Annotated[
+        StateFilter | None, typer.Option("--state", help="Only threads in this state.", rich_help_panel=FILTERS)
+    ] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", help="Only threads whose title holds this.", rich_help_panel=FILTERS)
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            metavar="KEY=VALUE",
+            help="Only threads with this pair; may be given several times.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Only threads of this user.", rich_help_panel=FILTERS)
+    ] = None,
+    assistant: Annotated[
+        str | None, typer.Option("--assistant", help="Only threads with this assistant's id.", rich_help_panel=FILTERS)
+    ] = None,
+    visible: Annotated[
+        bool | None,
+        typer.Option(
+            "--visible/--hidden", help="Only threads that user interfaces show, or hide.", rich_help_panel=FILTERS
+        ),
+    ] = None,
+    created_after: Annotated[
+        str | None,
+        typer.Option(
+            "--created-after",
+            help="Only threads created then or later: 2026-01-31 or 2026-01-31T12:00:00, local time.",
+            rich_help_panel=FILTERS,
+        ),
+    ] = None,
+    created_before: Annotated[
+        str | None,
+        typer.Option(
+            "--created-before", metavar="TIME", help="Only threads created before then.", rich_help_panel=FILTERS
+        ),
+    ] = None,
+) -> dict[str, Any]:
+    """Return the filters as the client takes them; those that were not given are absent."""
+    pairs: dict[str, list[str]] = {}
+    for key, value in map(pair_of, metadata or ()):
+        pairs.setdefault(key, []).append(value)
+    filters = {
+        "state": state and state.value,
+        "title_contains": title,
+        "metadata": pairs or None,
+        "user_id": user,
+        "assistant_id": assistant,
+        "visible_in_ui": visible,
+        "created_after": seconds_of(created_after),
+        "created_before": seconds_of(created_before),
+    }
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise typer.BadParameter("--metadata takes KEY=VALUE, for example --metadata category=billing")
+    return key, value
+
+
+def seconds_of(text: str | None) -> int | None:
+    """Return a time as the API has it; without a zone it is this machine's time."""
+    if text is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except ValueError:
+        raise typer.BadParameter("a time is written as 2026-01-31 or 2026-01-31T12:00:00") from None
+
+
+def check_thread_ids(given: Any) -> Any:  # Any: one id, several, or none.
+    """Refuse what cannot be a thread's id before anything is asked or done."""
+    for each in [given] if isinstance(given, str) else given or ():
+        if not THREAD_ID.fullmatch(each):
+            raise typer.BadParameter(f"{each!r} is no thread's id: those begin with thread_")
+    return given
+
+
+ThreadArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The thread's id: thread_….", callback=check_thread_ids)
+]
+ThreadsArgument = Annotated[
+    list[str], typer.Argument(metavar="ID…", help="Ids of threads: thread_….", callback=check_thread_ids)
+]
+
+MAKERS: dict[str, Callable[..., Any]] = {"connection": connection_of, "filters": filters_of}
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command's parameters `connection` and `filters` be made of the options of their makers."""
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    makers = {each.name: MAKERS[each.name] for each in parameters if each.name in MAKERS}
+    taken = {name: inspect.signature(maker, eval_str=True).parameters for name, maker in makers.items()}
+
+    @wraps(command)
+    def run(**given: Any) -> None:  # Any: whatever the options' types are.
+        made = {name: makers[name](**{each: given.pop(each) for each in taken[name]}) for name in makers}
+        command(**given, **made)
+
+    own = [each for each in parameters if each.name not in makers]
+    shared = [each for several in taken.values() for each in several.values()]
+    # Keywords, so that what has a default may stand before what has none.
+    signature = inspect.Signature([each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own + shared])
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in own + shared}
+    return run
