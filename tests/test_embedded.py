@@ -342,3 +342,29 @@ def test_everything_that_the_package_names_is_there():
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = threadkeep.Nothing
     assert threadkeep.ThreadBusy is errors.ThreadBusy
+
+
+def test_a_forked_child_does_not_keep_the_file_from_being_opened_again(tmp_path):
+    program = """
+import os, sys, warnings
+import threadkeep
+
+warnings.simplefilter("ignore")
+path, hold = sys.argv[1], os.pipe()
+client = threadkeep.open(path)
+child = os.fork()
+if child == 0:
+    os.close(hold[1])
+    os.read(hold[0], 1)
+    os._exit(0)
+client.close()
+with threadkeep.open(path) as again:
+    print(len(again.threads.list().page().data))
+os.write(hold[1], b".")
+os.waitpid(child, 0)
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "threads.db")], capture_output=True, text=True, timeout=60
+    )
+
+    assert (finished.stdout, finished.returncode) == ("0\n", 0), finished.stderr

@@ -167,6 +167,8 @@ class SqliteDatabase:
         await asyncio.to_thread(self._stop_threads)
         self._reader.close()
         if self._lock is not None:
+            # Let go expressly: a forked child has a copy of the file, and the lock would live as long as that.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
             self._lock.close()
 
     def _stop_threads(self) -> None:
