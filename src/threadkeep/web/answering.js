@@ -27,7 +27,7 @@ export function leave() {
   reader = null;
 }
 
-/** Send a message, to the open thread or to a new one. Raises ApiError when the server refuses; nothing is stored then. */
+/** Send a message, to the open thread or to a new one. Raises ApiError when it is refused; nothing is stored then. */
 export async function sendMessage(text) {
   conversation.pending = { text };
   conversation.failure = null;
@@ -169,6 +169,8 @@ function begun(answer, { response, inputMessages, message }) {
   conversation.pending = null;
   if (conversation.thread) showInList({ ...conversation.thread, status: "streaming" });
   tellOtherTabs(response.threadId);
+  // Drawn while it is empty, also when all of it is here already: what is drawn growing is announced.
+  drawNow();
   announce("The answer is being written.");
 }
 

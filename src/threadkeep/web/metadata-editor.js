@@ -137,5 +137,6 @@ function tagField(editor, touch, isTooLong) {
       <button type="button" class="icon-button small" aria-label=${`Remove the tag ${tag}`}
         @click=${() => drop(tag)}>${icon("close")}</button></li>`)}</ul>
     <input aria-label="Add a tag" placeholder="Add a tag, then Enter" dir="auto" @keydown=${keys} @blur=${leave}>
-    ${isTooLong ? html`<p class="wrong" role="alert">All tags together have at most ${LIMITS.valueCharacters} characters.</p>` : nothing}`;
+    ${isTooLong
+      ? html`<p class="wrong" role="alert">All tags together have at most ${LIMITS.valueCharacters} characters.</p>` : nothing}`;
 }

@@ -5,7 +5,7 @@ import { ConnectionLost } from "./api.js";
 // The server says `: ping` every 15 s: who hears nothing for longer than two of them has lost the connection.
 const SILENCE_MAX_MS = 35_000;
 
-/** Give `{id, name, data}` for each event of the answer, until it ends. Raises ConnectionLost when it breaks off or is silent. */
+/** Give `{id, name, data}` for each event, until the answer ends. Raises ConnectionLost when it breaks off or is silent. */
 export async function* events(answer) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

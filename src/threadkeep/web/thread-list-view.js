@@ -74,7 +74,8 @@ function content() {
   const threads = list.threads.filter((thread) => !list.goingIds.has(thread.id));
   if (threads.length === 0) return empty();
   const tabStop = threads.find((thread) => thread.id === conversation.threadId)?.id ?? threads[0].id;
-  return html`<ul>${repeat(threads, (thread) => thread.id, (thread) => html`<li>${row(thread, thread.id === tabStop)}</li>`)}</ul>
+  const item = (thread) => html`<li>${row(thread, thread.id === tabStop)}</li>`;
+  return html`<ul>${repeat(threads, (thread) => thread.id, item)}</ul>
     ${list.isLoadingMore ? html`<p class="faint more" role="status">Loading more…</p>` : nothing}`;
 }
 
