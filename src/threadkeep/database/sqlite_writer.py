@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 BATCH_JOBS_MAX = 256
 BATCH_S = 0.010
 CHECKPOINT_INTERVAL_S = 0.25
+# What little was written waits a while for more: each checkpoint costs two syncs, however small it is.
+FEW_PAGES = 1_000
+FEW_PAGES_INTERVAL_S = 2.0
 
 
 class Job:
@@ -249,15 +252,17 @@ class Checkpointer(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        folded = -1
+        folded, folded_s = -1, 0.0
         while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
-            if self._writer.wal_pages == folded:
-                continue
             pages = self._writer.wal_pages
+            # Fewer than before: the log has begun again.
+            are_few = folded <= pages < folded + FEW_PAGES
+            if pages == folded or (are_few and time.monotonic() - folded_s < FEW_PAGES_INTERVAL_S):
+                continue
             try:
                 with self._writer.checkpointing:
                     self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                folded = pages
+                folded, folded_s = pages, time.monotonic()
             except apsw.Error as error:
                 logger.warning("A checkpoint failed and will be tried again: %s", error)
 

@@ -191,35 +191,23 @@ class Api:
         caller = self._authenticator.remembered(headers) or await self._authenticator.caller(headers)
         self._rates[caller.credential].count(caller.rate_id)
         query = self._read_query(endpoint, scope["query_string"])
-        organization_id = query.organization_id
+        acting_for = headers.get(b"x-user-id")
         if endpoint.way is Way.CALLER:
-            return result_of(endpoint.operation(caller, organization_id, headers.get(b"x-user-id")), endpoint.status)
-        decoded: dict[str, Any] = {}
-        body = None
-        if endpoint.body is not None:
-            decoded, body = await self._read_body(endpoint, headers, receive)
-            organization_id = agreed(organization_id, getattr(body, "organization_id", msgspec.UNSET))
-            thread = getattr(body, "thread", None)
-            organization_id = agreed(organization_id, getattr(thread, "organization_id", msgspec.UNSET))
-        if route.names_organization:
-            organization_id = agreed(organization_id, values.pop(0))
-        acting = caller.scope(organization_id, headers.get(b"x-user-id"))
+            return result_of(endpoint.operation(caller, query.organization_id, acting_for), endpoint.status)
+        decoded, body = ({}, None) if endpoint.body is None else await self._read_body(endpoint, headers, receive)
+        organization_id = named_organization(query, body, values.pop(0) if route.names_organization else None)
+        acting = caller.scope(organization_id, acting_for)
         check_path(route, values, method)
-        request = Request(
-            values,
-            query,
-            body,
-            precondition(headers.get(b"if-match")) if endpoint.takes_precondition else None,
-            headers.get(b"last-event-id"),
-            self._still_allowed(headers, organization_id, acting),
-        )
+        allowed = self._still_allowed(headers, organization_id, acting)
+        if_match = precondition(headers.get(b"if-match")) if endpoint.takes_precondition else None
+        request = Request(values, query, body, if_match, headers.get(b"last-event-id"), allowed)
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
             keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
         db = ScopedDatabase(self._database, acting)
         result = await endpoint.run(db, request, keyed, self._seal, self._answering)
         if isinstance(result, Streamed):
-            return Stream(result, request.allowed or self._still_allowed(headers, organization_id, acting))
+            return Stream(result, allowed)
         if route.names_organization and method != "GET":
             # A removed member, key or organization is refused by this process at once.
             self._authenticator.forget()
@@ -307,8 +295,17 @@ def idempotency_request(
     return idempotency.Request(user_id, request, key, idempotency.fingerprint(decoded))
 
 
+def named_organization(query: Any, body: Any, in_path: str | None) -> str | None:
+    """Return the organization that a request names, perhaps in several places. Raises InvalidParameter."""
+    organization_id: str | None = query.organization_id
+    if body is not None:
+        thread = getattr(body, "thread", None)
+        for each in (body, thread):
+            organization_id = agreed(organization_id, getattr(each, "organization_id", None))
+    return agreed(organization_id, in_path)
+
+
 def agreed(first: str | None, second: Any) -> str | None:
-    """Return the organization that a request names, perhaps in two places."""
     if second is None or second is msgspec.UNSET:
         return first
     if first is not None and first != second:
