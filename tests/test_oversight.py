@@ -78,7 +78,7 @@ async def test_a_model_that_fails_leaves_one_line_a_minute_in_the_log(ada, model
     lines = [line for line in server.log_text().splitlines() if failed.error["code"] in line]
 
     assert len(lines) == 1
-    assert "WARNING" in lines[0] and "scripted" in lines[0]
+    assert "WARNING" in lines[0] and f"The model scripted at {model.url} failed" in lines[0]
     assert "canary-of-the-log" not in server.log_text()
 
 

@@ -59,6 +59,28 @@ def create_organization(
     print_result({"id": created}, as_json)
 
 
+@app.command("list", epilog="Example: threadkeep admin list --json")
+def list_all(
+    organization: Annotated[str | None, typer.Option("--organization", help="This organization alone.")] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the organizations with their members and keys, without secrets. It is the way back for who lost theirs."""
+    from threadkeep.commands.showing import one_line, print_json
+    from threadkeep.operations import administration
+
+    check_id("--organization", organization)
+    for each in run(database, lambda db: db.read(administration.list_all, organization)):
+        if as_json:
+            print_json(each)
+            continue
+        typer.echo(f"{each['id']}  {one_line(each['name'])}")
+        for member in each["members"]:
+            typer.echo(f"  {member['role']:6}  {member['userId']}")
+        for key in each["keys"]:
+            typer.echo(f"  key     {key['id']}  {key['role']} {key['userId']}  {one_line(key['name'] or '')}".rstrip())
+
+
 @app.command(epilog="Example: threadkeep admin create-member --organization ORG_ACME --user uid_ben --role member")
 def create_member(
     organization: OrganizationOption,
@@ -126,7 +148,12 @@ def create_token(
     path = sqlite_path(settings) if is_sqlite(settings) else None
     if path is not None and not path.exists():
         fail(f"There is no database at {path}: start `threadkeep serve` once to create it.")
-    print_result({"token": make_token(server_secret(settings, path), user, hours * 3600)}, as_json)
+    token = make_token(server_secret(settings, path), user, hours * 3600)
+    print_result({"token": token}, as_json)
+    if not as_json:
+        typer.echo(
+            f"\nIt opens the page as this user; put your server's address in front: http://127.0.0.1:8000/#token={token}"
+        )
 
 
 def check_id(option: str, value: str | None) -> None:

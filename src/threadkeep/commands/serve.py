@@ -1,6 +1,7 @@
 """`threadkeep serve`: one server process, or several workers on PostgreSQL."""
 
 import socket
+import sys
 from functools import partial
 
 from threadkeep.commands import logs
@@ -10,11 +11,19 @@ from threadkeep.database import is_sqlite, open_database
 from threadkeep.database.driver import Database
 from threadkeep.ids import new_id
 from threadkeep.operations import administration
+from threadkeep.providers import echo
+from threadkeep.providers.catalogue import Catalogue
 from threadkeep.server import serve as server
 from threadkeep.server.tokens import make_token, server_secret
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600
+# All addresses of the machine, and one that leads there.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+NOT_PRIVATE = (
+    "Whoever reaches this machine reaches the server now, and over plain HTTP others can read along: "
+    "put a proxy with HTTPS in front of it (docs/deployment.md)."
+)
 
 
 def serve(settings: Settings, host: str, port: int, workers: int) -> None:
@@ -22,11 +31,19 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
     if workers > 1 and is_sqlite(settings):
         raise SettingError("SQLite is served by one worker: leave --workers out, or use PostgreSQL.")
     listener = server.listen(host, port)
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    url = url_of(host, listener.getsockname()[1])
+    if host in EVERYWHERE:
+        print(NOT_PRIVATE, file=sys.stderr)
     if workers == 1:
         server.run(settings, [listener], partial(welcome, settings, url))
     elif server.run_until_signal(prepare(settings, url)):
         supervise(partial(run_worker, settings), listener, workers)
+
+
+def url_of(host: str, port: int) -> str:
+    """Return an address that works on this machine, also where the server listens on all of its addresses."""
+    shown = EVERYWHERE.get(host, host)
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
 
 async def prepare(settings: Settings, url: str) -> None:
@@ -50,4 +67,6 @@ async def welcome(settings: Settings, url: str, database: Database, secret: str)
     if created is not None:
         token = make_token(secret, created.user_id, TOKEN_VALID_S)
         first_run.show(first_run.text(url, created, token), settings)
-    print(f"threadkeep serves {url} (stop with Ctrl-C)", flush=True)
+    model = Catalogue(settings).default
+    answering = "echo answers, until THREADKEEP_MODEL_URL names a model" if model == echo.NAME else f"{model} answers"
+    print(f"threadkeep serves {url} (stop with Ctrl-C); {answering}.", flush=True)

@@ -179,6 +179,7 @@ class SqliteDatabase:
 
 async def open_database(path: Path, settings: Settings, *, serving: bool) -> SqliteDatabase:
     """Open the file at `path`. Raises DatabaseInUse if it is to be served and another process does so already."""
+    require_no_folder(path)
     lock = lock_for_serving(path) if serving else None
     if not serving:
         require_file(path)
@@ -193,16 +194,24 @@ async def open_database(path: Path, settings: Settings, *, serving: bool) -> Sql
     return SqliteDatabase(path, settings, lock)
 
 
+def require_no_folder(path: Path) -> None:
+    if path.is_dir():
+        raise SettingError(f"{path} is a folder: name a file in it, such as {path / 'threadkeep.db'}.")
+
+
 def lock_for_serving(path: Path) -> IO[str]:
     """Take the exclusive lock beside the file. The system lets it go when the process ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        # Made silently, a slip of the pen would begin a new service beside the old one.
+        raise SettingError(f"There is no folder {path.parent}: make it first, or name a file in another one.")
     lock = Path(f"{path}.lock").open("a")  # noqa: SIM115 - held as long as the database is open.
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         raise DatabaseInUse(
-            f"Another process already serves {path}: stop it first, or use PostgreSQL for several processes."
+            f"{path} is served already, by another process or by a client that is open here: call that server, or stop "
+            "it first. Several processes can serve PostgreSQL."
         ) from None
     path.touch(mode=0o600)
     os.set_inheritable(lock.fileno(), False)

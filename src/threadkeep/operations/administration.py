@@ -1,6 +1,6 @@
 """What an operator does on the database itself: organizations, members, keys. It crosses organizations on purpose."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from threadkeep import clock
 from threadkeep.database.driver import Transaction, UniqueViolation
@@ -23,6 +23,20 @@ INSERT_ORGANIZATION = everywhere("""
     """)
 
 FIND_ORGANIZATION = everywhere("select o.key from organizations o where o.id = :id and o.deleted_ms is null")
+
+LIST_ORGANIZATIONS = everywhere("""
+    select o.id, o.name from organizations o where o.deleted_ms is null and o.id = coalesce(:id, o.id) order by o.id
+    """)
+
+LIST_MEMBERS = everywhere("""
+    select o.id, m.user_id, m.role from organizations o join members m on m.organization = o.key
+    where o.deleted_ms is null and o.id = coalesce(:id, o.id) order by o.id, m.user_id
+    """)
+
+LIST_KEYS = everywhere("""
+    select o.id, k.id, k.user_id, k.role, k.name from organizations o join api_keys k on k.organization = o.key
+    where o.deleted_ms is null and o.id = coalesce(:id, o.id) order by o.id, k.id
+    """)
 
 REVOKE_KEY = everywhere("delete from api_keys where id = :id returning id")
 
@@ -63,6 +77,22 @@ async def create_organization(tx: Transaction, id: str, name: str, owner: str | 
     if owner is not None:
         await members.put(inside(tx, key, id), owner, MemberPut(Role.OWNER))
     return id
+
+
+async def list_all(tx: Transaction, organization_id: str | None) -> list[dict[str, Any]]:
+    """Return all organizations, or one, with their members and keys, without secrets. Raises OrganizationNotFound."""
+    given = {"id": organization_id}
+    found = {
+        id: {"id": id, "name": name, "members": list[Any](), "keys": list[Any]()}
+        for id, name in await tx.fetch(LIST_ORGANIZATIONS, given)
+    }
+    if organization_id is not None and not found:
+        raise OrganizationNotFound()
+    for id, user_id, role in await tx.fetch(LIST_MEMBERS, given):
+        found[id]["members"].append({"userId": user_id, "role": role})
+    for id, key_id, user_id, role, name in await tx.fetch(LIST_KEYS, given):
+        found[id]["keys"].append({"id": key_id, "userId": user_id, "role": role, "name": name})
+    return list(found.values())
 
 
 async def create_member(tx: Transaction, organization_id: str, user_id: str, role: Role) -> Member:

@@ -66,6 +66,11 @@ class Catalogue:
         """Return who answers for a model, and the name under which that server knows it. Raises KeyError."""
         return self._models[name]
 
+    def address(self, name: str) -> str:
+        """Return where a model's server is, for the operator; none for a model that has no server."""
+        provider, _ = self._models.get(name, (None, ""))
+        return provider.address if isinstance(provider, OpenAiChat) else ""
+
     async def close(self) -> None:
         for server in self._servers.values():
             await server.close()

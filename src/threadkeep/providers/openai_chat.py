@@ -45,6 +45,7 @@ class OpenAiChat:
         address = parse_address(url)
         self._patience = patience or Patience()
         self._limit_name = limit_name or limit_name_of(address.host)
+        self.address = str(address)
         self._connections = Connections(address)
         self._head = head_of(address, key)
 

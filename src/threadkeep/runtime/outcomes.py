@@ -26,12 +26,12 @@ class Outcomes:
     def taken(self) -> None:
         self.counts[TAKEN] += 1
 
-    def ended(self, ending: Ending, model: str) -> None:
+    def ended(self, ending: Ending, model: str, address: str) -> None:
         self.counts[ending.status, ending.error_code or ""] += 1
         if ending.error_code in MODEL_CODES:
-            self._log(ending, model)
+            self._log(ending, model, address)
 
-    def _log(self, ending: Ending, model: str) -> None:
+    def _log(self, ending: Ending, model: str, address: str) -> None:
         """Log the first failure of its kind, then one line a minute at most."""
         key = (model, ending.error_code or "")
         now_s = clock.monotonic_s()
@@ -40,4 +40,6 @@ class Outcomes:
             return
         self._logged_s[key] = now_s
         more = f" {count} more like it since the last such line." if (count := self._unlogged.pop(key, 0)) else ""
-        logger.warning("The model %s failed, %s: %s%s", model, ending.error_code, ending.error_message, more)
+        logger.warning(
+            "The model %s at %s failed, %s: %s%s", model, address, ending.error_code, ending.error_message, more
+        )

@@ -228,7 +228,8 @@ class Relay:
         while clock.monotonic_s() < worker.generation.leased_until_s:
             try:
                 await self._write_end(worker, ending)
-                self.outcomes.ended(ending, worker.claim.combined.configuration.model or "")
+                model = worker.claim.combined.configuration.model or ""
+                self.outcomes.ended(ending, model, self._catalogue.address(model))
                 return True
             except FencedOff:
                 return False

@@ -1,6 +1,7 @@
 """Runs the server: opens the database, listens, and ends cleanly on SIGTERM."""
 
 import asyncio
+import errno
 import logging
 import math
 import signal
@@ -20,7 +21,7 @@ from threadkeep.runtime.runtime import Runtime
 from threadkeep.server.app import App
 from threadkeep.server.protocol import LimitedHttpProtocol
 from threadkeep.server.tokens import server_secret
-from threadkeep.settings import Settings
+from threadkeep.settings import SettingError, Settings
 
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -140,11 +141,24 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         await database.close()
 
 
+def reason_of(error: OSError) -> str:
+    """Return what to do about an address that cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return "another program listens there; choose another --port, or 0 for any free one."
+    if error.errno == errno.EACCES:
+        return "ports below 1024 are for programs with the right to them; choose another --port."
+    return "--host takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen, so that a taken port is a clear error before anything else happens."""
+    """Bind and listen, so that a taken port is a clear error before anything else happens. Raises SettingError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingError(f"{host}:{port} cannot be listened on: {reason_of(error)}") from None
     listener.set_inheritable(True)
     return listener
