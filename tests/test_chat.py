@@ -1,6 +1,7 @@
 """`threadkeep chat`: a conversation at a real terminal, and between pipes."""
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -69,13 +70,13 @@ def pipe(place, user, tmp_path):
     return run
 
 
-async def start_pipe(place, user, folder, *arguments):
+async def start_pipe(place, user, folder, *arguments, output=asyncio.subprocess.PIPE):
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "threadkeep", "chat", *arguments),
         cwd=folder,
         env=variables(place, user),
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=output,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -334,6 +335,20 @@ async def test_each_line_of_standard_input_is_answered_in_one_thread(pipe, user,
     assert (status, output, complaints) == (0, "You said first.\nYou said second, /new.\nYou said /lock.\n", "")
     thread = await only_thread(user)
     assert (thread["title"], thread["messageCount"]) == ("Piped", 6)
+
+
+async def test_questions_from_a_pipe_and_answers_on_a_terminal_do_not_steer_it(place, user, model, tmp_path):
+    model.answer("Red \x1b[31m and a title \x1b]0;owned\x07", " \x9b2J and so on.\r\nEnd.")
+    ours, theirs = os.openpty()
+    process = await start_pipe(place, user, tmp_path, output=theirs)
+    os.close(theirs)
+
+    await asyncio.wait_for(process.communicate(b"Show me red.\n"), ENDED_S)
+
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert shown == "Red ␛[31m and a title ␛]0;owned␇ \N{REPLACEMENT CHARACTER}2J and so on.\r\nEnd.\r\n"
 
 
 async def test_a_failed_answer_ends_it_with_1(pipe, user, model):

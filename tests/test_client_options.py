@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ import threadkeep
 from support.either_client import KINDS, client_of
 from support.people import People
 from threadkeep import errors
+from threadkeep.client.options import address, certificates
 
 
 @pytest.fixture(params=KINDS)
@@ -106,6 +108,14 @@ def test_what_is_not_given_comes_from_the_environment(monkeypatch):
     monkeypatch.delenv("THREADKEEP_API_KEY")
     monkeypatch.setenv("THREADKEEP_TOKEN", "eyJ-environment")
     assert threadkeep.Client()._connection.options.credential == {"Authorization": "Bearer eyJ-environment"}
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "Https"])
+def test_a_certificate_is_checked_however_https_is_spelt(scheme):
+    checked = certificates(address(f"{scheme}://example.test"))
+
+    assert isinstance(checked, ssl.SSLContext)
+    assert (checked.verify_mode, checked.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 async def test_a_forked_process_calls_over_connections_of_its_own(server, ada):

@@ -112,6 +112,25 @@ async def test_a_title_cannot_steer_the_terminal(run, fresh_owner, tmp_path):
     assert "␛[2Jclear" in shown["stdout"]
 
 
+@pytest.mark.parametrize(
+    "words", [["threads", "show"], ["threads", "lock"], ["threads", "export"], ["threads", "list", "--title"], ["chat"]]
+)
+async def test_what_a_server_refuses_with_cannot_steer_the_terminal(run, fresh_owner, words):
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        shape = {"message": "\x1b]0;owned\x07", "type": "t", "code": "c\x9b", "param": None, "requestId": "r\u202e"}
+        body = json.dumps({"error": shape}).encode()
+        writer.write(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as liar:
+        port = liar.sockets[0].getsockname()[1]
+        refused = await run(fresh_owner, *words, "thread_a", THREADKEEP_URL=f"http://127.0.0.1:{port}")
+
+    assert refused["returncode"] == 1
+    assert "c\ufffd: ␛]0;owned␇ (request r\ufffd)" in refused["stderr"]
+
+
 async def test_a_narrow_terminal_gets_two_lines_a_thread_and_whole_ids(server, fresh_owner, tmp_path):
     thread = await fresh_owner.create_thread(title="A title that is much longer than this terminal is wide")
     variables = environment("", {"THREADKEEP_URL": server.url, "THREADKEEP_API_KEY": fresh_owner.key})

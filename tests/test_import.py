@@ -248,6 +248,22 @@ def variables(who):
     return environment("sqlite:///unused.db", {"THREADKEEP_API_KEY": who.key})
 
 
+async def test_no_proxy_of_the_environment_is_told_the_key(ada, tmp_path):
+    file = write(tmp_path / "file.jsonl", [{"id": "direct", "messages": messages(1)}])
+
+    finished = await asyncio.to_thread(
+        subprocess.run,
+        command(file, ada),
+        env={**variables(ada), "http_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""},
+        capture_output=True,
+        text=True,
+        timeout=ENDED_S,
+        check=False,
+    )
+
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 async def test_a_deleted_thread_comes_back_whole(importing, ada):
     lines = [{"id": "deleted", "messages": messages(130)}]
     for _ in range(2):

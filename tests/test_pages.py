@@ -55,6 +55,15 @@ async def test_a_file_of_the_page_says_what_it_is_and_is_asked_for_again_each_ti
     assert again.status == 304
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/web/docs/docs.js"])
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=9-1", "bytes=99999999-", "lines=1", "nonsense"])
+async def test_a_file_is_served_whole_whatever_part_of_it_is_asked_for(nobody, path, asked):
+    part = await nobody.request("GET", path, headers={"Range": asked})
+
+    assert (part.status, part.headers["accept-ranges"]) == (200, "none")
+    assert part.response.text == (await nobody.request("GET", path)).response.text
+
+
 @pytest.mark.parametrize("path", ["/web/../server/app.py", "/web/%2e%2e/server/app.py", "/web/docs", "/web/nothing.js"])
 async def test_only_files_of_the_folder_are_served(nobody, path):
     answer = await nobody.request("GET", path)

@@ -56,6 +56,15 @@ async def test_another_organization_is_refused(ada, ben, cleo, nobody):
     assert (missing.status, missing.code) == (401, "missing_authentication")
 
 
+@pytest.mark.parametrize("name", [b"uid_customer", b"<b>", b"\xff"])
+async def test_a_token_without_an_organization_acts_for_nobody(people, nobody, name):
+    stranger = nobody.with_token(await people.token("uid_without_organization"))
+
+    acting = await stranger.with_headers({"x-user-id": name}).request("GET", "/v1/user")
+
+    assert (acting.status, acting.code, acting.param) == (403, "insufficient_permissions", "X-User-Id")
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
 async def test_it_is_only_read(ada, method):
     refused = await ada.request(method, "/v1/user")

@@ -127,7 +127,7 @@ def closed_if_refused(service: "Service") -> Iterator[None]:
     """Let the file go again when there will be no client to close."""
     try:
         yield
-    except ValueError:
+    except (TypeError, ValueError):
         service.bridge.close()
         raise
 

@@ -75,6 +75,9 @@ class Models:
     def known(self, name: str) -> bool:
         return name == self.default
 
+    def address(self, name: str) -> str:
+        return ""
+
     def provider(self, name: str) -> tuple["Models", str]:
         return self, name
 

@@ -96,4 +96,4 @@ LIMITS = httpx.Limits(max_connections=1_000, max_keepalive_connections=100)
 
 def certificates(base_url: str) -> ssl.SSLContext | bool:
     """Return what a server's certificate is checked with; reading them takes long, and http needs none."""
-    return httpx.create_ssl_context() if base_url.startswith("https:") else False
+    return httpx.create_ssl_context() if httpx.URL(base_url).scheme == "https" else False

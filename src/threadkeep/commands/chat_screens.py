@@ -119,15 +119,16 @@ class Pipe:
 
 
 class PlainAnswer:
-    """An answer as it comes."""
+    """An answer as it comes; harmless where it comes to a terminal, since only the questions are piped then."""
 
     def __init__(self) -> None:
         self._shown = ""
+        self._is_seen = sys.stdout.isatty()
 
     def show(self, text: str) -> None:
         # After a break a stream may begin again with all the text so far, which continues what is shown.
         more = text.removeprefix(self._shown)
-        sys.stdout.write(more)
+        sys.stdout.write(harmless(more) if self._is_seen else more)
         sys.stdout.flush()
         self._shown = text
 

@@ -81,13 +81,13 @@ def export_these(
 def export(connection: Connection, choice: Choice, out: str, concurrency: int) -> None:
     """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
     from threadkeep.commands.export_writing import Exporter, opened, part_of
-    from threadkeep.commands.showing import console_for_people
+    from threadkeep.commands.showing import console_for_people, harmless
 
     console = console_for_people(stderr=True)
 
     async def inside() -> "Exporter":
         async with connection.async_client() as client:
-            exporter = Exporter(client, lambda sentence: console.print(sentence, soft_wrap=True))
+            exporter = Exporter(client, lambda sentence: console.print(harmless(sentence), soft_wrap=True))
             with opened(out) as output:
                 async with shown(console, exporter, choice, client):
                     await exporter.write(choice.threads(client), output, concurrency)

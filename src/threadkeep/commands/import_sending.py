@@ -110,7 +110,10 @@ class Sender:
             headers["X-User-Id"] = user_id
         # A client for each connection: one for all looks at every connection several times in each request.
         timeout, tls = httpx.Timeout(REQUEST_S, connect=CONNECT_S), httpx.create_ssl_context()
-        self._clients = [httpx.AsyncClient(headers=headers, timeout=timeout, verify=tls) for _ in range(concurrency)]
+        # Like all other commands, it goes to the server itself: a proxy of the environment would be told the key.
+        self._clients = [
+            httpx.AsyncClient(headers=headers, timeout=timeout, verify=tls, trust_env=False) for _ in range(concurrency)
+        ]
         # Threads that are being sent now: a second line with the same id waits for the first.
         self._busy: dict[str, asyncio.Event] = {}
         self._known_target: Target | None = None

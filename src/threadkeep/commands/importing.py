@@ -11,6 +11,7 @@ import typer
 from threadkeep import clock
 from threadkeep.commands.options import Connection, with_options
 from threadkeep.commands.shared import fail
+from threadkeep.commands.showing import harmless
 
 if TYPE_CHECKING:
     from threadkeep.commands.import_records import Lines
@@ -108,7 +109,7 @@ def import_file(
         fail(stopped)
     typer.echo(summary.text(clock.monotonic_s() - started_s))
     if stopped is not None:
-        typer.echo(f"{stopped} Nothing is lost or doubled: run the same command again to continue.", err=True)
+        typer.echo(harmless(f"{stopped} Nothing is lost or doubled: run the same command again to continue."), err=True)
     if stopped is not None or summary.failed_count:
         raise typer.Exit(status or 1)
 
@@ -133,7 +134,7 @@ def run(lines: "Lines", connection: Connection, concurrency: int, user: str | No
     bar = progress.add_task("", total=lines.size_bytes)
 
     def complain(number: int, reason: str) -> None:
-        console.print(f"line {number}: {reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(harmless(f"line {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
 
     async def show() -> None:
         while True:

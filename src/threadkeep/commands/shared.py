@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from threadkeep import settings as settings_module
+from threadkeep.commands.showing import harmless
 from threadkeep.settings import Settings
 
 DatabaseOption = Annotated[
@@ -34,5 +35,6 @@ def print_result(result: dict[str, object], as_json: bool) -> None:
 
 def fail(sentence: str) -> NoReturn:
     """End the program with one sentence on standard error and exit code 1."""
-    typer.echo(sentence, err=True)
+    # A server may be another program, or one that lies.
+    typer.echo(harmless(sentence), err=True)
     raise typer.Exit(1)

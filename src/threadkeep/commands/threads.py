@@ -10,7 +10,7 @@ import typer
 from threadkeep.commands import exporting
 from threadkeep.commands.options import Connection, JsonOption, ThreadArgument, ThreadsArgument, with_options
 from threadkeep.commands.shared import fail
-from threadkeep.commands.showing import print_json
+from threadkeep.commands.showing import harmless, print_json
 from threadkeep.errors import Conflict, NotFound, PermissionDenied
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def change(
             try:
                 result = action(client, thread_id)
             except (NotFound, Conflict, PermissionDenied) as error:
-                typer.echo(f"{thread_id}: {error}", err=True)
+                typer.echo(harmless(f"{thread_id}: {error}"), err=True)
                 refused_count += 1
                 continue
             if as_json:

@@ -64,13 +64,14 @@ class Caller:
         Raises OrganizationAccessDenied, InsufficientPermissions, or InvalidParameter.
         """
         named = self.memberships if organization_id is None else [self._membership(organization_id)]
-        roles = [self._acting(acting_for, each.role)[1] if acting_for is not None else each.role for each in named]
-        opened = [
-            UserOrganization(each.organization_id, each.name, role) for each, role in zip(named, roles, strict=True)
-        ]
+        opened = [UserOrganization(each.organization_id, each.name, each.role) for each in named]
         # Without a membership it is a token, whose rate is counted by its user.
         user_id = named[0].user_id if named else self.rate_id
-        return User(user_id if acting_for is None else acting_for.decode(), "user", self.credential, opened)
+        if acting_for is not None:
+            # Nobody is not let through either: a token may belong to no organization.
+            user_id, role = self._acting(acting_for, named[0].role if named else Role.MEMBER)
+            opened = [UserOrganization(each.organization_id, each.name, role) for each in named]
+        return User(user_id, "user", self.credential, opened)
 
     def _membership(self, organization_id: str | None) -> Membership:
         if organization_id is None:

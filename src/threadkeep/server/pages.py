@@ -23,6 +23,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     # Asked again each time and answered 304: after an upgrade no browser runs yesterday's page on today's API.
     "Cache-Control": "no-cache",
+    "Accept-Ranges": "none",
 }
 
 
@@ -32,6 +33,8 @@ class WebFiles(StaticFiles):
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
+        # A part of a small file is of no use, and Starlette refuses bad ranges in a shape of its own.
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(HEADERS)
         return response
