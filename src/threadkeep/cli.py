@@ -38,6 +38,21 @@ def serve(
     command.serve(settings_for(database), host, port, workers)
 
 
+def show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command(epilog="Example: threadkeep version")
 def version() -> None:
     """Print the version."""

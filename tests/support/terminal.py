@@ -30,10 +30,12 @@ class Terminal:
     def __init__(self, *arguments: str, environment: dict[str, str], cwd: Path, columns: int = 100, lines: int = 30):
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        # These count before the terminal's own size, and whoever runs tests side by side sets them.
+        inherited = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "threadkeep", *arguments],
             cwd=cwd,
-            env={**environment, "TERM": "xterm-256color"},
+            env={**inherited, "TERM": "xterm-256color"},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

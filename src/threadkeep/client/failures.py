@@ -62,6 +62,9 @@ def transport_error(error: httpx.RequestError, where: str, request_id: str, *, i
     if isinstance(error, httpx.TimeoutException):
         message = f"{where} did not answer in time ({type(error).__name__})."
         return TimedOut(message, request_id, outcome_is_unknown=is_unknown)
+    if isinstance(error, httpx.ConnectError):
+        message = f"There is no server to reach at {where}: does it run, and is the address right? {reason}."
+        return ConnectionFailed(message, request_id, outcome_is_unknown=is_unknown)
     if isinstance(error, httpx.TransportError):
         message = f"The connection to {where} failed: {reason}."
         return ConnectionFailed(message, request_id, outcome_is_unknown=is_unknown)

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from threadkeep.commands.shared import fail
 from threadkeep.errors import ThreadkeepError
@@ -10,6 +10,7 @@ from threadkeep.errors import ThreadkeepError
 if TYPE_CHECKING:
     from threadkeep import AsyncClient
     from threadkeep.client import AsyncResponseStream, Message, Response, Thread
+    from threadkeep.client.fields import ThreadFields
     from threadkeep.commands.chat_screens import Answer, Screen
 
 SHOWN_MESSAGES = 6
@@ -74,9 +75,20 @@ class Talk:
         return page.data[::-1]
 
     async def say(self, text: str) -> "Response | None":
-        """Send a message and show its answer. Return the response as it ended, or None if that was not awaited."""
-        thread = await self.make_thread()
-        return await self._ask(thread, input=text)
+        """Send a message and show its answer. Return the response as it ended, or None if that was not awaited.
+
+        A thread comes to be with its first message: one that is refused leaves none behind.
+        """
+        if self.thread is not None:
+            return await self._ask(self.thread, input=text)
+        fields = cast("ThreadFields", self._new)
+        stream = self.client.threads.responses.stream_in_new_thread(
+            thread=fields, input=text, **given(model=self._model)
+        )
+        await stream.open()
+        self.thread = await self.client.threads.retrieve(stream.response.thread_id)
+        self._new = given(assistant_id=self.thread.assistant_id)
+        return await self._read(stream)
 
     async def say_again(self) -> "Response | None":
         """Have the newest message answered anew, in the place of the answer that it has."""

@@ -134,7 +134,7 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    with part.open("wb") as file:
+    with open(part, "wb", opener=private) as file:
         if path.suffix == ".gz":
             # Without name and time, so that equal exports are equal files.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
@@ -144,6 +144,11 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file that its owner alone may read: an export holds what the server keeps apart."""
+    return os.open(path, flags, 0o600)
 
 
 def part_of(out: str) -> Path:

@@ -246,7 +246,9 @@ class Sender:
             return read_answer((await self._request("GET", f"/v1/threads/{thread_id}")).content)
         except Refused as refused:
             if refused.code == "thread_not_found":
-                raise BadLine("its id belongs to a thread that this credential may not see") from None
+                raise BadLine(
+                    "its id belongs to a thread of somebody else, whom neither this credential nor --user stands for"
+                ) from None
             raise
 
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:

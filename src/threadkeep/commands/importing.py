@@ -1,6 +1,7 @@
 """`threadkeep import`: brings conversations from a file into a server, through its API."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 REFRESH_S = 0.1
+COMPLAINTS_MAX = 20
 
 
 @dataclass(slots=True)
@@ -133,8 +135,14 @@ def run(lines: "Lines", connection: Connection, concurrency: int, user: str | No
     )
     bar = progress.add_task("", total=lines.size_bytes)
 
+    complaints = itertools.count(1)
+
     def complain(number: int, reason: str) -> None:
-        console.print(harmless(f"line {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
+        count = next(complaints)
+        if count <= COMPLAINTS_MAX:
+            console.print(harmless(f"line {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
+        elif count == COMPLAINTS_MAX + 1:
+            console.print("More lines have something wrong with them: the end says how many failed.")
 
     async def show() -> None:
         while True:
