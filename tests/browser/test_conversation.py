@@ -95,6 +95,45 @@ async def test_stopping_keeps_what_was_said_and_says_so(visit, model, ada):
     await expect(screen.messages.last).to_contain_text("The answer was stopped.")
 
 
+async def test_a_stopped_answer_of_a_closed_thread_is_told_what_is_possible_there(visit, model, ada):
+    thread = await ada.create_thread()
+    screen = await visit(ada, thread)
+    model.script = ["Half of", asyncio.Event(), finish(), DONE]
+    await screen.write("all of it")
+    await expect(screen.texts.last).to_have_text("Half of")
+    await screen.button("Stop the answer").click()
+    note = screen.page.locator(".cut-off")
+    await expect(note).to_contain_text("Press Try again for another answer, or write on.")
+
+    await screen.button("Lock").click()
+    await expect(note).to_contain_text("Unlock the thread to try again or to write on.")
+    await screen.button("Archive").click()
+    await expect(note).to_contain_text("Take the thread out of the archive to try again or to write on.")
+    await expect(note).not_to_contain_text("Press Try again")
+    await expect(screen.button("Try again")).to_have_count(0)
+
+    await screen.button("Unarchive").click()
+    await screen.button("Unlock", screen.page.locator(".composer")).click()
+    model.answer("All right")
+    await screen.write("never mind")
+    await expect(screen.texts.last).to_have_text("All right")
+    await expect(note).not_to_contain_text("again")
+
+
+async def test_a_failed_answer_of_a_locked_thread_is_not_offered_again(visit, model, ada):
+    thread = await ada.create_thread()
+    screen = await visit(ada, thread)
+    model.script = [Head(500, {"content-type": "application/json", "content-length": "2"}), b"{}"]
+    await screen.write("question")
+    trouble = screen.page.locator(".trouble")
+    await expect(screen.button("Try again", trouble)).to_be_visible()
+
+    await screen.button("Lock").click()
+
+    await expect(trouble).to_contain_text("Unlock the thread to try again or to write on.")
+    await expect(screen.button("Try again")).to_have_count(0)
+
+
 async def test_escape_stops_the_answer(visit, model, ada):
     screen = await visit(ada, await ada.create_thread())
     model.script = ["Half of", asyncio.Event(), finish(), DONE]

@@ -39,10 +39,22 @@ async def test_a_name_is_generated_and_seen_coming(visit, model, ada):
     screen = await visit(ada, thread)
     model.answer("Paying invoices", " abroad")
 
-    await screen.button("Generate a name").click()
+    await screen.button("Name it").click()
 
     await expect(screen.page.get_by_role("heading", name="Paying invoices abroad")).to_be_visible()
     await expect(screen.row_titles).to_have_text(["Paying invoices abroad"])
+
+
+async def test_a_name_is_offered_in_words_while_there_is_none(visit, model, ada):
+    screen = await visit(ada, viewport={"width": 360, "height": 740})
+    await screen.page.keyboard.press("n")
+    await screen.write("Hello?")
+
+    await expect(screen.button("Stop the answer")).to_have_count(0)
+    await screen.button("Name it").click()
+
+    await expect(screen.page.get_by_role("heading", name="Hello world")).to_be_visible()
+    await expect(screen.button("Name it")).to_have_count(0)
 
 
 async def test_locking_and_archiving_close_the_conversation_and_can_be_undone(visit, ada):

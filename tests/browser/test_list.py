@@ -1,9 +1,11 @@
 """The list of threads: finding, scrolling, keeping up, deleting with a way back."""
 
 import asyncio
+import re
 
 from playwright.async_api import expect
 
+from support.scripted_model import DONE, finish
 from support.waiting import eventually
 
 
@@ -108,6 +110,62 @@ async def test_a_thread_that_was_renamed_or_deleted_elsewhere_changes_in_the_lis
     await ada.delete(gone)
 
     await expect(screen.row_titles).to_have_text(["new name"])
+
+
+async def test_a_thread_without_a_title_shows_in_its_place_what_was_said_last(visit, ada):
+    await ada.create_thread()
+    talked = await ada.create_thread()
+    await ada.post_messages(
+        talked, [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "**Like** <b>this</b>"}]
+    )
+    await ada.post_message(await ada.create_thread(), "And why?")
+    await ada.post_message(await ada.create_thread(title="named"), "Because")
+    screen = await visit(ada)
+
+    await expect(screen.row_titles).to_have_text(["named", "You: And why?", "Like <b>this</b>", "Untitled"])
+    below = screen.page.locator("#list .row-preview")
+    await expect(below).to_have_text(["You: Because", "1 message", "2 messages", "No messages yet"])
+    styles = await screen.row_titles.evaluate_all("all => all.map((one) => getComputedStyle(one).fontStyle)")
+    assert styles == ["normal", "italic", "italic", "italic"]
+    await screen.rows.nth(2).click()
+    await expect(screen.page.get_by_role("heading", name="Untitled")).to_be_visible()
+
+
+async def test_a_new_thread_shows_its_question_in_the_list_until_its_answer_has_words(visit, model, ada):
+    screen = await visit(ada)
+    go = asyncio.Event()
+    model.script = ["The ", go, "answer", finish(), DONE]
+    await screen.page.keyboard.press("n")
+    await screen.write("What now?")
+    await expect(screen.texts.last).to_have_text("The")
+
+    await ada.create_thread(title="later")
+    await expect(screen.row_titles.filter(has_text="later")).to_be_visible()
+    await expect(screen.rows.filter(has_text="Answering").locator(".row-title bdi")).to_have_text("You: What now?")
+    go.set()
+
+    await expect(screen.row_titles).to_have_text(["The answer", "later"])
+
+
+async def test_the_list_shows_the_time_that_it_is_sorted_by(visit, ada):
+    talked = await ada.create_thread(title="talked")
+    await ada.post_message(talked, "long ago")
+    screen = await visit()
+
+    async def age(route):
+        """As if the message was an hour old, and the thread had been changed five minutes ago."""
+        answer = await route.fetch()
+        body = await answer.json()
+        for thread in body["data"]:
+            thread |= {"lastMessageAt": thread["updatedAt"] - 3600, "updatedAt": thread["updatedAt"] - 300}
+        await route.fulfill(response=answer, json=body)
+
+    await screen.page.route("**/v1/threads?*", age)
+    await screen.sign_in(ada)
+
+    await expect(screen.rows.locator("time")).to_have_text("5 min ago")
+    await expect(screen.rows.locator("time")).to_have_attribute("title", re.compile("^Changed "))
+    await screen.page.unroute_all(behavior="wait")
 
 
 async def test_deleting_can_be_undone_for_a_while(visit, ada):

@@ -82,6 +82,28 @@ async def test_a_phone_shows_the_list_and_the_conversation_as_two_screens(visit,
     assert await screen.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("size", [{"width": 1200, "height": 800}, {"width": 800, "height": 500}, PHONE["viewport"]])
+async def test_notes_cover_neither_the_header_nor_where_one_goes_on(visit, ada, size):
+    screen = await visit(ada, await ada.create_thread(title="a case"), viewport=size)
+    is_phone = size == PHONE["viewport"]
+
+    if is_phone:
+        await screen.button("Details, tags and metadata").click()
+    await screen.button("Lock").click()
+    await expect(screen.toast).to_contain_text("Locked.")
+    await screen.page.evaluate(SETTLED)
+    assert await screen.page.evaluate(COVERED, [".head", ".composer.closed", ".sidebar"]) == []
+    await screen.button("Unlock", screen.page.locator(".composer")).click()
+    await expect(screen.toast).to_have_count(2)
+    await screen.page.evaluate(SETTLED)
+
+    assert await screen.page.evaluate(COVERED, [".head", ".composer", ".sidebar"]) == []
+    await screen.composer.click()
+    if is_phone:
+        await screen.button("Back to the list").click()
+        assert await screen.page.evaluate(COVERED, [".sidebar-head", ".filters", ".sidebar-foot"]) == []
+
+
 async def test_light_and_dark_follow_the_system_until_one_is_chosen(visit, ada):
     light = await visit(ada, color_scheme="light")
     dark = await visit(ada, color_scheme="dark")
@@ -172,6 +194,13 @@ async def test_axe_finds_nothing_serious_on_a_phone(visit, ada, busy):
     await check_accessible(screen)
 
 
+COVERED = """(selectors) => {
+  const notes = [...document.querySelectorAll(".toast")].map((note) => note.getBoundingClientRect());
+  return selectors.filter((selector) => {
+    const { top, bottom, left, right } = document.querySelector(selector).getBoundingClientRect();
+    return notes.some((note) => note.top < bottom && note.bottom > top && note.left < right && note.right > left);
+  });
+}"""
 MOVING = """() => document.getAnimations()
   .filter((animation) => animation.playState === "running")
   .map((animation) => animation.animationName ?? animation.transitionProperty)"""

@@ -23,6 +23,7 @@ async def test_a_link_that_is_opened_in_a_window_in_use_signs_in_the_other_perso
     other = await place.people.owner()
 
     await screen.page.evaluate("token => { location.hash = `token=${token}`; }", other.token)
+    await screen.button("Sign in", screen.dialog).click()
 
     await expect(screen.page.get_by_text(other.user)).to_be_visible()
     await expect(screen.page.get_by_text("Ada's own")).to_have_count(0)

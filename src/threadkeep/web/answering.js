@@ -8,6 +8,7 @@ import { announce } from "./announcer.js";
 import {
   becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, reasonOf, showThread,
 } from "./conversation.js";
+import { beginSending } from "./drafts.js";
 import { rename } from "./route.js";
 import { session } from "./session.js";
 import { events } from "./sse.js";
@@ -17,6 +18,9 @@ import { tellOtherTabs } from "./tabs.js";
 
 const PAUSE_MIN_MS = 500;
 const PAUSE_MAX_MS = 8000;
+const PREVIEW_CHARACTERS_MAX = 200;
+// A server that fails at every try is not waited for without end; what was sent is kept with its key.
+const FAILURES_MAX = 6;
 const ENDED = new Set(["response.completed", "response.cancelled", "response.failed"]);
 
 let reader = null;
@@ -27,13 +31,29 @@ export function leave() {
   reader = null;
 }
 
-/** Send a message, to the open thread or to a new one. Raises ApiError when it is refused; nothing is stored then. */
-export async function sendMessage(text) {
-  conversation.pending = { text };
-  conversation.failure = null;
+/**
+ * Send a message, to the open thread or to a new one, and return whether the server has it.
+ *
+ * Until it has, the text stays that thread's draft: it is back there when this returns false or raises.
+ */
+export async function sendMessage(text, draft) {
   const isNew = conversation.threadId === null;
   const thread = isNew ? { assistantId: conversation.assistantId } : undefined;
-  await ask(isNew ? "v1/responses" : responsesPath(), { input: text, thread });
+  const fields = { input: text, thread };
+  const sending = beginSending(draft, text, JSON.stringify(fields));
+  conversation.pending = { text, taken: sending.taken };
+  conversation.failure = null;
+  try {
+    await ask(isNew ? "v1/responses" : responsesPath(), fields, sending.key);
+  } catch (error) {
+    // What this key stored has been deleted since, or is another message.
+    if (error.status === 404 || error.code === "key_reused") sending.forgetKey();
+    throw error;
+  } finally {
+    sending.ended();
+    changed();
+  }
+  return sending.isTaken();
 }
 
 /** Answer anew: in place of the newest answer, or what was left without one. */
@@ -64,8 +84,7 @@ export async function stop() {
   }
 }
 
-async function ask(path, fields) {
-  const key = newKey();
+async function ask(path, fields, key = newKey()) {
   const body = { ...fields, stream: true };
   conversation.answer = newAnswer(fields.replaces);
   changed();
@@ -87,7 +106,7 @@ async function runToEnd(begin) {
   leave();
   const mine = (reader = new AbortController());
   const { signal } = mine;
-  const position = { lastId: null, isEnded: false };
+  const position = { lastId: null, isEnded: false, triesCount: 0, failuresCount: 0 };
   try {
     for (let pause = PAUSE_MIN_MS; !position.isEnded; pause = Math.min(pause * 2, PAUSE_MAX_MS)) {
       const before = position.lastId;
@@ -106,8 +125,7 @@ async function runToEnd(begin) {
 }
 
 async function readOnce(begin, position, signal) {
-  const isFirst = !position.hasTried;
-  position.hasTried = true;
+  position.triesCount++;
   try {
     const answer = position.lastId ? await openEvents(position.lastId, signal) : await begin(signal);
     if (answer.status === 204) {
@@ -123,10 +141,16 @@ async function readOnce(begin, position, signal) {
     }
   } catch (error) {
     if (signal.aborted) return;
-    // A refusal of the first request wrote nothing: its sender decides. Later ones that are temporary are waited out.
-    const isRefusal = error instanceof ApiError;
-    if (!error.isTemporary || (isRefusal && isFirst)) throw error;
+    if (!isWaitedOut(error, position)) throw error;
   }
+}
+
+/** A certain refusal of the first request wrote nothing: its sender decides. After others, the work may be done. */
+function isWaitedOut(error, position) {
+  if (!error.isTemporary) return false;
+  if (!(error instanceof ApiError)) return true;
+  if (position.triesCount === 1 && error.isCertain) return false;
+  return position.lastId !== null || ++position.failuresCount < FAILURES_MAX;
 }
 
 function openEvents(lastId, signal) {
@@ -163,9 +187,10 @@ function apply({ name, data }) {
 
 function begun(answer, { response, inputMessages, message }) {
   Object.assign(answer, { responseId: response.id, messageId: message.id });
-  if (conversation.threadId === null) created(response).catch(refreshSoon);
+  if (conversation.threadId === null) created(response, conversation.pending.text).catch(refreshSoon);
   if (answer.replaces) dropMessage(answer.replaces);
   for (const stored of [...inputMessages, message]) putMessage(stored);
+  conversation.pending?.taken();
   conversation.pending = null;
   if (conversation.thread) showInList({ ...conversation.thread, status: "streaming" });
   tellOtherTabs(response.threadId);
@@ -175,12 +200,12 @@ function begun(answer, { response, inputMessages, message }) {
 }
 
 /** The first message has created its thread: from now on the address names it. */
-async function created(response) {
+async function created(response, text) {
   becomeThread(response.threadId);
   rename(session.organization.id, response.threadId);
   const { data: thread, tag } = await call("GET", `v1/threads/${response.threadId}`);
   if (conversation.threadId !== thread.id) return;
-  showInList(thread, true);
+  showInList({ ...thread, lastMessage: { role: "user", preview: text.slice(0, PREVIEW_CHARACTERS_MAX) } }, true);
   showThread(thread, tag);
 }
 

@@ -2,6 +2,7 @@
 
 const ROOT = new URL(".", document.baseURI);
 const CALL_MAX_MS = 60_000;
+const SIGNED_OUT = { message: "You are signed out.", code: "signed_out", requestId: null };
 
 /** An answer that says no. `message` is the server's sentence. */
 export class ApiError extends Error {
@@ -11,6 +12,13 @@ export class ApiError extends Error {
     this.code = error.code;
     this.requestId = error.requestId;
     this.retryAfterS = retryAfter === null ? null : Number(retryAfter);
+  }
+
+  /** Whether it is certain that nothing was done. What a proxy says of a server that fails is not. */
+  get isCertain() {
+    if (this.code === "request_in_progress") return false;
+    const isOwnRefusal = this.requestId !== null && (this.status === 503 || this.status === 507);
+    return (this.status >= 400 && this.status < 500) || isOwnRefusal;
   }
 
   /** Whether the same call may succeed a little later. */
@@ -28,17 +36,27 @@ export class ConnectionLost extends Error {
   }
 }
 
-const caller = { credential: null, organization: null, refused: () => {} };
+const NOBODY = { credential: null, organization: null, refused: () => {} };
+
+// Never changed, only replaced: who was noted for a later call stays who it was.
+let caller = NOBODY;
 
 /** Say who calls from now on; `refused` is called with an ApiError when the server does not know the credential. */
 export function callAs(credential, refused) {
-  caller.credential = credential;
-  caller.organization = null;
-  caller.refused = refused;
+  caller = { credential, organization: null, refused };
+}
+
+export function callAsNobody() {
+  caller = NOBODY;
 }
 
 export function callIn(organization) {
-  caller.organization = organization;
+  if (organization !== caller.organization) caller = { ...caller, organization };
+}
+
+/** Who calls, and where: passed as `as`, it binds a call that is made later to whom it was asked by. */
+export function currentCaller() {
+  return caller;
 }
 
 /** Call, and return `{status, data, tag}`. Raises ApiError and ConnectionLost. */
@@ -50,12 +68,12 @@ export async function call(method, path, options = {}) {
   return { status: answer.status, data: answer.status === 204 ? null : await read(answer), tag };
 }
 
-export async function get(path, query, signal) {
-  return (await call("GET", path, { query, signal })).data;
+export async function get(path, query, as) {
+  return (await call("GET", path, { query, as })).data;
 }
 
-export async function post(path, body, key) {
-  return (await call("POST", path, { body, key })).data;
+export async function post(path, body, key, as) {
+  return (await call("POST", path, { body, key, as })).data;
 }
 
 /** Begin a call whose answer is a stream, and return the Response as soon as its head is there. */
@@ -63,16 +81,13 @@ export function openStream(method, path, options) {
   return send(method, path, { ...options, accept: "text/event-stream" });
 }
 
-async function send(method, path, { query = {}, body, key, lastId, signal, keepalive, accept } = {}) {
-  const headers = { Authorization: `Bearer ${caller.credential}`, Accept: accept ?? "application/json" };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (key !== undefined) headers["Idempotency-Key"] = key;
-  if (lastId) headers["Last-Event-ID"] = lastId;
+async function send(method, path, { query = {}, body, signal, keepalive, as = caller, ...more } = {}) {
+  if (as.credential === null) throw new ApiError(401, SIGNED_OUT, null);
   let answer;
   try {
-    answer = await fetch(address(path, query), {
+    answer = await fetch(address(path, query, as.organization), {
       method,
-      headers,
+      headers: headersOf(as, body, more),
       body: body === undefined ? undefined : JSON.stringify(body),
       signal,
       keepalive,
@@ -83,16 +98,25 @@ async function send(method, path, { query = {}, body, key, lastId, signal, keepa
   } catch (error) {
     throw lost(error, signal);
   }
-  if (!answer.ok) throw await refusal(answer);
+  if (!answer.ok) throw await refusal(answer, as);
   return answer;
 }
 
-function address(path, query) {
+function headersOf(as, body, { key, lastId, ifMatch, accept = "application/json" }) {
+  const headers = { Authorization: `Bearer ${as.credential}`, Accept: accept };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key !== undefined) headers["Idempotency-Key"] = key;
+  if (lastId) headers["Last-Event-ID"] = lastId;
+  if (ifMatch) headers["If-Match"] = ifMatch;
+  return headers;
+}
+
+function address(path, query, organization) {
   const url = new URL(path, ROOT);
   for (const [name, value] of Array.isArray(query) ? query : Object.entries(query)) {
     if (value !== undefined && value !== null) url.searchParams.append(name, value);
   }
-  if (caller.organization) url.searchParams.set("organizationId", caller.organization);
+  if (organization) url.searchParams.set("organizationId", organization);
   return url;
 }
 
@@ -104,11 +128,13 @@ async function read(answer) {
   }
 }
 
-async function refusal(answer) {
-  const described = await answer.json().catch(() => null);
+async function refusal(answer, as) {
+  const described = (await answer.json().catch(() => null))?.error;
+  const isOwn = typeof described?.message === "string" && typeof described.requestId === "string";
   const unknown = { message: `The server answered ${answer.status}.`, code: `http_${answer.status}`, requestId: null };
-  const error = new ApiError(answer.status, described?.error ?? unknown, answer.headers.get("Retry-After"));
-  if (answer.status === 401) caller.refused(error);
+  const error = new ApiError(answer.status, isOwn ? described : unknown, answer.headers.get("Retry-After"));
+  // Whom it was sent by, who may not be who is signed in by now.
+  if (answer.status === 401) as.refused(error);
   return error;
 }
 

@@ -3,13 +3,15 @@
 import { loadAssistants } from "./assistants.js";
 import { focusComposer } from "./composer-view.js";
 import { checkNow, closeThread, conversation, openNew, openThread, startChecking } from "./conversation.js";
+import { closeDialogs, confirm } from "./dialogs.js";
 import { conversationView, noteScroll, settleScroll, showEnd } from "./conversation-view.js";
 import { html, render } from "./lit.js";
 import { endEdit } from "./message-actions.js";
 import { forgetDrawn } from "./message-view.js";
 import { currentRoute, rename, whenArrived } from "./route.js";
 import {
-  chooseOrganization, listenToOtherTabs, session, signIn, staysSignedIn, storedCredential, takeTokenFromAddress,
+  beforeLeaving, chooseOrganization, listenToOtherTabs, session, signIn, staysSignedIn, storedCredential, subjectOf,
+  takeTokenFromAddress,
 } from "./session.js";
 import { listenToKeys } from "./shortcuts.js";
 import { organizationChoice, signInView, startingView, unreachableView } from "./sign-in-view.js";
@@ -18,11 +20,13 @@ import { whenOtherTabsTell } from "./tabs.js";
 import { list, loadList, NO_FILTERS, refreshSoon, startRefreshing } from "./thread-list.js";
 import { noteFocus, settleList, threadListView } from "./thread-list-view.js";
 import { titleOf } from "./thread-words.js";
-import { expireAll } from "./toasts.js";
+import { expireAll, toast } from "./toasts.js";
 
 const REDRAW_MS = 30_000;
 
 let shownOrganization = null;
+// Whether somebody is being asked if they want to be who a link says.
+let isAsking = false;
 
 function view() {
   if (session.phase === "starting") return startingView();
@@ -51,10 +55,35 @@ async function enter(credential, stays) {
   arrive();
 }
 
+/** Sign in by a link. Anybody can make one, so whoever is signed in is asked before they become somebody else. */
+async function enterByLink(token) {
+  const known = session.credential ?? storedCredential();
+  const subject = subjectOf(token);
+  const current = session.user?.id ?? (known === null ? null : subjectOf(known));
+  const isSame = known === token || (current !== null && current === subject);
+  if (known === null || isSame) return enter(token, known !== null && staysSignedIn());
+  const now = current ?? "somebody else";
+  const sentence = `You are signed in as ${now}. This link signs you in as ${subject ?? "another"}.`;
+  isAsking = true;
+  const agrees = await confirm("Sign in as somebody else?", sentence, "Sign in");
+  isAsking = false;
+  if (agrees) return enter(token, false);
+  if (session.phase === "starting") return enter(known, staysSignedIn());
+  return stayHere();
+}
+
+/** Let the address name again what is on the screen. */
+function stayHere() {
+  if (session.phase !== "ready") return;
+  rename(session.organization.id, conversation.status === "new" ? "new" : conversation.threadId);
+}
+
 /** Show what the address names. */
 function arrive() {
+  // The browser tells of one change twice.
+  if (isAsking) return undefined;
   const token = takeTokenFromAddress();
-  if (token !== null) return enter(token, false);
+  if (token !== null) return enterByLink(token);
   if (session.user === null) return undefined;
   const route = currentRoute();
   chooseOrganization(route.organization ?? session.organization?.id);
@@ -63,7 +92,13 @@ function arrive() {
   const thread = session.organization.id === (route.organization ?? session.organization.id) ? route.thread : null;
   const shown = conversation.status === "new" ? "new" : conversation.threadId;
   if (thread !== shown) showThread(thread);
+  if (route.isWrong) sayWrong();
   return undefined;
+}
+
+function sayWrong() {
+  rename(session.organization.id, null);
+  toast({ text: "This address names no thread: here is the list.", isError: true });
 }
 
 function showOrganization() {
@@ -89,8 +124,15 @@ function showThread(thread) {
   else if (thread !== null && matchMedia("(max-width: 760px)").matches) document.querySelector(".head h1")?.focus();
 }
 
+function leaveAll() {
+  expireAll();
+  closeDialogs();
+  closeThread();
+}
+
 function begin() {
   drawWith(draw);
+  beforeLeaving(leaveAll);
   whenArrived(arrive);
   // What waits to be deleted is deleted now: nobody is here any more to undo it.
   addEventListener("pagehide", expireAll);
@@ -104,9 +146,11 @@ function begin() {
   listenToKeys();
   // "5 minutes ago" gets older by itself.
   setInterval(changed, REDRAW_MS);
-  const credential = takeTokenFromAddress() ?? storedCredential();
-  if (credential === null) session.phase = "signedOut";
-  else enter(credential, credential === storedCredential() && staysSignedIn());
+  const token = takeTokenFromAddress();
+  const credential = storedCredential();
+  if (token !== null) enterByLink(token);
+  else if (credential === null) session.phase = "signedOut";
+  else enter(credential, staysSignedIn());
   changed();
 }
 

@@ -40,6 +40,11 @@ export function confirm(title, sentence, label) {
     </div>`);
 }
 
+/** Leave all dialogs: what they are about is no longer on the screen. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+}
+
 export function isDialogOpen() {
   return document.querySelector("dialog[open]") !== null;
 }

@@ -1,29 +1,22 @@
 // What can be done to messages.
 
 import { answerAnew, sendMessage, stop } from "./answering.js";
-import { call } from "./api.js";
+import { call, currentCaller } from "./api.js";
 import { checkNow, conversation, dropMessage, putMessage } from "./conversation.js";
 import { confirm } from "./dialogs.js";
-import { keepDraft } from "./drafts.js";
 import { changed } from "./store.js";
 import { tellOtherTabs } from "./tabs.js";
 import { errorToast } from "./toasts.js";
 
-/** The message that is being edited: `{id, text, isSaving}`, or null. */
+/** The message that is being edited: `{id, content, texts, isSaving}`, or null; `texts` are those of its parts. */
 export const editing = { current: null };
 
-/** Send, and give the text back if it was refused. Returns whether it was taken. */
-export async function send(text, draftName) {
-  const threadId = conversation.threadId;
+/** Send a draft. Returns whether it was taken. */
+export async function send(text, draft) {
   try {
-    keepDraft(draftName, "");
-    await sendMessage(text);
-    return true;
+    return await sendMessage(text, draft);
   } catch (error) {
-    // Sent while another thread was opened: the text waits there as its draft.
-    keepDraft(draftName, text);
     if (error.status !== 401) explain(error);
-    if (conversation.threadId === threadId) changed();
     return false;
   }
 }
@@ -45,7 +38,9 @@ export async function stopAnswer() {
 }
 
 export function beginEdit(message) {
-  editing.current = { id: message.id, text: textOf(message), isSaving: false };
+  const texts = textsOf(message);
+  const { id, content } = message;
+  editing.current = { id, content, texts: texts.length > 0 ? texts : [""], isSaving: false };
   changed();
 }
 
@@ -54,17 +49,15 @@ export function endEdit() {
   changed();
 }
 
-/** Save what was edited: the text in place of the message's text; pictures and files stay. True if that worked. */
+/** Save what was edited: each text in its place among pictures and files. True if that worked. */
 export async function saveEdit(message) {
   const edit = editing.current;
   if (edit.isSaving) return false;
   edit.isSaving = true;
   changed();
-  const others = message.content.filter((part) => part.type !== "text");
-  const content = edit.text.trim() ? [{ type: "text", text: edit.text }, ...others] : others;
   try {
-    const { data } = await call("PATCH", path(message), { body: { content } });
-    putMessage(data);
+    const data = await replaceContent(message, edit);
+    if (conversation.threadId === data.threadId) putMessage(data);
     tellOtherTabs(message.threadId);
     return true;
   } catch (error) {
@@ -74,6 +67,29 @@ export async function saveEdit(message) {
     edit.isSaving = false;
     changed();
   }
+}
+
+/** Store an edited message, if it is still what its editor began with. */
+async function replaceContent(message, edit) {
+  const as = currentCaller();
+  const { data: stored, tag } = await call("GET", path(message), { as });
+  if (JSON.stringify(stored.content) !== JSON.stringify(edit.content)) throw new ChangedMeanwhile();
+  const { data } = await call("PATCH", path(message), { body: { content: edited(edit) }, ifMatch: tag, as });
+  return data;
+}
+
+class ChangedMeanwhile extends Error {
+  constructor() {
+    super("Somebody has changed this message meanwhile. Copy your text, press Cancel, and edit it again.");
+    this.code = "precondition_failed";
+  }
+}
+
+function edited({ content, texts }) {
+  const rest = [...texts];
+  const parts = content.map((part) => (part.type === "text" ? { ...part, text: rest.shift() } : part));
+  const added = rest.map((text) => ({ type: "text", text }));
+  return [...parts, ...added].filter((part) => part.type !== "text" || part.text.trim() !== "");
 }
 
 export async function removeMessage(message) {
@@ -90,7 +106,11 @@ export async function removeMessage(message) {
 }
 
 export function textOf(message) {
-  return message.content.filter((part) => part.type === "text").map((part) => part.text).join("\n\n");
+  return textsOf(message).join("\n\n");
+}
+
+function textsOf(message) {
+  return message.content.filter((part) => part.type === "text").map((part) => part.text);
 }
 
 function explain(error) {

@@ -22,6 +22,11 @@ const ADVICE = {
   context_too_long: "Shorten your message, or begin a new thread.",
   answer_too_long: "Ask for a shorter answer, or for the rest.",
 };
+// In a closed thread nothing else is possible.
+const ADVICE_WHEN_CLOSED = {
+  locked: "Unlock the thread to try again or to write on.",
+  archived: "Take the thread out of the archive to try again or to write on.",
+};
 
 // Drawn texts by message and part; drawing all of a long thread again at each new word would be slow.
 const drawn = new Map();
@@ -53,8 +58,8 @@ export function pendingRow(text) {
 export function failureRow(failure) {
   return html`<li class="message assistant"><div class="trouble" role="alert">
     ${icon("warning")}
-    <p>${failure.message} ${ADVICE[failure.code] ?? ""} <code class="error-code">${failure.code}</code></p>
-    ${retryButton()}
+    <p>${failure.message} ${adviceOn(failure.code)} <code class="error-code">${failure.code}</code></p>
+    ${threadState() === "open" ? retryButton() : nothing}
   </div></li>`;
 }
 
@@ -136,8 +141,19 @@ function progress(answer) {
 function cutOff(message) {
   if (message.status !== "incomplete") return nothing;
   const reason = conversation.reasons.get(message.responseId) ?? UNKNOWN;
-  return html`<p class="cut-off">${icon("warning")} <span>${reason.message} ${ADVICE[reason.code] ?? ""}
+  // An answer that was followed by others cannot be replaced any more.
+  const advice = newestMessage()?.id === message.id ? adviceOn(reason.code) : "";
+  return html`<p class="cut-off">${icon("warning")} <span>${reason.message} ${advice}
     <code class="error-code">${reason.code}</code></span></p>`;
+}
+
+function adviceOn(code) {
+  return ADVICE_WHEN_CLOSED[threadState()] ?? ADVICE[code] ?? "";
+}
+
+/** A thread that is yet to be created, or whose fields are on their way, is open. */
+function threadState() {
+  return conversation.thread?.state ?? "open";
 }
 
 function tools(message) {
@@ -174,7 +190,7 @@ function close(message) {
 }
 
 function editor(message) {
-  const { text, isSaving } = editing.current;
+  const { texts, isSaving } = editing.current;
   const save = async (event) => {
     event.preventDefault();
     if (await saveEdit(message)) close(message);
@@ -184,16 +200,21 @@ function editor(message) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
     event.stopPropagation();
   };
-  const input = (event) => {
-    editing.current.text = event.target.value;
-    changed();
+  const field = (text, index) => {
+    const label = texts.length === 1 ? "Edit message" : `Edit text ${index + 1} of ${texts.length}`;
+    const input = (event) => {
+      texts[index] = event.target.value;
+      changed();
+    };
+    return html`<textarea aria-label=${label} rows="4" dir="auto" .value=${text}
+      @input=${input} @keydown=${keys}></textarea>`;
   };
   return html`<form class="editor" @submit=${save}>
-    <textarea aria-label="Edit message" rows="4" dir="auto" .value=${text} @input=${input} @keydown=${keys}></textarea>
+    ${texts.map(field)}
     <div class="editor-foot">
       <span class="faint">The answers stay as they are.</span>
       <button type="button" class="button quiet" @click=${() => close(message)}>Cancel</button>
-      <button class="button" ?disabled=${isSaving || text.trim() === ""}>Save</button>
+      <button class="button" ?disabled=${isSaving || texts.every((text) => text.trim() === "")}>Save</button>
     </div>
   </form>`;
 }

@@ -38,7 +38,8 @@ export function problemWith(key, value, keysAbove) {
 
 /** What has to be sent to get from one metadata object to another: changed pairs, and null for those that go. */
 export function difference(before, after) {
-  const changes = {};
+  // Without a prototype, `__proto__` is a key like any other.
+  const changes = Object.create(null);
   for (const key of Object.keys(before)) if (!Object.hasOwn(after, key)) changes[key] = null;
   for (const [key, value] of Object.entries(after)) {
     if (!Object.hasOwn(before, key) || JSON.stringify(before[key]) !== JSON.stringify(value)) changes[key] = value;

@@ -1,10 +1,16 @@
 // The address: `#/<organization>/<thread>`, `#/<organization>/new`, `#/<organization>`.
 
+const THREAD_ID = /^thread_[A-Za-z0-9_-]{1,121}$/;
+
 let arrived = () => {};
 
+/** What the address names; `isWrong` when something stands in a thread's place that cannot be one. */
 export function currentRoute() {
   const [, organization, thread] = location.hash.split("/").map(decoded);
-  return { organization: organization || null, thread: thread || null };
+  // Ids become parts of paths: nothing else may get there.
+  const isThread = thread === "new" || THREAD_ID.test(thread);
+  const isWrong = Boolean(thread) && !isThread;
+  return { organization: organization || null, thread: isThread ? thread : null, isWrong };
 }
 
 export function addressOf(organization, thread) {

@@ -1,6 +1,7 @@
 // Who is signed in: the credential, where it is kept, the organizations to choose from.
 
-import { ApiError, ConnectionLost, callAs, callIn, get } from "./api.js";
+import { ApiError, ConnectionLost, callAs, callAsNobody, callIn, get } from "./api.js";
+import { forgetDrafts } from "./drafts.js";
 import { decoded } from "./route.js";
 import { deviceStorage, tabStorage } from "./storage.js";
 import { changed } from "./store.js";
@@ -16,7 +17,18 @@ export const session = {
   organization: null,
 };
 
-/** Take a token out of the address at once, so that neither history nor a copied address holds it. */
+let leave = () => {};
+
+/** Call `function_` before somebody leaves, or goes to another organization: while calls are still theirs. */
+export function beforeLeaving(function_) {
+  leave = function_;
+}
+
+/**
+ * Take a token out of the address at once, so that a copied address does not hold it.
+ *
+ * The browser's history of visited addresses may keep it: no page can take that back. Such tokens should end soon.
+ */
 export function takeTokenFromAddress() {
   const found = /^#token=(.+)$/.exec(location.hash);
   if (!found) return null;
@@ -28,14 +40,27 @@ export function storedCredential() {
   return tabStorage.read("credential") ?? deviceStorage.read("credential");
 }
 
+/** Whether this tab's credential is the one that the device keeps. */
 export function staysSignedIn() {
-  return deviceStorage.read("credential") !== null;
+  return tabStorage.read("credential") === null && deviceStorage.read("credential") !== null;
+}
+
+/** Whose token it is, as it says itself; of a key, or of what is no token, null. Only the server knows for certain. */
+export function subjectOf(credential) {
+  try {
+    const bytes = atob(credential.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
+    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))));
+    return typeof claims.sub === "string" ? claims.sub : null;
+  } catch {
+    return null;
+  }
 }
 
 /** Keep the credential on this device, or until this tab is closed. */
 export function staySignedIn(stays) {
   session.stays = stays;
-  deviceStorage.write("credential", stays ? session.credential : null);
+  if (stays) deviceStorage.write("credential", session.credential);
+  else forgetOnDevice(session.credential);
   tabStorage.write("credential", stays ? null : session.credential);
   changed();
 }
@@ -44,15 +69,18 @@ export function staySignedIn(stays) {
 export async function signIn(credential, stays) {
   const text = credential.trim();
   if (!/^[\x21-\x7e]+$/.test(text)) return refuse("That is neither a token nor a key: paste it whole, without spaces.");
+  if (session.user !== null) forgetPerson("starting");
   Object.assign(session, { isBusy: true, credential: text, stays, sentence: null });
-  callAs(text, (error) => session.credential === text && signOut(refusedSentence(error)));
+  callAs(text, (error) => session.credential === text && endSession(refusedSentence(error)));
   changed();
   try {
     session.user = await get("v1/user");
   } catch (error) {
     session.isBusy = false;
+    // Somebody else has signed in while this was asked.
+    if (session.credential !== text) return false;
     if (error instanceof ConnectionLost || error.isTemporary) unreachable(error);
-    else if (error.status !== 401) refuse(error.message);
+    else if (error.status !== 401) endSession(error.message);
     return false;
   }
   session.isBusy = false;
@@ -60,12 +88,32 @@ export async function signIn(credential, stays) {
   return true;
 }
 
+/** Sign out because a person asked for it: what they were writing goes too. */
 export function signOut(sentence = null) {
-  deviceStorage.write("credential", null);
+  leave();
+  forgetDrafts();
+  endSession(sentence);
+}
+
+/** What a person was writing stays for them: they have not asked to leave. */
+function endSession(sentence) {
+  const { credential } = session;
+  forgetPerson("signedOut");
+  forgetOnDevice(credential);
   tabStorage.write("credential", null);
-  callAs(null, () => {});
-  Object.assign(session, { phase: "signedOut", sentence, credential: null, user: null, organization: null, isBusy: false });
+  callAsNobody();
+  Object.assign(session, { sentence, credential: null, isBusy: false });
   changed();
+}
+
+function forgetPerson(phase) {
+  leave();
+  Object.assign(session, { phase, user: null, organization: null });
+}
+
+/** What somebody else keeps on this device stays. */
+function forgetOnDevice(credential) {
+  if (deviceStorage.read("credential") === credential) deviceStorage.write("credential", null);
 }
 
 /** Go on with one of the user's organizations: the asked one, the last one, the only one, or ask. */
@@ -73,6 +121,7 @@ export function chooseOrganization(asked) {
   const ids = session.user.organizations.map((organization) => organization.id);
   const remembered = deviceStorage.read("organization");
   const chosen = [asked, remembered, ids.length === 1 ? ids[0] : null].find((id) => ids.includes(id));
+  if (session.organization !== null && session.organization.id !== chosen) leave();
   session.organization = session.user.organizations.find((organization) => organization.id === chosen) ?? null;
   session.phase = session.organization ? "ready" : "choosing";
   callIn(chosen ?? null);

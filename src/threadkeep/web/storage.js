@@ -15,6 +15,11 @@ function store(name) {
     read(key) {
       return area(name)?.getItem(PREFIX + key) ?? null;
     },
+    /** The keys that begin like this. */
+    keys(beginning) {
+      const all = Object.keys(area(name) ?? {});
+      return all.filter((key) => key.startsWith(PREFIX + beginning)).map((key) => key.slice(PREFIX.length));
+    },
     write(key, value) {
       try {
         if (value === null) area(name)?.removeItem(PREFIX + key);

@@ -1,6 +1,6 @@
 // What can be done to a thread, with its messages to the person: done, undone, refused.
 
-import { ApiError, call, get, newKey, openStream, post } from "./api.js";
+import { ApiError, call, currentCaller, get, newKey, openStream, post } from "./api.js";
 import { closeThread, conversation, showThread } from "./conversation.js";
 import { go } from "./route.js";
 import { session } from "./session.js";
@@ -19,14 +19,16 @@ export const namesInMaking = new Map();
 
 /** Change fields of a thread; returns whether it worked, and says so if not. */
 export async function update(threadId, fields) {
+  const as = currentCaller();
   return attempt(async () => {
-    const { data, tag } = await call("PATCH", path(threadId), { body: fields });
-    show(data, tag);
+    const { data, tag } = await call("PATCH", path(threadId), { body: fields, as });
+    show(data, tag, as);
   });
 }
 
 export async function lock(threadId) {
-  const undo = { label: "Undo", run: () => move(threadId, "unlock") };
+  const as = currentCaller();
+  const undo = { label: "Undo", run: () => move(threadId, "unlock", as) };
   if (await move(threadId, "lock")) toast({ text: "Locked.", action: undo });
 }
 
@@ -35,7 +37,8 @@ export async function unlock(threadId) {
 }
 
 export async function archive(threadId) {
-  const undo = { label: "Undo", run: () => move(threadId, "unarchive") };
+  const as = currentCaller();
+  const undo = { label: "Undo", run: () => move(threadId, "unarchive", as) };
   if (await move(threadId, "archive")) toast({ text: "Archived.", action: undo });
 }
 
@@ -45,9 +48,11 @@ export async function unarchive(threadId) {
 
 /** Delete after a while in which it can be undone: the API's own deletion is final. */
 export function remove(threadId) {
+  // Ids are the callers' own: another organization may have the same one.
+  const as = currentCaller();
   list.goingIds.add(threadId);
   const stay = () => {
-    list.goingIds.delete(threadId);
+    if (as === currentCaller()) list.goingIds.delete(threadId);
     changed();
   };
   const wasOpen = conversation.threadId === threadId;
@@ -63,7 +68,7 @@ export function remove(threadId) {
     text: "Thread deleted.",
     action: { label: "Undo", run: undo },
     shownMs: UNDO_MS,
-    expired: async () => ((await removeNow(threadId)) ? setTimeout(stay, LATE_LIST_MS) : stay()),
+    expired: async () => ((await removeNow(threadId, as)) ? setTimeout(stay, LATE_LIST_MS) : stay()),
   });
   changed();
 }
@@ -79,7 +84,8 @@ export async function makeName(threadId) {
 }
 
 async function readName(threadId) {
-  const options = { query: { stream: true }, key: newKey() };
+  const as = currentCaller();
+  const options = { query: { stream: true }, key: newKey(), as };
   const answer = await openStream("POST", `${path(threadId)}/generateName`, options);
   for await (const { name, data } of events(answer)) {
     if (name === "name.delta") namesInMaking.set(threadId, namesInMaking.get(threadId) + data.delta);
@@ -87,23 +93,25 @@ async function readName(threadId) {
     if (name === "name.completed") toast({ text: data.message });
     changed();
   }
-  show(await get(path(threadId)), null);
+  show(await get(path(threadId), {}, as), null, as);
 }
 
-function removeNow(threadId) {
+function removeNow(threadId, as) {
   return attempt(async () => {
     // Also when the page is going away: `keepalive` lets the request outlive it.
-    await call("DELETE", path(threadId), { keepalive: true });
+    await call("DELETE", path(threadId), { keepalive: true, as });
+    if (as !== currentCaller()) return;
     list.threads = list.threads.filter((thread) => thread.id !== threadId);
     tellOtherTabs(threadId);
   });
 }
 
-function move(threadId, verb) {
-  return attempt(async () => show(await post(`${path(threadId)}/${verb}`, undefined, newKey()), null));
+function move(threadId, verb, as = currentCaller()) {
+  return attempt(async () => show(await post(`${path(threadId)}/${verb}`, undefined, newKey(), as), null, as));
 }
 
-function show(thread, tag) {
+function show(thread, tag, as) {
+  if (as !== currentCaller()) return;
   showThread(thread, tag);
   showInList(thread);
   tellOtherTabs(thread.id);

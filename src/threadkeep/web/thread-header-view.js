@@ -1,6 +1,7 @@
 // Above the conversation: the thread's title, its state, and what can be done to it.
 
 import { assistantName } from "./assistants.js";
+import { conversation } from "./conversation.js";
 import { openDetails } from "./details-dialog.js";
 import { icon } from "./icons.js";
 import { html, nothing } from "./lit.js";
@@ -8,7 +9,7 @@ import { go } from "./route.js";
 import { session } from "./session.js";
 import { changed, drawNow } from "./store.js";
 import { archive, lock, makeName, namesInMaking, remove, unarchive, unlock, update } from "./thread-actions.js";
-import { marks, titleOf } from "./thread-words.js";
+import { hasTitle, marks, titleOf } from "./thread-words.js";
 
 const TITLE_CHARACTERS_MAX = 200;
 
@@ -19,8 +20,7 @@ export function threadHeader(thread) {
     ${backButton()}
     ${renaming.threadId === thread.id ? titleEditor(thread) : title(thread)}
     <div class="head-tools" role="toolbar" aria-label="Thread">
-      ${thread.state === "open" && thread.messageCount > 0
-        ? tool("name", "Generate a name", () => makeName(thread.id), namesInMaking.has(thread.id)) : nothing}
+      ${thread.state === "open" && thread.messageCount > 0 ? nameTool(thread) : nothing}
       ${stateTools(thread)}
       ${tool("remove", "Delete thread", () => remove(thread.id))}
       ${tool("details", "Details, tags and metadata", () => openDetails(thread.id), false, "always")}
@@ -36,7 +36,7 @@ function title(thread) {
   const isMaking = namesInMaking.has(thread.id);
   const words = isMaking ? namesInMaking.get(thread.id) || "Finding a name…" : titleOf(thread);
   return html`<div class="title">
-    <h1 tabindex="-1"><bdi class=${thread.title ? "" : "faint"} title=${words}>${words}</bdi></h1>
+    <h1 tabindex="-1"><bdi class=${hasTitle(thread) ? "" : "faint"} title=${words}>${words}</bdi></h1>
     ${thread.state === "open" && !isMaking
       ? html`<button class="icon-button small" aria-label="Rename" title="Rename"
           @click=${() => beginRenaming(thread)}>${icon("edit")}</button>`
@@ -79,6 +79,15 @@ function beginRenaming(thread) {
   renaming.threadId = thread.id;
   drawNow();
   document.getElementById("title").select();
+}
+
+/** Offered in words while the thread has no title and nobody is about to give it one. */
+function nameTool(thread) {
+  const isMaking = namesInMaking.has(thread.id);
+  const isOffered = !hasTitle(thread) && !isMaking && conversation.answer === null;
+  const look = isOffered ? "button quiet small always" : "icon-button";
+  return html`<button class=${look} aria-label=${isOffered ? "Name it" : "Generate a name"} title="Generate a name"
+    ?disabled=${isMaking} @click=${() => makeName(thread.id)}>${icon("name")}${isOffered ? " Name it" : nothing}</button>`;
 }
 
 function stateTools(thread) {

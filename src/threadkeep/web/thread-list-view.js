@@ -9,7 +9,7 @@ import { isPerson, session, signOut, staysSignedIn, staySignedIn } from "./sessi
 import { openShortcuts } from "./shortcuts.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { filterBy, isFiltered, list, loadList, loadMore, NO_FILTERS, pointerMoved } from "./thread-list.js";
-import { marks, titleOf } from "./thread-words.js";
+import { hasTitle, isSeen, marks, titleOf } from "./thread-words.js";
 import { ago, exactTime } from "./times.js";
 
 const NEAR_END_PX = 600;
@@ -85,19 +85,33 @@ function ghosts() {
 
 function row(thread, isTabStop) {
   const isOpen = thread.id === conversation.threadId;
-  const time = thread.lastMessageAt ?? thread.createdAt;
+  const { title, isTitle, below } = wordsOf(thread);
+  // The time that the list is sorted by: another one would contradict the order.
+  const time = thread.updatedAt;
   return html`<a class="row" data-thread=${thread.id} href=${addressOf(session.organization.id, thread.id)}
       tabindex=${isTabStop ? "0" : "-1"} aria-current=${isOpen ? "true" : nothing}>
-    <span class="row-title"><bdi class=${thread.title ? "" : "faint"}>${titleOf(thread)}</bdi>
-      <time datetime=${new Date(time * 1000).toISOString()} title=${exactTime(time)}>${ago(time)}</time></span>
-    <span class="row-preview"><bdi>${preview(thread)}</bdi></span>
+    <span class="row-title"><bdi class=${isTitle ? "" : "no-title"}>${title}</bdi>
+      <time datetime=${new Date(time * 1000).toISOString()} title=${`Changed ${exactTime(time)}`}>${ago(time)}</time></span>
+    <span class="row-preview"><bdi>${below}</bdi></span>
     <span class="row-marks">${marks(thread)}</span>
   </a>`;
 }
 
+/** What stands in a row. What was said last tells threads without a title apart: it takes the title's place. */
+function wordsOf(thread) {
+  const said = preview(thread);
+  if (hasTitle(thread)) return { title: thread.title, isTitle: true, below: said || messageCount(thread) };
+  return { title: isSeen(said) ? said : titleOf(thread), isTitle: false, below: messageCount(thread) };
+}
+
+function messageCount({ messageCount: count }) {
+  if (count === 0) return "No messages yet";
+  return count === 1 ? "1 message" : `${count.toLocaleString()} messages`;
+}
+
 function preview(thread) {
   const last = thread.lastMessage;
-  if (!last) return thread.messageCount === 0 ? "No messages yet" : "";
+  if (!last || !isSeen(last.preview)) return "";
   const isMine = last.role === "user" && thread.userId === session.user.id;
   return `${isMine ? "You: " : ""}${withoutMarks(last.preview)}`;
 }

@@ -148,7 +148,7 @@ async function fetchTop(count) {
   return first;
 }
 
-function fetchPage(position) {
+async function fetchPage(position) {
   const { title, state, assistantId, metadata, showsHidden, onlyMine } = list.filters;
   const query = { include: "lastMessage", sort: "updatedAt", ...position };
   if (title) query.titleContains = title;
@@ -158,5 +158,13 @@ function fetchPage(position) {
   if (onlyMine) query.userId = session.user.id;
   // The same key may be asked for twice: both values must then be there.
   const pairs = metadata.map(({ key, value }) => [`metadata.${key}`, value]);
-  return get("v1/threads", [...Object.entries(query), ...pairs]);
+  const page = await get("v1/threads", [...Object.entries(query), ...pairs]);
+  return { ...page, data: page.data.map(withWords) };
+}
+
+/** An answer that has only begun says nothing yet: what was said before it stays in sight. */
+function withWords(thread) {
+  if (thread.status !== "streaming" || thread.lastMessage?.preview !== "") return thread;
+  const known = list.threads.find((other) => other.id === thread.id)?.lastMessage;
+  return known ? { ...thread, lastMessage: known } : thread;
 }

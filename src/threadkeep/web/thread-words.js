@@ -5,7 +5,16 @@ import { html, nothing } from "./lit.js";
 
 /** The title, or a word for titles that are missing or have nothing to see in them. */
 export function titleOf(thread) {
-  return /[\p{L}\p{N}\p{P}\p{S}]/u.test(thread.title ?? "") ? thread.title : "Untitled";
+  return hasTitle(thread) ? thread.title : "Untitled";
+}
+
+export function hasTitle(thread) {
+  return isSeen(thread.title ?? "");
+}
+
+/** Whether there is anything in a text that can be seen. */
+export function isSeen(text) {
+  return /[\p{L}\p{N}\p{P}\p{S}]/u.test(text);
 }
 
 export function marks(thread) {
