@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test test-browser screenshots check docs bench clean
+.PHONY: serve test test-browser screenshots prove planted-bugs check docs bench clean
 
 serve: $(VENV)/.service
 	$(BIN)/threadkeep serve
@@ -19,6 +19,17 @@ test-browser: $(VENV)/.browser
 # Takes the pictures of docs/page.md anew.
 screenshots: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
+
+# Attacks every promise on both databases: docs/proof.md. SCALE cuts sizes, never faults.
+SCALE ?= 1
+prove: $(VENV)/.browser
+	@chromium=$$(sh tests/browser/chromium.sh) && \
+	THREADKEEP_CHROMIUM="$$chromium" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
+
+# Lets every checker fail once, on a bug planted for it, and writes what came of it into docs/proof.md.
+planted-bugs: $(VENV)/.browser
+	@chromium=$$(sh tests/browser/chromium.sh) && \
+	THREADKEEP_CHROMIUM="$$chromium" PYTHONPATH=tests $(BIN)/python -m proof.planted --write
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -85,9 +85,6 @@ class Talk:
         stream = self.client.threads.responses.stream_in_new_thread(
             thread=fields, input=text, **given(model=self._model)
         )
-        await stream.open()
-        self.thread = await self.client.threads.retrieve(stream.response.thread_id)
-        self._new = given(assistant_id=self.thread.assistant_id)
         return await self._read(stream)
 
     async def say_again(self) -> "Response | None":
@@ -113,7 +110,7 @@ class Talk:
         """Show an answer to its end. Ctrl-C ends it; a second one ends the waiting for its end."""
         answer = self.screen.answer()
         has_begun = asyncio.Event()
-        reading = asyncio.create_task(show(stream, answer, has_begun))
+        reading = asyncio.create_task(self._show(stream, answer, has_begun))
         stopping: list[asyncio.Task[None]] = []
 
         def interrupt() -> None:
@@ -138,6 +135,17 @@ class Talk:
         response = reading.result()
         await self._tell_end(response, stream.text)
         return response
+
+    async def _show(self, stream: "AsyncResponseStream", answer: "Answer", has_begun: asyncio.Event) -> "Response":
+        """Read a stream to its end and return the response. The thread that it made, if it did, is the chat's."""
+        async with stream:
+            if self.thread is None:
+                self.thread = await self.client.threads.retrieve(stream.response.thread_id)
+                self._new = given(assistant_id=self.thread.assistant_id)
+            has_begun.set()
+            async for _ in stream:
+                answer.show(stream.text)
+        return stream.response
 
     async def _stop(self, stream: "AsyncResponseStream", has_begun: asyncio.Event) -> None:
         """End an answer, once it is known which; the stream then ends by itself."""
@@ -180,15 +188,6 @@ class Talk:
         if not found:
             fail("There is no assistant with this name or id.")
         return found[0].id
-
-
-async def show(stream: "AsyncResponseStream", answer: "Answer", has_begun: asyncio.Event) -> "Response":
-    """Read a stream to its end and return the response."""
-    async with stream:
-        has_begun.set()
-        async for _ in stream:
-            answer.show(stream.text)
-    return stream.response
 
 
 def given(**fields: Any) -> dict[str, Any]:
