@@ -9,11 +9,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from threadkeep.runtime.naming import CONVERSATION_CHARACTERS_MAX, MAX_OUTPUT_TOKENS, clean, extract, request_messages
-from threadkeep.runtime.unspaced import graphemes
+from threadkeep.runtime.unspaced import UNSPACED, graphemes
 
 TITLES = [
     "Passport renewal in Germany",
@@ -271,8 +271,15 @@ FRAGMENTS = st.sampled_from(
 TEXTS = st.lists(FRAGMENTS | st.text(max_size=12) | st.characters(), max_size=40).map("".join)
 
 
+def test_no_character_of_a_script_without_spaces_is_taken_for_a_spaced_one():
+    characters = map(chr, range(0x110000))
+
+    assert [each for each in characters if is_unspaced(each) and not UNSPACED.match(each)] == []
+
+
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
+@example("titleTitle: Title: 0\U0001aff00\U0001aff00")
 def test_every_cleaned_title_keeps_every_rule(text):
     title = clean(text)
 

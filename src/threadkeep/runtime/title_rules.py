@@ -215,7 +215,7 @@ def is_title(title: str) -> bool:
 def _counted(title: str) -> tuple[int, int]:
     unspaced = UNSPACED.findall(title)
     words = UNSPACED.sub(" ", title).split()
-    return sum(1 for word in words if any(map(str.isalnum, word))), sum(1 for each in unspaced if each.isalpha())
+    return sum(1 for word in words if any(map(str.isalnum, word))), sum(map(str.isalnum, unspaced))
 
 
 def shortened(words: str) -> str:

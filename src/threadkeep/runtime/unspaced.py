@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from budoux import Parser
 
-_JAPANESE = "\u3005\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
-_HAN = "\u2e80-\u2fdf\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_JAPANESE = "\u3005\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f\U0001aff0-\U0001b16f"
+_HAN = (
+    "\u2e80-\u2fdf\u3006\u3007\u3021-\u3029\u3038-\u303a\u3192-\u3195\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U0001d372-\U0001d376\U00020000-\U0003ffff"
+)
 _THAI = "\u0e00-\u0e7f"
 UNSPACED = re.compile(f"[{_JAPANESE}{_HAN}{_THAI}\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff\ua9e0-\ua9ff\uaa60-\uaa7f]")
 _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")
