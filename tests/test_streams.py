@@ -358,3 +358,28 @@ async def test_readers_that_never_read_neither_disturb_others_nor_fill_memory(ad
     assert (await ada.get(thread))["status"] == "inactive"
     for each in idle:
         each.cut()
+
+
+async def test_a_client_of_http_1_0_gets_a_stream_without_chunks_that_ends_with_its_connection(ada, server, model):
+    model.answer("Hello")
+    thread = await ada.create_thread()
+    body = b'{"input": "hi", "stream": true}'
+    head = [
+        f"POST {responses_path(thread)} HTTP/1.0",
+        *(f"{name}: {value}" for name, value in ada.credential.items()),
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    writer.write("\r\n".join([*head, "", ""]).encode() + body)
+    async with asyncio.timeout(SOON_S):
+        headers, _, stream = (await reader.read(-1)).partition(b"\r\n\r\n")
+    writer.close()
+
+    assert b"transfer-encoding" not in headers.lower()
+    assert b"connection: close" in headers.lower()
+    frames = stream.decode().split("\n\n")
+    assert [frame.split("\n")[1] for frame in frames if frame.startswith("id:")] == [
+        f"event: {type}" for type in (CREATED, TEXT, COMPLETED)
+    ]
