@@ -344,3 +344,19 @@ async def test_every_answer_has_a_request_id_of_its_own(ada, nobody):
     ]
 
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "values"),
+    [
+        ({"role": "robot", "content": "hi"}, "role", "assistant, system, tool, user"),
+        ({"role": "user", "content": [{"type": "video"}]}, "content[0].type", "file, image, text"),
+    ],
+)
+async def test_a_value_that_is_none_of_a_few_is_answered_with_those(ada, body, param, values):
+    thread = await ada.create_thread()
+
+    refused = await ada.request("POST", f"/v1/threads/{thread.id}/messages", body)
+
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", param)
+    assert f"one of {values}." in refused.message

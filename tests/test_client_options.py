@@ -76,6 +76,7 @@ async def test_nothing_that_is_shown_or_logged_holds_the_secret(kind, server, ad
     ("given", "sentence"),
     [
         ({"base_url": "127.0.0.1:8000"}, "base_url is an address"),
+        ({"base_url": "http://127.0.0.1:8000/v1/"}, "ends before /v1"),
         ({"base_url": "http://user:secret@host"}, "api_key or token"),
         ({"api_key": "tk_a", "token": "eyJ"}, "not both"),
         ({"api_key": "tk_secret\n"}, "character"),

@@ -91,6 +91,10 @@ WRONG_FILES = {
     "no URL": ('[a]\nurl = "http://[::1/v1"', "url is not a URL."),
     "a password in the url": (f'[a]\nurl = "http://me:{SECRET}@127.0.0.1/v1"', "no user, query or fragment"),
     "a query in the url": ('[a]\nurl = "http://127.0.0.1/v1?"', "no user, query or fragment"),
+    "the address of a call": (
+        '[a]\nurl = "http://127.0.0.1/v1/chat/completions"',
+        "leave /chat/completions at its end out",
+    ),
     "a port too high": ('[a]\nurl = "http://127.0.0.1:70000/v1"', "url must be http:// or https://"),
 }
 

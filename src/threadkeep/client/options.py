@@ -70,6 +70,8 @@ def address(base_url: str | None) -> str:
         raise ValueError("base_url is an address such as http://127.0.0.1:8000")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("base_url has no user, query or fragment: give the credential as api_key or token.")
+    if url.path.rstrip("/").endswith("/v1"):
+        raise ValueError("base_url ends before /v1, which the calls add themselves.")
     return text.rstrip("/")
 
 

@@ -168,6 +168,8 @@ def parse_address(url: str) -> httpx.URL:
     port = address.port or 80
     if address.scheme not in ("http", "https") or not address.host or not is_clean or port > 65_535:
         raise ValueError("must be http:// or https:// with a host and perhaps a path; no user, query or fragment.")
+    if address.path.rstrip("/").endswith("/chat/completions"):
+        raise ValueError("is the address of one call: leave /chat/completions at its end out.")
     return address
 
 

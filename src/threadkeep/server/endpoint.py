@@ -1,6 +1,7 @@
 """What happens between a request and its operation: arguments in, one transaction, an answer out."""
 
 import enum
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+INDEX = re.compile(r"\[\d+\]")
 
 encode = msgspec.json.Encoder().encode
 
@@ -231,7 +233,12 @@ def convert(value: dict[str, Any], kind: Any) -> Any:
     if problem.startswith("Object missing required field"):
         name = problem.split("`")[1]
         raise InvalidField("This field is required.", param=f"{path}.{name}" if path else name)
-    expected = "one of its listed values" if problem.startswith("Invalid") else problem.replace("`", "")
+    expected = problem.replace("`", "")
+    if problem.startswith("Invalid"):
+        # Imported when first needed: it costs memory, and most processes never refuse such a field.
+        from threadkeep.server.choices import choices
+
+        expected = "one of " + (", ".join(choices(kind, INDEX.sub("", path))) or "its listed values")
     raise InvalidField(f"This field is not what it must be: {expected}.", param=path or "body")
 
 
