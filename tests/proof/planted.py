@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proof.bug import DATABASES, Bug, all_bugs, plant
+from proof.documented import write_block
 from proof.record import Record
-from proof.running import TESTS, run_apart
+from proof.running import run_apart
 
-PAGE = TESTS.parent / "docs" / "proof.md"
-BEGIN, END = "<!-- bugs -->\n", "<!-- end of bugs -->"
 JOBS = 3
 SENTENCE_CHARACTERS_MAX = 110
 
@@ -79,22 +78,17 @@ def table(trials: list[Trial]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(text: str) -> None:
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n" + text + "\n" + END + rest.partition(END)[2])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m proof.planted", description=__doc__.split("\n")[0])
     parser.add_argument("words", nargs="*", help="only bugs whose description holds one of these")
     parser.add_argument("--database", choices=DATABASES, action="append", help="both if none is named")
     parser.add_argument("--jobs", type=int, default=JOBS, help="how many at a time")
-    parser.add_argument("--write", action="store_true", help=f"write the table into docs/{PAGE.name}")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/proof.md")
     arguments = parser.parse_args()
     bugs = [each for each in all_bugs() if not arguments.words or any(word in each.what for word in arguments.words)]
     trials = asyncio.run(try_all(bugs, arguments.database or list(DATABASES), arguments.jobs))
     if arguments.write:
-        write(table(trials))
+        write_block("bugs", table(trials))
     caught = sum(each.is_caught for each in trials)
     print(f"{caught} of {len(trials)} trials caught their bug")
     sys.exit(caught < len(trials))

@@ -54,6 +54,10 @@ class Record:
     def is_kept(self) -> bool:
         return not (self.violations or self.missing or self.error)
 
+    @property
+    def verdict(self) -> str:
+        return "kept" if self.is_kept else "BROKEN" if self.violations else "NOT PROVED"
+
     def to_json(self) -> dict[str, Any]:
         return {
             **vars(self),

@@ -200,7 +200,8 @@ def responses(endpoint: Endpoint) -> Json:
     codes = [*ALWAYS, *endpoint.errors]
     codes += WITH_BODY if endpoint.body is not None else ()
     codes += WITH_KEY if endpoint.method == "POST" else ()
-    codes += WITH_WRITE if endpoint.way not in (Way.READ, Way.READ_SLOWLY) else ()
+    # A reader of a stream may be the one who meets a response whose worker died, and ends it.
+    codes += WITH_WRITE if endpoint.method != "GET" or endpoint.way is Way.ANSWER else ()
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(status_of(code), []).append(code)
