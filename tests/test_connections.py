@@ -25,6 +25,9 @@ class Connection:
     async def close(self):
         self.closed = True
 
+    def terminate(self):
+        self.closed = True
+
     def __repr__(self):
         return f"<connection {self.number}>"
 
@@ -153,6 +156,19 @@ async def test_closed_connections_are_replaced(patient, server):
 
     assert not any(connection.is_closed() for connection in replaced)
     assert not set(replaced) & set(lent)
+    assert server.open_max == SIZE
+
+
+async def test_idle_connections_are_closed_at_once_and_make_room(connections, server):
+    lent = await take_all(connections)
+    for connection in lent[1:]:
+        connections.give(connection)
+
+    connections.close_idle()
+    taken = [await connections.take() for _ in range(SIZE - 1)]
+
+    assert [connection.closed for connection in lent] == [False, True, True]
+    assert not set(taken) & set(lent)
     assert server.open_max == SIZE
 
 

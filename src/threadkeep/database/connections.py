@@ -47,6 +47,13 @@ class Connections:
         elif not self._hand_on(connection):
             self._idle.append(connection)
 
+    def close_idle(self) -> None:
+        """Close the connections that are not lent, at once; they make room for others."""
+        for connection in self._idle:
+            connection.terminate()
+        self._count -= len(self._idle)
+        self._idle.clear()
+
     async def close(self) -> None:
         """Close the connections that are not lent."""
         for connection in self._idle:

@@ -11,6 +11,7 @@ from threadkeep.database import migrate
 from threadkeep.database.connections import Connections
 from threadkeep.database.driver import Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
+from threadkeep.database.hosts import Hosts
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.settings import Settings
@@ -169,8 +170,11 @@ class PostgresDatabase:
             connection = await self._connections.take()
             try:
                 return await run(connection, compiled, parameters)
-            except (asyncio.CancelledError, TimeoutError):
+            except asyncio.CancelledError:
                 connection.terminate()
+                raise
+            except TimeoutError:
+                self._give_up(connection)
                 raise
             finally:
                 self._connections.give(connection)
@@ -188,6 +192,9 @@ class PostgresDatabase:
             except ApiError:
                 await connection.execute("rollback")
                 raise
+            except TimeoutError:
+                self._give_up(connection)
+                raise
             finally:
                 # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
                 if not connection.is_closed() and connection.is_in_transaction():
@@ -196,22 +203,28 @@ class PostgresDatabase:
         except DRIVER_ERRORS as error:
             raise translated(error) from error
 
+    def _give_up(self, connection: Any) -> None:
+        """Close a connection whose server is silent, and the idle ones: each would cost somebody as long a wait."""
+        connection.terminate()
+        self._connections.close_idle()
+
 
 async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
     """Connect, and migrate if `serving`. Raises Unavailable when the server cannot be reached."""
 
+    hosts = Hosts(url)
+
     async def connect() -> Any:
-        return await asyncpg.connect(
-            url,
+        return await hosts.connect(
+            ACQUIRE_S,
             server_settings=SESSION,
             statement_cache_size=STATEMENT_CACHE_SIZE,
             max_cached_statement_lifetime=0,
             command_timeout=STATEMENT_S,
-            timeout=ACQUIRE_S,
         )
 
     try:
-        connection = await asyncpg.connect(url, timeout=ACQUIRE_S)
+        connection = await hosts.connect(ACQUIRE_S)
         try:
             if serving:
                 await apply_migrations(connection)
