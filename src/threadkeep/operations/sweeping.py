@@ -48,8 +48,10 @@ DELETE_PLACES = everywhere("""
     delete from deleted_messages where organization = :organization and thread = :thread and seq <= :last_seq
     """)
 
+# A thread that was emptied may have been deleted since the purge was read: then more is to be done.
 END_PURGE = everywhere("""
-    delete from purges where organization = :organization and thread = :thread and last_seq = :last_seq
+    delete from purges
+    where organization = :organization and thread = :thread and last_seq = :last_seq and keeps_places = :keeps_places
     """)
 
 OLD_KEYS = everywhere("""
@@ -151,7 +153,7 @@ async def purge_messages(tx: Transaction) -> int:
     if places:
         await tx.fetch(DELETE_PLACES, {**where, "last_seq": places[-1][0]})
     else:
-        await tx.fetch(END_PURGE, {**where, "last_seq": last_seq})
+        await tx.fetch(END_PURGE, {**where, "last_seq": last_seq, "keeps_places": keeps_places})
     return len(places) + 1
 
 
