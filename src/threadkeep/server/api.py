@@ -36,7 +36,8 @@ from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
 from threadkeep.server.auth import Authenticator
-from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, decode, read_body
+from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
+from threadkeep.server.crowd import Room
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import (
     Endpoint,
@@ -118,6 +119,7 @@ class Api:
         self._seal = seal
         self._authenticator = authenticator
         self._settings = settings
+        self._room = Room(settings.transfer_bytes_max)
         self._metrics = metrics
         self._routes = build_routes(ENDPOINTS)
         self._rates = {
@@ -239,10 +241,12 @@ class Api:
     async def _read_body(
         self, endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[dict[str, Any], Any]:
-        raw = await read_body(headers, receive, self._settings.body_bytes_max, self._settings.body_read_s)
-        if len(raw) > LARGE_BYTES:
-            return await asyncio.to_thread(self._decode_body, endpoint, raw)
-        return self._decode_body(endpoint, raw)
+        settings = self._settings
+        with Share(self._room) as share:
+            raw = await read_body(headers, receive, settings.body_bytes_max, settings.body_read_s, share)
+            if len(raw) > LARGE_BYTES:
+                return await asyncio.to_thread(self._decode_body, endpoint, raw)
+            return self._decode_body(endpoint, raw)
 
     def _decode_body(self, endpoint: Endpoint, raw: bytes) -> tuple[dict[str, Any], Any]:
         decoded = decode(raw)

@@ -7,7 +7,16 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from threadkeep.errors import InvalidField, InvalidJson, InvalidString, TooLarge, UnsupportedMediaType, member_path
+from threadkeep.errors import (
+    InvalidField,
+    InvalidJson,
+    InvalidString,
+    TooLarge,
+    Unavailable,
+    UnsupportedMediaType,
+    member_path,
+)
+from threadkeep.server.crowd import Room
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32
@@ -26,6 +35,26 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
+class Share:
+    """What one body takes of the room, until it is decoded."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._bytes = 0
+
+    def take(self, size_bytes: int) -> None:
+        """Raises Unavailable when all bodies together are too large."""
+        self._bytes += size_bytes
+        if not self._room.take(size_bytes):
+            raise Unavailable("Too many large requests are coming in at once: try again.")
+
+    def __enter__(self) -> "Share":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.give(self._bytes)
+
+
 class Suspicious(ValueError):
     """A body holds something that is refused."""
 
@@ -37,8 +66,10 @@ class Refused:
         self.reason = reason
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float) -> bytes:
-    """Return the whole body. Raises TooLarge, UnsupportedMediaType, InvalidJson when it does not come in time."""
+async def read_body(
+    headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, share: Share
+) -> bytes:
+    """Return the whole body. Raises TooLarge, UnsupportedMediaType, Unavailable, InvalidJson for one that is late."""
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length) > bytes_max):
         raise TooLarge(f"A request body has at most {bytes_max} bytes.")
@@ -49,7 +80,7 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: in
             async with asyncio.timeout(read_s):
                 message = message or await go_on(receiving, waits_for)
                 if message.get("more_body", False):
-                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max)
+                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max, share)
         except TimeoutError:
             raise InvalidJson(f"The body was not complete within {read_s:g} seconds.") from None
     body: bytes = message.get("body", b"")
@@ -80,14 +111,16 @@ def go_on(receiving: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any,
     return (yield from receiving)
 
 
-async def read_rest(first: bytes, receive: Receive, bytes_max: int) -> bytes:
+async def read_rest(first: bytes, receive: Receive, bytes_max: int, share: Share) -> bytes:
     chunks, size = [first], len(first)
+    share.take(size)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
+        share.take(len(chunks[-1]))
         if size > bytes_max:
             raise TooLarge(f"A request body has at most {bytes_max} bytes.")
         if not message.get("more_body", False):

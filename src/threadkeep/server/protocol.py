@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
+from threadkeep.server.crowd import Crowd
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
@@ -89,6 +90,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     LINGER_S = 2.0
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
+    CROWD = Crowd(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
     __slots__ = (
@@ -111,6 +113,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
+        self.CROWD.join(self)
         # The first byte cancels it, as on a connection that was kept alive.
         self.timeout_keep_alive_task = self.loop.call_later(self.HEADER_READ_S, self.timeout_keep_alive_handler)
 
@@ -125,6 +128,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # uvicorn tells only the newest request: one that is answered before it would stream to nobody.
         self._disconnect_application()
         self.pipeline.clear()
+        self.CROWD.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -184,6 +188,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self.cycle is previous:
             return
         self._is_reading_body = True
+        self.CROWD.begin(self)
         self.headers = []  # for trailers, which come through `on_header` too and are nobody's
         if self.pipeline:
             if len(self.pipeline) == 1:
@@ -216,6 +221,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._finish()
         elif self._is_reading_body:
             self._limit_reading()  # answered already: the client may finish sending, but not for ever
+        else:
+            self.CROWD.wait(self)
 
     def _target_too_long(self) -> UriTooLong:
         return UriTooLong(f"The path and query are too long: at most {self.TARGET_BYTES_MAX} bytes together.")
@@ -265,14 +272,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._write_timer is None:
             self._watch_writes()
 
-    timeout_keep_alive_handler = _close
+    timeout_keep_alive_handler = give_way = _close
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_writes()
+        self.CROWD.pause(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.CROWD.resume(self)
         if self._write_timer is not None and not self.transport.is_closing():
             self._write_timer.cancel()
             self._write_timer = None

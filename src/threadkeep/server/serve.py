@@ -4,10 +4,11 @@ import asyncio
 import errno
 import logging
 import math
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -19,6 +20,7 @@ from threadkeep.database.driver import Database
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server.app import App
+from threadkeep.server.crowd import Crowd
 from threadkeep.server.protocol import LimitedHttpProtocol
 from threadkeep.server.tokens import server_secret
 from threadkeep.settings import SettingError, Settings
@@ -85,8 +87,24 @@ def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
     return type(
         "ConfiguredProtocol",
         (LimitedHttpProtocol,),
-        {"HEADER_BYTES_MAX": settings.header_bytes_max, "HEADER_READ_S": settings.header_read_s, "__slots__": ()},
+        {
+            "HEADER_BYTES_MAX": settings.header_bytes_max,
+            "HEADER_READ_S": settings.header_read_s,
+            "WRITE_STALL_S": settings.write_stall_s,
+            "CROWD": Crowd(connections_possible(settings.connections_max), settings.transfer_bytes_max),
+            "__slots__": (),
+        },
     )
+
+
+def connections_possible(wanted: int) -> int:
+    """Return how many connections this process may have; let it open as many files as its user may."""
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # Not every system takes its own answer.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The others are for the database, for models, and for what comes while one connection gives way to another.
+    return wanted if files_max == resource.RLIM_INFINITY else min(wanted, files_max * 3 // 4)
 
 
 def run(settings: Settings, sockets: list[socket.socket], before_listening: Started | None = None) -> None:
