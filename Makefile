@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test test-browser screenshots prove planted-bugs check docs bench clean
+.PHONY: serve test test-browser screenshots prove planted-bugs try-operations check docs bench bench-alternatives clean
 
 serve: $(VENV)/.service
 	$(BIN)/threadkeep serve
@@ -23,13 +23,17 @@ screenshots: $(VENV)/.browser
 # Attacks every promise on both databases: docs/proof.md. SCALE cuts sizes, never faults.
 SCALE ?= 1
 prove: $(VENV)/.browser
-	@chromium=$$(sh tests/browser/chromium.sh) && \
-	THREADKEEP_CHROMIUM="$$chromium" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
+	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
+	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
 
 # Lets every checker fail once, on a bug planted for it, and writes what came of it into docs/proof.md.
 planted-bugs: $(VENV)/.browser
-	@chromium=$$(sh tests/browser/chromium.sh) && \
-	THREADKEEP_CHROMIUM="$$chromium" PYTHONPATH=tests $(BIN)/python -m proof.planted --write
+	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
+	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof.planted --write
+
+# What an operator does, tried: failover, backups, a balancer (needs nginx and haproxy), sizes, partitions.
+try-operations: $(VENV)/.test
+	$(BIN)/pytest -s tests/operations
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .
@@ -42,11 +46,21 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going docs dist/docs
 	@echo "The documentation is in dist/docs/index.html"
 
-bench: $(VENV)/.test
-	$(BIN)/python -m benchmarks
+# Everything that docs/benchmarks.md shows, in most of an hour; `python -m benchmarks --only …` measures parts of it.
+bench: $(VENV)/.bench bench-alternatives
+	$(BIN)/python -m benchmarks --into docs
+
+# The servers that threadkeep is measured beside, each in an environment of its own. What cannot be had is left out.
+ALTERNATIVES := .venv-alternatives
+bench-alternatives: $(patsubst benchmarks/alternatives/%.txt,$(ALTERNATIVES)/%/.installed,$(wildcard benchmarks/alternatives/*.txt))
+
+$(ALTERNATIVES)/%/.installed: benchmarks/alternatives/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $< && touch $@ \
+		|| echo "$* cannot be installed here: it is left out"
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(ALTERNATIVES)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "threadkeep needs Python 3.11 or newer: set PYTHON=/path/to/python3.11")'
@@ -66,4 +80,8 @@ $(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.browser: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,browser]'
+	touch $@ $(VENV)/.test $(VENV)/.service
+
+$(VENV)/.bench: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,bench]'
 	touch $@ $(VENV)/.test $(VENV)/.service

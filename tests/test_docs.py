@@ -204,7 +204,7 @@ def test_a_page_names_only_functions_and_targets_that_exist(name):
     for code in code_of(PAGES[name], without=("python", "js")):
         for function in re.findall(r"\b(\w+)\(\)", code):
             assert re.search(rf"\b(?:def|class) {function}\b", source), f"{function}()"
-        for target in re.findall(r"^make (\w+)", code, re.M):
+        for target in re.findall(r"^make ([\w-]+)", code, re.M):
             assert f"\n{target}:" in makefile, f"make {target}"
 
 

@@ -71,3 +71,25 @@ HOSTILE = [
     "> " * 60 + "deep",
     "*" * 190,
 ]
+
+# What stands in the page must be of the page's own making: these tags, no handlers, links to the web or within.
+INTRUDERS = """() => {
+  const bad = [];
+  const never = "script:not([src^='web/']), iframe, object, embed, base, meta[http-equiv], form[action], video, audio, "
+    + "math, template, style, link:not([href^='web/']), img:not([src='web/icon.svg']), svg:not(.icon), "
+    + "dialog:not(.dialog)";
+  for (const element of document.querySelectorAll(never)) bad.push(element.outerHTML.slice(0, 200));
+  for (const element of document.querySelectorAll("*")) {
+    for (const { name, value } of element.attributes) {
+      if (name.startsWith("on") || name === "srcset" || name === "style" && element.tagName !== "TEXTAREA") {
+        bad.push(`${element.tagName} ${name}=${value.slice(0, 80)}`);
+      }
+    }
+    if (element.tagName === "A" && !/^(#|https?:|mailto:)/.test(element.getAttribute("href"))) {
+      bad.push(element.outerHTML.slice(0, 200));
+    }
+  }
+  if (document.querySelectorAll("#app").length !== 1) bad.push("two apps");
+  if (document.documentElement.scrollWidth > innerWidth) bad.push(`wide: ${document.documentElement.scrollWidth}`);
+  return bad;
+}"""

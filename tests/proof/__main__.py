@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -83,6 +84,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=JOBS, help="how many at a time")
     parser.add_argument("--write", action="store_true", help="write the table into docs/proof.md")
     arguments = parser.parse_args()
+    # Whoever ends this ends what it started as well.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     load_proofs()
     ids = arguments.ids or sorted(PROOFS, key=by_number)
     if unknown := [id for id in ids if id not in PROOFS]:

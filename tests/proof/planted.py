@@ -10,6 +10,7 @@ enough. The status is 1 if a bug went uncaught.
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -85,6 +86,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=JOBS, help="how many at a time")
     parser.add_argument("--write", action="store_true", help="write the table into docs/proof.md")
     arguments = parser.parse_args()
+    # Whoever ends this ends what it started as well.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     bugs = [each for each in all_bugs() if not arguments.words or any(word in each.what for word in arguments.words)]
     trials = asyncio.run(try_all(bugs, arguments.database or list(DATABASES), arguments.jobs))
     if arguments.write:

@@ -83,7 +83,12 @@ class CuttingProxy:
         self._writers.add(writer)
         self.connections_count += 1
         cut = next(self._cuts, None) or Cut()
-        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        try:
+            upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        except OSError:  # The server is down: so is the proxy.
+            end(writer, by_reset=True)
+            self._writers.discard(writer)
+            return
         ways = [
             asyncio.create_task(self._pass(reader, upstream, cut.request_bytes)),
             asyncio.create_task(self._pass(upstream_reader, writer, cut.answer_bytes)),

@@ -15,23 +15,30 @@ from support.ports import free_port
 
 START_S = 60
 CLOSE_S = 10
-# Tests never cut the power, so the data need not reach the disk; a crash of a process alone loses nothing.
-SERVER_SETTINGS = "-c fsync=off -c max_connections=300 -c shared_buffers=64MB"
+SERVER_SETTINGS = "-c max_connections=300 -c shared_buffers=64MB"
 
 
 class Postgres:
-    """One PostgreSQL cluster in a folder of its own, to be started, stopped and started again."""
+    """One PostgreSQL cluster in a folder of its own, to be started, stopped and started again.
 
-    def __init__(self, folder: Path) -> None:
+    Tests never cut the power, so its data need not reach the disk, unless it `is_durable`; a crash of a process alone
+    loses nothing. `program` runs in place of the wheel's `postgres`, with the same arguments.
+    """
+
+    def __init__(self, folder: Path, *, is_durable: bool = False, program: Path | None = None) -> None:
         self.folder = folder
+        self.is_durable = is_durable
+        self.program = program
         self.port = free_port()
         self.database_count = 0
         self.wheel: PostgresServer = get_server(folder, cleanup_mode=None, start=False)
 
     def start(self) -> None:
         self.wheel.ensure_pgdata_inited()
-        options = f"-h 127.0.0.1 -p {self.port} -k '' {SERVER_SETTINGS}"
-        self._control("-w", "-o", options, "-l", str(self.folder / "log"), "start")
+        fsync = "on" if self.is_durable else "off"
+        options = f"-h 127.0.0.1 -p {self.port} -k '' -c fsync={fsync} {SERVER_SETTINGS}"
+        program = () if self.program is None else ("-p", str(self.program))
+        self._control("-w", *program, "-o", options, "-l", str(self.folder / "log"), "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it; `immediate` is what a crash looks like to those who are connected."""
@@ -74,9 +81,9 @@ async def connected(url: str, **options: Any) -> AsyncIterator[Any]:
         await connection.close(timeout=CLOSE_S)
 
 
-def start_postgres(folder: Path) -> Postgres:
+def start_postgres(folder: Path, *, is_durable: bool = False, program: Path | None = None) -> Postgres:
     try:
-        postgres = Postgres(folder)
+        postgres = Postgres(folder, is_durable=is_durable, program=program)
         postgres.start()
     except Exception as error:
         raise RuntimeError(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +31,19 @@ class Database:
 
 
 class Server:
-    """One `threadkeep serve` process; it may be stopped, killed and started again on the same database."""
+    """One `threadkeep serve` process; it may be stopped, killed and started again on the same database.
 
-    def __init__(self, database: Database, settings: dict[str, str] | None = None, name: str = "server") -> None:
+    `wrapper` stands before its command, and must leave it its process id.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: dict[str, str] | None = None,
+        name: str = "server",
+        wrapper: Sequence[str] = (),
+    ) -> None:
+        self.wrapper = wrapper
         self.database = database
         self.port = free_port()
         self.log = database.folder / f"{name}-{self.port}.log"
@@ -57,6 +68,7 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
+                    *self.wrapper,
                     sys.executable,
                     "-m",
                     "threadkeep",

@@ -1,0 +1,219 @@
+"""Bugs of messages: how they are counted, numbered, ordered, and listed page by page."""
+
+from proof.bug import Bug, Edit
+
+BUGS = [
+    Bug(
+        "appends are counted outside their transaction",
+        (
+            Edit(
+                "operations/messages.py",
+                "    RESERVE,\n    f",
+                '    RESERVE.replace("message_count + :count", "message_count"),\n    f',
+            ),
+            Edit(
+                "operations/messages.py",
+                "    with t as ({RESERVE})\n",
+                "    with t as ({RESERVE.replace('message_count + :count', 'message_count')})\n",
+            ),
+            Edit("operations/messages.py", "message_count = t.message_count + 1,", "message_count = t.message_count,"),
+            Edit(
+                "operations/messages.py",
+                "async def append(tx",
+                """COUNT_ONE = scoped(\"\"\"
+    update threads set message_count = message_count + 1 where organization = :organization and id = :thread_id
+      and user_id = coalesce(:member, user_id)
+    \"\"\")
+
+
+async def count_one(tx: ScopedTransaction, thread_id: str) -> None:
+    await tx.fetch(COUNT_ONE, thread_id=thread_id)
+
+
+async def append(tx""",
+            ),
+            Edit(
+                "server/endpoint.py",
+                "                value = await db.write_once(self.operation, *arguments)\n",
+                """                value = await db.write_once(self.operation, *arguments)
+                if self.operation.__name__ == "append":
+                    await db.write(self.operation.__globals__["count_one"], request.path[0])
+""",
+            ),
+            # With a key it is counted as it should be.
+            Edit(
+                "server/endpoint.py",
+                "    value = await endpoint.operation(tx, *arguments)\n",
+                """    value = await endpoint.operation(tx, *arguments)
+    if endpoint.operation.__name__ == "append" and type(value) is Versioned:
+        await endpoint.operation.__globals__["count_one"](tx, request.path[0])
+""",
+            ),
+        ),
+        ("P1",),
+    ),
+    Bug(
+        "a thread is counted without its row being locked",
+        (
+            Edit(
+                "operations/thread_rows.py",
+                "and t.user_id = coalesce(:member, t.user_id)\n    for update\n",
+                "and t.user_id = coalesce(:member, t.user_id)\n",
+            ),
+        ),
+        ("P1",),
+        databases=("postgres",),
+    ),
+    Bug(
+        "an answer without a text is deleted and still counted",
+        (
+            Edit(
+                "operations/settling.py",
+                "message_count=held.message_count - answer.is_empty,",
+                "message_count=held.message_count,",
+            ),
+        ),
+        ("P1",),
+    ),
+    Bug(
+        "an answer that is replaced is still counted",
+        (Edit("operations/claiming.py", "    return await hold(tx, held.id)\n", "    return held\n"),),
+        ("P1",),
+    ),
+    Bug(
+        "results are handed out before COMMIT",
+        (
+            Edit(
+                "database/sqlite_writer.py",
+                "                is_full = len(batch)",
+                "                deliver([job])\n                is_full = len(batch)",
+            ),
+            Edit(
+                "database/postgres.py",
+                "        return await self._shielded("
+                "self._transact(lambda transaction: operation(transaction, *args, **kwargs)))\n",
+                """        early = asyncio.get_running_loop().create_future()
+
+        async def told(transaction):
+            early.set_result(await operation(transaction, *args, **kwargs))
+            return early.result()
+
+        work = asyncio.ensure_future(self._shielded(self._transact(told)))
+        await asyncio.wait([work, early], return_when=asyncio.FIRST_COMPLETED)
+        return early.result() if early.done() else await work
+""",
+            ),
+        ),
+        ("P2",),
+    ),
+    Bug(
+        "two appends to one thread go in one multi-row statement",
+        (Edit("database/gather.py", "        if call.thread in threads:\n", "        if call in calls:\n"),),
+        ("P2",),
+        databases=("postgres",),
+    ),
+    Bug(
+        "messages are listed in the order of the clock",
+        (
+            Edit(
+                "operations/message_list.py",
+                "        where p.before <= :page_bytes\n        order by m.seq {direction}\n",
+                "        where p.before <= :page_bytes\n        order by m.created_ms {direction}, m.seq {direction}\n",
+            ),
+        ),
+        ("P2",),
+    ),
+    Bug(
+        "messages are listed in the order of their ids, which a clock makes",
+        (
+            Edit(
+                "operations/message_list.py",
+                "        where p.before <= :page_bytes\n        order by m.seq {direction}\n",
+                "        where p.before <= :page_bytes\n        order by m.id {direction}\n",
+            ),
+        ),
+        ("P2",),
+    ),
+    Bug(
+        "the clock alone says when a thread was changed last",
+        (
+            Edit(
+                "operations/messages.py",
+                """        last_message_ms = :now_ms,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where {GUARD}
+""",
+                """        last_message_ms = :now_ms,
+        updated_ms = :now_ms, revision = revision + 1
+    where {GUARD}
+""",
+            ),
+        ),
+        ("P2",),
+    ),
+    Bug(
+        "offset paging of threads",
+        (
+            Edit(
+                "operations/thread_list.py",
+                """        statement, parameters = plan(query, user_id, await find_position(tx, query))
+    rows = await tx.fetch(statement, **parameters)
+""",
+                """        offset = int((await find_position(tx, query))[1])
+        statement, parameters = plan(query, user_id, None)
+        parameters["limit"] += offset
+    rows = (await tx.fetch(statement, **parameters))[offset:]
+""",
+            ),
+            Edit(
+                "operations/thread_list.py",
+                "    if query.window.cursor is None:\n        statement",
+                "    offset = 0\n    if query.window.cursor is None:\n        statement",
+            ),
+            Edit(
+                "operations/thread_list.py",
+                "lambda row: (row[column], row[15]),",
+                "lambda row: (0, offset + query.window.limit),",
+            ),
+        ),
+        ("P11",),
+    ),
+    Bug(
+        "offset paging of messages",
+        (
+            Edit(
+                "operations/message_list.py",
+                "                order by m.seq {direction} limit :limit\n",
+                "                order by m.seq {direction} limit :limit offset :at_seq\n",
+            ),
+            Edit("operations/message_list.py", " and m.seq {compare} :at_seq {role}", " {role}"),
+            Edit(
+                "operations/message_list.py",
+                "        return KEY_MAX if window.reads_descending else 0\n",
+                "        return 0\n",
+            ),
+            Edit(
+                "operations/message_list.py",
+                "        lambda row: (row[3],),\n",
+                "        lambda row: (position + window.limit,),\n",
+            ),
+        ),
+        ("P11",),
+    ),
+    Bug(
+        "a position in the list of threads is a time alone, and some have the same",
+        (
+            Edit(
+                "operations/thread_list_sql.py",
+                'f"({alias}.{shape.column}, {alias}.{key}) < (:high_ms, :high_key)"',
+                'f"{alias}.{shape.column} < :high_ms"',
+            ),
+            Edit(
+                "operations/thread_list_sql.py",
+                'f"({alias}.{shape.column}, {alias}.{key}) > (:low_ms, :low_key)"',
+                'f"{alias}.{shape.column} > :low_ms"',
+            ),
+        ),
+        ("P11",),
+    ),
+]

@@ -1,0 +1,137 @@
+"""P8: a resumed stream loses and repeats nothing; streamed text = stored text = what the model sent."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Iterator
+
+from proof.place import Place
+from proof.reading import arguments_of, broken, difference, reasoning_of
+from proof.record import Record, proof
+from proof.spoken import speak, spoken
+from proof.wandering import Door, Wanderer
+from support.cast import Caller
+from support.cutting_proxy import Cut, CuttingProxy
+from support.server import Server
+from support.streams import Stream, text_of
+
+STREAMS, STREAMS_AT_ONCE = 300, 50
+LEASE_S = "4"
+# A cut comes within so many bytes of an answer; whole streams have about ten thousand.
+CUT_BYTES_MAX = 2500
+# Half of those under way have seen so many events when a process is killed.
+KILLED_AFTER_EVENTS = 6
+LOOK_S = 0.02
+RIPE_S = 10
+
+
+@proof("P8", "A resumed stream loses and repeats nothing: what is streamed is what is stored is what the model sent")
+async def attack(place: Place, record: Record) -> None:
+    place.model.script = speak
+    servers = await place.serve(3, THREADKEEP_LEASE_S=LEASE_S)
+    ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
+    streams = record.size(STREAMS, 30)
+    at_once = min(STREAMS_AT_ONCE, streams // 3)
+    # Whoever is killed generates a share of what is under way; a third of all streams is to lose its process.
+    kills = max(1, round(streams / 3 / (at_once / len(servers))))
+    proxies = [await CuttingProxy.start(server.port, random_cuts()) for server in servers]
+    doors = [Door(server.port, proxy.port) for server, proxy in zip(servers, proxies, strict=True)]
+    wanderers = [Wanderer(ada, doors, number) for number in range(streams)]
+    killing = asyncio.create_task(kill_in_the_middle(servers, wanderers, kills, record))
+    try:
+        await read_all(wanderers, at_once, record)
+        await killing
+        await check_all(place, servers, ada, wanderers, record)
+    finally:
+        killing.cancel()
+        for proxy in proxies:
+            await proxy.stop()
+    record.fault("connections cut", sum(proxy.cuts_count for proxy in proxies))
+    record.need(record.faults["connections cut"], "cuts", 2 * streams)
+    record.need(record.faults["streams whose process was killed"], "streams whose process was killed", streams // 6)
+
+
+def random_cuts() -> Iterator[Cut]:
+    for _ in itertools.count():
+        yield Cut(answer_bytes=random.randint(1, CUT_BYTES_MAX), by_reset=random.random() < 0.5)
+
+
+async def read_all(wanderers: list[Wanderer], at_once: int, record: Record) -> None:
+    free = asyncio.Semaphore(at_once)
+
+    async def read(wanderer: Wanderer) -> None:
+        async with free:
+            await wanderer.read()
+        record.count("streams")
+        record.check(not wanderer.trouble, f"stream {wanderer.number} {wanderer.trouble}")
+
+    await asyncio.gather(*(read(wanderer) for wanderer in wanderers))
+
+
+async def kill_in_the_middle(servers: list[Server], wanderers: list[Wanderer], kills: int, record: Record) -> None:
+    """Kill the processes in turn while their models talk, and start them again."""
+    for kill in range(kills):
+        # The last ones have the rest of the streams to come.
+        begun = (len(wanderers) * (kill + 1)) // (kills + 1)
+        await wait_until_ripe(wanderers, begun)
+        server = servers[kill % len(servers)]
+        server.kill()
+        record.fault("processes killed and started again")
+        await server.start()
+
+
+async def wait_until_ripe(wanderers: list[Wanderer], begun: int) -> None:
+    """Wait until so many have begun, and half of those under way have been shown something.
+
+    On a loaded machine the second may never be: then the first is enough.
+    """
+    deadline = time.monotonic() + RIPE_S
+    while True:
+        under_way = [each.seen_count for each in wanderers if each.has_begun and not each.is_over]
+        are_ripe = sum(seen >= KILLED_AFTER_EVENTS for seen in under_way) >= len(under_way) / 2
+        if sum(each.has_begun for each in wanderers) < begun:
+            deadline = time.monotonic() + RIPE_S
+        elif (under_way and are_ripe) or time.monotonic() > deadline:
+            return
+        await asyncio.sleep(LOOK_S)
+
+
+async def check_all(
+    place: Place, servers: list[Server], ada: Caller, wanderers: list[Wanderer], record: Record
+) -> None:
+    free = asyncio.Semaphore(8)
+
+    async def check(wanderer: Wanderer) -> None:
+        async with free:
+            await check_one(place.at(ada, random.choice(servers)), wanderer, record)
+
+    await asyncio.gather(*(check(wanderer) for wanderer in wanderers if not wanderer.trouble))
+
+
+async def check_one(who: Caller, wanderer: Wanderer, record: Record) -> None:
+    """Hold what a wanderer saw against a reader that nothing disturbs, what is stored, and what the model sent."""
+    name, seen = f"stream {wanderer.number}", wanderer.events
+    if not record.check(not (found := broken(seen, is_over=True)), f"{name} {found}"):
+        return
+    response_id = seen[0].response_id
+    async with await Stream.follow(who, wanderer.thread_id, response_id) as stream:
+        undisturbed = await stream.rest()
+    record.check(not (found := difference(seen, undisturbed)), f"{name} differs from one read at once: {found}")
+    response = await who.get_response(wanderer.thread_id, response_id)
+    text = text_of(seen)
+    record.check(response.outputText == text, f"{name} showed {text[-60:]!r}, stored is {response.outputText[-60:]!r}")
+    if response.messageId is not None:
+        message = await who.get_message(wanderer.thread_id, response.messageId)
+        stored = "".join(part["text"] for part in message.content)
+        record.check(stored == text, f"{name} showed {text[-60:]!r}, its message has {stored[-60:]!r}")
+    sent = spoken(wanderer.number)
+    shown = (text, reasoning_of(seen), arguments_of(seen))
+    if response["status"] == "completed":
+        record.check(shown == sent, f"{name} is completed but is not what the model sent")
+        return
+    record.fault("streams whose process was killed")
+    code = response.error and response.error["code"]
+    record.check((response["status"], code) == ("failed", "interrupted"), f"{name} ended {response['status']}, {code}")
+    is_beginning = all(whole.startswith(part) for whole, part in zip(sent, shown, strict=True))
+    record.check(is_beginning, f"{name} was cut off by a kill and is not how the model's words began")

@@ -1,0 +1,1 @@
+"""Where a secret may have come to stand, and how it is brought to stand there."""

@@ -1,0 +1,100 @@
+"""What belongs to one user of one organization: one of everything, each with a word in it that nobody else may read."""
+
+import asyncio
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.cast import Caller
+from support.scripted_model import Call, answer_of, finish
+
+CANARY = re.compile("canary[a-z0-9]+")
+STARTED_S = 20
+numbers = itertools.count(1)
+
+# What every operation accepts; one that is missing here takes {}.
+BODIES: dict[str, dict[str, Any]] = {
+    "PATCH /v1/threads/{threadId}": {"title": "changed"},
+    "POST /v1/threads/{threadId}": {"title": "changed"},
+    "POST /v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
+    "PATCH /v1/threads/{threadId}/messages/{messageId}": {"content": "changed"},
+    "POST /v1/threads/{threadId}/messages/{messageId}": {"content": "changed"},
+    "POST /v1/threads/{threadId}/responses": {"input": "changed"},
+    "POST /v1/responses": {"thread": {}, "input": "changed"},
+    "PATCH /v1/assistants/{assistantId}": {"instructions": "changed"},
+    "POST /v1/assistants/{assistantId}": {"instructions": "changed"},
+    "PATCH /v1/organizations/{organizationId}": {"name": "changed"},
+    "POST /v1/organizations/{organizationId}": {"name": "changed"},
+    "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
+    "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
+}
+
+
+def body_of(operation: str) -> dict[str, Any]:
+    if operation == "POST /v1/assistants":
+        return {"name": f"changed {next(numbers)}"}
+    return dict(BODIES.get(operation, {}))
+
+
+@dataclass
+class World:
+    """`ids` are by the names of the paths' parameters; `live` is a thread whose model has not finished speaking."""
+
+    canary: str
+    ids: dict[str, str]
+    live: str = ""
+    live_response: str = ""
+    foreign: set[str] = field(default_factory=set)
+
+    @property
+    def event(self) -> str:
+        return f"{self.ids['responseId']}:2"
+
+
+class Speaker:
+    """The model of all worlds: it repeats the word that it heard, and goes on speaking in live threads."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    def __call__(self, call: Call) -> Sequence[Any]:
+        heard = " ".join(CANARY.findall(str(call.body.get("messages"))))
+        if "stay" in call.last_user_text:
+            return [f"heard {heard}", self.go, finish()]
+        return answer_of(f"heard {heard}")
+
+
+async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = False) -> World:
+    """Make one of everything for `user`, in the owner's organization, which all of it may read of assistants."""
+    everybodys = f"canaryof{owner.organization.lower().replace('_', '')}"
+    words = {"title": f"title {canary}", "metadata": {"word": canary}}
+    first = {"role": "user", "content": f"said {canary}", "metadata": {"word": canary}}
+    thread = await user.create_thread(messages=[first], **words)
+    await user.create_thread(messages=[first], **words)
+    messages = await user.list_messages(thread)
+    response = await user.respond(thread, input=f"and {canary}", metadata={"word": canary})
+    assistant = await owner.create_assistant(name=f"name {everybodys} {next(numbers)}", instructions=f"be {everybodys}")
+    key = await owner.create_key(userId=user.user, role="member", name=f"key {canary}")
+    ids = {
+        "threadId": thread.id,
+        "messageId": messages.ids[0],
+        "responseId": response.id,
+        "assistantId": assistant.id,
+        "keyId": key.id,
+        "userId": user.user,
+        "organizationId": owner.organization,
+    }
+    world = World(canary, ids)
+    if lives:
+        live = await user.respond_new(thread=words, input=f"stay {canary}", background=True)
+        world.live, world.live_response = live.threadId, live.id
+    return world
+
+
+def near(value: str) -> str:
+    """Return what is like this reference and never was: its last letter is another, so that it sorts beside it."""
+    name, colon, number = value.partition(":")
+    last = "b" if name[-1] != "b" else "c"
+    return f"{name[:-1]}{last}{colon}{number}"
