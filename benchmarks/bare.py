@@ -1,12 +1,13 @@
-"""A bare ASGI application: the same reads and the same answers, and nothing of what a service needs besides.
+"""A bare ASGI application: the same statements and the same answers, and nothing of what a service needs besides.
 
-No authentication, validation, limits, metrics, request ids or errors. Run as
-`python -m benchmarks.bare URL PORT ORGANIZATION_KEY ORGANIZATION_ID`.
+No authentication, validation, limits, metrics, request ids, retries or errors. Run as
+`python -m benchmarks.bare URL PORT ORGANIZATION_ID`.
 """
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,69 +15,121 @@ import msgspec
 import uvicorn
 import uvloop
 
-from threadkeep import clock
-from threadkeep.database.statement import Compiled
+from benchmarks.sqlite_loop import fold_in
+from benchmarks.work import LIMIT, WORK, Rows, Work
 from threadkeep.lifecycle import State
 from threadkeep.objects import Page, Thread
-from threadkeep.operations.paging import encode_position, window
-from threadkeep.operations.thread_list import Bounds, Filter, Query, shape_of
-from threadkeep.operations.thread_list_sql import page_statement
-from threadkeep.operations.thread_rows import READ
+from threadkeep.operations.message_rows import message_of
+from threadkeep.operations.messages import new_row
+from threadkeep.operations.paging import encode_position
 
-LIMIT = 20
-PLAIN_LIST = Query(Filter(), window(LIMIT, "desc", None, None))
-PAGE = page_statement(shape_of(PLAIN_LIST, None, Bounds(None, None)), False)
 encode = msgspec.json.Encoder().encode
-
-Fetch = Callable[[Compiled, list[Any]], Awaitable[Sequence[Any]]]  # Any: columns are of many types.
-
-
-def bind(compiled: Compiled, **parameters: Any) -> list[Any]:
-    return [parameters[name] for name in compiled.names]
+decode = msgspec.json.Decoder().decode
+HEADER = (b"content-type", b"application/json")
 
 
-def make_app(fetch: Fetch, read: Compiled, page: Compiled, organization: int, organization_id: str) -> Any:
-    def thread_of(row: Sequence[Any]) -> Thread:
+class Sqlite:
+    """Reads at once; writes that have come together go in one transaction."""
+
+    def __init__(self, path: str) -> None:
+        from threadkeep.database.sqlite import connect
+
+        self._execute = connect(Path(path)).execute
+        self._waiting: list[tuple[Work, str, asyncio.Future[Rows]]] = []
+        threading.Thread(target=fold_in, args=(Path(path), threading.Event()), daemon=True).start()
+
+    async def read(self, work: Work, thread_id: str) -> Rows:
+        return work.in_sqlite(self._execute, thread_id)
+
+    async def write(self, work: Work, thread_id: str) -> Rows:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Rows] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._commit)
+        self._waiting.append((work, thread_id, future))
+        return await future
+
+    def _commit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._execute("begin immediate")
+        rows = [work.in_sqlite(self._execute, thread_id) for work, thread_id, _ in waiting]
+        self._execute("commit")
+        for (_, _, future), each in zip(waiting, rows, strict=True):
+            future.set_result(each)
+
+
+class Postgres:
+    """Every operation takes a connection of the driver's own pool."""
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+
+    async def read(self, work: Work, thread_id: str) -> Rows:
+        async with self._pool.acquire() as connection:
+            return await work.in_postgres(connection, thread_id)
+
+    write = read
+
+
+def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
+    def thread_of(row: Any) -> Thread:
         return Thread(
             row[0], "thread", row[1] // 1000, row[2] // 1000, msgspec.Raw(row[3]), row[4], organization_id, row[5],
             row[6], row[7] == 1, row[8],
-            "streaming" if row[9] is not None and row[10] >= clock.now_ms() else "inactive",
+            "streaming" if row[10] else "inactive",
             State.ARCHIVED if row[12] is not None else State.LOCKED if row[11] is not None else State.OPEN,
             None if row[13] is None else row[13] // 1000,
         )  # fmt: skip
 
-    async def app(scope: dict[str, Any], _receive: Any, send: Any) -> None:
-        path = scope["path"]
-        if path == "/readyz":
-            body = b"{}"
-        elif len(path) > 12:
-            values = bind(read, organization=organization, thread_id=path[12:], member=None)
-            [row] = await fetch(read, values)
-            body = encode(thread_of(row))
-        else:
-            rows = await fetch(page, bind(page, organization=organization, limit=LIMIT + 1))
-            data = [thread_of(row) for row in rows[:LIMIT]]
-            cursor = encode_position("createdAt", (rows[LIMIT - 1][1], rows[LIMIT - 1][15]))
-            body = encode(Page("list", data, data[0].id, data[-1].id, True, cursor))
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async def answer(method: str, path: str, query: bytes, receive: Any) -> Any:
+        """Return what is answered; paths are those of threadkeep, and nothing but these is asked for."""
+        if path == "/v1/threads":
+            if method == "POST":
+                await read_body(receive)
+                return thread_of((await database.write(WORK["create"], ""))[0])
+            rows = await database.read(WORK["filter" if query else "list"], "")
+            return page(rows, thread_of, lambda row: encode_position("createdAt", (row[1], row[15])))
+        thread_id = path[12:45]
+        if len(path) == 45:
+            return thread_of((await database.read(WORK["get"], thread_id))[0])
+        if method == "POST":
+            return await append(thread_id, await read_body(receive))
+        rows = await database.read(WORK["messages"], thread_id)
+        return page(rows, lambda row: message_of(row, thread_id), lambda row: encode_position("seq", (row[3],)))
+
+    async def append(thread_id: str, body: Any) -> Any:
+        work = WORK["append"]
+        new = work.parameters(thread_id) | {"role": body["role"], "preview": body["content"]}
+        new["content"] = encode([{"type": "text", "text": body["content"]}]).decode()
+        [row] = await database.write(Work(work.statement, lambda _: new), thread_id)
+        return message_of(new_row(new, row[0], new["user_id"], new["now_ms"]), thread_id)
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        method, path = scope["method"], scope["path"]
+        body = b"{}" if path == "/readyz" else encode(await answer(method, path, scope["query_string"], receive))
+        headers = [HEADER, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 201 if method == "POST" else 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return app
 
 
-def sqlite_fetch(path: str) -> Fetch:
-    from threadkeep.database.sqlite import connect
-
-    execute = connect(Path(path)).execute
-
-    async def fetch(compiled: Compiled, values: list[Any]) -> Sequence[Any]:
-        return execute(compiled.text, values).fetchall()
-
-    return fetch
+async def read_body(receive: Any) -> Any:  # Any: JSON.
+    body = b""
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message["more_body"]:
+            return decode(body)
 
 
-async def postgres_fetch(url: str) -> Fetch:
+def page(rows: Rows, make: Callable[[Any], Any], cursor_of: Callable[[Any], str]) -> Page:
+    data = [make(row) for row in rows[:LIMIT]]
+    has_more = len(rows) > LIMIT
+    return Page("list", data, data[0].id, data[-1].id, has_more, cursor_of(rows[LIMIT - 1]) if has_more else None)
+
+
+async def open_postgres(url: str) -> Postgres:
     import asyncpg
 
     from threadkeep.database.postgres import SESSION
@@ -84,27 +137,18 @@ async def postgres_fetch(url: str) -> Fetch:
 
     async def leave_as_is(_connection: object) -> None: ...
 
-    pool = await asyncpg.create_pool(
-        url, min_size=1, max_size=Settings().pool_size, server_settings=SESSION, reset=leave_as_is
+    return Postgres(
+        await asyncpg.create_pool(
+            url, min_size=1, max_size=Settings().pool_size, server_settings=SESSION, reset=leave_as_is
+        )
     )
 
-    async def fetch(compiled: Compiled, values: list[Any]) -> Sequence[Any]:
-        async with pool.acquire() as connection:
-            rows: Sequence[Any] = await connection.fetch(compiled.text, *values)
-            return rows
 
-    return fetch
-
-
-async def serve(url: str, port: int, organization: int, organization_id: str) -> None:
-    if url.startswith("sqlite:///"):
-        fetch = sqlite_fetch(url.removeprefix("sqlite:///"))
-        app = make_app(fetch, READ.sqlite[0], PAGE.sqlite[0], organization, organization_id)
-    else:
-        fetch = await postgres_fetch(url)
-        app = make_app(fetch, READ.postgres, PAGE.postgres, organization, organization_id)
+async def serve(url: str, port: int, organization_id: str) -> None:
+    is_sqlite = url.startswith("sqlite:///")
+    database = Sqlite(url.removeprefix("sqlite:///")) if is_sqlite else await open_postgres(url)
     config = uvicorn.Config(
-        app,
+        make_app(database, organization_id),
         port=port,
         http="httptools",
         ws="none",
@@ -121,4 +165,4 @@ async def serve(url: str, port: int, organization: int, organization_id: str) ->
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
+        runner.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3]))

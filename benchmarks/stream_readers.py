@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import time
 import zlib
 from collections.abc import Coroutine
@@ -15,6 +14,7 @@ import msgspec
 import psutil
 import uvloop
 
+from benchmarks.load import cpu_time_s
 from benchmarks.servers import Address
 from benchmarks.stream_upstream import tokens_count
 
@@ -170,12 +170,6 @@ class Cpu:
             except (psutil.NoSuchProcess, OSError):
                 continue
         return times_s
-
-
-def cpu_time_s(process: psutil.Process) -> float:
-    if sys.platform == "linux":
-        return time.clock_gettime((~process.pid << 3) | 2)  # clock_getcpuclockid(3)
-    return float(sum(process.cpu_times()[:2]))
 
 
 def in_loop(work: Coroutine[Any, Any, T]) -> T:

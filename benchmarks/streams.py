@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import resource
 import tempfile
@@ -12,7 +13,7 @@ from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
-from benchmarks import stream_readers
+from benchmarks import machine, record, stream_readers
 from benchmarks.filling import fill
 from benchmarks.places import SECRET, Place, for_filling, free_port, open_place
 from benchmarks.servers import UNLIMITED, Address, Server
@@ -51,6 +52,17 @@ class Side:
             "first_deltas_ms": self.first_deltas_ms,
             "idle_reader_bytes": self.idle_reader_bytes,
         }
+
+
+def record_of(given: argparse.Namespace, sides: list[Side]) -> record.Record:
+    settings = {"databases": given.kinds, "seconds": seconds_of(given), "repeats": min(REPEATS_MAX, given.repeats)}
+    made = {"part": "streams", "kind": "", "machine": machine.describe(), "settings": settings}
+    # As it comes back from a file: numbers of streams are texts there.
+    return made | {"sides": json.loads(json.dumps({side.name: side.as_json() for side in sides}))}
+
+
+def seconds_of(given: argparse.Namespace) -> float:
+    return min(SECONDS, float(given.seconds)) if given.quick else SECONDS
 
 
 def per_second(streams: int) -> float:
@@ -117,7 +129,7 @@ def model_url(upstream_port: int) -> str:
 async def prepare(place: Place) -> str:
     """Return the key of an organization in a new database."""
     await place.create("streams")
-    filled = await fill(place.kind, for_filling(place.settings("streams")), THREADS_COUNT, 1)
+    filled = await fill(place.kind, for_filling(place.settings("streams")), THREADS_COUNT)
     return filled.api_key
 
 
@@ -147,7 +159,7 @@ def measure_flow(
     sides: list[Side], upstream_port: int, given: argparse.Namespace, readers: Pool, say: Callable[[str], None]
 ) -> None:
     """Let tokens flow: every number of streams on every side, then all again."""
-    seconds = min(SECONDS, given.seconds) if given.quick else SECONDS
+    seconds = seconds_of(given)
     repeats = min(REPEATS_MAX, given.repeats)
     for repeat in range(repeats):
         for streams in QUICK_STREAMS if given.quick else STREAMS:
