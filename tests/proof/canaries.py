@@ -5,24 +5,16 @@ import itertools
 import os
 import re
 import subprocess
-import time
 from collections import defaultdict
 from pathlib import Path
 
-import apsw
-
 from proof.place import Place
+from support.waiting import eventually
 
 WORD = re.compile(r"canary[a-z]+\d+x")
 WORD_BYTES = re.compile(WORD.pattern.encode())
-BUSY_MS = 2_000
-CHECKPOINTS_MAX = 30
-CHECKPOINT_PAUSE_S = 0.3
+EMPTIED_S = 30
 DUMP_S = 120
-# Where old copies of rows may lie, which SQLite does not overwrite.
-GAPS = "gaps between rows"
-# The kinds of pages that hold rows: the first byte of each.
-INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE = 2, 5, 10, 13
 
 # Which words stand in which table or file.
 Found = dict[str, set[str]]
@@ -57,42 +49,12 @@ async def in_what_is_left(place: Place) -> Found:
     if place.kind == "postgres":
         return {"pg_dump": set(WORD.findall(await asyncio.to_thread(dumped, place)))}
     path = Path(place.database.url.removeprefix("sqlite:///"))
-    await asyncio.to_thread(checkpoint, path)
+    await log_emptied(path)
     left: Found = defaultdict(set)
     # Whatever SQLite keeps beside its file, by whatever name.
     for file in path.parent.glob(f"{path.name}*"):
-        content = file.read_bytes()
-        if file == path:
-            left[GAPS] = words_in(content)
-            content = without_gaps(content)
-        left[file.name.replace(path.name, "file")] = words_in(content)
-    left[GAPS] -= set().union(*(words for name, words in left.items() if name != GAPS))
+        left[file.name.replace(path.name, "file")] = {word.decode() for word in WORD_BYTES.findall(file.read_bytes())}
     return left
-
-
-def words_in(content: bytes) -> set[str]:
-    return {word.decode() for word in WORD_BYTES.findall(content)}
-
-
-def without_gaps(content: bytes) -> bytes:
-    """Return a database file with zeros between the list of cells and the cells of each page, as its format has them.
-
-    When SQLite spreads the rows of a page over several, it leaves old copies there, also with `secure_delete`; what
-    is deleted later is overwritten where it stands, and nowhere else. See docs/security.md.
-    """
-    page_bytes = int.from_bytes(content[16:18]) or 65536
-    cleared = bytearray(content)
-    for page in range(0, len(content), page_bytes):
-        head = page + 100 if page == 0 else page
-        kind = content[head]
-        if kind not in (INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE):
-            continue
-        cells = int.from_bytes(content[head + 3 : head + 5])
-        start = head + (12 if kind in (INNER_INDEX, INNER_TABLE) else 8) + 2 * cells
-        end = page + (int.from_bytes(content[head + 5 : head + 7]) or 65536)
-        if start < end <= page + page_bytes:
-            cleared[start:end] = bytes(end - start)
-    return bytes(cleared)
 
 
 def dumped(place: Place) -> str:
@@ -109,17 +71,11 @@ def dumped(place: Place) -> str:
     ).stdout
 
 
-def checkpoint(path: Path) -> None:
-    """Bring the whole write-ahead log into the file, and cut it to nothing."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(BUSY_MS)
-    try:
-        # Somebody may be reading, or making a checkpoint too.
-        for _ in range(CHECKPOINTS_MAX):
-            [(is_busy, _, _)] = connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-            if not is_busy:
-                return
-            time.sleep(CHECKPOINT_PAUSE_S)
-        raise RuntimeError("no checkpoint came to its end")
-    finally:
-        connection.close()
+async def log_emptied(path: Path) -> None:
+    """Wait for the server's own checkpoint: soon after the last write it empties its log."""
+    log = path.with_name(f"{path.name}-wal")
+
+    async def size_bytes() -> int:
+        return log.stat().st_size if log.exists() else 0
+
+    await eventually(size_bytes, lambda size: size == 0, EMPTIED_S)

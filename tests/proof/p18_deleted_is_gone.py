@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from proof.canaries import GAPS, Canaries, Found, in_tables, in_what_is_left, places_of
+from proof.canaries import Canaries, Found, in_tables, in_what_is_left, places_of
 from proof.conversations import Conversation, converse, converse_and_stay, say
 from proof.place import Place
 from proof.record import Record, proof
@@ -131,8 +131,6 @@ async def look_again(place: Place, talks: dict[str, list[Conversation]], record:
             lambda: stored.rows("select key from organizations where deleted_ms is not null"), lambda r: r == [], 150
         )
     found = {**await in_tables(place), **await in_what_is_left(place)}
-    if GAPS in found:
-        record.count("words in old copies of rows that SQLite keeps until a vacuum", len(found.pop(GAPS) & gone))
     for where, words in found.items():
         if words & gone:
             record.violation(f"deleted, and still in {where}: {', '.join(sorted(places_of(words & gone)))}")

@@ -11,7 +11,7 @@ from typing import IO, Any, ParamSpec, TypeVar
 import apsw
 
 from threadkeep import clock
-from threadkeep.database import migrate
+from threadkeep.database import migrate, sqlite_gaps
 from threadkeep.database.driver import Operation, Row, Transaction, UniqueViolation, complete
 from threadkeep.database.sqlite_writer import Checkpointer, Job, Writer
 from threadkeep.database.statement import Statement
@@ -38,7 +38,9 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     """Open a connection with the settings that every connection needs."""
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     try:
-        connection = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENT_CACHE_SIZE)
+        connection = apsw.Connection(
+            str(path), flags=flags, vfs=sqlite_gaps.VFS, statementcachesize=STATEMENT_CACHE_SIZE
+        )
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         # A plan does not depend on the values of its parameters. Otherwise SQLite plans whatever has a limit again for
         # each call, which costs a list as much as reading it.
@@ -47,7 +49,7 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
             "journal_mode = wal",
             "synchronous = full",
             "foreign_keys = on",
-            # Deleted means gone: freed pages are overwritten.
+            # Deleted means gone: what is freed is overwritten, and what was moved before by `sqlite_gaps`.
             "secure_delete = on",
             "wal_autocheckpoint = 0",
             "temp_store = memory",

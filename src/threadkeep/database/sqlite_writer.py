@@ -21,6 +21,8 @@ CHECKPOINT_INTERVAL_S = 0.25
 # What little was written waits a while for more: each checkpoint costs two syncs, however small it is.
 FEW_PAGES = 1_000
 FEW_PAGES_INTERVAL_S = 2.0
+EMPTY_INTERVAL_S = 3.0
+LAST_CHECKPOINT_MS = 5_000
 
 
 class Job:
@@ -64,6 +66,7 @@ class Writer(threading.Thread):
         self._wal_bytes_max = wal_bytes_max
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.wal_pages = 0
+        self.commits_count = 0
         self._is_stopping = False
         # SQLite does one checkpoint at a time; who comes second would fail.
         self.checkpointing = threading.Lock()
@@ -100,6 +103,7 @@ class Writer(threading.Thread):
 
     def _committed(self, _connection: apsw.Connection, _name: str, wal_pages: int) -> int:
         self.wal_pages = wal_pages
+        self.commits_count += 1
         return apsw.SQLITE_OK
 
     def _next(self) -> Job | None:
@@ -248,29 +252,42 @@ class Checkpointer(threading.Thread):
     def __init__(self, connect: Callable[[], apsw.Connection], writer: Writer) -> None:
         super().__init__(name="checkpointer", daemon=True)
         self._connection = connect()
+        # Emptying the log keeps writers out while it waits for readers: it comes back later instead.
+        self._connection.set_busy_timeout(0)
         self._writer = writer
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        folded, folded_s = -1, 0.0
+        folded, folded_s, commits_count, is_empty = -1, 0.0, -1, False
         while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
-            pages = self._writer.wal_pages
+            commits, pages, now_s = self._writer.commits_count, self._writer.wal_pages, time.monotonic()
+            if commits == commits_count:
+                # Nothing is written for a while: what was deleted shall not stay in the log either.
+                if not is_empty and now_s - folded_s >= EMPTY_INTERVAL_S:
+                    is_empty = self._fold(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                continue
             # Fewer than before: the log has begun again.
             are_few = folded <= pages < folded + FEW_PAGES
-            if pages == folded or (are_few and time.monotonic() - folded_s < FEW_PAGES_INTERVAL_S):
-                continue
-            try:
-                with self._writer.checkpointing:
-                    self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                folded, folded_s = pages, time.monotonic()
-            except apsw.Error as error:
-                logger.warning("A checkpoint failed and will be tried again: %s", error)
+            if (not are_few or now_s - folded_s >= FEW_PAGES_INTERVAL_S) and self._fold(apsw.SQLITE_CHECKPOINT_PASSIVE):
+                folded, folded_s, commits_count, is_empty = pages, now_s, commits, False
+
+    def _fold(self, mode: int) -> bool:
+        try:
+            with self._writer.checkpointing:
+                self._connection.wal_checkpoint(mode=mode)
+        except apsw.BusyError:
+            return False
+        except apsw.Error as error:
+            logger.warning("A checkpoint failed and will be tried again: %s", error)
+            return False
+        return True
 
     def stop(self) -> None:
         """End, and leave everything in the file itself if nobody else has it open."""
         self._stopping.set()
         if self.is_alive():
             self.join()
+            self._connection.set_busy_timeout(LAST_CHECKPOINT_MS)
             try:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.Error as error:
