@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import re
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +17,13 @@ CLIENTS = 6
 # A name takes so long at most; the person renames at a random moment of it.
 NAMING_S = 0.15
 NAMED_S = 10
+IN_TIME = "renames answered while the model was making a name"
 
 
 @proof("P17", "A title that a person sets while a name is being made always wins")
 async def attack(place: Place, record: Record) -> None:
-    place.model.script = slow_name
+    names = Names()
+    place.model.script = names.script
     servers = await place.serve(2)
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
     renamers = [place.at(ada, server) for server in servers]
@@ -27,33 +31,56 @@ async def attack(place: Place, record: Record) -> None:
 
     async def race(number: int) -> None:
         async with free:
-            await rename_while_naming(ada, random.choice(renamers), number, record)
+            await rename_while_naming(ada, random.choice(renamers), names, str(number), record)
 
     races = record.size(300, 40)
     await asyncio.gather(*(race(number) for number in range(races)))
-    record.need(record.faults["renames while the model was making a name"], "renames in mid-naming", races // 4)
+    record.need(
+        record.faults["renames answered while the model was making a name"], "renames in mid-naming", races // 4
+    )
     await name_automatically(place, ada, record)
 
 
-def slow_name(call: Call) -> Sequence[Any]:
-    return [random.uniform(0, NAMING_S), *answer_of("Generated Model Title")]
+class Names:
+    """A slow model, which lets it be known that it was asked: who renames before that has named first, and may lose.
+
+    Every second name comes only after the rename was answered, the others at a random moment around it.
+    """
+
+    def __init__(self) -> None:
+        self.begun: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.renamed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def script(self, call: Call) -> Sequence[Any]:
+        waits: list[Any] = [random.uniform(0, NAMING_S)]
+        for number in re.findall(r"bread no\. (\d+)", str(call.body)):
+            self.begun[number].set()
+            waits = [self.renamed[number]] if is_held(number) else waits
+        return [*waits, *answer_of("Generated Model Title")]
 
 
-async def rename_while_naming(namer: Caller, person: Caller, number: int, record: Record) -> None:
-    """Ask for a name and, at a random moment, set a title; afterwards the person's title stands."""
-    thread = await namer.create_thread(messages=[{"role": "user", "content": f"How do I bake bread? {number}"}])
+def is_held(number: str) -> bool:
+    return int(number) % 2 == 0
+
+
+async def rename_while_naming(namer: Caller, person: Caller, names: Names, number: str, record: Record) -> None:
+    """Ask for a name and, while it is made, set a title; afterwards the person's title stands."""
+    thread = await namer.create_thread(messages=[{"role": "user", "content": f"How do I bake bread no. {number}?"}])
     naming = asyncio.create_task(namer.generate_name(thread))
+    await asyncio.wait_for(names.begun[number].wait(), NAMED_S)
     await asyncio.sleep(random.uniform(0, NAMING_S))
-    was_being_named = not naming.done()
     mine = f"Mine {number}"
     renamed = await person.update(thread, title=mine)
-    was_being_named = was_being_named and not naming.done()
+    was_being_named = not naming.done()
+    names.renamed[number].set()
     named = await naming
     record.count("races")
     record.check(renamed.status == 200, f"the person's rename was answered {renamed}")
-    if was_being_named:
-        record.fault("renames while the model was making a name")
+    if is_held(number):
+        record.fault(IN_TIME)
         record.check(named.name == mine, f"generateName answered {named.name!r} although the person had won")
+    elif was_being_named:
+        record.fault("renames at about the time when a name was saved")
     stored = await person.get(thread)
     record.check(stored.title == mine, f"the title is {stored.title!r} and not the person's {mine!r}")
 
