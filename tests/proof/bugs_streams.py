@@ -94,6 +94,17 @@ BUGS = [
         databases=("postgres",),
     ),
     Bug(
+        "a process that is asked to end lets its readers go before its answers have ended",
+        (
+            Edit(
+                "runtime/runtime.py",
+                "        await self.relay.drain(self._drain_s)\n",
+                "        self.channels.close()\n        await self.relay.drain(self._drain_s)\n",
+            ),
+        ),
+        ("P9",),
+    ),
+    Bug(
         "a line of a model that is no JSON ends the loop that reads it, and nobody ends the response",
         (
             Edit(

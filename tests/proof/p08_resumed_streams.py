@@ -48,7 +48,7 @@ async def attack(place: Place, record: Record) -> None:
         for proxy in proxies:
             await proxy.stop()
     record.fault("connections cut", sum(proxy.cuts_count for proxy in proxies))
-    record.need(record.faults["connections cut"], "cuts", 2 * streams)
+    record.need(record.faults["connections cut"], "cuts", streams)
     record.need(record.faults["streams whose process was killed"], "streams whose process was killed", streams // 6)
 
 

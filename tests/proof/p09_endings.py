@@ -105,7 +105,9 @@ class Stage:
         for audience in audiences:
             if audience.readers and audience.readers[0].server is server:
                 for reader in audience.readers:
-                    is_told = reader.server is not server or not reader.stream.events or reader.stream.is_complete
+                    events = reader.stream.events
+                    # Its streams end in order, told or not.
+                    is_told = reader.server is not server or not events or events[-1].is_terminal
                     self.record.check(is_told, f"{audience.name}: SIGTERM cut off a reader of the process's own answer")
 
     async def check_afterwards(self) -> None:
