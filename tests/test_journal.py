@@ -230,3 +230,14 @@ async def test_a_stopping_process_ends_what_was_being_claimed(database):
 
         response = await it.read(claim)
         assert (response.status, response.error.code) == ("failed", "interrupted")
+
+
+async def test_a_response_that_is_ended_before_its_task_runs_is_ended_all_the_same(database):
+    async with inside(database) as it:
+        claim = await it.begin("say on", talking(30, 0.01))
+        # Nothing else has had its turn since the claim.
+        async with asyncio.timeout(2):
+            await it.relay.drain(0)
+
+        response = await it.read(claim)
+        assert (response.status, response.error.code) == ("failed", "interrupted")

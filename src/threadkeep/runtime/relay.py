@@ -45,6 +45,8 @@ class Worker:
         self.claim = claim
         self.generation = generation
         self.task: asyncio.Task[None] | None = None
+        # A task that is cancelled before its first step never takes any, and would end nothing.
+        self.has_begun = False
         self.texts: list[str] = []
         self.calls: dict[int, CallSoFar] = {}
         self.tokens: TokenCounts | None = None
@@ -66,6 +68,11 @@ class Worker:
             self.generation.add_call(part)
         elif type(piece) is TokenCounts:
             self.tokens = piece
+
+    def stop(self) -> None:
+        """Have the task come to its end early: it then looks at why."""
+        if self.has_begun and self.task is not None:
+            self.task.cancel()
 
     def _fitting(self, text: str) -> str:
         left = self._characters_left
@@ -143,17 +150,17 @@ class Relay:
 
     def _fence_off(self, worker: Worker) -> None:
         worker.is_fenced_off = True
-        if worker.task is not None:
-            worker.task.cancel()
+        worker.stop()
 
     def _end_early(self, worker: Worker, ending: Ending) -> None:
-        if worker.ending is None and not worker.is_fenced_off and worker.task is not None:
+        if worker.ending is None and not worker.is_fenced_off:
             worker.ending = ending
-            worker.task.cancel()
+            worker.stop()
 
     async def _run(self, worker: Worker) -> None:
+        worker.has_begun = True
         try:
-            ending = await self._generate(worker)
+            ending = worker.ending or (INTERNAL if worker.is_fenced_off else await self._generate(worker))
         except asyncio.CancelledError:
             ending = worker.ending or INTERNAL
         except Exception:  # Where a task ends: the response must end too.
