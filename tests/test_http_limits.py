@@ -37,6 +37,12 @@ class Impatient(LimitedHttpProtocol):
     WRITE_STALL_S = 0.5
 
 
+class AtOnce(LimitedHttpProtocol):
+    """The same limits for requests that begin without a task."""
+
+    BEGINS_AT_ONCE = staticmethod(lambda scope: scope["method"] == "GET")
+
+
 class ServerInThread:
     """A uvicorn server with one protocol class and a small application that tells what it was asked."""
 
@@ -69,7 +75,8 @@ class ServerInThread:
         if path != "/early":
             body = await read_body(receive)
             asked |= {"body": body[:99].decode(), "bytes": len(body)}
-        await asyncio.sleep(SECONDS.get(path, 0))
+        if path in SECONDS:
+            await asyncio.sleep(SECONDS[path])
         content = b"x" * LARGE_BYTES if path == "/large" else json.dumps(asked).encode()
         await send(answer_start((b"content-length", b"%d" % len(content))))
         await send({"type": "http.response.body", "body": content})
@@ -102,9 +109,9 @@ async def read_body(receive: Any) -> bytes:
             return body
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[ServerInThread]:
-    service = ServerInThread(LimitedHttpProtocol)
+@pytest.fixture(scope="module", params=[LimitedHttpProtocol, AtOnce])
+def service(request: pytest.FixtureRequest) -> Iterator[ServerInThread]:
+    service = ServerInThread(request.param)
     yield service
     service.stop()
 
@@ -251,6 +258,16 @@ def test_a_client_that_sends_on_after_its_refusal_still_reads_the_answer(service
 
 
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(("count", "status"), [(10_000, 200), (10_001, 400)])
+def test_a_body_has_only_so_many_tiny_chunks(service: ServerInThread, count: int, status: int) -> None:
+    with service.connect() as connection:
+        connection.sendall(CHUNKED + b"\r\n" + b"1\r\na\r\n" * count + b"0\r\n\r\n")
+        answer = read_answer(connection)
+
+    assert answer is not None
+    assert answer[0] == status
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,6 +123,8 @@ class SqliteDatabase:
         self._reader = connect(path)
         self._reading: Transaction = SqliteTransaction(self._reader)
         self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="slow-read")
+        # Those that nobody uses just now: opening one costs more than a small search.
+        self._slow_connections: deque[apsw.Connection] = deque()
         self._writer = Writer(lambda: connect(path), translated, SqliteTransaction, settings.wal_bytes_max)
         self._writer.start()
         self._checkpointer = Checkpointer(lambda: connect(path), self._writer)
@@ -156,13 +159,19 @@ class SqliteDatabase:
     def _read_aside(self, deadline_s: float, operation: Operation[[], T]) -> T:
         if clock.monotonic_s() > deadline_s:
             raise Unavailable("Too many searches run at the moment: try again.")
-        # A connection of its own for each slow read: they are rare, and an interrupted one leaves nothing behind.
-        connection = connect(self._path)
+        try:
+            connection = self._slow_connections.pop()
+        except IndexError:
+            connection = connect(self._path)
         connection.set_progress_handler(lambda: clock.monotonic_s() > deadline_s, PROGRESS_STEPS)
         try:
-            return complete(operation(SqliteTransaction(connection)))
-        finally:
+            found = complete(operation(SqliteTransaction(connection)))
+        except BaseException:
+            # An interrupted one leaves nothing behind.
             connection.close()
+            raise
+        self._slow_connections.append(connection)
+        return found
 
     async def close(self) -> None:
         """Finish what was submitted, fold the log into the file and let the lock go."""
@@ -177,6 +186,8 @@ class SqliteDatabase:
         self._writer.stop()
         self._checkpointer.stop()
         self._slow_readers.shutdown()
+        for connection in self._slow_connections:
+            connection.close()
 
 
 async def open_database(path: Path, settings: Settings, *, serving: bool) -> SqliteDatabase:

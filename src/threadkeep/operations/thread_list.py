@@ -1,7 +1,7 @@
 """The list of threads: filters, sorting, positions."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import structs
@@ -25,8 +25,7 @@ from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
 from threadkeep.operations.thread_list_sql import Shape, page_statement, total_statement
-from threadkeep.operations.thread_rows import fold, thread_of
-from threadkeep.scope import Scope
+from threadkeep.operations.thread_rows import fold, threads_of
 
 # In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
 PAIR_CHARACTERS_MAX = 6 * (METADATA_KEY_CHARACTERS_MAX + METADATA_VALUE_CHARACTERS_MAX) + 6
@@ -99,7 +98,7 @@ class Bounds(NamedTuple):
 
 
 # Compared by identity, which makes it a quick key of a cache: requests with the same parameters share one.
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Query:
     """One request for a page of threads."""
 
@@ -109,7 +108,7 @@ class Query:
     with_last_message: bool = False
     with_total: bool = False
 
-    @property
+    @cached_property
     def is_slow(self) -> bool:
         """Whether no index bounds the rows that it visits; it then runs aside, with a time limit."""
         filters = self.filter.count
@@ -132,7 +131,6 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
         statement, parameters = plan(query, user_id, await find_position(tx, query))
     rows = await tx.fetch(statement, **parameters)
     column = 1 if query.sort == "createdAt" else 2
-    scope = tx.scope
     kept, next_cursor = paging.cut(
         rows,
         query.window,
@@ -140,8 +138,10 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
         lambda row: (row[column], row[15]),
         None if query.window.limit <= FITTING_COUNT else size_of,
     )
-    make = with_preview if query.with_last_message else thread_of
-    result = paging.page_of([make(row, scope) for row in kept], next_cursor)
+    threads = threads_of(kept, tx.scope)
+    if query.with_last_message:
+        threads = [with_preview(thread, row) for thread, row in zip(threads, kept, strict=True)]
+    result = paging.page_of(threads, next_cursor)
     if query.with_total:
         whole = bounds_of(query, None)
         parameters = parameters | parameters_of(query.filter, whole)
@@ -175,11 +175,11 @@ async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
     return await list_threads(tx, replace(query, filter=own))
 
 
-def with_preview(row: Row, scope: Scope) -> Thread:
-    """Make a thread with the preview of its last message of a row that has both."""
+def with_preview(thread: Thread, row: Row) -> Thread:
+    """Add the preview of the thread's last message, with which its row ends."""
     role, preview, created_ms = row[-3:]
     last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
-    return structs.replace(thread_of(row, scope), last_message=last_message)
+    return structs.replace(thread, last_message=last_message)
 
 
 def bounds_of(query: Query, position: Position | None) -> Bounds:

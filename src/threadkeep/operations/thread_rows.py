@@ -1,7 +1,7 @@
 """How a thread is read: its columns, the object made of them, and the row that a change holds on to."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -148,30 +148,34 @@ def busy(response_id: str) -> ThreadBusy:
     )
 
 
-def thread_of(row: Row, scope: Scope) -> Thread:
-    """Make the object of a row of COLUMNS."""
-    is_leased, locked_ms, archived_ms, last_message_ms = row[10:14]
-    return Thread(
-        row[0],
-        "thread",
-        row[1] // 1000,
-        row[2] // 1000,
-        Raw(row[3]),
-        row[4],
-        scope.organization_id,
-        row[5],
-        row[6],
-        row[7] == 1,
-        row[8],
-        "streaming" if is_leased else "inactive",
-        OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
-        None if last_message_ms is None else last_message_ms // 1000,
-        *row[PLAIN_PLACES],
-    )
+def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
+    """Make the objects of rows of COLUMNS: all in one function, since each call would cost half as much as its work."""
+    organization_id = scope.organization_id
+    return [
+        Thread(
+            row[0],
+            "thread",
+            row[1] // 1000,
+            row[2] // 1000,
+            Raw(row[3]),
+            row[4],
+            organization_id,
+            row[5],
+            row[6],
+            row[7] == 1,
+            row[8],
+            "streaming" if row[10] else "inactive",
+            OPEN if row[11] is None and row[12] is None else state_of(row[11], row[12]),
+            None if row[13] is None else row[13] // 1000,
+            *row[PLAIN_PLACES],
+        )
+        for row in rows
+    ]
 
 
 def versioned(row: Row, scope: Scope) -> Versioned:
-    return Versioned(thread_of(row, scope), row[14])
+    [thread] = threads_of((row,), scope)
+    return Versioned(thread, row[14])
 
 
 def fold(text: str) -> str:

@@ -163,20 +163,17 @@ class Api:
     def _find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
         """Return the route of a path and the values of its parameters. Raises NotFound."""
         path: str = scope["path"]
+        route = self._routes.get(path)
+        if route is not None:
+            return route, []
         segments = path.split("/")
         if b"%" in scope["raw_path"]:
             # An escaped slash is part of its segment.
             segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
-        route = self._routes.get(path)
-        if route is not None and not route.names:
-            return route, []
-        # Every second segment after /v1/<collection> is a parameter.
-        values = segments[3::2]
-        segments[3::2] = "*" * len(values)
-        route = self._routes.get("/".join(segments))
+        route = self._routes.get((len(segments), *segments[2::2]))
         if route is None:
             raise NotFound()
-        return route, values
+        return route, segments[3::2]
 
     async def _answer(
         self,
@@ -268,12 +265,17 @@ class Api:
                 )
 
 
-def build_routes(endpoints: list[Endpoint]) -> dict[str, Route]:
-    """Return routes by path, with `*` for each parameter."""
-    routes: dict[str, Route] = {}
+def build_routes(endpoints: list[Endpoint]) -> dict[Any, Route]:
+    """Return routes by their path or, where every second segment after /v1/<collection> is a parameter, by the others.
+
+    The count of segments tells /v1/threads/* from /v1/threads.
+    """
+    routes: dict[Any, Route] = {}
     for endpoint in endpoints:
-        shape = re.sub(r"\{\w+\}", "*", endpoint.path)
-        route = routes.setdefault(shape, Route(endpoint.path))
+        segments = endpoint.path.split("/")
+        has_parameters = "{" in endpoint.path
+        key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
+        route = routes.setdefault(key, Route(endpoint.path))
         route.endpoints[endpoint.method] = endpoint
     return routes
 

@@ -1,15 +1,17 @@
 """All connections of a process together: who gives way when there are too many, or when too much lies unread."""
 
-import asyncio
 from typing import Protocol
 
 
 class Connection(Protocol):
     """What the crowd needs of a connection."""
 
-    transport: asyncio.Transport
+    @property
+    def unread_bytes(self) -> int: ...
 
     def give_way(self) -> None: ...
+
+    def drop(self) -> None: ...
 
 
 class Crowd:
@@ -49,12 +51,12 @@ class Crowd:
     def pause(self, connection: Connection) -> None:
         """A client does not read as fast as it is answered; the slowest are dropped when there is too much of that."""
         self._unread[connection] = None
-        unread_bytes = sum(each.transport.get_write_buffer_size() for each in self._unread)
+        unread_bytes = sum(each.unread_bytes for each in self._unread)
         while unread_bytes > self._unread_bytes_max and len(self._unread) > 1:
             slowest = next(iter(self._unread))
-            unread_bytes -= slowest.transport.get_write_buffer_size()
+            unread_bytes -= slowest.unread_bytes
             self.leave(slowest)
-            slowest.transport.abort()
+            slowest.drop()
 
     def resume(self, connection: Connection) -> None:
         self._unread.pop(connection, None)

@@ -8,6 +8,9 @@ response_complete`. That httptools refuses most of what makes the length of a bo
 
 import asyncio
 import math
+import socket
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -17,67 +20,14 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
 from threadkeep.server.crowd import Crowd
+from threadkeep.server.cycle import OneWriteCycle, go_on
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 HEADER_READ_S = 10.0
 WRITE_STALL_S = 30.0
-
-# In the message that begins a streamed answer: a function that is given the cycle's `write`. A task that is woken for
-# each piece costs more than the write itself.
-TAKE_WRITE = "threadkeep.take_write"
-
-
-class OneWriteCycle(RequestResponseCycle):
-    """Sends a whole answer in one write: uvicorn's two cost a system call more, a fifth of a small request's CPU."""
-
-    _held: Any = None  # Any: the ASGI message that begins the answer, until its body comes.
-    _ends_by_closing = False
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start" and not self.response_started:
-            self._held = message
-            if TAKE_WRITE in message:
-                message[TAKE_WRITE](self.write)
-            return
-        held, self._held = self._held, None
-        if held is None or not self._send_at_once(held, message):
-            if held is not None:
-                # Before 1.1 nobody knows chunks: the end of the connection ends a body of unknown length.
-                if self.scope["http_version"] == "1.0" and not has_length(held):
-                    self._ends_by_closing, self.chunked_encoding = True, False
-                await super().send(held)
-            if self._ends_by_closing:
-                # uvicorn counts down to zero, and wants none left at the end.
-                self.expected_content_length = len(message.get("body", b"")) + message.get("more_body", False)
-            await super().send(message)
-
-    def write(self, data: bytes) -> bool:
-        """Write a piece of a streamed body now; return whether that could be done without waiting for the client."""
-        is_open = self.response_started and not self.response_complete and not self.disconnected
-        if not is_open or not self.chunked_encoding or self.flow.write_paused:
-            return False
-        self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
-        return True
-
-    def _send_at_once(self, held: Any, message: Any) -> bool:
-        """Send header and body if that is the whole answer and nothing is special about it; return whether it was."""
-        names = [name for name, _ in held["headers"]]
-        is_plain = self.keep_alive and b"content-length" in names and b"connection" not in names
-        is_special = message.get("more_body", False) or self.scope["method"] == "HEAD"
-        if not is_plain or is_special or self.flow.write_paused or self.disconnected:
-            return False
-        lines = [b"%s: %s\r\n" % header for header in (*self.default_headers, *held["headers"])]
-        self.response_started = self.response_complete = True
-        self.waiting_for_100_continue = False
-        self.transport.write(b"".join([STATUS_LINE[held["status"]], *lines, b"\r\n", message.get("body", b"")]))
-        self.message_event.set()
-        self.on_response()
-        return True
-
-
-def has_length(message: Any) -> bool:
-    return any(name == b"content-length" for name, _ in message["headers"])
+# How long a closed connection goes on to send: on, and for no second.
+AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -86,21 +36,29 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     HEADER_BYTES_MAX = HEADER_BYTES_MAX
     TARGET_BYTES_MAX = TARGET_BYTES_MAX
     PIPELINED_REQUESTS_MAX = 64
+    # Each piece of a body costs microseconds, however little it brings.
+    TINY_PIECES_MAX = 10_000
+    PIECE_BYTES_MIN = 16
     HEADER_READ_S = HEADER_READ_S
     LINGER_S = 2.0
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
+    BEGINS_AT_ONCE: Callable[[Any], bool] = staticmethod(lambda scope: False)
     CROWD = Crowd(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
     __slots__ = (
         "_ahead",
+        "_at_once",
         "_complete_scope",
         "_is_reading_body",
+        "_is_receiving",
         "_last_words",
         "_read_timer",
+        "_tiny_pieces",
         "_undelivered_bytes",
         "_write_timer",
+        "answer_bytes",
     )
     _ahead: RequestResponseCycle  # the request being answered, while later ones wait in `pipeline`
 
@@ -109,6 +67,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._undelivered_bytes = 0  # received since the parser completed a header, gave body or ended a request
         self._complete_scope: object = self.scope
         self._is_reading_body = False
+        self.answer_bytes = 0
+        self._tiny_pieces = 0  # of the body so far
+        self._is_receiving = False
+        self._at_once: RequestResponseCycle | None = None  # begins when what was received is parsed
         self._last_words: bytes | None = None  # once set, nothing more is read, and the connection ends with them
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -119,7 +81,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = OneWriteCycle  # uvicorn names its own class where it makes one
-        super()._start_asgi_task(cycle, app)
+        if self._is_receiving and self.BEGINS_AT_ONCE(cycle.scope):
+            self._at_once = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin_at_once(self, cycle: RequestResponseCycle) -> None:
+        """Begin to answer now; what then waits for something goes on in a task, as everything else does from the start.
+
+        Most reads of SQLite wait for nothing, and a task with its turn of the loop costs nearly as much as they do.
+        """
+        self._at_once = None
+        running = cycle.run_asgi(self.app)
+        try:
+            awaited = running.send(None)
+        except StopIteration:
+            return
+        task = self.loop.create_task(go_on(running, awaited))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):
@@ -139,6 +119,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._last_words is not None:
             return
         self._undelivered_bytes += len(data)
+        self._is_receiving = True
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -154,6 +135,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             # uvicorn makes a scope at the first byte of a header; bytes before that count as well.
             elif self.scope is not self._complete_scope or (self._undelivered_bytes and not self._is_reading_body):
                 self._limit_reading()
+        self._is_receiving = False
+        if self._at_once is not None:
+            self._begin_at_once(self._at_once)
 
     def _should_upgrade(self) -> bool:
         return True  # uvicorn then begins nothing, and `_read_without_upgrade` makes a plain request of it
@@ -188,6 +172,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self.cycle is previous:
             return
         self._is_reading_body = True
+        self._tiny_pieces = 0
         self.CROWD.begin(self)
         self.headers = []  # for trailers, which come through `on_header` too and are nobody's
         if self.pipeline:
@@ -199,6 +184,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._undelivered_bytes = 0
+        if len(body) < self.PIECE_BYTES_MIN:
+            self._tiny_pieces += 1
+            if self._tiny_pieces > self.TINY_PIECES_MAX:
+                raise InvalidParameter("The body comes in too many tiny chunks: send fewer and larger ones.")
         HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
@@ -274,13 +263,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     timeout_keep_alive_handler = give_way = _close
 
+    def drop(self) -> None:
+        """End the connection with a reset: the system would keep for minutes what it was given and nobody reads."""
+        if (connection := self.transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+        self.transport.abort()
+
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_writes()
         self.CROWD.pause(self)
 
+    @property
+    def unread_bytes(self) -> int:
+        """What an answer takes that its client does not read as fast: all of it until its end is sent."""
+        return max(self.answer_bytes, self.transport.get_write_buffer_size())
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.answer_bytes = 0
         self.CROWD.resume(self)
         if self._write_timer is not None and not self.transport.is_closing():
             self._write_timer.cancel()
@@ -290,7 +291,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         """Drop a client that does not read; one that is only slow with a large answer goes on."""
         unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes > unsent_bytes_before - self.WRITE_PROGRESS_BYTES_MIN:
-            self.transport.abort()
+            self.drop()
         else:
             self._write_timer = self.loop.call_later(self.WRITE_STALL_S, self._watch_writes, unsent_bytes)
 
