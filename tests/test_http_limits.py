@@ -37,12 +37,6 @@ class Impatient(LimitedHttpProtocol):
     WRITE_STALL_S = 0.5
 
 
-class AtOnce(LimitedHttpProtocol):
-    """The same limits for requests that begin without a task."""
-
-    BEGINS_AT_ONCE = staticmethod(lambda scope: scope["method"] == "GET")
-
-
 class ServerInThread:
     """A uvicorn server with one protocol class and a small application that tells what it was asked."""
 
@@ -75,8 +69,7 @@ class ServerInThread:
         if path != "/early":
             body = await read_body(receive)
             asked |= {"body": body[:99].decode(), "bytes": len(body)}
-        if path in SECONDS:
-            await asyncio.sleep(SECONDS[path])
+        await asyncio.sleep(SECONDS.get(path, 0))
         content = b"x" * LARGE_BYTES if path == "/large" else json.dumps(asked).encode()
         await send(answer_start((b"content-length", b"%d" % len(content))))
         await send({"type": "http.response.body", "body": content})
@@ -109,9 +102,9 @@ async def read_body(receive: Any) -> bytes:
             return body
 
 
-@pytest.fixture(scope="module", params=[LimitedHttpProtocol, AtOnce])
-def service(request: pytest.FixtureRequest) -> Iterator[ServerInThread]:
-    service = ServerInThread(request.param)
+@pytest.fixture(scope="module")
+def service() -> Iterator[ServerInThread]:
+    service = ServerInThread(LimitedHttpProtocol)
     yield service
     service.stop()
 

@@ -327,6 +327,11 @@ async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
     return changed
 
 
+async def with_texts_so_far(tx: ScopedTransaction, rows: Sequence[Row]) -> list[Row]:
+    """Return the same of several rows: hardly any is being generated, and a coroutine for each takes its time."""
+    return [row if row[STATUS] != "in_progress" else await with_text_so_far(tx, row) for row in rows]
+
+
 async def forget(tx: ScopedTransaction, response_id: str) -> None:
     """Delete what was streamed: the message that it became was deleted."""
     await tx.fetch(DELETE, response_id=response_id)

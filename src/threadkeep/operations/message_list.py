@@ -10,7 +10,7 @@ from threadkeep.lifecycle import Action
 from threadkeep.objects import Page
 from threadkeep.operations import events, paging
 from threadkeep.operations.idempotency import KEPT_MS
-from threadkeep.operations.message_rows import COLUMNS, message_of
+from threadkeep.operations.message_rows import COLUMNS, messages_of
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX, Window
 from threadkeep.operations.thread_rows import explain
 
@@ -44,14 +44,8 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, r
     )
     if not rows:
         await explain(tx, thread_id, Action.READ)
-    return paging.page(
-        [await events.with_text_so_far(tx, row) for row in rows],
-        window,
-        SORT,
-        lambda row: message_of(row, thread_id),
-        lambda row: (row[3],),
-        size_of=lambda row: row[14],
-    )
+    kept, next_cursor = paging.cut(rows, window, SORT, lambda row: (row[3],), lambda row: row[14])
+    return paging.page_of(messages_of(await events.with_texts_so_far(tx, kept), thread_id), next_cursor)
 
 
 async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -> int:

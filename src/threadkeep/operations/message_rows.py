@@ -1,5 +1,6 @@
 """How a message is checked, stored and read."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -68,22 +69,29 @@ def size_bytes(content: str, tool_calls: str | None, stored_metadata: str) -> in
     return len(content.encode()) + len((tool_calls or "").encode()) + len(stored_metadata.encode())
 
 
+def messages_of(rows: Iterable[Row], thread_id: str) -> list[Message]:
+    """Make the objects of rows of COLUMNS, in one function: a call for each would cost nearly as much as its work."""
+    return [
+        Message(
+            row[0],
+            "thread.message",
+            row[1] // 1000,
+            row[2] // 1000,
+            thread_id,
+            row[3],
+            row[4],
+            Raw(row[5]),
+            row[6],
+            row[7],
+            row[8],
+            row[9],
+            NULL if row[10] is None else Raw(row[10]),
+            row[11],
+            Raw(row[12]),
+        )
+        for row in rows
+    ]
+
+
 def message_of(row: Row, thread_id: str) -> Message:
-    """Make the object of a row of COLUMNS."""
-    return Message(
-        row[0],
-        "thread.message",
-        row[1] // 1000,
-        row[2] // 1000,
-        thread_id,
-        row[3],
-        row[4],
-        Raw(row[5]),
-        row[6],
-        row[7],
-        row[8],
-        row[9],
-        NULL if row[10] is None else Raw(row[10]),
-        row[11],
-        Raw(row[12]),
-    )
+    return messages_of((row,), thread_id)[0]

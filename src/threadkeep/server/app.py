@@ -93,10 +93,6 @@ class App:
         else:
             await self._api(scope, receive, send)
 
-    def begins_at_once(self, scope: Any) -> bool:
-        """Whether a request may begin outside of a task. SQLite is read without waiting, by GET and nothing else."""
-        return self._database.is_served_alone and scope["method"] == "GET" and scope["path"].startswith("/v1/")
-
     async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/v1/"):
             await self._api(scope, receive, send)

@@ -1,11 +1,9 @@
-"""One request and its answer on a connection: uvicorn's cycle, which writes an answer whole, and may begin at once.
+"""One request and its answer on a connection: uvicorn's cycle, which writes an answer whole.
 
 Of a cycle it uses `send scope transport flow keep_alive default_headers disconnected response_started
 response_complete chunked_encoding expected_content_length waiting_for_100_continue message_event on_response`.
 """
 
-import types
-from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -67,27 +65,6 @@ class OneWriteCycle(RequestResponseCycle):
         self.message_event.set()
         self.on_response()
         return True
-
-
-async def go_on(running: Coroutine[Any, Any, None], awaited: Any) -> None:
-    """Go on with a coroutine that has begun outside of a task, and awaits something now."""
-    await rest_of(running, awaited)
-
-
-@types.coroutine
-def rest_of(running: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
-    step: Callable[[Any], Any]
-    while True:
-        try:
-            came = yield awaited
-        except BaseException as error:  # The task is cancelled, which is the coroutine's own affair.
-            step, came = running.throw, error
-        else:
-            step = running.send
-        try:
-            awaited = step(came)
-        except StopIteration:
-            return
 
 
 def has_length(message: Any) -> bool:

@@ -1,6 +1,5 @@
 """What happens between a request and its operation: arguments in, one transaction, an answer out."""
 
-import asyncio
 import enum
 import re
 from collections.abc import Callable, Sequence
@@ -140,8 +139,6 @@ class Endpoint:
     ) -> "Result | Streamed":
         way = self.way if isinstance(self.way, Way) else self.way(arguments)
         if way is Way.ANSWER:
-            if asyncio.current_task() is None:
-                await asyncio.sleep(0)  # The server may begin a request without one: see `App.begins_at_once`.
             return answer_of(await self.operation(answering, db, keyed, *arguments))
         if keyed is not None:
             return await db.write(run_keyed, self, arguments, request, keyed)

@@ -10,7 +10,6 @@ import asyncio
 import math
 import socket
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -20,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
 from threadkeep.server.crowd import Crowd
-from threadkeep.server.cycle import OneWriteCycle, go_on
+from threadkeep.server.cycle import OneWriteCycle
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
@@ -43,16 +42,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     LINGER_S = 2.0
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
-    BEGINS_AT_ONCE: Callable[[Any], bool] = staticmethod(lambda scope: False)
     CROWD = Crowd(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
     __slots__ = (
         "_ahead",
-        "_at_once",
         "_complete_scope",
         "_is_reading_body",
-        "_is_receiving",
         "_last_words",
         "_read_timer",
         "_tiny_pieces",
@@ -69,8 +65,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_reading_body = False
         self.answer_bytes = 0
         self._tiny_pieces = 0  # of the body so far
-        self._is_receiving = False
-        self._at_once: RequestResponseCycle | None = None  # begins when what was received is parsed
         self._last_words: bytes | None = None  # once set, nothing more is read, and the connection ends with them
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -81,25 +75,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = OneWriteCycle  # uvicorn names its own class where it makes one
-        if self._is_receiving and self.BEGINS_AT_ONCE(cycle.scope):
-            self._at_once = cycle
-        else:
-            super()._start_asgi_task(cycle, app)
-
-    def _begin_at_once(self, cycle: RequestResponseCycle) -> None:
-        """Begin to answer now; what then waits for something goes on in a task, as everything else does from the start.
-
-        Most reads of SQLite wait for nothing, and a task with its turn of the loop costs nearly as much as they do.
-        """
-        self._at_once = None
-        running = cycle.run_asgi(self.app)
-        try:
-            awaited = running.send(None)
-        except StopIteration:
-            return
-        task = self.loop.create_task(go_on(running, awaited))
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        super()._start_asgi_task(cycle, app)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):
@@ -119,7 +95,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._last_words is not None:
             return
         self._undelivered_bytes += len(data)
-        self._is_receiving = True
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -135,9 +110,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             # uvicorn makes a scope at the first byte of a header; bytes before that count as well.
             elif self.scope is not self._complete_scope or (self._undelivered_bytes and not self._is_reading_body):
                 self._limit_reading()
-        self._is_receiving = False
-        if self._at_once is not None:
-            self._begin_at_once(self._at_once)
 
     def _should_upgrade(self) -> bool:
         return True  # uvicorn then begins nothing, and `_read_without_upgrade` makes a plain request of it

@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def limited_protocol(settings: Settings, app: App) -> type[LimitedHttpProtocol]:
+def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
     return type(
         "ConfiguredProtocol",
         (LimitedHttpProtocol,),
@@ -91,7 +91,6 @@ def limited_protocol(settings: Settings, app: App) -> type[LimitedHttpProtocol]:
             "HEADER_BYTES_MAX": settings.header_bytes_max,
             "HEADER_READ_S": settings.header_read_s,
             "WRITE_STALL_S": settings.write_stall_s,
-            "BEGINS_AT_ONCE": staticmethod(app.begins_at_once),
             "CROWD": Crowd(connections_possible(settings.connections_max), settings.transfer_bytes_max),
             "__slots__": (),
         },
@@ -137,7 +136,7 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         app = App(database, settings, secret, runtime)
         config = uvicorn.Config(
             app,
-            http=limited_protocol(settings, app),
+            http=limited_protocol(settings),
             ws="none",
             lifespan="off",
             interface="asgi3",
