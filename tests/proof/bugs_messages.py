@@ -81,6 +81,7 @@ async def append(tx""",
         ("P1",),
     ),
     Bug(
+        # Its twin on PostgreSQL is in `bugs_durability`: there the moment is too short for anybody to read in it.
         "results are handed out before COMMIT",
         (
             Edit(
@@ -88,23 +89,9 @@ async def append(tx""",
                 "                is_full = len(batch)",
                 "                deliver([job])\n                is_full = len(batch)",
             ),
-            Edit(
-                "database/postgres.py",
-                "        return await self._shielded("
-                "self._transact(lambda transaction: operation(transaction, *args, **kwargs)))\n",
-                """        early = asyncio.get_running_loop().create_future()
-
-        async def told(transaction):
-            early.set_result(await operation(transaction, *args, **kwargs))
-            return early.result()
-
-        work = asyncio.ensure_future(self._shielded(self._transact(told)))
-        await asyncio.wait([work, early], return_when=asyncio.FIRST_COMPLETED)
-        return early.result() if early.done() else await work
-""",
-            ),
         ),
         ("P2",),
+        databases=("sqlite",),
     ),
     Bug(
         "two appends to one thread go in one multi-row statement",

@@ -34,6 +34,9 @@ def try_merges(loop: asyncio.AbstractEventLoop, who: Caller, record: Record) -> 
     def run(given_changes: list[Any]) -> None:
         asyncio.run_coroutine_threadsafe(merge(who, given_changes, record), loop).result(120)
 
+    # One more than there is room for, and then room for it; chance alone may never come to that.
+    fixed = [{"more": 1}, {"k0": None, "more": 1}]
+    asyncio.run_coroutine_threadsafe(merge(who, fixed, record), loop).result(120)
     run()
     record.need(record.counts["merges taken"], "merges taken", 20)
     record.need(record.faults["merges beyond a limit"], "merges beyond a limit", 5)

@@ -53,6 +53,7 @@ async def write_and_watch(callers: Sequence[Caller], stored: Stored, record: Rec
         await asyncio.wait([watching])
     if not watching.cancelled():
         watching.result()
+    record.need(record.counts["answers anew"], "answers anew", record.size(50, 10))
     record.need(record.faults["snapshots amid writes"], "snapshots amid writes", record.size(50, 10))
 
 
@@ -103,9 +104,12 @@ class Writer:
             await self.replace(who, place)
 
     async def replace(self, who: Caller, place: int) -> None:
-        """Delete a thread, and make another with messages."""
+        """Delete a thread, and make another with messages, the last of which is answered anew."""
         drafts = [{"role": "user", "content": "first"}] * 3
         made = await who.create_thread(messages=drafts)
+        answered = await who.respond(made, input="answer")
+        again = await who.respond(made, input="answer", replaces=answered.body["messageId"])
+        self.note("answers anew", again)
         thread, self.threads[place] = self.threads[place], made.id
         self.note("deletions of threads", await who.delete(thread))
 
