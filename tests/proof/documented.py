@@ -5,6 +5,12 @@ from proof.running import TESTS
 PAGE = TESTS.parent / "docs" / "proof.md"
 
 
+def read_block(name: str) -> str:
+    """Return what stands in the block."""
+    _, _, rest = PAGE.read_text().partition(f"<!-- {name} -->\n")
+    return rest.partition(f"<!-- end of {name} -->")[0].strip()
+
+
 def write_block(name: str, text: str) -> None:
     """Put `text` between the two comments in the page that name the block."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"

@@ -32,6 +32,7 @@ class Doomed:
     revoke: Revoke
     # What was allowed, and is not any more.
     ask: Callable[[Caller], Awaitable[Answer]]
+    is_by_command: bool = False
 
 
 @proof("P20", "Revocation counts within 10 s in every process")
@@ -44,12 +45,16 @@ async def attack(place: Place, record: Record) -> None:
     owner = await people.owner("ORG_ACME", "uid_ada")
     doomed = await make_doomed(place, people, owner, servers, record)
     kept = [owner.with_key((await owner.create_key(userId="uid_kept", role="member")).key), owner.with_token()]
+    record.count("processes", len(servers))
     streams = [await open_stream(place, each.who, random.choice(servers)) for each in doomed[:: len(doomed) // STREAMS]]
     streams = streams[:STREAMS]
     kept_stream = await open_stream(place, kept[0], servers[-1])
     watched = dict(zip((each.name for each in doomed[:: len(doomed) // STREAMS]), streams, strict=False))
-    await remember_all(place, doomed, kept, servers, record)
-    await asyncio.gather(*(end(place, each, servers, watched.get(each.name), record) for each in doomed))
+    # Commands come last, and alone: a process that takes something away by HTTP verifies everybody anew.
+    for by_command in (False, True):
+        ending = [each for each in doomed if each.is_by_command is by_command]
+        await remember_all(place, ending, kept, servers, record)
+        await asyncio.gather(*(end(place, each, servers, watched.get(each.name), record) for each in ending))
     await check_kept(place, kept, kept_stream, servers, go, record)
     record.need(record.counts["streams closed"], "streams closed", min(STREAMS, len(streams)))
 
@@ -73,7 +78,7 @@ async def make_doomed(
         async def revoke() -> object:
             return await (people.admin("revoke-key", made.id) if by_command else anywhere().delete_key(made))
 
-        return Doomed(f"key {number}", owner.with_key(made.key), revoke, list_own)
+        return Doomed(f"key {number}", owner.with_key(made.key), revoke, list_own, by_command)
 
     async def a_member(number: int) -> list[Doomed]:
         async with free:
@@ -132,7 +137,6 @@ async def remember_all(
         )
         refused = [answer for answer in answers if answer.status != 200]
         record.check(not refused, f"refused before anything was taken away: {refused[:1]}")
-    record.count("processes", len(servers))
 
 
 async def end(place: Place, doomed: Doomed, servers: list[Server], stream: Stream | None, record: Record) -> None:

@@ -2,7 +2,8 @@
 
     python -m proof.planted                       # all bugs, both databases
     python -m proof.planted --write               # and writes the table into docs/proof.md
-    python -m proof.planted innerHTML fence       # only bugs whose description holds one of these words
+    python -m proof.planted innerHTML fence       # only bugs whose description holds one of these words; the rows of
+                                                  # others stay as they are with --write
 
 A bug is caught when the proof reports a broken promise; that it broke off, or that a fault did not happen, is not
 enough. The status is 1 if a bug went uncaught.
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proof.bug import DATABASES, Bug, all_bugs, plant
-from proof.documented import write_block
+from proof.documented import read_block, write_block
 from proof.record import Record
 from proof.running import run_apart
 
@@ -69,14 +70,25 @@ async def try_all(bugs: list[Bug], databases: list[str], jobs: int) -> list[Tria
     )
 
 
+HEAD = ["| planted bug | proof | database | caught | what the proof said first |", "|---|---|---|---|---|"]
+
+
 def table(trials: list[Trial]) -> str:
-    """Return the table bug × proof, in Markdown: which proof caught it where, and what it said first."""
-    lines = ["| planted bug | proof | database | caught | what the proof said first |", "|---|---|---|---|---|"]
+    """Return the table bug × proof, in Markdown: which proof caught it where, and what it said first.
+
+    What was not tried this time stays as it is in the page, if there is such a bug still.
+    """
+    lines = {}
+    for line in read_block("bugs").splitlines()[len(HEAD) :]:
+        what, id, database = line.split(" | ")[:3]
+        lines[what.removeprefix("| "), id, database] = line
     for each in trials:
         said = (each.record.violations or ["-"])[0].replace("|", "\\|").replace("\n", " ")
         caught = "yes" if each.is_caught else "**no**"
-        lines.append(f"| {each.bug.what} | {each.id} | {each.database} | {caught} | {said[:SENTENCE_CHARACTERS_MAX]} |")
-    return "\n".join(lines) + "\n"
+        name = (each.bug.what, each.id, each.database)
+        lines[name] = f"| {' | '.join(name)} | {caught} | {said[:SENTENCE_CHARACTERS_MAX]} |"
+    names = [(bug.what, id, database) for bug in all_bugs() for id in bug.caught_by for database in bug.databases]
+    return "\n".join([*HEAD, *(lines[name] for name in names if name in lines)]) + "\n"
 
 
 def main() -> None:

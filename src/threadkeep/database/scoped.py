@@ -20,9 +20,9 @@ class ScopedTransaction:
         self._transaction = transaction
         self.scope = scope
 
-    async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Row]:
+    def fetch(self, statement: Statement, **parameters: Any) -> Coroutine[Any, Any, Sequence[Row]]:
         self._add_scope(statement, parameters)
-        return await self._transaction.fetch(statement, parameters)
+        return self._transaction.fetch(statement, parameters)
 
     async def fetch_one(self, statement: Statement, **parameters: Any) -> Row | None:
         self._add_scope(statement, parameters)

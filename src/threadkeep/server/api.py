@@ -100,6 +100,8 @@ class Route:
         self.endpoints: dict[str, Endpoint] = {}
         self.names = re.findall(r"\{(\w+)\}", path)
         self.names_organization = "organizationId" in self.names
+        # What is looked at of each parameter but the organization, whose id is compared with those that are opened.
+        self.checks = [PATH_PARAMETERS[name] for name in self.names if name != "organizationId"]
 
 
 class Api:
@@ -320,11 +322,9 @@ def agreed(first: str | None, second: Any) -> str | None:
 
 
 def check_path(route: Route, values: list[str], method: str) -> None:
-    names = route.names[1:] if route.names_organization else route.names
-    for name, value in zip(names, values, strict=True):
-        pattern, missing = PATH_PARAMETERS[name]
+    for (pattern, missing), value in zip(route.checks, values, strict=True):
         if not pattern.fullmatch(value):
-            if name == "userId" and method == "PUT":
+            if missing is MemberNotFound and method == "PUT":
                 raise InvalidParameter("A user id has 1 to 128 of A-Z a-z 0-9 _ . : @ | -", param="userId")
             raise missing()
 

@@ -1,5 +1,6 @@
 """The application: /v1 goes to the API at once, the few other paths through Starlette."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -84,14 +85,13 @@ class App:
                 max_age=600,
             )
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        is_api = scope["path"].startswith("/v1/")
+        if is_api and not self._has_origins and scope["method"] != "OPTIONS":
+            return self._api(scope, receive, send)
+        if not is_api or scope["method"] == "OPTIONS":
             send = with_request_id(send, request_id_of(dict(scope["headers"])))
-            await self._serve(scope, receive, send)
-        elif self._has_origins:
-            await self._serve(scope, receive, send)
-        else:
-            await self._api(scope, receive, send)
+        return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
     async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/v1/"):
