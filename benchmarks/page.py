@@ -18,7 +18,7 @@ INTRODUCTION = (
 CONDITIONS = (
     "Every write that threadkeep answers is durable (SQLite `synchronous=full`, PostgreSQL `synchronous_commit=on`), "
     "and every request is authenticated, validated, limited and counted. All figures of all runs are in the "
-    "repository as JSON, in `docs/benchmarks`."
+    "repository as JSON, in `docs/benchmarks`. [Where the time goes](speed.md) says why the figures are what they are."
 )
 KINDS = ("sqlite", "postgres")
 PARTS = (

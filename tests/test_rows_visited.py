@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.many_threads import FEW, CountingPostgres, CountingSqlite
+from support.many_threads import FEW, LONG, LONG_MESSAGES, CountingPostgres, CountingSqlite
 from support.postgres import connected
 from support.server import Database
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.lifecycle import State
 from threadkeep.objects import MessageCreate, MessagesCreate, ThreadCreate, ThreadUpdate
-from threadkeep.operations import message_list, messages, metadata, thread_state, threads
+from threadkeep.operations import claiming, message_list, messages, metadata, paging, thread_state, threads
 from threadkeep.operations.paging import window
 from threadkeep.operations.thread_list import Filter, Query, list_threads
 from threadkeep.scope import Credential, Role, make_scope
@@ -119,6 +119,20 @@ def test_what_no_index_bounds_runs_aside(query):
     assert query.is_slow
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("place", [1, LONG_MESSAGES // 2, LONG_MESSAGES])
+@pytest.mark.parametrize("direction", ["after", "before"])
+async def test_a_page_of_messages_anywhere_in_a_long_thread_visits_few_rows(counting, order, place, direction):
+    cursor = paging.encode_position("seq", [place])
+    asked = window(LIMIT, order, cursor, None) if direction == "after" else window(LIMIT, order, None, cursor)
+    await visits(counting, ADMIN, message_list.list_messages, LONG, asked, None)
+
+
+async def test_the_input_of_a_late_response_is_found_in_few_rows(counting):
+    key = 4
+    await visits(counting, ADMIN, claiming.input_messages, key, LONG, 0, LONG_MESSAGES, 1)
+
+
 MESSAGE = MessageCreate("user", "hello")
 
 OPERATIONS: dict[str, tuple[Any, ...]] = {
@@ -130,7 +144,7 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "delete": (threads.delete, "thread_3"),
     "append one": (messages.append, "thread_3", MESSAGE),
     "append several": (messages.append, "thread_3", MessagesCreate([MESSAGE, MESSAGE])),
-    "list messages": (message_list.list_messages, "thread_3", window(LIMIT, "asc", None, None), None),
+    "list messages": (message_list.list_messages, LONG, window(LIMIT, "asc", None, None), None),
 }
 
 

@@ -173,7 +173,7 @@ async def append(tx""",
                 "                order by m.seq {direction} limit :limit\n",
                 "                order by m.seq {direction} limit :limit offset :at_seq\n",
             ),
-            Edit("operations/message_list.py", " and m.seq {compare} :at_seq {role}", " {role}"),
+            Edit("operations/message_list.py", " and m.seq {bounds} {role}", " and m.seq > {cleared} {role}"),
             Edit(
                 "operations/message_list.py",
                 "        return KEY_MAX if window.reads_descending else 0\n",

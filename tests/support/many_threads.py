@@ -16,6 +16,8 @@ THREADS = 100_000
 BASE_MS = 1_700_000_000_000
 ORGANIZATION = 1
 FEW = "uid_few"
+# A thread of the member, with many messages.
+LONG, LONG_MESSAGES = "thread_3", 3_000
 # SQLite counts the steps of its machine; passing over a row takes at least this many.
 STEPS_PER_ROW_MIN = 5
 
@@ -59,6 +61,17 @@ def pair_rows(number: int, key: int, row: dict[str, Any]) -> list[tuple[Any, ...
     return [(ORGANIZATION, pair, shelf, row["created_ms"], key, row["user_id"]) for pair in pairs]
 
 
+MESSAGES = f"""
+    with recursive n (seq) as (values (1) union all select seq + 1 from n where seq < {LONG_MESSAGES})
+    insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id, metadata,
+        created_ms, updated_ms, revision)
+    select t.organization, t.key, n.seq, 'msg_' || n.seq, case n.seq % 2 when 0 then 'user' else 'assistant' end, '[]',
+        '', 2, 'completed', t.user_id, '{{}}', t.created_ms, t.created_ms, 1
+    from threads t, n where t.id = '{LONG}'
+    """
+COUNTED = f"update threads set message_count = {LONG_MESSAGES}, last_seq = {LONG_MESSAGES} where id = '{LONG}'"
+
+
 class CountingSqlite:
     """Runs statements on SQLite and counts at least as many rows as each of them visited."""
 
@@ -80,6 +93,8 @@ class CountingSqlite:
             )
             pairs = (pair for number, row in enumerate(rows) for pair in pair_rows(number, number + 1, row))
             many(f"insert into thread_metadata ({', '.join(PAIR_COLUMNS)}) values (?, ?, ?, ?, ?, ?)", pairs)
+            execute(MESSAGES)
+            execute(COUNTED)
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Any]:
         steps = 0
@@ -128,6 +143,8 @@ class CountingPostgres:
         )
         pairs = [pair for number, row in enumerate(rows) for pair in pair_rows(number, number + 1, row)]
         await self.connection.copy_records_to_table("thread_metadata", records=pairs, columns=PAIR_COLUMNS)
+        await self.connection.execute(MESSAGES)
+        await self.connection.execute(COUNTED)
         await self.connection.execute("analyze")
         await self.connection.execute("set plan_cache_mode = force_generic_plan; set jit = off")
 

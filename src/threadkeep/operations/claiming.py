@@ -264,8 +264,7 @@ async def store(
 
 INPUT_MESSAGES = scoped(f"""
     select {MESSAGE_COLUMNS} from messages m
-    where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
-      and m.seq >= :first_seq and m.seq < :message_seq
+    where m.organization = :organization and m.thread = :thread and m.seq > :after_seq and m.seq < :message_seq
     order by m.seq
     """)
 
@@ -277,8 +276,7 @@ async def input_messages(
     rows = await tx.fetch(
         INPUT_MESSAGES,
         thread=thread,
-        cleared_seq=cleared_seq,
-        first_seq=message_seq - count,
+        after_seq=max(cleared_seq, message_seq - count - 1),
         message_seq=message_seq,
     )
     return [message_of(row, thread_id) for row in rows]

@@ -74,10 +74,15 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
     The inner part adds up sizes without reading content; of the messages themselves, only those are read that
     begin within the page, and the one after them, which tells that there is more.
     """
-    direction, compare = ("desc", "<") if descending else ("asc", ">")
+    direction = "desc" if descending else "asc"
     role = "and m.role = :role" if of_role else ""
-    # The thread apart: joined to it, PostgreSQL would read all of its messages and sort them.
-    return scoped(f"""
+    cleared = "(select h.cleared_seq from h)"
+
+    def text(greatest: str) -> str:
+        # One bound from below: of two, SQLite seeks the first and passes over all that lies before the other.
+        bounds = f"> {cleared} and m.seq < :at_seq" if descending else f"> {greatest}({cleared}, :at_seq)"
+        # The thread apart: joined to it, PostgreSQL would read all of its messages and sort them.
+        return f"""
         with h as (
             select t.key, t.cleared_seq from threads t
             where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
@@ -87,15 +92,16 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
                 sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
             from (
                 select m.thread, m.seq, m.size_bytes from messages m
-                where m.organization = :organization and m.thread = (select h.key from h)
-                  and m.seq > (select h.cleared_seq from h) and m.seq {compare} :at_seq {role}
+                where m.organization = :organization and m.thread = (select h.key from h) and m.seq {bounds} {role}
                 order by m.seq {direction} limit :limit
             ) s
         ) p
         join messages m on m.organization = :organization and m.thread = p.thread and m.seq = p.seq
         where p.before <= :page_bytes
         order by m.seq {direction}
-        """)
+        """
+
+    return scoped(text("max"), postgres=text("greatest"))
 
 
 # Compiled at import, like every other statement.
