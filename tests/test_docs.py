@@ -46,6 +46,16 @@ MADE_FILES = {FIRST_RUN_FILE}
 PAGES_OF_THE_SERVER = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
 
+def test_into_how_many_pieces_an_answer_was_cut_does_not_matter():
+    whole = "response.created \nresponse.output_text.delta This is echo\nresponse.completed \n"
+    cut = (
+        "response.created \nresponse.output_text.delta This is\nresponse.output_text.delta  echo\nresponse.completed \n"
+    )
+    other = whole.replace("echo", "another")
+
+    assert Places().normal(cut) == Places().normal(whole) != Places().normal(other)
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 async def test_every_example_prints_what_the_page_shows(name, new_database):
     database = await new_database()

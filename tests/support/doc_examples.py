@@ -50,6 +50,9 @@ PLACES = [
 DELTA = r"(?:^id: .*\n)?^event: response\.output_text\.delta\ndata: (\{(?s:.*?)\})\n\n?"
 DELTAS = re.compile(f"(?:{DELTA})+", re.M)
 DATA = re.compile(DELTA, re.M)
+TYPE = "response.output_text.delta"
+# The same as an example prints it, with its text or without.
+PRINTED_DELTAS = re.compile(rf"(?:^{re.escape(TYPE)}\b.*\n)+", re.M)
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ class Places:
 
         Where lines are broken depends on the lengths of ids, some of which count up.
         """
+        text = PRINTED_DELTAS.sub(lambda found: found[0].replace(TYPE, ""), text)
         text = DELTAS.sub(joined, ID.sub(lambda match: self._number(match[0]), text))
         for pattern, place in PLACES:
             text = pattern.sub(place, text)
