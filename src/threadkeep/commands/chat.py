@@ -62,7 +62,7 @@ def chat(
 
 def answer_lines(runner: asyncio.Runner, talk: "Talk") -> None:
     """Answer each line of standard input. What fails, or is interrupted, ends it: the next line may depend on it."""
-    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # The console's own, a TextIOWrapper.
     for line in sys.stdin:
         if not line.strip():
             continue

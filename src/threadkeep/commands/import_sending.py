@@ -31,7 +31,7 @@ DELETIONS_MAX = 10
 DELETED_TOO_OFTEN = f"it was imported and deleted {DELETIONS_MAX} times within a day: import it tomorrow"
 
 # httpcore asks some ten times in each request whether this is installed; a search for what is not takes long.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: not to be had.
 
 TRY_LATER = (502, 503, 504)
 

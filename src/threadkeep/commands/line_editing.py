@@ -6,7 +6,7 @@ from collections.abc import Iterable
 try:
     import readline
 except ImportError:  # Some systems' Python is built without; lines are read all the same.
-    readline = None  # type: ignore[assignment]
+    readline = None  # type: ignore[assignment]  # A module elsewhere.
 
 
 def read_line(prompt: str) -> str | None:

@@ -250,6 +250,6 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     shared = [each for several in taken.values() for each in several.values()]
     # Keywords, so that what has a default may stand before what has none.
     signature = inspect.Signature([each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own + shared])
-    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__signature__ = signature  # type: ignore[attr-defined]  # What inspect reads first.
     run.__annotations__ = {each.name: each.annotation for each in own + shared}
     return run

@@ -59,12 +59,20 @@ class OneWriteCycle(RequestResponseCycle):
         self.waiting_for_100_continue = False
         answer = b"".join([STATUS_LINE[held["status"]], *lines, b"\r\n", message.get("body", b"")])
         if len(answer) > LARGE_BYTES:
-            protocol: Any = self.transport.get_protocol()
-            protocol.answer_bytes = len(answer)
-        self.transport.write(answer)
+            self._write_large(answer)
+        else:
+            self.transport.write(answer)
         self.message_event.set()
         self.on_response()
         return True
+
+    def _write_large(self, answer: bytes) -> None:
+        """Write an answer that counts with all its bytes if its client falls behind with it."""
+        protocol: Any = self.transport.get_protocol()
+        protocol.answer_bytes = len(answer)
+        self.transport.write(answer)
+        if not self.flow.write_paused:
+            protocol.answer_bytes = 0
 
 
 def has_length(message: Any) -> bool:
