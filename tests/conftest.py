@@ -9,11 +9,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from xdist.remote import Producer
 
 from support.cast import Caller, Cast
 from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
+from support.scheduling import ByDatabaseAndFile
 from support.server import Database, Server
 from support.stored import Stored, stored_in
 from support.zygote import Zygote
@@ -30,6 +32,10 @@ def pytest_configure() -> None:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByDatabaseAndFile:
+    return ByDatabaseAndFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -112,7 +112,7 @@ async def test_a_token_with_anything_wrong_is_refused(ada, claims, changes):
 
 
 async def test_a_token_of_somebody_whom_no_organization_knows_needs_one(ada, people):
-    stranger = ada.with_token(await people.token(people.new_user()))
+    stranger = ada.with_token(people.token(people.new_user()))
 
     refused = await stranger.list_threads()
     denied = await stranger.list_threads(organizationId="ORG_ACME")

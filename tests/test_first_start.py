@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from itertools import groupby
 
 from conftest import connect
 from support.cast import Caller
@@ -17,7 +18,9 @@ async def test_the_printed_tour_makes_an_assistant_streams_an_answer_and_names_t
 
     printed = await run_in_shell("\n".join(line for line in tour if line.startswith("  ")))
 
-    assert [line for line in printed.splitlines() if line.startswith("event:")] == [
+    events = [line for line in printed.splitlines() if line.startswith("event:")]
+    # Into how many pieces an answer is cut depends on the moment.
+    assert [kind for kind, _ in groupby(events)] == [
         "event: response.created",
         "event: response.output_text.delta",
         "event: response.completed",

@@ -27,7 +27,7 @@ async def test_what_is_taken_away_is_refused_within_ten_seconds_and_what_is_give
     owner, closed = await as_shipped.owner(), await as_shipped.owner()
     by_http, by_command = [await owner.create_key(userId="uid_bot", role="member") for _ in range(2)]
     removed, demoted = await as_shipped.member(owner), await as_shipped.member(owner, role="admin")
-    welcome = owner.with_token(await as_shipped.token("uid_new"))
+    welcome = owner.with_token(as_shipped.token("uid_new"))
     bots = [owner.with_key(by_http.key), owner.with_key(by_command.key)]
     before = [removed, removed.with_token(), demoted.with_token(), closed, *bots]
     assert [(await who.list_threads()).status for who in before] == [200] * 6

@@ -106,7 +106,7 @@ async def test_somebody_with_several_organizations_chooses_and_changes(visit, ad
 async def test_somebody_without_an_organization_is_told_what_to_do(visit, place):
     screen = await visit()
 
-    await screen.page.goto(f"{screen.server_url}/#token={await place.people.token('uid_nobody_yet')}")
+    await screen.page.goto(f"{screen.server_url}/#token={place.people.token('uid_nobody_yet')}")
 
     await expect(screen.page.get_by_text("Ask an owner to add you")).to_be_visible()
 

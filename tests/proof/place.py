@@ -127,10 +127,9 @@ class _People(People):
         super().__init__(server, place.client(server), place._zygote)
         self._place = place
 
-    async def admin(self, *arguments: str) -> dict[str, str]:
-        answer = await super().admin(*arguments)
-        self._place.secrets |= {answer[name] for name in ("key", "token") if name in answer}
-        return answer
+    def issued(self, secret: str) -> str:
+        self._place.secrets.add(secret)
+        return secret
 
 
 @asynccontextmanager

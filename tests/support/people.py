@@ -1,8 +1,9 @@
-"""Makes organizations, members, keys and tokens, the way an operator does."""
+"""Makes organizations, members, keys and tokens, as an operator does."""
 
 import asyncio
 import itertools
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -10,16 +11,28 @@ import httpx
 from support.cast import Caller
 from support.server import Server, environment
 from support.zygote import Zygote
+from threadkeep import settings
+from threadkeep.commands.admin import HOURS_DEFAULT
+from threadkeep.database import is_sqlite, open_database, sqlite_path
+from threadkeep.database.driver import Transaction
+from threadkeep.operations import administration
+from threadkeep.scope import Role
+from threadkeep.server.tokens import make_token, server_secret
 
 
 class People:
-    """Organizations and credentials of one server, each made once and never reused."""
+    """Organizations and credentials of one server, each made once and never reused.
+
+    They are made past the command line, which has tests of its own: a command takes a tenth of a second, and the tests
+    would run thousands.
+    """
 
     def __init__(self, server: Server, client: httpx.AsyncClient, zygote: Zygote) -> None:
         self.server = server
         self.zygote = zygote
         self.client = client
         self.numbers = itertools.count(1)
+        self.settings = settings.load(environment(server.database.url, server.settings))
 
     def new_user(self) -> str:
         return f"uid_person_{next(self.numbers)}"
@@ -29,20 +42,34 @@ class People:
         number = next(self.numbers)
         organization = organization or f"ORG_{number}"
         user = user or f"uid_owner_{number}"
-        await self.admin("create-organization", f"Organization {organization}", "--id", organization, "--owner", user)
-        return await self._equipped(organization, user, "owner")
+
+        async def found(tx: Transaction) -> str | None:
+            await administration.create_organization(tx, organization, f"Organization {organization}", user)
+            return (await administration.create_key(tx, organization, user, Role.OWNER, None)).key
+
+        return self._caller(organization, user, await self._write(found))
 
     async def member(self, owner: Caller, user: str | None = None, role: str = "member") -> Caller:
         """Add a member to the owner's organization; return that member, with a key of that role and a token."""
         user = user or self.new_user()
-        await self.admin("create-member", "--organization", owner.organization, "--user", user, "--role", role)
-        return await self._equipped(owner.organization, user, role)
+
+        async def joined(tx: Transaction) -> str | None:
+            await administration.create_member(tx, owner.organization, user, Role(role))
+            return (await administration.create_key(tx, owner.organization, user, Role(role), None)).key
+
+        return self._caller(owner.organization, user, await self._write(joined))
 
     async def key(self, organization: str, user: str, role: str) -> dict[str, Any]:
-        return await self.admin("create-key", "--organization", organization, "--user", user, "--role", role)
+        created = await self._write(lambda tx: administration.create_key(tx, organization, user, Role(role), None))
+        return {"id": created.id, "key": self.issued(created.key)}
 
-    async def token(self, user: str, *more: str) -> str:
-        return str((await self.admin("create-token", "--user", user, *more))["token"])
+    def token(self, user: str) -> str:
+        path = sqlite_path(self.settings) if is_sqlite(self.settings) else None
+        return self.issued(make_token(server_secret(self.settings, path), user, HOURS_DEFAULT * 3600))
+
+    def issued(self, secret: str) -> str:
+        """Return a key or token that was just made; whoever must know of all of them extends this."""
+        return secret
 
     async def admin(self, *arguments: str) -> dict[str, Any]:
         """Run `threadkeep admin … --json` on the server's database and return the object it prints."""
@@ -62,6 +89,12 @@ class People:
         answer: dict[str, Any] = json.loads(finished["stdout"])
         return answer
 
-    async def _equipped(self, organization: str, user: str, role: str) -> Caller:
-        key, token = await asyncio.gather(self.key(organization, user, role), self.token(user))
-        return Caller(self.client, organization=organization, user=user, key=key["key"], token=token)
+    async def _write(self, operation: Callable[[Transaction], Awaitable[Any]]) -> Any:
+        database = await open_database(self.settings, serving=False)
+        try:
+            return await database.write(operation)
+        finally:
+            await database.close()
+
+    def _caller(self, organization: str, user: str, key: str) -> Caller:
+        return Caller(self.client, organization=organization, user=user, key=self.issued(key), token=self.token(user))

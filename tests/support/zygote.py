@@ -4,6 +4,7 @@ A command started afresh spends half a second on imports, and the tests make som
 The children still are processes of their own, with their own arguments, variables and working folder.
 """
 
+import io
 import json
 import os
 import runpy
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,9 +58,15 @@ def serve_commands() -> None:
     import threadkeep.commands.export_writing
     import threadkeep.commands.import_sending
     import threadkeep.commands.tables
+    import threadkeep.database.postgres
+    import threadkeep.database.sqlite
     import threadkeep.operations.administration
-    import threadkeep.server.tokens  # noqa: F401
+    import threadkeep.operations.verifying
+    import threadkeep.server.tokens
 
+    # The library of commands imports most of its own when it first runs one.
+    with redirect_stdout(io.StringIO()):
+        threadkeep.cli.app(["version"], standalone_mode=False)
     for line in sys.stdin:
         request = json.loads(line)
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
