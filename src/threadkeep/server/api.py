@@ -39,6 +39,7 @@ from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
 from threadkeep.server.crowd import Room
 from threadkeep.server.cursors import CursorSeal
+from threadkeep.server.cycle import Headers
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -61,7 +62,6 @@ from threadkeep.settings import Settings
 logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
-Headers = list[tuple[bytes, bytes]]
 
 # What a path parameter looks like, and what is missing when it does not look like that.
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
@@ -130,6 +130,14 @@ class Api:
         }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        whole = await self.answer(scope, receive, send)
+        if whole is not None:
+            status, headers, body = whole
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    async def answer(self, scope: dict[str, Any], receive: Receive, send: Send) -> tuple[int, Headers, bytes] | None:
+        """Return the answer's status, headers and body, or send it piece by piece and return None."""
         started_s = time.perf_counter()
         raw_headers = scope["headers"]
         headers: dict[bytes, bytes] = dict(raw_headers)
@@ -145,22 +153,21 @@ class Api:
             if isinstance(result, Stream):
                 self._metrics.count(method, route.path, 200, time.perf_counter() - started_s)
                 await send_stream(result.streamed, receive, send, request_id, result.allowed)
-                return
+                return None
             status, body = result.status, result.body
             answer_headers = headers_of(result, request_id)
         except ApiError as error:
             status, body = error.status, encode_error(error, request_id)
             answer_headers = error_headers(error, body, request_id)
         except Disconnected:
-            return
+            return None
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
             logger.exception("Request %s failed.", request_id.decode())
             internal = Internal()
             status, body = internal.status, encode_error(internal, request_id)
             answer_headers = error_headers(internal, body, request_id)
-        await send({"type": "http.response.start", "status": status, "headers": answer_headers})
-        await send({"type": "http.response.body", "body": body})
         self._metrics.count(method, route.path if route else "unknown", status, time.perf_counter() - started_s)
+        return status, answer_headers, body
 
     def _find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
         """Return the route of a path and the values of its parameters. Raises NotFound."""

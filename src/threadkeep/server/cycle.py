@@ -1,9 +1,11 @@
 """One request and its answer on a connection: uvicorn's cycle, which writes an answer whole.
 
-Of a cycle it uses `send scope transport flow keep_alive default_headers disconnected response_started
-response_complete chunked_encoding expected_content_length waiting_for_100_continue message_event on_response`.
+Of a cycle it uses `receive send send_500_response logger scope transport flow keep_alive default_headers disconnected
+response_started response_complete chunked_encoding expected_content_length waiting_for_100_continue message_event
+on_response`.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -14,12 +16,33 @@ TAKE_WRITE = "threadkeep.take_write"
 # From here on a transport may tell its protocol to wait with more.
 LARGE_BYTES = 64 * 1024
 
+Headers = list[tuple[bytes, bytes]]
+# What the API gives for a request: status, headers and body, or None where it has sent its answer piece by piece.
+Answer = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
+
 
 class OneWriteCycle(RequestResponseCycle):
     """Sends a whole answer in one write: uvicorn's two cost a system call more, a fifth of a small request's CPU."""
 
     _held: Any = None  # Any: the ASGI message that begins the answer, until its body comes.
     _ends_by_closing = False
+
+    async def run_api(self, answer: Answer) -> None:
+        """Answer a request to the API: `run_asgi` without ASGI's messages, where the answer is there as a whole."""
+        try:
+            whole = await answer(self.scope, self.receive, self.send)
+            if whole is not None and not self._send_whole(*whole):
+                status, headers, body = whole
+                await self.send({"type": "http.response.start", "status": status, "headers": headers})
+                await self.send({"type": "http.response.body", "body": body})
+        except BaseException as error:  # As uvicorn has it: a task that is cancelled too.
+            self.logger.error("Exception in ASGI application\n", exc_info=error)
+            if self.response_started:
+                self.transport.close()
+            else:
+                await self.send_500_response()
+        finally:
+            self.on_response = nothing
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started:
@@ -28,7 +51,9 @@ class OneWriteCycle(RequestResponseCycle):
                 message[TAKE_WRITE](self.write)
             return
         held, self._held = self._held, None
-        if held is None or not self._send_at_once(held, message):
+        if not is_plain(held, message) or not self._send_whole(
+            held["status"], held["headers"], message.get("body", b"")
+        ):
             if held is not None:
                 # Before 1.1 nobody knows chunks: the end of the connection ends a body of unknown length.
                 if self.scope["http_version"] == "1.0" and not has_length(held):
@@ -47,17 +72,14 @@ class OneWriteCycle(RequestResponseCycle):
         self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
-    def _send_at_once(self, held: Any, message: Any) -> bool:
-        """Send header and body if that is the whole answer and nothing is special about it; return whether it was."""
-        names = [name for name, _ in held["headers"]]
-        is_plain = self.keep_alive and b"content-length" in names and b"connection" not in names
-        is_special = message.get("more_body", False) or self.scope["method"] == "HEAD"
-        if not is_plain or is_special or self.flow.write_paused or self.disconnected:
+    def _send_whole(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Send a whole answer of known length at once if the connection is as usual; return whether that was so."""
+        if not self.keep_alive or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
-        lines = [b"%s: %s\r\n" % header for header in (*self.default_headers, *held["headers"])]
+        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        answer = b"".join([STATUS_LINE[held["status"]], *lines, b"\r\n", message.get("body", b"")])
+        answer = b"".join([STATUS_LINE[status], *lines, b"\r\n", body])
         if len(answer) > LARGE_BYTES:
             self._write_large(answer)
         else:
@@ -73,6 +95,18 @@ class OneWriteCycle(RequestResponseCycle):
         self.transport.write(answer)
         if not self.flow.write_paused:
             protocol.answer_bytes = 0
+
+
+def nothing() -> None:
+    """Do what is left to do after an answer whose connection needs nothing more of it."""
+
+
+def is_plain(held: Any, message: Any) -> bool:
+    """Whether these two messages are a whole answer of known length, after which the connection goes on."""
+    if held is None or message.get("more_body", False):
+        return False
+    names = [name for name, _ in held["headers"]]
+    return b"content-length" in names and b"connection" not in names
 
 
 def has_length(message: Any) -> bool:

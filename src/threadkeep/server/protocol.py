@@ -1,15 +1,17 @@
 """The HTTP/1.1 protocol of the server: uvicorn's, with the limits that facing a network needs.
 
-What it uses of uvicorn is guarded by `test_http_limits.py`: `data_received`, `on_header`, `on_message_complete` and
-`_should_upgrade` are replaced, other methods without underscore extended; it reads `parser url scope headers cycle
-pipeline flow timeout_keep_alive_task` and a cycle's `disconnected message_event more_body response_started
-response_complete`. That httptools refuses most of what makes the length of a body ambiguous is tested there too.
+What it uses of uvicorn is guarded by `test_http_limits.py`: `data_received`, `on_header`, `on_message_complete`,
+`_should_upgrade` and `_start_asgi_task` are replaced, other methods without underscore extended; it reads `parser url
+scope headers cycle pipeline flow tasks timeout_keep_alive_task` and a cycle's `disconnected message_event more_body
+response_started response_complete`. That httptools refuses most of what makes the length of a body ambiguous is tested
+there too.
 """
 
 import asyncio
 import math
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -19,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
 from threadkeep.server.crowd import Crowd
-from threadkeep.server.cycle import OneWriteCycle
+from threadkeep.server.cycle import Answer, OneWriteCycle
+from threadkeep.server.turn import Turn
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
@@ -42,6 +45,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     LINGER_S = 2.0
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
+    # How the API answers a request, unless it takes ASGI's way, and whether that hardly ever waits for anything.
+    WAY_OF: Callable[[Any], tuple[Answer | None, bool]] = staticmethod(lambda scope: (None, False))
+    TURN = Turn()
     CROWD = Crowd(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
@@ -73,9 +79,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # The first byte cancels it, as on a connection that was kept alive.
         self.timeout_keep_alive_task = self.loop.call_later(self.HEADER_READ_S, self.timeout_keep_alive_handler)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cycle.__class__ = OneWriteCycle  # uvicorn names its own class where it makes one
-        super()._start_asgi_task(cycle, app)
+        answer, hardly_waits = self.WAY_OF(cycle.scope)
+        running = cycle.run_asgi(app) if answer is None else cycle.run_api(answer)
+        if hardly_waits:
+            self.TURN.add(running, self.tasks)
+        else:
+            task = self.loop.create_task(running)
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):

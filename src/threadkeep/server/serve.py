@@ -23,6 +23,7 @@ from threadkeep.server.app import App
 from threadkeep.server.crowd import Crowd
 from threadkeep.server.protocol import LimitedHttpProtocol
 from threadkeep.server.tokens import server_secret
+from threadkeep.server.turn import Turn
 from threadkeep.settings import SettingError, Settings
 
 BACKLOG = 2048
@@ -83,7 +84,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
+def limited_protocol(settings: Settings, app: App) -> type[LimitedHttpProtocol]:
     return type(
         "ConfiguredProtocol",
         (LimitedHttpProtocol,),
@@ -91,6 +92,8 @@ def limited_protocol(settings: Settings) -> type[LimitedHttpProtocol]:
             "HEADER_BYTES_MAX": settings.header_bytes_max,
             "HEADER_READ_S": settings.header_read_s,
             "WRITE_STALL_S": settings.write_stall_s,
+            "WAY_OF": staticmethod(app.way_of),
+            "TURN": Turn(),
             "CROWD": Crowd(connections_possible(settings.connections_max), settings.transfer_bytes_max),
             "__slots__": (),
         },
@@ -136,7 +139,7 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         app = App(database, settings, secret, runtime)
         config = uvicorn.Config(
             app,
-            http=limited_protocol(settings),
+            http=limited_protocol(settings, app),
             ws="none",
             lifespan="off",
             interface="asgi3",

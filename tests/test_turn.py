@@ -1,0 +1,100 @@
+"""Requests that begin outside of a task: in their order, none at the cost of another, and in a task when they wait."""
+
+import asyncio
+
+import pytest
+
+from threadkeep.server.turn import Turn
+
+
+async def test_what_came_together_begins_in_the_next_turn_in_its_order():
+    turn, begun, tasks = Turn(), [], set()
+
+    async def work(name):
+        begun.append((name, asyncio.current_task()))
+
+    for name in "abc":
+        turn.add(work(name), tasks)
+    assert begun == []
+    await asyncio.sleep(0)
+
+    assert begun == [("a", None), ("b", None), ("c", None)]
+    assert tasks == set()
+
+
+async def test_what_waits_goes_on_in_a_task_with_what_it_waited_for():
+    turn, heard, tasks = Turn(), [], set()
+    first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
+
+    async def work():
+        heard.append(await first)
+        assert asyncio.current_task() in tasks
+        with pytest.raises(OSError, match="gone"):
+            await second
+        async with asyncio.timeout(60):
+            await asyncio.sleep(0)
+        heard.append("end")
+
+    turn.add(work(), tasks)
+    await asyncio.sleep(0)
+    [task] = tasks
+    first.set_result("a word")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second.set_exception(OSError("gone"))
+    await task
+
+    assert heard == ["a word", "end"]
+    assert tasks == set()
+
+
+async def test_a_cancelled_one_hears_of_it():
+    turn, heard, tasks = Turn(), [], set()
+
+    async def work():
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            heard.append("left")
+
+    turn.add(work(), tasks)
+    await asyncio.sleep(0)
+    [task] = tasks
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert heard == ["left"]
+
+
+async def test_one_that_fails_takes_no_other_with_it(caplog):
+    turn, begun = Turn(), []
+
+    async def fail():
+        raise OSError("not answered")
+
+    async def work():
+        begun.append("b")
+
+    turn.add(fail(), set())
+    turn.add(work(), set())
+    await asyncio.sleep(0)
+
+    assert begun == ["b"]
+    assert "not answered" in caplog.text
+
+
+async def test_what_one_of_them_asks_for_begins_in_the_turn_after():
+    turn, begun = Turn(), []
+
+    async def work(name):
+        begun.append(name)
+        if name == "a":
+            turn.add(work("b"), set())
+
+    turn.add(work("a"), set())
+    await asyncio.sleep(0)
+    assert begun == ["a"]
+    await asyncio.sleep(0)
+    assert begun == ["a", "b"]
