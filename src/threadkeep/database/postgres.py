@@ -72,7 +72,7 @@ def translated(error: Exception) -> Exception:
 async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
     # Any: asyncpg has no types.
     try:
-        rows: Sequence[Row] = await connection.fetch(compiled.text, *[parameters[name] for name in compiled.names])
+        rows: Sequence[Row] = await connection.fetch(compiled.text, *compiled.bind(parameters))
     except asyncpg.UniqueViolationError as error:
         raise UniqueViolation from error
     return rows

@@ -95,7 +95,7 @@ class SqliteTransaction:
         rows: Sequence[Row] = ()
         for step in statement.sqlite:
             try:
-                found = self._execute(step.text, [parameters[name] for name in step.names]).fetchall()
+                found = self._execute(step.text, step.bind(parameters)).fetchall()
             except apsw.Error as error:
                 raise translated(error) from error
             if not found:

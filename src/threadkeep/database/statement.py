@@ -13,8 +13,9 @@ The text check catches forgetting; that tenants stay apart is proved by tests wi
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from weakref import WeakSet
 
@@ -45,9 +46,8 @@ class Compiled:
 
     text: str
     names: tuple[str, ...]
-
-    def bind(self, parameters: Mapping[str, Any]) -> list[Any]:
-        return [parameters[name] for name in self.names]
+    # Picks the values of the parameters, in that order.
+    bind: Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -126,4 +126,12 @@ def compile_text(text: str, mark: str) -> Compiled:
         return f"{mark}{names.index(name) + 1}"
 
     text = text.replace(LEASE_CLOCK, LEASE_CLOCKS[mark])
-    return Compiled(PARAMETER.sub(numbered, text).strip(), tuple(names))
+    text = PARAMETER.sub(numbered, text).strip()
+    return Compiled(text, tuple(names), picker(names))
+
+
+def picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Return what takes these values out of a mapping: `itemgetter`, which gives no tuple for less than two."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: tuple(parameters[name] for name in names)
