@@ -269,6 +269,10 @@ async def test_a_credential_comes_from_an_option_a_file_or_the_environment(run, 
         (["--api-key", "tk_é"], {}, 1, "plain letters"),
         (["--api-key", "tk_a", "--token", "b"], {}, 2, "give one of --api-key"),
         (["--api-key-file", "none"], {}, 2, "does not exist"),
+        (["--api-key-file", "empty"], {}, 1, "empty is empty"),
+        # As of a shell variable that is not set: another credential must not take its place.
+        (["--api-key", ""], {}, 1, "The credential is empty"),
+        (["--token", " "], {}, 1, "The credential is empty"),
         (["--organization", "ORG_OTHER"], {}, 1, "organization_access_denied: "),
         (["--url", "nonsense"], {}, 1, "--url is an address"),
         (["--url", f"http://127.0.0.1:{free_port()}"], {}, 1, "Connection refused"),
@@ -279,8 +283,10 @@ async def test_a_credential_comes_from_an_option_a_file_or_the_environment(run, 
     ],
 )
 async def test_what_cannot_be_ends_with_its_status_and_one_sentence(
-    run, fresh_owner, options, variables, status, reason
+    run, fresh_owner, tmp_path, options, variables, status, reason
 ):
+    (tmp_path / "empty").touch()
+
     finished = await run(fresh_owner, "threads", "list", *options, **variables)
 
     assert (finished["returncode"], finished["stdout"]) == (status, "")

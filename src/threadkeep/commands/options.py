@@ -103,18 +103,10 @@ def connection_of(
     ] = None,
 ) -> Connection:
     """Return the server and the credential that options and environment name. Options go first."""
-    given = [each for each in (api_key, api_key_file, token) if each is not None]
-    if len(given) > 1:
-        raise typer.BadParameter("give one of --api-key, --api-key-file and --token")
     from threadkeep.client.options import from_environment
     from threadkeep.settings import Settings
 
-    secret = read_secret(api_key_file) if api_key_file is not None else api_key or token
-    secret = secret or from_environment("api_key") or from_environment("token")
-    if not secret:
-        fail("Who is calling? Set THREADKEEP_API_KEY or THREADKEEP_TOKEN, or give --api-key-file.")
-    if not secret.isascii() or not secret.isprintable() or " " in secret:
-        fail("A key or token is plain letters, digits and signs without spaces or line breaks in or around them.")
+    secret = secret_of(api_key, api_key_file, token)
     is_key = secret.startswith(KEY_PREFIX)
     return Connection(
         url or from_environment("url") or Settings.url,
@@ -124,11 +116,33 @@ def connection_of(
     )
 
 
+def secret_of(api_key: str | None, api_key_file: Path | None, token: str | None) -> str:
+    """Return the key or token that was given, else that of the environment."""
+    from threadkeep.client.options import from_environment
+
+    given = [each for each in (api_key, api_key_file, token) if each is not None]
+    if len(given) > 1:
+        raise typer.BadParameter("give one of --api-key, --api-key-file and --token")
+    if given:
+        # One that is empty, like a shell variable that is not set, must not let another take its place.
+        secret = read_secret(given[0]) if isinstance(given[0], Path) else given[0]
+        if not secret.strip():
+            fail("The credential is empty: give a key or token, or leave the option out.")
+    else:
+        secret = from_environment("api_key") or from_environment("token") or ""
+    if not secret:
+        fail("Who is calling? Set THREADKEEP_API_KEY or THREADKEEP_TOKEN, or give --api-key-file.")
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        fail("A key or token is plain letters, digits and signs without spaces or line breaks in or around them.")
+    return secret
+
+
 def read_secret(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        secret = path.read_text().strip()
     except UnicodeDecodeError:
         fail(f"{path} is no text: it should hold a key and nothing else.")
+    return secret or fail(f"{path} is empty: it should hold a key and nothing else.")
 
 
 class StateFilter(StrEnum):
