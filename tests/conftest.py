@@ -34,6 +34,7 @@ def pytest_configure() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByDatabaseAndFile:
     return ByDatabaseAndFile(config, log)
 

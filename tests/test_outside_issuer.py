@@ -118,6 +118,47 @@ async def test_unknown_keys_do_not_make_the_server_ask_the_issuer_each_time(pers
     assert issuer.requests_count - before <= 3
 
 
+@pytest.mark.parametrize("nonsense", [b"", b"<html>", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "?"}]}'])
+async def test_an_issuer_that_gives_no_keys_is_503_and_not_the_callers_fault(new_database, zygote, nonsense):
+    issuer = Issuer()
+    issuer.nonsense = nonsense
+    server = await Server(await new_database(), issuer.settings).start()
+    try:
+        async with connect(server) as client:
+            owner = await People(server, client, zygote).owner("ORG_ACME", "uid_ada")
+            caller = owner.with_token(issuer.token("uid_ada"))
+            answers = [await caller.list_threads() for _ in range(3)]
+            asked = issuer.requests_count
+            issuer.nonsense = None
+            await eventually(caller.list_threads, lambda answer: answer.status == 200, within_s=5)
+    finally:
+        server.stop()
+        issuer.close()
+
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
+    assert asked <= 2
+
+
+async def test_an_issuer_that_breaks_later_leaves_what_it_gave_before(person, issuer):
+    """An unknown key makes the server ask; whoever has a known one does not notice what comes of that."""
+    stranger = person.with_token(issuer.token("uid_ada", key="second", headers={"kid": "unknown"}))
+    assert (await person.with_token(issuer.token("uid_ada")).list_threads()).status == 200
+    asked = issuer.requests_count
+    issuer.nonsense = b""
+    try:
+        await eventually(lambda: refused_after(stranger, issuer, asked), bool, within_s=15)
+
+        assert (await person.with_token(issuer.token("uid_ada")).list_threads()).status == 200
+    finally:
+        issuer.nonsense = None
+
+
+async def refused_after(stranger, issuer, asked):
+    """Whether the issuer was asked, and the stranger was refused all the same."""
+    assert refused(await stranger.list_threads())
+    return issuer.requests_count > asked
+
+
 async def test_a_new_key_of_the_issuer_is_taken(person, issuer):
     """The issuer changes its keys; the server learns the new one by itself."""
     issuer.published.append("second")

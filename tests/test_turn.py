@@ -1,6 +1,7 @@
 """Requests that begin outside of a task: in their order, none at the cost of another, and in a task when they wait."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -46,6 +47,45 @@ async def test_what_waits_goes_on_in_a_task_with_what_it_waited_for():
 
     assert heard == ["a word", "end"]
     assert tasks == set()
+
+
+async def test_several_may_wait_for_the_same_and_others_with_them():
+    turn, heard, tasks = Turn(), [], set()
+    future = asyncio.get_running_loop().create_future()
+
+    async def work(name):
+        heard.append((name, await future))
+
+    turn.add(work("a"), tasks)
+    turn.add(work("b"), tasks)
+    await asyncio.sleep(0)
+    beside = asyncio.ensure_future(work("beside"))
+    turn.add(work("c"), tasks)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    future.set_result("a word")
+    await asyncio.gather(beside, *tasks)
+
+    assert sorted(heard) == [(name, "a word") for name in ("a", "b", "beside", "c")]
+
+
+async def test_what_one_of_them_notes_in_its_context_no_other_sees():
+    turn, seen, tasks = Turn(), [], set()
+    note = contextvars.ContextVar("note", default=None)
+
+    async def work(name):
+        seen.append((name, note.get()))
+        token = note.set(name)
+        await asyncio.sleep(0)
+        seen.append((name, note.get()))
+        note.reset(token)
+
+    turn.add(work("a"), tasks)
+    turn.add(work("b"), tasks)
+    await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+
+    assert seen == [("a", None), ("b", None), ("a", "a"), ("b", "b")]
 
 
 async def test_a_cancelled_one_hears_of_it():

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
+import struct
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,12 +28,19 @@ class Issuer:
         }
         self.published = ["first"]
         self.requests_count = 0
+        # What it says instead of its keys; nothing at all (b"") ends with a reset.
+        self.nonsense: bytes | None = None
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.requests_count += 1
                 body = json.dumps({"keys": [issuer.jwk(name) for name in issuer.published]}).encode()
+                if issuer.nonsense == b"":
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                    return
+                body = issuer.nonsense or body
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))

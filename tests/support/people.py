@@ -87,6 +87,9 @@ class People:
                 f"threadkeep admin {' '.join(arguments)} failed:\n{finished['stdout']}{finished['stderr']}"
             )
         answer: dict[str, Any] = json.loads(finished["stdout"])
+        for name in ("key", "token"):
+            if name in answer:
+                self.issued(answer[name])
         return answer
 
     async def _write(self, operation: Callable[[Transaction], Awaitable[Any]]) -> Any:

@@ -144,6 +144,7 @@ class Api:
         request_id = request_id_of(headers)
         method = scope["method"]
         route: Route | None = None
+        streams = False
         answer_headers: Headers
         try:
             if len(headers) < len(raw_headers):
@@ -151,6 +152,7 @@ class Api:
             route, values = self._find(scope)
             result = await self._answer(route, values, method, scope, headers, receive)
             if isinstance(result, Stream):
+                streams = True
                 self._metrics.count(method, route.path, 200, time.perf_counter() - started_s)
                 await send_stream(result.streamed, receive, send, request_id, result.allowed)
                 return None
@@ -163,6 +165,8 @@ class Api:
             return None
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
             logger.exception("Request %s failed.", request_id.decode())
+            if streams:
+                return None  # Its reader has a part of it: the connection ends there.
             internal = Internal()
             status, body = internal.status, encode_error(internal, request_id)
             answer_headers = error_headers(internal, body, request_id)

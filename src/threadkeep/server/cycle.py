@@ -31,18 +31,23 @@ class OneWriteCycle(RequestResponseCycle):
         """Answer a request to the API: `run_asgi` without ASGI's messages, where the answer is there as a whole."""
         try:
             whole = await answer(self.scope, self.receive, self.send)
-            if whole is not None and not self._send_whole(*whole):
+            if whole is not None and not self.response_started and not self._send_whole(*whole):
                 status, headers, body = whole
                 await self.send({"type": "http.response.start", "status": status, "headers": headers})
                 await self.send({"type": "http.response.body", "body": body})
         except BaseException as error:  # As uvicorn has it: a task that is cancelled too.
             self.logger.error("Exception in ASGI application\n", exc_info=error)
-            if self.response_started:
-                self.transport.close()
-            else:
-                await self.send_500_response()
         finally:
+            if not self.response_complete and not self.disconnected:
+                await self._break_off()
             self.on_response = nothing
+
+    async def _break_off(self) -> None:
+        """End what failed with a 500, or, where an answer has begun, with the connection and not another word."""
+        if self.response_started:
+            self.transport.close()
+        else:
+            await self.send_500_response()
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started:

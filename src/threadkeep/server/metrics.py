@@ -70,7 +70,9 @@ def runtime_families(runtime: Runtime) -> Iterator[Any]:
 
 def seconds_family(sums: dict[tuple[str, str], list[Any]]) -> HistogramMetricFamily:
     family = HistogramMetricFamily(
-        "threadkeep_request_seconds", "Time from the request's header to its answer.", labels=["method", "route"]
+        "threadkeep_request_seconds",
+        "Time from the request's header until its answer is ready.",
+        labels=["method", "route"],
     )
     for labels, (*counts, seconds) in sums.items():
         family.add_metric(labels, list(zip(BOUNDS, accumulate(counts), strict=True)), seconds)

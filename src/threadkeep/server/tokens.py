@@ -23,6 +23,8 @@ EXPIRES_S_MAX = 2**53
 JWKS_FRESH_S = 300
 # An unknown key id may ask the issuer for its keys again, but a flood of such tokens must not.
 JWKS_REFRESH_S = 10
+# An issuer that has given none yet is asked again sooner.
+JWKS_AGAIN_S = 1
 JWKS_TIMEOUT_S = 5
 
 
@@ -62,11 +64,13 @@ class JwksCache:
         self._lock = asyncio.Lock()
 
     async def key(self, key_id: str | None) -> Any:
-        """Return the key with this id. Raises InvalidCredentials, or Unavailable when the issuer does not answer."""
+        """Return the key with this id. Raises InvalidCredentials, or Unavailable while the issuer gives none."""
         async with self._lock:
             age_s = clock.monotonic_s() - self._fetched_s
             if age_s > JWKS_FRESH_S or (key_id not in self._keys and age_s > JWKS_REFRESH_S):
                 await self._fetch()
+        if not self._keys:
+            raise Unavailable("The issuer of the token gives no keys; try again.")
         if key_id not in self._keys:
             raise InvalidCredentials()
         return self._keys[key_id]
@@ -75,12 +79,10 @@ class JwksCache:
         self._fetched_s = clock.monotonic_s()
         try:
             found = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
-        except jwt.PyJWKClientConnectionError:
+        # It is away, breaks off, or says what are no keys: those that it gave before go on to count.
+        except (jwt.PyJWTError, OSError, ValueError):
             if not self._keys:
-                self._fetched_s = float("-inf")
-                raise Unavailable("The issuer of the token does not answer; try again.") from None
-            return
-        except jwt.PyJWTError:
+                self._fetched_s += JWKS_AGAIN_S - JWKS_REFRESH_S
             return
         self._keys = {key.key_id: key.key for key in found.keys if key.public_key_use in (None, "sig")}
 

@@ -1,6 +1,7 @@
 """Requests that begin together, in one turn of the loop and without a task for each."""
 
 import asyncio
+import contextvars
 import logging
 import types
 from collections.abc import Callable, Coroutine, Generator
@@ -30,20 +31,26 @@ class Turn:
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
         for running, tasks in waiting:
+            context = contextvars.copy_context()
             try:
-                awaited = running.send(None)
+                awaited = context.run(running.send, None)
             except StopIteration:
                 continue
             except Exception:  # What a request does not answer itself, as a task would keep it from the others.
                 logger.exception("A request failed.")
                 continue
-            task = asyncio.get_running_loop().create_task(go_on(running, awaited))
+            if is_future := asyncio.isfuture(awaited):
+                # Says that whoever waits is about to tell its task. The task comes later; others may wait meanwhile.
+                awaited._asyncio_future_blocking = False
+            task = asyncio.get_running_loop().create_task(go_on(running, awaited, is_future), context=context)
             task.add_done_callback(tasks.discard)
             tasks.add(task)
 
 
-async def go_on(running: Running, awaited: Any) -> None:
+async def go_on(running: Running, awaited: Any, is_future: bool) -> None:
     """Go on with a coroutine that has begun outside of a task, and awaits something now."""
+    if is_future:
+        awaited._asyncio_future_blocking = True
     await rest_of(running, awaited)
 
 
