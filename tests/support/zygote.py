@@ -1,6 +1,6 @@
 """Runs many `threadkeep` commands cheaply: a process that has imported everything forks one child per command.
 
-A command started afresh spends half a second on imports, and the tests make some hundred organizations and keys.
+A command started afresh spends half a second on imports, and the tests run some hundred.
 The children still are processes of their own, with their own arguments, variables and working folder.
 """
 

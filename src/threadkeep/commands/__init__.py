@@ -1,4 +1,4 @@
-"""What `threadkeep` can do, each command in a module that is imported when it is called."""
+"""What the command line does, one module per command."""
 
 import sys
 

@@ -39,17 +39,17 @@ class Turn:
             except Exception:  # What a request does not answer itself, as a task would keep it from the others.
                 logger.exception("A request failed.")
                 continue
-            if is_future := asyncio.isfuture(awaited):
+            if asyncio.isfuture(awaited):
                 # Says that whoever waits is about to tell its task. The task comes later; others may wait meanwhile.
                 awaited._asyncio_future_blocking = False
-            task = asyncio.get_running_loop().create_task(go_on(running, awaited, is_future), context=context)
+            task = asyncio.get_running_loop().create_task(go_on(running, awaited), context=context)
             task.add_done_callback(tasks.discard)
             tasks.add(task)
 
 
-async def go_on(running: Running, awaited: Any, is_future: bool) -> None:
+async def go_on(running: Running, awaited: Any) -> None:
     """Go on with a coroutine that has begun outside of a task, and awaits something now."""
-    if is_future:
+    if asyncio.isfuture(awaited):
         awaited._asyncio_future_blocking = True
     await rest_of(running, awaited)
 
