@@ -95,7 +95,7 @@ SPOKEN: dict[str, tuple[list[Any], list[Piece]]] = {
     "with halves of surrogate pairs": (["a\ud83d", "\ude00b", finish()], [Text("a"), Text("\U0001f600b")]),
     "with halves of two kinds": (
         ["\ud83d", reasoning("\ud83d"), "\ude00", reasoning("\ude01"), finish()],
-        [Text("\U0001f600"), Reasoning("\U0001f601")],
+        [Text("\U0001f600"), Reasoning("\U0001f601", "reasoning_content")],
     ),
     "with halves that stay alone": (
         ["a\ud83d", "b", "\ude00", "c\ud83d", finish(), DONE],
@@ -103,7 +103,7 @@ SPOKEN: dict[str, tuple[list[Any], list[Piece]]] = {
     ),
     "with reasoning": (
         [reasoning("Hm"), chunk({"reasoning": "m"}), *HELLO_STEPS],
-        [Reasoning("Hm"), Reasoning("m"), *HELLO],
+        [Reasoning("Hm", "reasoning_content"), Reasoning("m", "reasoning"), *HELLO],
     ),
     "in one completion": (
         [Head(200, {"content-type": "application/json"}), *body(json.dumps(WHOLE, indent=1).encode())],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from support.scripted_model import DONE, event, finish, text
-from threadkeep.providers import ModelError, ModelRequest, Piece, Provider, Text
+from threadkeep.providers import Finish, FinishReason, ModelError, ModelRequest, Piece, Provider, Text
 from threadkeep.providers.openai_chat import Patience
 
 KEY = "sk-canary-4711"
@@ -23,6 +23,8 @@ class Heard:
 
     pieces: list[Piece] = field(default_factory=list)
     error: ModelError | None = None
+    # Comes once and last, and is kept apart from the pieces.
+    finish: FinishReason | None = None
 
     @property
     def text(self) -> str:
@@ -38,6 +40,9 @@ async def hear(provider: Provider, request: ModelRequest = ASK) -> Heard:
     try:
         async for pieces in provider.stream(request):
             assert pieces
+            assert heard.finish is None
+            if isinstance(pieces[-1], Finish):
+                heard.finish = pieces.pop().reason
             heard.pieces += pieces
     except ModelError as error:
         heard.error = error

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from threadkeep.objects import Configuration
 
@@ -16,14 +16,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the model thought aloud; not part of the answer."""
+    """What the model thought aloud; not part of the answer.
+
+    `field` is the name under which the message takes it when the answer is sent to that server again, such as
+    `reasoning_content`; empty when it must not be sent, or when something of WantedBack holds it already.
+    """
 
     text: str
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A part of a function call: `id` and `name` come once, the arguments' text bit by bit."""
+    """A part of a function call: `id` and `name` come once and first, the arguments' text bit by bit."""
 
     index: int
     id: str | None
@@ -39,7 +44,30 @@ class TokenCounts:
     output_tokens: int
 
 
-Piece: TypeAlias = Text | Reasoning | ToolCallPart | TokenCounts
+@dataclass(frozen=True, slots=True)
+class WantedBack:
+    """What a server wants back word for word: with the message (`call` is None), or with the call of that index.
+
+    `field` is its name there. One field may come in several pieces: `joined()` of `wanted_back.py` puts them together.
+    `content` is a list of blocks, each of which goes before the text in a content that is a list then.
+    """
+
+    call: int | None
+    field: str
+    value: Any  # JSON.
+
+
+FinishReason: TypeAlias = Literal["stop", "length", "toolCalls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The model said that it is done, and why. It comes once and last, when nothing is wrong with the answer."""
+
+    reason: FinishReason
+
+
+Piece: TypeAlias = Text | Reasoning | ToolCallPart | TokenCounts | WantedBack | Finish
 
 
 class ModelError(Exception):

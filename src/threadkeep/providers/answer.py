@@ -8,10 +8,11 @@ from typing import Any
 
 import msgspec
 
-from threadkeep.providers import ModelError, Piece, Reasoning, Text, TokenCounts, faults
+from threadkeep.providers import Finish, FinishReason, ModelError, Piece, Reasoning, Text, TokenCounts, faults
 from threadkeep.providers.characters import Characters
 from threadkeep.providers.events import Events, TooLong
 from threadkeep.providers.tool_calls import ToolCallDelta, ToolCalls
+from threadkeep.providers.wanted_back import HOLDING_REASONING, MESSAGE_FIELDS, wanted_back
 
 TOKENS_MAX = 2**53
 
@@ -22,6 +23,11 @@ class Delta(msgspec.Struct):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[ToolCallDelta] | None = None
+    reasoning_details: Any = None  # Any: what goes back word for word is not looked into.
+    thinking_blocks: Any = None
+    extra_content: Any = None
+    provider_specific_fields: Any = None
+    reasoning_opaque: Any = None
 
 
 class Choice(msgspec.Struct):
@@ -64,6 +70,7 @@ class Answer:
         self._text = Characters()
         self._reasoning = Characters()
         self._calls = ToolCalls()
+        self._reason: FinishReason = "stop"
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """Return the pieces that a chunk of the body completes."""
@@ -100,10 +107,12 @@ class Answer:
         except (Unreadable, TooLong):
             # An event that was cut off is left aside, as the format has it.
             self.error = faults.unreadable() if self._whole is not None else None
-        self._append_texts(self._text.rest(), self._reasoning.rest(), pieces)
+        self._append_texts(self._text.rest(), self._reasoning.rest(), "", pieces)
         pieces.extend(self._calls.rest())
         if self.error is None and not self.has_finish:
             self.error = faults.broken_off()
+        if self.error is None:
+            pieces.append(Finish("toolCalls" if self._reason == "stop" and self._calls.count else self._reason))
         return pieces
 
     def _begin(self, chunk: bytes) -> bytes:
@@ -141,12 +150,10 @@ class Answer:
     def _take_choice(self, choice: Choice, pieces: list[Piece]) -> None:
         delta = choice.delta or choice.message
         if delta is not None:
-            reasoning = delta.reasoning_content or delta.reasoning
             self._append_texts(
-                self._text.clean(delta.content) if delta.content else "",
-                self._reasoning.clean(reasoning) if reasoning else "",
-                pieces,
+                self._text.clean(delta.content) if delta.content else "", *self._reasoning_of(delta), pieces
             )
+            pieces.extend(wanted_back(delta, MESSAGE_FIELDS))
             if delta.tool_calls:
                 pieces.extend(self._calls.take(delta.tool_calls))
             if delta.refusal:
@@ -156,9 +163,18 @@ class Answer:
         elif choice.message is not None:
             self.has_finish = True
 
-    def _append_texts(self, text: str, reasoning: str, pieces: list[Piece]) -> None:
+    def _reasoning_of(self, delta: Delta) -> tuple[str, str]:
+        """Return the reasoning of a delta, and the field in which the server wants it back."""
+        field = "reasoning_content" if delta.reasoning_content else "reasoning"
+        text = delta.reasoning_content or delta.reasoning
+        if not text:
+            return "", ""
+        is_held = any(getattr(delta, name) for name in HOLDING_REASONING)
+        return self._reasoning.clean(text), "" if is_held else field
+
+    def _append_texts(self, text: str, reasoning: str, field: str, pieces: list[Piece]) -> None:
         if reasoning:
-            pieces.append(Reasoning(reasoning))
+            pieces.append(Reasoning(reasoning, field))
         if text:
             pieces.append(Text(text))
 
@@ -167,6 +183,10 @@ class Answer:
             raise faults.refused()
         if reason == "error":
             raise faults.of_error_object(None)
+        if reason in ("tool_calls", "function_call"):
+            self._reason = "toolCalls"
+        elif reason == "length":
+            self._reason = "length"
         self.has_finish = True
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from threadkeep.providers import ModelRequest, Piece, Text
+from threadkeep.providers import Finish, ModelRequest, Piece, Text
 
 NAME = "echo"
 GREETING = "This is echo, the built-in stand-in for a model."
@@ -22,6 +22,7 @@ class Echo:
         for word in WORD.findall(answer_to(request)):
             yield [Text(word)]
             await asyncio.sleep(0)  # So that a process full of echoes stays fair.
+        yield [Finish("stop")]
 
     async def close(self) -> None:
         pass

@@ -3,12 +3,14 @@
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from threadkeep.objects import TOOL_CALLS_MAX
 from threadkeep.providers import Piece, ToolCallPart, faults
 from threadkeep.providers.characters import Characters
+from threadkeep.providers.wanted_back import CALL_FIELDS, wanted_back
 
 NAME_CHARACTERS_MAX = 256
 
@@ -22,6 +24,9 @@ class ToolCallDelta(msgspec.Struct):
     index: int | None = None
     id: str | None = None
     function: FunctionDelta | None = None
+    extra_content: Any = None  # Any: what goes back word for word is not looked into.
+    provider_specific_fields: Any = None
+    thought_signature: Any = None
 
 
 @dataclass(slots=True)
@@ -48,9 +53,15 @@ class ToolCalls:
             call = self._find(delta, function)
             arguments = call.characters.clean(function.arguments) if function.arguments and call else ""
             if call is None:
-                yield self._begin(delta, function)
+                part = self._begin(delta, function)
+                yield part
             elif arguments:
                 yield ToolCallPart(call.index, None, None, arguments)
+            yield from wanted_back(delta, CALL_FIELDS, part.index if call is None else call.index)
+
+    @property
+    def count(self) -> int:
+        return len(self._calls)
 
     def rest(self) -> Iterator[Piece]:
         """Give what is left of characters that were never completed."""

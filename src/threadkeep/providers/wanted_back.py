@@ -1,0 +1,79 @@
+"""What servers want to have back word for word with an answer or with its calls, and how pieces of it are joined."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from threadkeep.providers import WantedBack
+
+# OpenRouter and MiniMax; LiteLLM; Gemini; LiteLLM for Gemini; GitHub Copilot.
+MESSAGE_FIELDS = (
+    "reasoning_details", "thinking_blocks", "extra_content", "provider_specific_fields", "reasoning_opaque",
+)  # fmt: skip
+# Gemini; LiteLLM for Gemini; gateways before Gemini.
+CALL_FIELDS = ("extra_content", "provider_specific_fields", "thought_signature")
+# Those of MESSAGE_FIELDS that hold the reasoning itself: its text need not go back a second time.
+HOLDING_REASONING = ("reasoning_details", "thinking_blocks")
+
+# Texts of an object that come bit by bit; of everything else the newest stands.
+BIT_BY_BIT = {"text", "thinking", "summary", "data"}
+
+
+def wanted_back(said: Any, fields: tuple[str, ...], call: int | None = None) -> Iterator[WantedBack]:  # Any: a struct.
+    """Give what a delta or a call holds of these fields."""
+    for field in fields:
+        value = getattr(said, field)
+        if field == "provider_specific_fields":
+            value = signatures(value)
+        if value:
+            yield WantedBack(call, field, value)
+
+
+def signatures(value: Any) -> Any:  # Any: JSON.
+    """Return what is signed of a field that holds much else besides, which nobody wants back."""
+    if not isinstance(value, dict):
+        return None
+    return {name: each for name, each in value.items() if "signature" in name and each}
+
+
+def joined(before: Any, more: Any) -> Any:  # Any: JSON.
+    """Join two pieces of one field, in the order in which they came.
+
+    Texts are joined; lists are concatenated, but an object goes on with the last one of the same `type` and `index`;
+    objects are merged, name by name; of all else the newest stands.
+    """
+    if isinstance(before, str) and isinstance(more, str):
+        return before + more
+    if isinstance(before, list) and isinstance(more, list):
+        return joined_lists(before, more)
+    if isinstance(before, dict) and isinstance(more, dict):
+        return merged(before, more)
+    return before if more is None else more
+
+
+def joined_lists(before: list[Any], more: list[Any]) -> list[Any]:
+    result = list(before)
+    for each in more:
+        if result and goes_on(result[-1], each):
+            result[-1] = merged(result[-1], each)
+        else:
+            result.append(each)
+    return result
+
+
+def goes_on(before: Any, more: Any) -> bool:
+    """Whether an object of a list is the next piece of the one before it."""
+    if not isinstance(before, dict) or not isinstance(more, dict) or more.get("index") is None:
+        return False
+    return (before.get("type"), before.get("index")) == (more.get("type"), more["index"])
+
+
+def merged(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    result = dict(before)
+    for name, value in more.items():
+        old = result.get(name)
+        is_text = isinstance(old, str) and isinstance(value, str)
+        if old is None or (is_text and name not in BIT_BY_BIT and value):
+            result[name] = value
+        elif not is_text or name in BIT_BY_BIT:
+            result[name] = joined(old, value)
+    return result
