@@ -111,7 +111,7 @@ tool_calls = st.lists(
         lambda id, name, arguments: {
             "id": id,
             "type": "function",
-            "function": {"name": name, "arguments": arguments},
+            "function": {"name": name, "arguments": json.dumps(arguments)},
         },
         *(st.text(characters, min_size=1, max_size=20), st.text(characters, min_size=1, max_size=20), texts),
     ),

@@ -2,6 +2,8 @@
 
 import re
 
+from typing import Any
+
 import pytest
 
 FIELDS = {
@@ -258,6 +260,36 @@ async def test_tool_calls_and_their_results_are_kept_as_given(ada):
     assert (asked.status, asked.toolCalls, asked.toolCallId) == (201, calls, None)
     assert (answered.status, answered.toolCalls, answered.toolCallId) == (201, None, "call_1")
     assert (await ada.list_messages(thread)).data == [asked.body, answered.body]
+
+
+def called(*arguments: str) -> dict[str, Any]:
+    calls = [{"id": "c", "type": "function", "function": {"name": "f", "arguments": each}} for each in arguments]
+    return {"role": "assistant", "content": "", "toolCalls": calls}
+
+
+async def test_arguments_that_are_nothing_become_an_empty_object(ada):
+    thread = await ada.create_thread(messages=[called("", " \n")])
+
+    [message] = (await ada.list_messages(thread)).data
+
+    assert [call["function"]["arguments"] for call in message["toolCalls"]] == ["{}", "{}"]
+
+
+@pytest.mark.parametrize("arguments", ['{"city": "Os', "Oslo", "{}{}", "NaN", "'{}'"])
+async def test_arguments_that_are_no_json_are_refused(ada, arguments):
+    thread = await ada.create_thread()
+    body = called("{}", arguments)
+
+    posted = await ada.request("POST", f"/v1/threads/{thread.id}/messages", body)
+    several = await ada.request("POST", f"/v1/threads/{thread.id}/messages", {"messages": [called("{}"), body]})
+    created = await ada.request("POST", "/v1/threads", {"messages": [body]})
+    asked = await ada.respond(thread, input=[body])
+
+    place = "toolCalls[1].function.arguments"
+    assert (posted.status, posted.code, posted.param) == (400, "invalid_field", place)
+    assert (several.status, several.param) == (400, f"messages[1].{place}")
+    assert (created.status, created.param) == (400, f"messages[0].{place}")
+    assert (asked.status, asked.param) == (400, f"input[0].{place}")
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ async def converse(who: Caller, canaries: Canaries) -> Conversation:
     if who.organization == "ORG_GONE" or who.user == "uid_ada":
         assistant = await keyed[1].create_assistant(name=plant("assistantname"), instructions=plant("assistanttext"))
         new.assistant = assistant.id
-    call = {"id": "call_1", "type": "function", "function": {"name": inside("tool"), "arguments": inside("json")}}
+    arguments = json.dumps({"q": inside("json")})
+    call = {"id": "call_1", "type": "function", "function": {"name": inside("tool"), "arguments": arguments}}
     await keyed[2].post_messages(
         thread,
         [

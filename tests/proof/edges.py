@@ -7,6 +7,7 @@ from typing import Any
 from support.cast import Answer, Caller
 
 METADATA_PAIRS_MAX = 16
+UNESCAPED = {code: 0x10FF00 + code for code in (*range(0x20), ord('"'), ord("\\"))}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ async def file_name(who: Caller, thread: str, text: str) -> Answer:
 
 
 async def arguments(who: Caller, thread: str, text: str) -> Answer:
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": text}}
+    """Arguments are JSON: the text in quotes, and what JSON escapes as characters that nobody uses."""
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": f'"{text.translate(UNESCAPED)}"'}}
     return await who.post_message(thread, "", role="assistant", toolCalls=[call])
 
 
@@ -76,6 +78,11 @@ async def instructions(who: Caller, _thread: str, text: str) -> Answer:
     answer = await who.update_assistant(named, instructions=text)
     await who.delete_assistant(named)
     return answer
+
+
+def arguments_of(answer: Answer) -> str:
+    text: str = answer.toolCalls[0]["function"]["arguments"][1:-1]
+    return text.translate({unused: escaped for escaped, unused in UNESCAPED.items()})
 
 
 def text_of(answer: Answer) -> str:
@@ -91,7 +98,7 @@ EDGES = [
     Edge("parts", 256 * 1024, "invalid_field", parts, text_of, "mm"),
     Edge("edited content", 256 * 1024, "invalid_field", edited, text_of, "m"),
     Edge("file name", 512, "invalid_field", file_name, lambda answer: answer.content[0]["name"]),
-    Edge("tool arguments", 256 * 1024, "invalid_field", arguments, lambda a: a.toolCalls[0]["function"]["arguments"]),
+    Edge("tool arguments", 256 * 1024 - 2, "invalid_field", arguments, arguments_of),
     Edge("assistant name", 256, "invalid_field", assistant_name, lambda answer: answer["name"], "n"),
     Edge("instructions", 256 * 1024, "invalid_field", instructions, lambda answer: answer.instructions),
 ]

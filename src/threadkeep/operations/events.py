@@ -10,7 +10,7 @@ from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
 from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX, FunctionCall, TextPart, ToolCall
-from threadkeep.operations.message_rows import size_bytes
+from threadkeep.operations.message_rows import is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
 TEXT = "response.output_text.delta"
@@ -263,14 +263,6 @@ def finished_calls(calls: Mapping[int, CallSoFar], *, was_cut: bool) -> list[Too
             id = (call.id or f"call_{index}")[:NAME_CHARACTERS_MAX]
             finished.append(ToolCall(id, "function", FunctionCall(call.name, arguments)))
     return finished[:TOOL_CALLS_MAX]
-
-
-def is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 async def store(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -9,7 +9,16 @@ from msgspec import Raw
 from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidField
 from threadkeep.ids import new_id
-from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, Message, MessageCreate, Part, TextPart
+from threadkeep.objects import (
+    PREVIEW_CHARACTERS_MAX,
+    TEXT_CHARACTERS_MAX,
+    FunctionCall,
+    Message,
+    MessageCreate,
+    Part,
+    TextPart,
+    ToolCall,
+)
 from threadkeep.operations import metadata
 
 COLUMNS = """m.id, m.created_ms, m.updated_ms, m.seq, m.role, m.content, m.status, m.user_id, m.assistant_id,
@@ -29,7 +38,7 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
         raise InvalidField("toolCalls belongs to messages of the assistant only.", param=f"{param}toolCalls")
     if body.tool_call_id is not None and body.role != "tool":
         raise InvalidField("toolCallId belongs to messages of a tool only.", param=f"{param}toolCallId")
-    tool_calls = None if body.tool_calls is None else msgspec.json.encode(body.tool_calls).decode()
+    tool_calls = stored_calls(body.tool_calls, param)
     stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {}, f"{param}metadata")
     content = stored_content(body.content, body.role, param)
     return {
@@ -41,6 +50,30 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
         **content,
         "size_bytes": size_bytes(content["content"], tool_calls, stored_metadata),
     }
+
+
+def stored_calls(calls: list[ToolCall] | None, param: str = "") -> str | None:
+    """Return calls in JSON; arguments that are nothing are an empty object. Raises InvalidField for what is no JSON."""
+    if calls is None:
+        return None
+    kept: list[ToolCall] = []
+    for position, call in enumerate(calls):
+        arguments = call.function.arguments if call.function.arguments.strip() else "{}"
+        if not is_json(arguments):
+            raise InvalidField(
+                "The arguments of a call are the text of JSON, such as {}.",
+                param=f"{param}toolCalls[{position}].function.arguments",
+            )
+        kept.append(msgspec.structs.replace(call, function=FunctionCall(call.function.name, arguments)))
+    return msgspec.json.encode(kept).decode()
+
+
+def is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def stored_content(content: str | list[Part], role: str, param: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,12 +12,23 @@ from msgspec import Meta
 
 from threadkeep.providers import Provider, echo
 from threadkeep.providers.echo import Echo
+from threadkeep.providers.manners import (
+    CallIds,
+    CallsNeed,
+    Manners,
+    ReasoningBack,
+    Roles,
+    SystemTexts,
+    ToolCallForm,
+    manners_of,
+)
 from threadkeep.providers.openai_chat import LimitName, OpenAiChat, Patience, parse_address
 from threadkeep.settings import SettingError, Settings, split
 
 NAME_CHARACTERS_MAX = 256
 
-RIGHT_TABLE = "A table has url, and if you like model, key or key_env, default, limit_name."
+MANNERS = [field.name for field in fields(Manners)]
+RIGHT_TABLE = f"A table has url, and if you like model, key or key_env, default, limit_name, {', '.join(MANNERS)}."
 
 
 class ModelTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,6 +40,13 @@ class ModelTable(msgspec.Struct, forbid_unknown_fields=True):
     key_env: str | None = None
     default: bool = False
     limit_name: LimitName | None = None
+    # What the server's address suggests holds where these say nothing.
+    roles: Roles | None = None
+    system: SystemTexts | None = None
+    tool_calls: ToolCallForm | None = None
+    call_ids: CallIds | None = None
+    reasoning: ReasoningBack | None = None
+    calls_need: CallsNeed | None = None
 
 
 class Catalogue:
@@ -44,7 +63,7 @@ class Catalogue:
             settings.model_total_s,
             settings.model_line_bytes_max,
         )
-        self._servers: dict[tuple[str, str, LimitName | None], OpenAiChat] = {}
+        self._servers: dict[tuple[str, str, LimitName | None, Manners], OpenAiChat] = {}
         self._models: dict[str, tuple[Provider, str]] = {}
         self._default: str | None = None
         self._add_settings(settings)
@@ -84,9 +103,8 @@ class Catalogue:
             )
         if not names:
             return
-        server = self._server(
-            settings.model_url, settings.model_key, None, "THREADKEEP_MODEL_URL", "THREADKEEP_MODEL_KEY"
-        )
+        table = ModelTable(settings.model_url)
+        server = self._server(table, settings.model_key, "THREADKEEP_MODEL_URL", "THREADKEEP_MODEL_KEY")
         for name in names:
             self._add(name, server, name, "THREADKEEP_MODEL")
 
@@ -100,7 +118,7 @@ class Catalogue:
         for name, table in tables.items():
             in_table = f'{place}: ["{name}"]'
             key = key_of(table, in_table, environment)
-            server = self._server(table.url, key, table.limit_name, f"{in_table} url", f"{in_table} key")
+            server = self._server(table, key, f"{in_table} url", f"{in_table} key")
             self._add(name, server, table.model or name, in_table)
             if table.default:
                 self._default = name
@@ -114,16 +132,17 @@ class Catalogue:
             raise SettingError(f"{place}: the name of a model has 1 to {NAME_CHARACTERS_MAX} characters.")
         self._models[name] = (server, upstream_name)
 
-    def _server(self, url: str, key: str, limit_name: LimitName | None, url_place: str, key_place: str) -> OpenAiChat:
+    def _server(self, table: ModelTable, key: str, url_place: str, key_place: str) -> OpenAiChat:
         """Return the one provider for a server, so that its models share connections."""
-        wanted = (url, key, limit_name)
+        try:
+            address = parse_address(table.url)
+        except ValueError as error:
+            raise SettingError(f"{url_place} {error}") from None
+        given = {name: value for name in MANNERS if (value := getattr(table, name)) is not None}
+        wanted = (table.url, key, table.limit_name, replace(manners_of(address.host), **given))
         if wanted not in self._servers:
             try:
-                parse_address(url)
-            except ValueError as error:
-                raise SettingError(f"{url_place} {error}") from None
-            try:
-                self._servers[wanted] = OpenAiChat(url, key, self._patience, limit_name)
+                self._servers[wanted] = OpenAiChat(table.url, key, self._patience, *wanted[2:])
             except ValueError as error:
                 raise SettingError(f"{key_place} {error}") from None
         return self._servers[wanted]

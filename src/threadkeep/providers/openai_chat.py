@@ -11,6 +11,7 @@ import msgspec
 from threadkeep.providers import ModelRequest, Piece, faults
 from threadkeep.providers.answer import Answer
 from threadkeep.providers.connection import Broken, Connection, Connections, TooLate
+from threadkeep.providers.manners import Manners, fitted, manners_of
 
 # How long a server may still send its counts after the model has ended its answer.
 AFTER_FINISH_S = 5.0
@@ -35,24 +36,31 @@ class Patience:
 class OpenAiChat:
     """One server of models. The key goes to the address of `url` only: nothing is redirected, no proxy is asked.
 
-    `limit_name` is how the server calls the greatest length of an answer; by default what its address suggests.
-    Raises ValueError for an address or a key that cannot be used.
+    `limit_name` is how the server calls the greatest length of an answer, `manners` what it wants of a history; by
+    default what its address suggests. Raises ValueError for an address or a key that cannot be used.
     """
 
     def __init__(
-        self, url: str, key: str = "", patience: Patience | None = None, limit_name: LimitName | None = None
+        self,
+        url: str,
+        key: str = "",
+        patience: Patience | None = None,
+        limit_name: LimitName | None = None,
+        manners: Manners | None = None,
     ) -> None:
         address = parse_address(url)
         self._patience = patience or Patience()
         self._limit_name = limit_name or limit_name_of(address.host)
+        self.manners = manners or manners_of(address.host)
         self.address = str(address)
+        self.host = address.host
         self._connections = Connections(address)
         self._head = head_of(address, key)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
         clock = asyncio.get_running_loop().time
         until = clock() + self._patience.total_s
-        body = msgspec.json.encode(body_of(request, self._limit_name))
+        body = msgspec.json.encode(body_of(request, self._limit_name, self.manners))
         connection = await self._connect()
         answer = Answer(self._patience.line_bytes_max)
         is_whole = False
@@ -136,12 +144,12 @@ async def read(connection: Connection, answer: Answer, deadline: float) -> bytes
         raise faults.timeout() from None
 
 
-def body_of(request: ModelRequest, limit_name: LimitName) -> dict[str, Any]:  # Any: JSON.
+def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> dict[str, Any]:  # Any: JSON.
     """Return the request in OpenAI's words; what is null is left to the server."""
     configuration = request.configuration
     body: dict[str, Any] = {
         "model": request.model,
-        "messages": request.messages,
+        "messages": fitted(request.messages, manners, has_tools=bool(configuration.tools)),
         "stream": True,
         "stream_options": {"include_usage": True},
         "temperature": configuration.temperature,
