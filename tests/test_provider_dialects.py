@@ -125,8 +125,7 @@ SPOKEN: dict[str, tuple[list[Any], list[Piece]]] = {
             DONE,
         ],
         [
-            ToolCallPart(0, "call_a", "find", ""),
-            ToolCallPart(0, None, None, '{"x":'),
+            ToolCallPart(0, "call_a", "find", '{"x":'),
             ToolCallPart(0, None, None, "1}"),
             ToolCallPart(1, "call_b", "stop", "{}"),
         ],
@@ -148,7 +147,7 @@ SPOKEN: dict[str, tuple[list[Any], list[Piece]]] = {
     ),
     "tool calls counted from 1, mixed": (
         [tool_call(1, "a", "f", ""), tool_call(2, "b", "g", ""), tool_call(1, None, None, "{}"), finish()],
-        [ToolCallPart(0, "a", "f", ""), ToolCallPart(1, "b", "g", ""), ToolCallPart(0, None, None, "{}")],
+        [ToolCallPart(0, "a", "f", ""), ToolCallPart(0, None, None, "{}"), ToolCallPart(1, "b", "g", "{}")],
     ),
     "tool call whose arguments stay unfinished": (
         [tool_call(0, "a", "find", '{"x'), finish("length"), DONE],

@@ -7,7 +7,7 @@ import pytest
 
 from support.hearing import HELLO, HELLO_STEPS, KEY, PATIENCE, hear
 from support.scripted_model import ScriptedModel, chunk, finish, reasoning
-from threadkeep.providers import Piece, Reasoning, ToolCallPart, WantedBack
+from threadkeep.providers import Piece, Reasoning, Text, ToolCallPart, WantedBack
 from threadkeep.providers.openai_chat import OpenAiChat
 from threadkeep.providers.wanted_back import joined
 
@@ -16,6 +16,7 @@ CALL = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
 PART = ToolCallPart(0, "a", "f", "{}")
 DETAIL = {"type": "reasoning.text", "index": 0, "text": "Hm", "format": "x"}
 ENCRYPTED = {"type": "reasoning.encrypted", "index": 1, "data": "AAAA"}
+HIDDEN = {"type": "redacted_thinking", "data": "AAAA"}
 BLOCK = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
 
 
@@ -36,7 +37,7 @@ async def provider(model: ScriptedModel) -> AsyncIterator[OpenAiChat]:
 WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
     "Gemini: a signature of a call": (
         [chunk({"tool_calls": [CALL | {"extra_content": SIGNED}]}), finish()],
-        [PART, WantedBack(0, "extra_content", SIGNED)],
+        [WantedBack(0, "extra_content", SIGNED), PART],
     ),
     "Gemini: a signature of the text": (
         [*HELLO_STEPS[:-2], chunk({"extra_content": SIGNED}), finish()],
@@ -44,7 +45,7 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
     ),
     "LiteLLM: a signature among other things": (
         [chunk({"tool_calls": [CALL | {"provider_specific_fields": {"thought_signature": "s", "x": 1}}]}), finish()],
-        [PART, WantedBack(0, "provider_specific_fields", {"thought_signature": "s"})],
+        [WantedBack(0, "provider_specific_fields", {"thought_signature": "s"}), PART],
     ),
     "LiteLLM: blocks": (
         [chunk({"reasoning_content": "Hm", "thinking_blocks": [BLOCK]}), *HELLO_STEPS],
@@ -62,6 +63,21 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
             WantedBack(None, "reasoning_details", [ENCRYPTED]),
             *HELLO,
         ],
+    ),
+    "Anthropic's blocks: one that is signed": (
+        [chunk({"content": [BLOCK, {"type": "text", "text": "Hello"}]}), finish()],
+        [Reasoning("Hm"), WantedBack(None, "content", [BLOCK]), Text("Hello")],
+    ),
+    "Anthropic's blocks: one that is hidden": (
+        [chunk({"content": [HIDDEN, {"type": "text", "text": "Hello"}]}), finish()],
+        [WantedBack(None, "content", [HIDDEN]), Text("Hello")],
+    ),
+    "a gateway: a signature in the function": (
+        [
+            chunk({"tool_calls": [{"function": {"name": "f", "arguments": {}, "thought_signature": "s"}, "id": "a"}]}),
+            finish(),
+        ],
+        [WantedBack(0, "thought_signature", "s"), PART],
     ),
     "DeepSeek: reasoning": (
         [reasoning("H"), reasoning("m"), *HELLO_STEPS],

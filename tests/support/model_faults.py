@@ -6,7 +6,7 @@ from typing import Any
 
 from support.hearing import CUT_CHARACTER, HELLO, STREAM
 from support.scripted_model import CLOSE, DONE, RESET, STALL, Head, Raw, chunk, finish, tool_call
-from threadkeep.providers import Piece
+from threadkeep.providers import Piece, Text
 
 # What servers say in their refusals, and nobody may be told.
 SECRET_WORDS = "upstream-canary"
@@ -72,7 +72,7 @@ FAULTS: dict[str, tuple[list[Any], list[Piece], str | None]] = {
     "2 MB completion": ([b'{"x": "' + b"x" * 2_000_000], [], "model_unavailable"),
     "a broken chunk": ([Raw(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n")], [], "model_unavailable"),
     "choices of a wrong type": (["Hel", "lo", {"choices": "none"}], HELLO, "model_unavailable"),
-    "content of a wrong type": (["Hel", "lo", chunk({"content": 42})], HELLO, "model_unavailable"),
+    "calls of a wrong type": (["Hel", "lo", chunk({"tool_calls": "f"}), finish()], HELLO, "model_unavailable"),
     "an event that is no object": (["Hel", "lo", b"data: [1]\n\n"], HELLO, "model_unavailable"),
     "an event that is no JSON": (["Hel", "lo", b"data: hello\n\n"], HELLO, "model_unavailable"),
     "an event of a thousand levels": (["Hel", "lo", b"data: " + b"[" * 60_000 + b"\n\n"], HELLO, "model_unavailable"),
@@ -89,7 +89,7 @@ FAULTS: dict[str, tuple[list[Any], list[Piece], str | None]] = {
     "an error in place of a completion": ([b'{"error": {"code": 400}}'], [], "model_refused"),
     "an error that it is too long": ([{"error": {"code": "context_length_exceeded"}}], [], "context_too_long"),
     "filtered": (["Hel", "lo", finish("content_filter"), DONE], HELLO, "model_refused"),
-    "refused in words": ([chunk({"refusal": SECRET_WORDS}), finish(), DONE], [], "model_refused"),
+    "refused in words": ([chunk({"refusal": "No."}), finish(), DONE], [Text("No.")], "model_refused"),
     "finished by an error": (["Hel", "lo", finish("error"), DONE], HELLO, "model_unavailable"),
     "a call without a name": ([tool_call(0, "call_1", None, "{}"), finish("tool_calls")], [], "model_unavailable"),
 }

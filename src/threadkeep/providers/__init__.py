@@ -49,7 +49,8 @@ class WantedBack:
     """What a server wants back word for word: with the message (`call` is None), or with the call of that index.
 
     `field` is its name there. One field may come in several pieces: `joined()` of `wanted_back.py` puts them together.
-    `content` is a list of blocks, each of which goes before the text in a content that is a list then.
+    `content` is a list of blocks, each of which goes before the text in a content that is a list then. What belongs to
+    a call may come before the call's first part does.
     """
 
     call: int | None

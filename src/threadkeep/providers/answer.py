@@ -3,54 +3,29 @@
 Servers differ in what they leave out, repeat and add. What can be understood is; what cannot ends the answer.
 """
 
-import json
+from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
-from threadkeep.providers import Finish, FinishReason, ModelError, Piece, Reasoning, Text, TokenCounts, faults
+from threadkeep.providers import (
+    Finish,
+    FinishReason,
+    ModelError,
+    Piece,
+    Reasoning,
+    Text,
+    TokenCounts,
+    WantedBack,
+    faults,
+)
 from threadkeep.providers.characters import Characters
+from threadkeep.providers.chunks import Choice, Completion, Delta, PartsDelta, ToolCallDelta, Unreadable, decode
 from threadkeep.providers.events import Events, TooLong
-from threadkeep.providers.tool_calls import ToolCallDelta, ToolCalls
+from threadkeep.providers.finish_reasons import failure_of, outcome_of
+from threadkeep.providers.tool_calls import ToolCalls
 from threadkeep.providers.wanted_back import HOLDING_REASONING, MESSAGE_FIELDS, wanted_back
 
 TOKENS_MAX = 2**53
-
-
-class Delta(msgspec.Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: list[ToolCallDelta] | None = None
-    reasoning_details: Any = None  # Any: what goes back word for word is not looked into.
-    thinking_blocks: Any = None
-    extra_content: Any = None
-    provider_specific_fields: Any = None
-    reasoning_opaque: Any = None
-
-
-class Choice(msgspec.Struct):
-    index: int | None = None
-    delta: Delta | None = None
-    message: Delta | None = None
-    finish_reason: str | None = None
-
-
-class Counts(msgspec.Struct):
-    prompt_tokens: Any = None  # Any: a strange count is left aside, and the answer goes on.
-    completion_tokens: Any = None
-
-
-class Completion(msgspec.Struct):
-    """A chunk of a stream or a whole completion: they differ in `delta` and `message`."""
-
-    choices: list[Choice] | None = None
-    usage: Counts | None = None
-    error: Any = None  # Any: an object, a text, or null where there is none.
-
-
-decoder = msgspec.json.Decoder(Completion)
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 
 
 class Answer:
@@ -59,7 +34,7 @@ class Answer:
     `feed` never raises: what came before a fault in the same chunk must not be lost. `error` holds the fault.
     """
 
-    def __init__(self, line_bytes_max: int) -> None:
+    def __init__(self, line_bytes_max: int, tool_names: Collection[str] = ()) -> None:
         self.error: ModelError | None = None
         self.has_finish = False  # The model said that it is done; at most the counts are still to come.
         self.is_over = False  # The server said so too.
@@ -69,8 +44,13 @@ class Answer:
         self._has_begun = False
         self._text = Characters()
         self._reasoning = Characters()
-        self._calls = ToolCalls()
+        self._calls = ToolCalls(tool_names)
+        self._has_text = False
+        self._is_refused = False
         self._reason: FinishReason = "stop"
+        # What was said in messages, which hold all that was said so far, or only what is new.
+        self._message: Delta | None = None
+        self._message_text = ""
 
     def feed(self, chunk: bytes) -> list[Piece]:
         """Return the pieces that a chunk of the body completes."""
@@ -102,18 +82,30 @@ class Answer:
             elif not self.is_over:
                 for data, is_error in self._events.rest():
                     self._take_event(data, is_error, pieces)
+            self._take_what_was_not_said(pieces)
         except ModelError as error:
             self.error = error
         except (Unreadable, TooLong):
             # An event that was cut off is left aside, as the format has it.
             self.error = faults.unreadable() if self._whole is not None else None
-        self._append_texts(self._text.rest(), self._reasoning.rest(), "", pieces)
-        pieces.extend(self._calls.rest())
-        if self.error is None and not self.has_finish:
-            self.error = faults.broken_off()
+        if rest := self._reasoning.rest():
+            pieces.append(Reasoning(rest))
+        if rest := self._text.rest():
+            pieces.append(Text(rest))
+        pieces.extend(self._calls.rest(is_whole=self.has_finish))
+        self.error = self.error or self._last_fault()
         if self.error is None:
             pieces.append(Finish("toolCalls" if self._reason == "stop" and self._calls.count else self._reason))
         return pieces
+
+    def _last_fault(self) -> ModelError | None:
+        """Return what is wrong with an answer that came to its end."""
+        if self._is_refused:
+            return faults.refused()
+        if not self.has_finish:
+            return faults.broken_off()
+        is_lost = self._calls.has_nameless or (self._reason == "toolCalls" and not self._calls.count)
+        return faults.lost_call() if is_lost else None
 
     def _begin(self, chunk: bytes) -> bytes:
         """Tell a stream from a whole completion, and from a page of HTML, by its first character."""
@@ -138,8 +130,8 @@ class Answer:
         self._take(completion, pieces)
 
     def _take(self, completion: Completion, pieces: list[Piece]) -> None:
-        if completion.error:
-            raise faults.of_error_object(completion.error)
+        if completion.error or completion.base_resp:
+            faults.check_error(completion.error, completion.base_resp)
         for choice in completion.choices or ():
             if not choice.index:
                 self._take_choice(choice, pieces)
@@ -148,68 +140,82 @@ class Answer:
             pieces.append(TokenCounts(counts.prompt_tokens, counts.completion_tokens))
 
     def _take_choice(self, choice: Choice, pieces: list[Piece]) -> None:
-        delta = choice.delta or choice.message
-        if delta is not None:
-            self._append_texts(
-                self._text.clean(delta.content) if delta.content else "", *self._reasoning_of(delta), pieces
-            )
-            pieces.extend(wanted_back(delta, MESSAGE_FIELDS))
-            if delta.tool_calls:
-                pieces.extend(self._calls.take(delta.tool_calls))
-            if delta.refusal:
-                raise faults.refused()
-        if choice.finish_reason:
-            self._finish(choice.finish_reason)
-        elif choice.message is not None:
+        if choice.delta is not None:
+            self._take_delta(choice.delta, pieces)
+        if choice.message is not None:
+            self._take_message(choice.message, choice.delta is None, pieces)
+        if choice.error:
+            faults.check_error(choice.error)
+        if choice.finish_reason or choice.native_finish_reason:
+            self._finish(choice.finish_reason or "", choice.native_finish_reason)
+        elif choice.message is not None and self._whole is not None:
             self.has_finish = True
 
-    def _reasoning_of(self, delta: Delta) -> tuple[str, str]:
-        """Return the reasoning of a delta, and the field in which the server wants it back."""
-        field = "reasoning_content" if delta.reasoning_content else "reasoning"
-        text = delta.reasoning_content or delta.reasoning
-        if not text:
-            return "", ""
-        is_held = any(getattr(delta, name) for name in HOLDING_REASONING)
-        return self._reasoning.clean(text), "" if is_held else field
-
-    def _append_texts(self, text: str, reasoning: str, field: str, pieces: list[Piece]) -> None:
-        if reasoning:
-            pieces.append(Reasoning(reasoning, field))
+    def _take_delta(self, delta: Delta, pieces: list[Piece]) -> None:
+        text = delta.content
+        reasoning = delta.reasoning_content or delta.reasoning or delta.reasoning_text
+        if delta.refusal:
+            self._is_refused = True
+            text = (text or "") + delta.refusal
+        if text:
+            self._has_text = True
+            text = self._text.clean(text)
+        if reasoning and (reasoning := self._reasoning.clean(reasoning)):
+            pieces.append(Reasoning(reasoning, field_of(delta)))
+        if isinstance(delta, PartsDelta):
+            self._take_parts(delta, pieces)
         if text:
             pieces.append(Text(text))
+        pieces.extend(wanted_back(delta, MESSAGE_FIELDS))
+        if delta.tool_calls:
+            pieces.extend(self._calls.take(delta.tool_calls))
+        elif delta.function_call is not None:
+            pieces.extend(self._calls.take([ToolCallDelta(index=0, function=delta.function_call)]))
 
-    def _finish(self, reason: str) -> None:
-        if reason == "content_filter":
-            raise faults.refused()
-        if reason == "error":
-            raise faults.of_error_object(None)
-        if reason in ("tool_calls", "function_call"):
-            self._reason = "toolCalls"
-        elif reason == "length":
-            self._reason = "length"
-        self.has_finish = True
+    def _take_parts(self, delta: PartsDelta, pieces: list[Piece]) -> None:
+        """Take what only a content of parts has: reasoning among them, and blocks that are wanted back."""
+        if delta.thought and (thought := self._reasoning.clean(delta.thought)):
+            pieces.append(Reasoning(thought))
+        if delta.signed:
+            pieces.append(WantedBack(None, "content", delta.signed))
+
+    def _take_message(self, message: Delta, is_alone: bool, pieces: list[Piece]) -> None:
+        """Take a message. Beside deltas it says the same again: only what they lack is taken of it, at the end."""
+        if self._whole is None and (not is_alone or self._has_text or self._calls.count) and not self._message_text:
+            self._message = message
+            return
+        content = message.content or ""
+        if self._message_text and content.startswith(self._message_text):
+            message.content = content[len(self._message_text) :]
+        self._message_text += message.content or ""
+        self._take_delta(message, pieces)
+
+    def _take_what_was_not_said(self, pieces: list[Piece]) -> None:
+        message, self._message = self._message, None
+        if message is None:
+            return
+        if self._has_text:
+            message.content = message.refusal = message.reasoning_content = message.reasoning = None
+        if self._calls.count:
+            message.tool_calls = message.function_call = None
+        self._take_delta(message, pieces)
+
+    def _finish(self, reason: str, native_reason: str | None) -> None:
+        outcome = failure_of(native_reason) or outcome_of(reason)
+        if outcome == "refused":
+            raise faults.refused(native_reason if failure_of(native_reason) else reason)
+        if outcome == "failed":
+            raise faults.ended_by((native_reason if failure_of(native_reason) else reason) or "")
+        if outcome is not None:
+            self._reason = outcome if self._reason == "stop" else self._reason
+            self.has_finish = True
 
 
-class Unreadable(ValueError):
-    """What came is no chat completion."""
-
-
-def decode(data: bytes | bytearray) -> Completion:
-    """Raises Unreadable."""
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError:
-        raise Unreadable from None
-    except (ValueError, RecursionError):
-        return decode_patiently(data)
-
-
-def decode_patiently(data: bytes | bytearray) -> Completion:
-    """Decode what msgspec does not: halves of surrogate pairs, bytes that are no UTF-8. Raises Unreadable."""
-    try:
-        return msgspec.convert(json.loads(data.decode("utf-8", "replace")), Completion)
-    except (ValueError, RecursionError):
-        raise Unreadable from None
+def field_of(delta: Delta) -> str:
+    """Return the field in which the server wants the reasoning of a delta back, if it is in no other already."""
+    if any(getattr(delta, name) for name in HOLDING_REASONING):
+        return ""
+    return next(name for name in REASONING_FIELDS if getattr(delta, name))
 
 
 def is_count(value: Any) -> bool:  # Any: JSON from the server, of any form.

@@ -3,12 +3,17 @@
 Nothing that the server said goes into a sentence: it may hold its address, the key, or other people's text.
 """
 
+import re
 from typing import Any
 
 from threadkeep.providers import ModelError
 
 # How servers say that the conversation is too long: OpenAI by a code, llama.cpp by a type, vLLM and others in words.
 TOO_LONG_MARKS = ("context_length_exceeded", "exceed_context_size", "context length", "context window")
+
+# What is shown of a server's own word for how an answer ended.
+REASON_CHARACTERS_MAX = 64
+STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "http_status")
 
 TIMEOUT_STATUSES = {408, 504}
 REFUSED_STATUSES = {400, 413, 422}
@@ -44,8 +49,28 @@ def too_long_a_conversation() -> ModelError:
     )
 
 
-def refused() -> ModelError:
-    return ModelError("model_refused", "The model refused to answer this, or its server filtered the answer.")
+def refused(reason: str | None = None) -> ModelError:
+    why = f" ({shown(reason)})" if reason else ""
+    return ModelError("model_refused", f"The model refused to answer this, or its server filtered the answer{why}.")
+
+
+def ended_by(reason: str) -> ModelError:
+    return ModelError("model_unavailable", f"The model's server ended the answer with {shown(reason)}: try again.")
+
+
+def lost_call() -> ModelError:
+    return ModelError(
+        "model_unavailable", "The model's server announced a call of a function and did not send all of it: try again."
+    )
+
+
+def too_many_calls(count_max: int) -> ModelError:
+    return ModelError("model_unavailable", f"The model called more than {count_max} functions at once.")
+
+
+def shown(reason: str) -> str:
+    """Return a server's own word for how it ended, made harmless: it is somebody else's text."""
+    return re.sub(r"[^A-Za-z0-9_ -]", "", reason)[:REASON_CHARACTERS_MAX].strip() or "a reason that cannot be shown"
 
 
 def of_status(status: int, detail: Any = None) -> ModelError:  # Any: JSON from the server, of any form.
@@ -67,14 +92,34 @@ def of_status(status: int, detail: Any = None) -> ModelError:  # Any: JSON from 
     return ModelError("model_unavailable", f"The model's server answered with status {status}: try again later.")
 
 
+def check_error(detail: Any, base: Any = None) -> None:  # Any: JSON from the server, of any form.
+    """Raise ModelError for an error object in place of an answer or within one, unless there is nothing in it.
+
+    `base` is MiniMax's account of every answer, in which 0 stands for success.
+    """
+    if isinstance(base, dict) and base.get("status_code"):
+        raise of_error_object({"message": base.get("status_msg")})
+    if detail and not (isinstance(detail, dict) and not any(detail.values())):
+        raise of_error_object(detail)
+
+
 def of_error_object(detail: Any) -> ModelError:  # Any: JSON from the server, of any form.
     """Return the error for an error object that came in place of an answer or within one."""
-    code = detail.get("code") if isinstance(detail, dict) else None
-    if type(code) is int and 400 <= code <= 599:
+    code = status_in(detail)
+    if code is not None:
         return of_status(code, detail)
     if says_too_long(detail):
         return too_long_a_conversation()
     return ModelError("model_unavailable", "The model's server reported an error: try again later.")
+
+
+def status_in(detail: Any) -> int | None:  # Any: JSON from the server, of any form.
+    """Return the HTTP status that an error object names, as a number or as its digits."""
+    if isinstance(detail, dict):
+        for name in STATUS_FIELDS:
+            if (digits := str(detail.get(name))).isascii() and digits.isdigit() and 400 <= int(digits[:9]) <= 599:
+                return int(digits)
+    return None
 
 
 def says_too_long(detail: Any) -> bool:  # Any: JSON from the server, of any form.

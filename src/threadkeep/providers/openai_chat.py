@@ -62,7 +62,7 @@ class OpenAiChat:
         until = clock() + self._patience.total_s
         body = msgspec.json.encode(body_of(request, self._limit_name, self.manners))
         connection = await self._connect()
-        answer = Answer(self._patience.line_bytes_max)
+        answer = Answer(self._patience.line_bytes_max, names_of(request))
         is_whole = False
         try:
             connection.exchange(b"%scontent-length: %d\r\n\r\n%s" % (self._head, len(body), body))
@@ -142,6 +142,10 @@ async def read(connection: Connection, answer: Answer, deadline: float) -> bytes
         if answer.has_finish:
             return b""
         raise faults.timeout() from None
+
+
+def names_of(request: ModelRequest) -> list[str]:
+    return [tool.function.name for tool in request.configuration.tools or ()]
 
 
 def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> dict[str, Any]:  # Any: JSON.

@@ -1,96 +1,208 @@
 """The function calls of one answer, from the many ways in which servers send them."""
 
+import json
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from threadkeep.objects import TOOL_CALLS_MAX
 from threadkeep.providers import Piece, ToolCallPart, faults
 from threadkeep.providers.characters import Characters
+from threadkeep.providers.chunks import FunctionDelta, ToolCallDelta
 from threadkeep.providers.wanted_back import CALL_FIELDS, wanted_back
 
 NAME_CHARACTERS_MAX = 256
+# How often the arguments of one call are looked at as a whole: each look costs as much as they are long.
+LOOKS_MAX = 64
+
+NOTHING = FunctionDelta()
+# Where one object may end and the next begin, which in JSON happens within texts only.
+SEAM = re.compile(r"\}\s*\{")
 
 
-class FunctionDelta(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class ToolCallDelta(msgspec.Struct):
-    index: int | None = None
-    id: str | None = None
-    function: FunctionDelta | None = None
-    extra_content: Any = None  # Any: what goes back word for word is not looked into.
-    provider_specific_fields: Any = None
-    thought_signature: Any = None
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
+    """A call as far as it is known. It is shown when its name is certain: with its arguments, or when it is over."""
+
     index: int
+    their_index: int | None
+    id: str = ""
+    name: str = ""
+    texts: list[str] = field(default_factory=list)
+    is_shown: bool = False
+    looks_left: int = LOOKS_MAX
     characters: Characters = field(default_factory=Characters)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments so far are one whole object, after which nothing can come."""
+        if not self.texts or not self.texts[-1].rstrip().endswith("}") or not self.looks_left:
+            return False
+        self.looks_left -= 1
+        return is_object("".join(self.texts))
 
 
 class ToolCalls:
     """Numbers the calls 0, 1, 2 … in the order in which they come, and tells each call's id and name once.
 
-    Servers leave the index out, give all calls the same, or begin with 1; they repeat ids and names, or send no id.
+    Servers leave the index out, give all calls the same, or begin with 1; they repeat ids and names, send no id, or
+    send one later. `tool_names` are the functions that may be called; they tell a name in pieces from two names.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tool_names: Collection[str] = ()) -> None:
+        self._tool_names = tool_names
         self._calls: list[Call] = []
         self._by_id: dict[str, Call] = {}
         self._by_index: dict[int, Call] = {}
-
-    def take(self, deltas: list[ToolCallDelta]) -> Iterator[Piece]:
-        """Give the parts that deltas bring. Raises ModelError for too many calls, and for names that cannot be kept."""
-        for delta in deltas:
-            function = delta.function or FunctionDelta()
-            call = self._find(delta, function)
-            arguments = call.characters.clean(function.arguments) if function.arguments and call else ""
-            if call is None:
-                part = self._begin(delta, function)
-                yield part
-            elif arguments:
-                yield ToolCallPart(call.index, None, None, arguments)
-            yield from wanted_back(delta, CALL_FIELDS, part.index if call is None else call.index)
 
     @property
     def count(self) -> int:
         return len(self._calls)
 
-    def rest(self) -> Iterator[Piece]:
-        """Give what is left of characters that were never completed."""
+    @property
+    def has_nameless(self) -> bool:
+        return any(not call.name for call in self._calls)
+
+    def take(self, deltas: list[ToolCallDelta]) -> Iterator[Piece]:
+        """Give the parts that deltas bring. Raises ModelError for too many calls, and for names that cannot be kept."""
+        before = len(self._calls)
+        for delta in deltas:
+            function = delta.function or NOTHING
+            call = self._find(delta, function, before)
+            if call is None:
+                if not (delta.id or function.name or function.arguments):
+                    continue
+                yield from self._show_last()
+                call = self._begin(delta.index)
+            self._learn(call, delta.id, function.name)
+            for text in objects_in(function.arguments) if function.arguments else ():
+                if text.lstrip().startswith("{") and call.is_whole:
+                    if text == "".join(call.texts):
+                        continue  # Some servers send the whole again at the end.
+                    if call.texts == ["{}"] and not call.is_shown:
+                        call.texts.clear()  # Some send an empty object first, in place of nothing.
+                    else:
+                        yield from self._show(call)
+                        call = self._begin_again(call)
+                yield from self._add(call, text)
+            yield from wanted_back(delta, CALL_FIELDS, call.index)
+
+    def rest(self, *, is_whole: bool) -> Iterator[Piece]:
+        """Give what is left: calls not shown yet, characters never completed, and `{}` for arguments that never came.
+
+        Of an answer that is not whole a call without arguments is not whole either.
+        """
         for call in self._calls:
             if rest := call.characters.rest():
-                yield ToolCallPart(call.index, None, None, rest)
+                yield from self._add(call, rest)
+            if is_whole and not call.texts:
+                yield from self._add(call, "{}")
+            yield from self._show(call)
 
-    def _find(self, delta: ToolCallDelta, function: FunctionDelta) -> Call | None:
-        """Return the call that a delta goes on with; None if it begins one."""
-        if delta.id and delta.id in self._by_id:
-            return self._by_id[delta.id]
-        if delta.id and function.name:
-            return None
-        if delta.index is not None:
-            return self._by_index.get(delta.index)
-        # Without an index and an id: a name begins a call, anything else goes on with the last.
-        return self._calls[-1] if self._calls and not function.name else None
-
-    def _begin(self, delta: ToolCallDelta, function: FunctionDelta) -> ToolCallPart:
-        name = Characters().clean(function.name or "")
-        if len(self._calls) == TOOL_CALLS_MAX or not 0 < len(name) <= NAME_CHARACTERS_MAX:
-            raise faults.unreadable()
-        call = Call(len(self._calls))
-        self._calls.append(call)
-        call_id = Characters().clean(delta.id or "") or f"call_{secrets.token_hex(12)}"
-        if len(call_id) > NAME_CHARACTERS_MAX:
-            raise faults.unreadable()
+    def _find(self, delta: ToolCallDelta, function: FunctionDelta, before: int) -> Call | None:
+        """Return the call that a delta goes on with; None if it begins one. `before` it came so many calls."""
+        index, name = delta.index, function.name
+        last = self._calls[-1] if self._calls else None
+        at_index = self._by_index.get(index) if index is not None else last
+        if delta.id and (known := self._by_id.get(delta.id)) is not None:
+            is_other = None not in (index, known.their_index) and known.their_index != index
+            return None if is_other or self._begins_another(known, name, None) else known
+        if at_index is None or not name or not at_index.name:
+            return at_index
         if delta.id:
-            self._by_id[delta.id] = call
-        if delta.index is not None:
-            self._by_index[delta.index] = call
-        return ToolCallPart(call.index, call_id, name, call.characters.clean(function.arguments or ""))
+            # A new id and a name begin a call, but for servers that make up a new id for every part of one.
+            is_more = index is not None and name == at_index.name and at_index.texts and not at_index.is_whole
+            return at_index if is_more else None
+        # A name begins a call; the same name, or one that goes on with it, is at most a repeat of it.
+        is_new = index is None or at_index.index >= before
+        return None if is_new or self._begins_another(at_index, name, function.arguments) else at_index
+
+    def _begins_another(self, call: Call, name: str | None, arguments: str | None) -> bool:
+        """Whether a name at the place of a call is another call's."""
+        if not name or not call.name:
+            return False
+        if name != call.name:
+            return bool(call.texts) or not self._may_go_on(call.name, name)
+        return bool(arguments and arguments.strip()) and call.is_whole
+
+    def _may_go_on(self, begun: str, more: str) -> bool:
+        """Whether two names can be the pieces of one."""
+        return not self._tool_names or any(name.startswith(put_together(begun, more)) for name in self._tool_names)
+
+    def _begin(self, their_index: int | None) -> Call:
+        if len(self._calls) == TOOL_CALLS_MAX:
+            raise faults.too_many_calls(TOOL_CALLS_MAX)
+        call = Call(len(self._calls), their_index)
+        self._calls.append(call)
+        if their_index is not None:
+            self._by_index[their_index] = call
+        return call
+
+    def _begin_again(self, call: Call) -> Call:
+        """Begin another call of the same function: a second object of arguments came where one was whole."""
+        again = self._begin(call.their_index)
+        again.name = call.name
+        if call.id:
+            self._by_id[call.id] = again
+        return again
+
+    def _learn(self, call: Call, id: str | None, name: str | None) -> None:
+        if id and not call.id and not call.is_shown and id not in self._by_id and len(id) <= NAME_CHARACTERS_MAX:
+            call.id = Characters().clean(id)
+        if id:
+            self._by_id.setdefault(id, call)
+        if name and not call.is_shown and name != call.name:
+            call.name = put_together(call.name, Characters().clean(name))
+            if len(call.name) > NAME_CHARACTERS_MAX:
+                raise faults.unreadable()
+
+    def _add(self, call: Call, text: str) -> Iterator[Piece]:
+        text = call.characters.clean(text)
+        if text.strip():
+            call.texts.append(text)
+        if call.is_shown and text:
+            yield ToolCallPart(call.index, None, None, text)
+        elif call.texts and call.texts != ["{}"]:
+            yield from self._show(call)
+
+    def _show_last(self) -> Iterator[Piece]:
+        if self._calls:
+            yield from self._show(self._calls[-1])
+
+    def _show(self, call: Call) -> Iterator[Piece]:
+        if call.is_shown or not call.name:
+            return
+        call.is_shown = True
+        call.id = call.id or f"call_{secrets.token_hex(12)}"
+        yield ToolCallPart(call.index, call.id, call.name, "".join(call.texts))
+
+
+def put_together(begun: str, more: str) -> str:
+    """Join the pieces of a name; some servers send with each piece what came before it."""
+    return more if more.startswith(begun) else begun + more
+
+
+def objects_in(text: str) -> list[str]:
+    """Return the objects of a text that is nothing but whole objects in a row, else the text."""
+    if not SEAM.search(text) or not text.lstrip().startswith("{"):
+        return [text]
+    found, at = [], 0
+    decoder = json.JSONDecoder()
+    try:
+        while at < len(text.rstrip()):
+            start = len(text) - len(text[at:].lstrip())
+            _, at = decoder.raw_decode(text, start)
+            found.append(text[start:at])
+    except (ValueError, RecursionError):
+        return [text]
+    return found
+
+
+def is_object(text: str) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False

@@ -1,0 +1,247 @@
+"""The events of a chat completion as structs: read quickly where they are regular, and patiently where they are not.
+
+A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
+seen. Only what may hold a part of the answer and cannot be understood is Unreadable.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+JSON: TypeAlias = Any  # Whatever a server sends.
+
+
+class Unreadable(ValueError):
+    """What came is no chat completion."""
+
+
+class FunctionDelta(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+    # What only some servers send, and only the patient way reads: anything but null leads there.
+    input: None = None
+    args: None = None
+    parameters: None = None
+    provider_specific_fields: None = None
+    thought_signature: None = None
+
+
+class ToolCallDelta(msgspec.Struct):
+    index: int | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+    extra_content: JSON = None
+    provider_specific_fields: JSON = None
+    thought_signature: JSON = None
+    # As in FunctionDelta.
+    name: None = None
+    arguments: None = None
+    input: None = None
+    args: None = None
+    parameters: None = None
+    custom: None = None
+
+
+class Delta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_text: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    reasoning_details: JSON = None
+    thinking_blocks: JSON = None
+    extra_content: JSON = None
+    provider_specific_fields: JSON = None
+    reasoning_opaque: JSON = None
+
+
+class PartsDelta(Delta):
+    """A delta whose content came as parts: the reasoning among them, and those that the server wants back."""
+
+    thought: str = ""
+    signed: list[JSON] = []
+
+
+class Choice(msgspec.Struct):
+    index: int | None = None
+    delta: Delta | None = None
+    message: Delta | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    error: JSON = None
+
+
+class Counts(msgspec.Struct):
+    prompt_tokens: JSON = None
+    completion_tokens: JSON = None
+
+
+class Completion(msgspec.Struct):
+    """A chunk of a stream or a whole completion: they differ in `delta` and `message`."""
+
+    choices: list[Choice] | None = None
+    usage: Counts | None = None
+    error: JSON = None
+    base_resp: JSON = None  # MiniMax says here whether it went well.
+
+
+decoder = msgspec.json.Decoder(Completion)
+
+# An event without choices that has one of these, and nothing of a chunk, tells of an error.
+ERROR_FIELDS = {"message", "detail", "details", "code", "errors", "error_code", "error_msg", "error_message", "msg"}
+CHUNK_FIELDS = {"choices", "usage", "id", "model"}
+
+THOUGHTS = {"thinking", "redacted_thinking", "reasoning", "reasoning_content"}
+TEXT_FIELDS = ("text", "thinking", "reasoning", "content", "value", "summary", "refusal")
+ARGUMENTS_FIELDS = ("arguments", "input", "args", "parameters")
+
+
+def decode(data: bytes | bytearray) -> Completion:
+    """Raises Unreadable."""
+    try:
+        completion = decoder.decode(data)
+    except (ValueError, RecursionError):
+        return decode_patiently(data)
+    # Without choices it may be an error in words of the server's own.
+    return completion if completion.choices is not None or completion.error else decode_patiently(data)
+
+
+def decode_patiently(data: bytes | bytearray) -> Completion:
+    """Decode also what msgspec does not: halves of surrogate pairs, bytes that are no UTF-8. Raises Unreadable."""
+    try:
+        return completion_of(json.loads(data.decode("utf-8", "replace")))
+    except (ValueError, RecursionError):
+        raise Unreadable from None
+
+
+def completion_of(value: JSON) -> Completion:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        raise Unreadable
+    usage = value.get("usage")
+    return Completion(
+        choices=[choice_of(each) for each in items(value.get("choices"))],
+        usage=Counts(usage.get("prompt_tokens"), usage.get("completion_tokens")) if isinstance(usage, dict) else None,
+        error=value.get("error") or error_in(value),
+        base_resp=value.get("base_resp"),
+    )
+
+
+def error_in(value: Mapping[str, JSON]) -> JSON:
+    """Return an event that is an error itself, as some servers and the frameworks under them send it."""
+    is_error = value.get("object") == "error" or value.get("type") == "error"
+    return value if is_error or (ERROR_FIELDS & value.keys() and not CHUNK_FIELDS & value.keys()) else None
+
+
+def items(value: JSON) -> list[dict[str, JSON]]:
+    """Return the objects of a list, of which some servers send one alone. Raises Unreadable for anything else."""
+    given = value if isinstance(value, list) else [value]
+    found = [each for each in given if each is not None]
+    if not all(isinstance(each, dict) for each in found):
+        raise Unreadable
+    return found
+
+
+def choice_of(value: dict[str, JSON]) -> Choice:
+    reason = value.get("finish_reason")
+    return Choice(
+        index=integer(value.get("index")),
+        delta=delta_of(value.get("delta")),
+        message=delta_of(value.get("message")),
+        finish_reason=text_or_none(reason.get("type") if isinstance(reason, dict) else reason),
+        native_finish_reason=text_or_none(value.get("native_finish_reason")),
+        error=value.get("error"),
+    )
+
+
+def delta_of(value: JSON) -> Delta | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        # An empty list is how some languages write an empty object.
+        value = {"content": value}
+    texts, thoughts, signed, calls = [""], [""], list[JSON](), list[JSON]()
+    sort_parts(value.get("content"), texts, thoughts, signed, calls)
+    function = value.get("function_call")
+    return PartsDelta(
+        content="".join(texts),
+        reasoning_content=joined_text(value.get("reasoning_content")),
+        reasoning=joined_text(value.get("reasoning")),
+        reasoning_text=joined_text(value.get("reasoning_text")),
+        refusal=joined_text(value.get("refusal")),
+        tool_calls=[call_of(each) for each in (*items(value.get("tool_calls")), *calls)],
+        function_call=function_of(function, {}) if isinstance(function, dict) else None,
+        reasoning_details=value.get("reasoning_details"),
+        thinking_blocks=value.get("thinking_blocks"),
+        extra_content=value.get("extra_content"),
+        provider_specific_fields=value.get("provider_specific_fields"),
+        reasoning_opaque=value.get("reasoning_opaque"),
+        thought="".join(thoughts),
+        signed=signed,
+    )
+
+
+def sort_parts(content: JSON, texts: list[str], thoughts: list[str], signed: list[JSON], calls: list[JSON]) -> None:
+    """Sort a content that is no text into text, reasoning, parts that are wanted back, and calls."""
+    for part in content if isinstance(content, list) else [content]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in THOUGHTS:
+            thoughts.append(joined_text(part))
+            if part.get("signature") or kind == "redacted_thinking":
+                signed.append(part)
+        elif kind in ("tool_use", "tool_call", "function_call"):
+            calls.append(part)
+        else:
+            texts.append(joined_text(part))
+
+
+def joined_text(value: JSON) -> str:
+    """Return what there is of text in a text, a number, a part, or a list of these."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(joined_text(each) for each in value)
+    if isinstance(value, dict):
+        return next((text for name in TEXT_FIELDS if (text := joined_text(value.get(name)))), "")
+    return str(value) if type(value) in (int, float) else ""
+
+
+def call_of(value: dict[str, JSON]) -> ToolCallDelta:
+    function = value.get("function") or value.get("custom") or {}
+    if isinstance(function, str):
+        function = {"name": function}
+    if not isinstance(function, dict):
+        raise Unreadable
+    return ToolCallDelta(
+        index=integer(value.get("index")),
+        id=text_or_none(value.get("id")),
+        function=function_of(function, value),
+        extra_content=value.get("extra_content"),
+        provider_specific_fields=value.get("provider_specific_fields") or function.get("provider_specific_fields"),
+        thought_signature=value.get("thought_signature") or function.get("thought_signature"),
+    )
+
+
+def function_of(function: dict[str, JSON], call: dict[str, JSON]) -> FunctionDelta:
+    """Read a function; some servers write its name and arguments into the call itself."""
+    found = (each[name] for each in (function, call) for name in ARGUMENTS_FIELDS if each.get(name) is not None)
+    arguments = next(found, None)
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+    return FunctionDelta(text_or_none(function.get("name") or call.get("name")), arguments)
+
+
+def integer(value: JSON) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def text_or_none(value: JSON) -> str | None:
+    return value if isinstance(value, str) else None
