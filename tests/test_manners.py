@@ -9,12 +9,12 @@ import pytest
 
 from support.strict_model import FAMILIES, SETTINGS, StrictModel
 from threadkeep.objects import Configuration, FunctionDefinition, Tool
-from threadkeep.providers import ModelRequest
+from threadkeep.providers import ModelRequest, manners
 from threadkeep.providers.catalogue import Catalogue
-from threadkeep.providers import manners
 from threadkeep.providers.manners import KNOWN, NO_ANSWER, NO_MESSAGE, Manners, manners_of, object_text
 from threadkeep.providers.openai_chat import OpenAiChat, body_of
 from threadkeep.settings import Settings
+
 
 def fitted(messages: list[dict[str, Any]], wanted: Manners | None = None, *, has_tools: bool = False) -> Any:
     return manners.fitted(messages, wanted or Manners(), has_tools=has_tools)

@@ -1,7 +1,6 @@
 """Messages: what one is, how one is added, read, changed and deleted."""
 
 import re
-
 from typing import Any
 
 import pytest

@@ -6,6 +6,7 @@ as that, but at most IMAGE_BYTES_MAX, since models charge for images by their si
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -93,11 +94,8 @@ class ChosenMessage:
     tool_call_id: str | None
     call_ids: tuple[str, ...]
     tokens: int
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the assistant said nothing; models refuse such a message."""
-        return self.role == "assistant" and not self.call_ids and self.tokens == TOKENS_PER_MESSAGE
+    # Whether it is an assistant's that says nothing; models refuse such a message.
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +230,13 @@ class Walk:
         self._kept_from_seq = kept_from_seq
         self._misses_call = False
         # Calls whose results are among what was taken, while the calls themselves are not.
-        self._answered: set[str] = set()
+        self._answered: Counter[str] = Counter()
 
     def take(self, message: ChosenMessage) -> bool:
         """Take the message, or return False: it and what is older stay out. Raises ContextTooLong."""
-        if not self.taken and not message.is_empty:
+        if message.is_empty:
+            return True
+        if not self.taken:
             self._kept_from_seq = min(self._kept_from_seq, message.seq)
         called = self._misses_call and message.role in ("assistant", "tool")
         must_stay = called or message.seq >= self._kept_from_seq
@@ -248,9 +248,8 @@ class Walk:
                 raise ContextTooLong
             return False
         self._misses_call = must_stay and message.role == "tool"
-        if not message.is_empty:
-            self.taken.append(message)
-            self.required_count += must_stay
+        self.taken.append(message)
+        self.required_count += must_stay
         return True
 
     @property
@@ -260,41 +259,42 @@ class Walk:
         return may_stop and (len(self.taken) >= self.count_max or self.tokens_left < TOKENS_PER_MESSAGE)
 
 
-def cost(message: ChosenMessage, answered: set[str]) -> int:
+def cost(message: ChosenMessage, answered: Counter[str]) -> int:
     """Return what a message adds to those after it: its tokens, and those of results that its calls never got.
 
-    `answered` has the calls whose results come after it; it is kept up to date.
+    `answered` has the calls whose results come after it, as often as they do; it is kept up to date.
     """
     if message.tool_call_id is not None:
-        answered.add(message.tool_call_id)
-    missing = set(message.call_ids) - answered
-    answered.difference_update(message.call_ids)
-    return message.tokens + len(missing) * CANCELLED_TOKENS
+        answered[message.tool_call_id] += 1
+    missing = Counter(message.call_ids) - answered
+    for call_id in message.call_ids:
+        del answered[call_id]
+    return message.tokens + missing.total() * CANCELLED_TOKENS
 
 
 def with_results(stored: Sequence[ChosenMessage]) -> list[ChosenMessage]:
     """Return messages so that each call is followed by its result, as models require.
 
     A result belongs to the newest call of its id before it. One that came late moves up to its call, one without
-    a call is left out, and one that was never given is made up.
+    a call is left out, and one that was never given is made up. Calls of one message may have one id.
     """
-    results: dict[int, dict[str, ChosenMessage]] = {}
-    caller_of: dict[str, int] = {}
+    results: dict[int, list[ChosenMessage]] = {}
+    # The messages whose calls of an id wait for results: the newest message, once for each such call.
+    waiting: dict[str, list[int]] = {}
     for message in stored:
-        if message.call_ids:
-            results[message.seq] = {}
-            caller_of.update(dict.fromkeys(message.call_ids, message.seq))
-        elif message.role == "tool" and message.tool_call_id in caller_of:
-            results[caller_of.pop(message.tool_call_id)][message.tool_call_id] = message
+        for call_id, count in Counter(message.call_ids).items():
+            waiting[call_id] = [message.seq] * count
+        if message.role == "tool" and waiting.get(message.tool_call_id or ""):
+            results.setdefault(waiting[message.tool_call_id or ""].pop(), []).append(message)
     complete: list[ChosenMessage] = []
     for message in stored:
         if message.role == "tool":
             continue
         complete.append(message)
-        given = results.get(message.seq, {})
-        complete.extend(given.values())
-        missing = [call_id for call_id in dict.fromkeys(message.call_ids) if call_id not in given]
-        complete.extend(made_up(message.seq, "tool", CANCELLED, call_id) for call_id in missing)
+        given = results.get(message.seq, [])
+        complete.extend(given)
+        missing = Counter(message.call_ids) - Counter(result.tool_call_id or "" for result in given)
+        complete.extend(made_up(message.seq, "tool", CANCELLED, call_id) for call_id in missing.elements())
     return complete
 
 
@@ -308,8 +308,11 @@ def chosen_of(row: Row) -> ChosenMessage:
     """Make a message of a row of COLUMNS."""
     id, seq, role, content, tool_calls, tool_call_id, _ = row
     calls = [] if tool_calls is None else decode_calls(tool_calls)
-    tokens = tokens_of(role, decode_parts(content), calls)
-    return ChosenMessage(id, seq, role, content, tool_calls, tool_call_id, tuple(call.id for call in calls), tokens)
+    parts = decode_parts(content)
+    tokens = tokens_of(role, parts, calls)
+    is_empty = role == "assistant" and not calls and not any(text_of(part).strip() for part in parts)
+    call_ids = tuple(call.id for call in calls)
+    return ChosenMessage(id, seq, role, content, tool_calls, tool_call_id, call_ids, tokens, is_empty)
 
 
 def tokens_of(role: str, parts: Sequence[Part], calls: Sequence[ToolCall]) -> int:

@@ -201,6 +201,8 @@ class Answer(NamedTuple):
 
     text: str
     tool_calls: list[ToolCall]
+    # What its model's server wants back with it, as it is stored.
+    wanted_back: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -215,6 +217,7 @@ class Answer(NamedTuple):
             "preview": self.text[:PREVIEW_CHARACTERS_MAX],
             "tool_calls": tool_calls,
             "size_bytes": size_bytes(content, tool_calls, EMPTY),
+            "wanted_back": self.wanted_back,
         }
 
 

@@ -111,7 +111,7 @@ READ = scoped(f"""
 
 UPDATE = scoped(f"""
     update messages set content = :content, preview = coalesce(:preview, preview), size_bytes = :size_bytes,
-        metadata = :metadata,
+        metadata = :metadata, wanted_back = case when content = :content then wanted_back end,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and thread = :thread and id = :message_id
     returning {RETURNED_COLUMNS}

@@ -35,7 +35,7 @@ END_RESPONSE = scoped("""
 
 END_MESSAGE = scoped("""
     update messages set content = :content, preview = :preview, size_bytes = :size_bytes, tool_calls = :tool_calls,
-        status = :status, revision = revision + 1,
+        wanted_back = :wanted_back, status = :status, revision = revision + 1,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end
     where organization = :organization and thread = :thread and seq = :seq
     """)

@@ -85,6 +85,16 @@ class Catalogue:
         """Return who answers for a model, and the name under which that server knows it. Raises KeyError."""
         return self._models[name]
 
+    def manners(self, name: str) -> Manners:
+        """Return what a model wants of a history. Raises KeyError."""
+        provider, _ = self._models[name]
+        return provider.manners if isinstance(provider, OpenAiChat) else Manners(reasoning="never")
+
+    def maker(self, name: str) -> str:
+        """Return by whose name is kept what a model wants back: its own and its server's. Raises KeyError."""
+        provider, upstream_name = self._models[name]
+        return f"{upstream_name} {provider.host}" if isinstance(provider, OpenAiChat) else name
+
     def address(self, name: str) -> str:
         """Return where a model's server is, for the operator; none for a model that has no server."""
         provider, _ = self._models.get(name, (None, ""))

@@ -1,35 +1,55 @@
 """A context in OpenAI's chat format, which models are asked in."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from threadkeep.objects import Part, TextPart
 from threadkeep.operations.context import Chosen, ChosenMessage, decode_parts, shows_image, text_of
+from threadkeep.operations.wanted_back import WantedBack
+
+NOTHING: Mapping[int, WantedBack] = {}
 
 
-def chat_messages(chosen: Chosen) -> list[dict[str, Any]]:  # Any: JSON.
-    return [chat_message(message) for message in chosen.messages]
+def chat_messages(chosen: Chosen, wanted: Mapping[int, WantedBack] = NOTHING) -> list[dict[str, Any]]:  # Any: JSON.
+    """Return the messages, with what their model wants back with them, by their numbers."""
+    return [
+        chat_message(message, wanted.get(message.seq) if message.role == "assistant" else None)
+        for message in chosen.messages
+    ]
 
 
-def chat_message(message: ChosenMessage) -> dict[str, Any]:
+def chat_message(message: ChosenMessage, wanted: WantedBack | None = None) -> dict[str, Any]:
     content = chat_content(decode_parts(message.content), message.role)
-    if message.call_ids:
-        # Calls without a word: some servers refuse an empty text there.
-        calls = msgspec.json.decode(message.tool_calls or "[]")
-        return {"role": message.role, "content": content or None, "tool_calls": calls}
     if message.role == "tool":
         return {"role": message.role, "content": content, "tool_call_id": message.tool_call_id}
-    return {"role": message.role, "content": content}
+    sent: dict[str, Any] = {"role": message.role, "content": content}
+    if message.call_ids:
+        # Calls without a word: some servers refuse an empty text there.
+        sent["content"] = content if content and content.strip() else None
+        sent["tool_calls"] = msgspec.json.decode(message.tool_calls or "[]")
+    return sent if wanted is None else with_wanted(sent, wanted)
 
 
-def chat_content(parts: list[Part], role: str) -> str | list[dict[str, Any]]:
+def with_wanted(sent: dict[str, Any], wanted: WantedBack) -> dict[str, Any]:
+    """Put back what came with the answer, where it stood."""
+    fields = dict(wanted.fields)
+    blocks = fields.pop("content", None)
+    if blocks and sent["content"]:
+        blocks = [*blocks, {"type": "text", "text": sent["content"]}]
+    calls = [{**call, **wanted.calls.get(call["id"], {})} for call in sent.get("tool_calls", ())]
+    return {**sent, **fields, "content": blocks or sent["content"]} | ({"tool_calls": calls} if calls else {})
+
+
+def chat_content(parts: list[Part], role: str) -> Any:  # Any: a text or parts.
     """Return text where there is only text, else parts; many servers take parts from users only."""
     if all(isinstance(part, TextPart) for part in parts):
         return "".join(text_of(part) for part in parts)
     if role != "user":
         return "\n".join(text_of(part) for part in parts)
-    return [chat_part(part, role) for part in parts]
+    # Some servers refuse a part whose text is blank; the image beside it says enough.
+    return [chat_part(part, role) for part in parts if not isinstance(part, TextPart) or part.text.strip()]
 
 
 def chat_part(part: Part, role: str) -> dict[str, Any]:

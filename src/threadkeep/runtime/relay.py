@@ -6,21 +6,22 @@ Requests only read. A client that goes away cancels nothing; whoever takes the t
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 
 from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import StorageFull, Unavailable
-from threadkeep.operations import context, events, settling
+from threadkeep.operations import context, events, settling, wanted_back
 from threadkeep.operations.claiming import Claim
 from threadkeep.operations.events import Answer, CallSoFar, ToolCallDelta, finished_calls
 from threadkeep.operations.settling import Ending, FencedOff, Finished
-from threadkeep.providers import ModelError, ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart
+from threadkeep.providers import ModelError, ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart, WantedBack
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.chat_format import chat_messages
+from threadkeep.runtime.collecting import Collector
 from threadkeep.runtime.journal import Generation, Journal
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.outcomes import Outcomes
@@ -49,6 +50,8 @@ class Worker:
         self.has_begun = False
         self.texts: list[str] = []
         self.calls: dict[int, CallSoFar] = {}
+        # What its server wants back with it; whether that is so shows with the context.
+        self.collector: Collector | None = None
         self.tokens: TokenCounts | None = None
         self.is_fenced_off = False
         # Why the task was cancelled, if not because somebody else has ended the response.
@@ -61,6 +64,7 @@ class Worker:
             self.texts.append(text)
             self.generation.add_text(events.TEXT, text)
         elif type(piece) is Reasoning:
+            self._collect(piece)
             self.generation.add_text(events.REASONING, self._fitting(piece.text))
         elif type(piece) is ToolCallPart:
             part = ToolCallDelta(piece.index, piece.id, piece.name, self._fitting(piece.arguments))
@@ -68,11 +72,17 @@ class Worker:
             self.generation.add_call(part)
         elif type(piece) is TokenCounts:
             self.tokens = piece
+        elif type(piece) is WantedBack:
+            self._collect(piece)
 
     def stop(self) -> None:
         """Have the task come to its end early: it then looks at why."""
         if self.has_begun and self.task is not None:
             self.task.cancel()
+
+    def _collect(self, piece: Reasoning | WantedBack) -> None:
+        if self.collector is not None:
+            self.collector.take(piece)
 
     def _fitting(self, text: str) -> str:
         left = self._characters_left
@@ -83,7 +93,9 @@ class Worker:
         return text[: max(0, left)]
 
     def answer(self, ending: Ending) -> Answer:
-        return Answer("".join(self.texts), finished_calls(self.calls, was_cut=ending.was_cut))
+        kept = finished_calls(self.calls, was_cut=ending.was_cut)
+        wanted = None if self.collector is None else self.collector.stored(self.calls, kept)
+        return Answer("".join(self.texts), kept, wanted)
 
 
 class Relay:
@@ -202,15 +214,22 @@ class Relay:
 
     async def _request(self, worker: Worker) -> ModelRequest:
         combined = worker.claim.combined
-        chosen = await self._choose(worker.claim)
+        model = combined.configuration.model or ""
+        reasoning = self._catalogue.manners(model).reasoning
+        maker = None if reasoning == "never" else self._catalogue.maker(model)
+        chosen, wanted = await self._choose(worker.claim, maker)
         if all(message.role == "system" for message in chosen.messages):
             raise ModelError("model_refused", "Nothing in this thread can be sent to a model: it holds no question.")
         worker.generation.input_tokens = chosen.total_tokens
         self._journal.added(worker.generation)
-        _, upstream_name = self._catalogue.provider(combined.configuration.model or "")
-        return ModelRequest(upstream_name, chat_messages(chosen), combined.configuration)
+        if maker is not None:
+            worker.collector = Collector(maker, keeps_all=reasoning == "always" or follows_result(chosen))
+        _, upstream_name = self._catalogue.provider(model)
+        return ModelRequest(upstream_name, chat_messages(chosen, wanted), combined.configuration)
 
-    async def _choose(self, claim: Claim) -> context.Chosen:
+    async def _choose(
+        self, claim: Claim, maker: str | None
+    ) -> tuple[context.Chosen, Mapping[int, wanted_back.WantedBack]]:
         """Read the context, again and again while the storage is away: the task ends when its lease does."""
         database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
         is_full = claim.combined.configuration.context_mode == "full"
@@ -218,8 +237,9 @@ class Relay:
             try:
                 # What `full` reads is as long as the thread: aside, with a time limit.
                 return await (database.read_slowly if is_full else database.read)(
-                    context.choose,
+                    wanted_back.choose,
                     claim.thread_id,
+                    maker,
                     configuration=claim.combined.configuration,
                     instructions=claim.combined.instructions,
                     until_seq=claim.message_seq,
@@ -270,6 +290,12 @@ class Relay:
         generation.stored(len(rows))
         if ending.status == "completed":
             self._namer.answered(claim.organization, claim.organization_id, claim.thread_id, claim.response_id)
+
+
+def follows_result(chosen: context.Chosen) -> bool:
+    """Whether the answer goes on with a round of calls and results."""
+    said = [message.role for message in chosen.messages if message.role != "system"]
+    return said[-1] == "tool"
 
 
 async def settle_all_expired(database: Database) -> None:

@@ -1,0 +1,119 @@
+"""What a model's server wants back with its earlier answers: how it is stored, and what of it goes with a context.
+
+It is no text of the thread: nobody is shown it, no token is counted for it, and a person's change of the message
+removes it, since a signature no longer fits what was signed.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.objects import Configuration
+from threadkeep.operations import context
+from threadkeep.operations.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen
+from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+
+# Of what is kept with one message. What is longer is not kept: half a signature is none.
+CHARACTERS_MAX = 256 * 1024
+
+READ = scoped(f"""
+    with {THE_THREAD}
+    select p.seq, m.wanted_back from (
+        select s.thread, s.seq,
+            sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
+        from (
+            select m.thread, m.seq, coalesce(octet_length(m.wanted_back), 0) as size_bytes from messages m
+            where {IN_THREAD} and m.seq >= :from_seq
+            order by m.seq desc limit :limit
+        ) s
+        where s.size_bytes > 0
+    ) p
+    join messages m on m.organization = :organization and m.thread = p.thread and m.seq = p.seq
+    where p.before <= :bytes_max
+    order by p.seq desc
+    """)
+
+
+class WantedBack(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What goes back with one message: which model gave it, fields of the message, and fields of calls by their id."""
+
+    by: str
+    fields: dict[str, Any] = {}  # Any: nobody here looks into it.
+    calls: dict[str, dict[str, Any]] = {}
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(WantedBack).decode
+
+
+def stored(wanted: WantedBack) -> str | None:
+    """Return the stored form, or None for what is empty, too long, or cannot be JSON again."""
+    if not wanted.fields and not wanted.calls:
+        return None
+    try:
+        text = encode(wanted).decode()
+    except (ValueError, RecursionError):  # Half of a surrogate pair, or an endless depth.
+        return None
+    return text if len(text) <= CHARACTERS_MAX else None
+
+
+async def choose(
+    tx: ScopedTransaction,
+    thread_id: str,
+    by: str | None,
+    *,
+    configuration: Configuration,
+    instructions: str | None,
+    until_seq: int | None,
+    kept_from_seq: int | None,
+) -> tuple[Chosen, Mapping[int, WantedBack]]:
+    """Return a context, as `context.choose` does, and what the model `by` wants back with it (None: nothing)."""
+    chosen = await context.choose(
+        tx,
+        thread_id,
+        configuration=configuration,
+        instructions=instructions,
+        until_seq=until_seq,
+        kept_from_seq=kept_from_seq,
+    )
+    is_full = configuration.context_mode == "full"
+    tokens_max = math.inf if is_full else (configuration.context_tokens or 0)
+    return chosen, {} if by is None else await read(tx, thread_id, by, chosen, tokens_max)
+
+
+async def read(
+    tx: ScopedTransaction, thread_id: str, by: str, chosen: Chosen, tokens_max: float
+) -> Mapping[int, WantedBack]:
+    """Return what the model wants back with the messages that were chosen for it, by their numbers.
+
+    What came since the last question always goes along; what is older as far as the context leaves tokens for it.
+    """
+    seqs = [message.seq for message in chosen.messages if message.role == "assistant"]
+    if not seqs:
+        return {}
+    rows = await tx.fetch(
+        READ,
+        thread_id=thread_id,
+        below_seq=max(seqs) + 1,
+        from_seq=min(seqs),
+        # The first messages of `smart` lie before a gap that may be long: what belongs to them stays out then.
+        limit=KEY_MAX if math.isinf(tokens_max) else 2 * len(chosen.messages) + ROWS_AT_ONCE,
+        bytes_max=PAGE_BYTES_MAX,
+    )
+    turn_seq = max((message.seq for message in chosen.messages if message.role == "user"), default=0)
+    left_bytes = (tokens_max - chosen.total_tokens) * BYTES_PER_TOKEN
+    found: dict[int, WantedBack] = {}
+    for seq, text in rows:
+        wanted = decode(text)
+        if wanted.by != by:
+            continue
+        if seq < turn_seq:
+            left_bytes -= len(text.encode())
+            if left_bytes < 0:
+                break
+        found[seq] = wanted
+    return found

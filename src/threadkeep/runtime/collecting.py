@@ -1,0 +1,49 @@
+"""Collects what an answer holds that its model's server wants back, while the answer comes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from threadkeep.objects import ToolCall
+from threadkeep.operations import wanted_back
+from threadkeep.operations.events import CallSoFar
+from threadkeep.providers import Reasoning, WantedBack
+from threadkeep.providers.wanted_back import joined
+
+
+class Collector:
+    """Takes the pieces of one answer. Beyond the most that may be kept it forgets all: half of it is worth nothing."""
+
+    def __init__(self, by: str, *, keeps_all: bool) -> None:
+        """`by` names the model; unless `keeps_all`, only what belongs to an answer with calls is kept."""
+        self._by = by
+        self._keeps_all = keeps_all
+        self._reasoning: dict[str, list[str]] = {}
+        self._fields: dict[str, Any] = {}  # Any: JSON that nobody here looks into.
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._characters_left = wanted_back.CHARACTERS_MAX
+
+    def take(self, piece: Reasoning | WantedBack) -> None:
+        if self._characters_left < 0:
+            return
+        if isinstance(piece, Reasoning):
+            if piece.field:
+                self._characters_left -= len(piece.text)
+                self._reasoning.setdefault(piece.field, []).append(piece.text)
+        else:
+            self._characters_left -= len(str(piece.value))
+            fields = self._fields if piece.call is None else self._calls.setdefault(piece.call, {})
+            before = fields.get(piece.field)
+            fields[piece.field] = piece.value if before is None else joined(before, piece.value)
+        if self._characters_left < 0:
+            self._reasoning, self._fields, self._calls = {}, {}, {}
+
+    def stored(self, calls: Mapping[int, CallSoFar], kept: list[ToolCall]) -> str | None:
+        """Return the stored form of what belongs to the message and to those of its calls that are kept."""
+        if not kept and not self._keeps_all:
+            return None
+        ids = {call.id for call in kept}
+        wanted = {name: "".join(texts) for name, texts in self._reasoning.items()} | self._fields
+        of_calls = {
+            str(call.id): self._calls[index] for index, call in calls.items() if index in self._calls and call.id in ids
+        }
+        return wanted_back.stored(wanted_back.WantedBack(self._by, wanted, of_calls))
