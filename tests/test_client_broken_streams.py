@@ -31,7 +31,7 @@ WORDS = [f"wörd{n} " for n in range(60)]
 RESPONSE = (
     '{"id": "resp_1", "object": "response", "createdAt": 1, "completedAt": null, "threadId": "thread_1", '
     '"organizationId": "o", "userId": "u", "assistantId": null, "model": "m", "status": "STATUS", '
-    '"inputMessageIds": [], "messageId": null, "outputText": "TEXT", "usage": {"inputTokens": 0, '
+    '"finishReason": null, "inputMessageIds": [], "messageId": null, "outputText": "TEXT", "usage": {"inputTokens": 0, '
     '"outputTokens": 0, "totalTokens": 0, "estimated": true}, "error": null, "metadata": {}}'
 )
 MESSAGE = (

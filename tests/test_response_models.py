@@ -158,13 +158,34 @@ async def test_the_context_leaves_out_an_answer_that_is_being_generated(ada, mod
     assert (texts(during.messages), texts(after.messages)) == (["hi"], ["hi", "Hello"])
 
 
-async def test_a_call_that_was_cut_by_the_length_of_the_answer_is_not_kept(ada, model):
-    whole, cut = tool_call(0, "call_a", "weather", '{"city": "Rome"}'), tool_call(1, "call_b", "weather", '{"city": "R')
-    model.script = [whole, cut, finish("length"), DONE]
+WHOLE, CUT = tool_call(0, "call_a", "weather", '{"city": "Rome"}'), tool_call(1, "call_b", "weather", '{"city": "R')
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "word"),
+    [("length", "answer_too_long", "maxOutputTokens"), ("tool_calls", "model_unavailable", "JSON")],
+)
+async def test_an_answer_with_a_call_that_cannot_be_kept_has_failed_and_keeps_the_others(
+    ada, model, reason, code, word
+):
+    model.script = ["So: ", WHOLE, CUT, finish(reason), DONE]
     thread = await ada.create_thread()
 
     response = await ada.respond(thread, input="hi")
 
     message = await ada.get_message(thread, response.messageId)
-    assert response["status"] == "completed"
+    assert (response["status"], response.error["code"], response.finishReason) == ("failed", code, None)
+    assert word in response.error["message"]
+    assert (message["status"], response.outputText) == ("incomplete", "So: ")
     assert [call["id"] for call in message.toolCalls] == ["call_a"]
+
+
+async def test_a_call_without_arguments_is_kept_with_an_empty_object(ada, model):
+    model.script = [tool_call(0, "call_a", "now", ""), finish("tool_calls"), DONE]
+    thread = await ada.create_thread()
+
+    response = await ada.respond(thread, input="hi")
+
+    message = await ada.get_message(thread, response.messageId)
+    assert (response["status"], response.finishReason) == ("completed", "toolCalls")
+    assert message.toolCalls == [{"id": "call_a", "type": "function", "function": {"name": "now", "arguments": "{}"}}]

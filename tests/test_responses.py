@@ -48,6 +48,7 @@ async def test_a_response_answers_what_was_said(ada, model):
         "assistantId": None,
         "model": "scripted",
         "status": "completed",
+        "finishReason": "stop",
         "inputMessageIds": [said["id"]],
         "messageId": answer["id"],
         "outputText": "Hello world",

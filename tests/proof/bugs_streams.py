@@ -140,7 +140,7 @@ BUGS = [
             Edit(
                 "runtime/relay.py",
                 'return Answer("".join(self.texts), ',
-                'return Answer("" if ending.was_cut else "".join(self.texts), ',
+                'return Answer("" if self.ending and self.ending.was_cut else "".join(self.texts), ',
             ),
         ),
         ("P14",),

@@ -7,6 +7,7 @@ from typing import Any
 
 from support.model_faults import FAULTS
 from support.scripted_model import DONE, Call, answer_of, finish
+from threadkeep.providers import Text
 
 ANSWER_CHARACTERS_MAX = 150_000
 LINE_BYTES_MAX = 64 * 1024
@@ -47,7 +48,10 @@ class Again:
 
 CLOSED = Fault("refused connection", [], "", "model_unavailable", model="closed")
 ALL = [
-    *(Fault(name, script, "Hello" if pieces else "", code) for name, (script, pieces, code) in FAULTS.items()),
+    *(
+        Fault(name, script, "".join(piece.text for piece in pieces if isinstance(piece, Text)), code)
+        for name, (script, pieces, code) in FAULTS.items()
+    ),
     CLOSED,
     Fault("100 000 deltas of a byte", [*BYTES, finish(), DONE], BYTES, None, is_done_once=True),
     Fault(

@@ -18,7 +18,7 @@ AT_ONCE = 40
 # In the middle of what: all kinds take longer than this.
 BEGUN_S = 0.5
 ENDED_S = 20
-LASTING = ("status", "error", "completedAt", "outputText", "usage", "messageId")
+LASTING = ("status", "finishReason", "error", "completedAt", "outputText", "usage", "messageId")
 
 
 @proof("P9", "Every response has one terminal state and one terminal event, and every stream not cut ends with it")

@@ -91,5 +91,23 @@ FAULTS: dict[str, tuple[list[Any], list[Piece], str | None]] = {
     "filtered": (["Hel", "lo", finish("content_filter"), DONE], HELLO, "model_refused"),
     "refused in words": ([chunk({"refusal": "No."}), finish(), DONE], [Text("No.")], "model_refused"),
     "finished by an error": (["Hel", "lo", finish("error"), DONE], HELLO, "model_unavailable"),
+    "finished by a network that broke": (["Hel", "lo", finish("network_error"), DONE], HELLO, "model_unavailable"),
+    "finished by a call that is malformed": (
+        ["Hel", "lo", finish("MALFORMED_FUNCTION_CALL"), DONE],
+        HELLO,
+        "model_unavailable",
+    ),
+    "finished by a reason that nobody knows": (["Hel", "lo", finish("because"), DONE], HELLO, "model_unavailable"),
+    "finished by a filter of another name": (["Hel", "lo", finish("sensitive"), DONE], HELLO, "model_refused"),
+    "finished with an error behind a gateway": (
+        [chunk({}, "stop") | {"choices": [{"finish_reason": "stop", "native_finish_reason": "network_error"}]}, DONE],
+        [],
+        "model_unavailable",
+    ),
+    "a call that was announced and did not come": (
+        ["Hel", "lo", finish("tool_calls"), DONE],
+        HELLO,
+        "model_unavailable",
+    ),
     "a call without a name": ([tool_call(0, "call_1", None, "{}"), finish("tool_calls")], [], "model_unavailable"),
 }

@@ -54,6 +54,7 @@ class Response(Object):
     assistant_id: str | None
     model: str
     status: Literal["in_progress", "completed", "cancelled", "failed"]
+    finish_reason: Literal["stop", "length", "toolCalls"] | None
     input_message_ids: list[str]
     message_id: str | None
     output_text: str

@@ -221,11 +221,8 @@ class Answer(NamedTuple):
         }
 
 
-def answer_of(rows: Iterable[tuple[str, str]], *, was_cut: bool) -> Answer:
-    """Put an answer together from the (type, data) of its events, in order.
-
-    `was_cut`: it did not come to its end, so calls whose arguments are no complete JSON are dropped.
-    """
+def answer_of(rows: Iterable[tuple[str, str]]) -> Answer:
+    """Put an answer together from the (type, data) of its events, in order."""
     texts: list[str] = []
     calls: dict[int, CallSoFar] = {}
     for type, data in rows:
@@ -233,7 +230,7 @@ def answer_of(rows: Iterable[tuple[str, str]], *, was_cut: bool) -> Answer:
             texts.append(decode_text(data).delta)
         elif type == TOOL_CALL:
             add_call(calls, decode_call(data))
-    return Answer("".join(texts), finished_calls(calls, was_cut=was_cut))
+    return Answer("".join(texts), finished_calls(calls))
 
 
 @dataclass(slots=True)
@@ -252,17 +249,15 @@ def add_call(calls: dict[int, CallSoFar], part: ToolCallDelta) -> None:
     call.texts.append(part.arguments)
 
 
-def finished_calls(calls: Mapping[int, CallSoFar], *, was_cut: bool) -> list[ToolCall]:
-    """Return the calls that can be sent to a model again: the arguments of each are JSON, or there are none at all.
+def finished_calls(calls: Mapping[int, CallSoFar]) -> list[ToolCall]:
+    """Return the calls that can be sent to a model again: those with a name, and with arguments that are JSON.
 
-    Of an answer that was cut off a call without arguments was not finished either. One that ended because it had as
-    many tokens as it may have ends like any other, and its last call may lack the end.
+    Of an answer that was cut off others are left out. An answer that lacks one for another reason has failed.
     """
     finished: list[ToolCall] = []
     for index, call in sorted(calls.items()):
         arguments = "".join(call.texts)
-        is_whole = is_json(arguments) or (not was_cut and not arguments.strip())
-        if call.name and len(call.name) <= NAME_CHARACTERS_MAX and is_whole:
+        if call.name and len(call.name) <= NAME_CHARACTERS_MAX and is_json(arguments):
             id = (call.id or f"call_{index}")[:NAME_CHARACTERS_MAX]
             finished.append(ToolCall(id, "function", FunctionCall(call.name, arguments)))
     return finished[:TOOL_CALLS_MAX]
@@ -316,7 +311,7 @@ async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
     if row[STATUS] != "in_progress":
         return row
     found = await read_all(tx, row[RESPONSE_ID])
-    stored = answer_of(((type, data) for _, type, data in found), was_cut=True).stored()
+    stored = answer_of((type, data) for _, type, data in found).stored()
     changed = list(row)
     changed[CONTENT], changed[TOOL_CALLS] = stored["content"], stored["tool_calls"]
     return changed

@@ -22,9 +22,9 @@ from threadkeep.operations.message_rows import NULL
 from threadkeep.scope import Scope
 
 # The answer's message is joined through the thread, so that one that was deleted, or cleared, shows no more.
-COLUMNS = """r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.model, r.status, r.error_code,
-    r.error_message, r.input_message_ids, r.metadata, r.input_tokens, r.output_tokens, r.is_estimated, r.last_n,
-    r.message_seq, r.message_id, r.input_count, r.events_until_ms, t.key, t.cleared_seq, m.id, m.content"""
+COLUMNS = """r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.model, r.status, r.finish_reason,
+    r.error_code, r.error_message, r.input_message_ids, r.metadata, r.input_tokens, r.output_tokens, r.is_estimated,
+    r.last_n, r.message_seq, r.message_id, r.input_count, r.events_until_ms, t.key, t.cleared_seq, m.id, m.content"""
 
 ANSWER = """left join messages m on m.organization = t.organization and m.thread = t.key and m.seq = r.message_seq
         and m.seq > t.cleared_seq"""
@@ -51,6 +51,7 @@ class StoredResponse(NamedTuple):
     assistant_id: str | None
     model: str
     status: str
+    finish_reason: str | None
     error_code: str | None
     error_message: str | None
     input_message_ids: str
@@ -108,6 +109,7 @@ def response_of(row: StoredResponse, scope: Scope, text_so_far: str | None = Non
         row.assistant_id,
         row.model,
         row.status,  # type: ignore[arg-type]  # What settles a response gives one of the statuses.
+        row.finish_reason,  # type: ignore[arg-type]  # And one of the reasons.
         decode_ids(row.input_message_ids),
         row.stored_message_id,
         text,
@@ -122,8 +124,8 @@ def response_of(row: StoredResponse, scope: Scope, text_so_far: str | None = Non
 def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
     """Return the response and its answer as they were when the response began."""
     begun = row._replace(
-        status="in_progress", ended_ms=None, error_code=None, input_tokens=0, output_tokens=0, is_estimated=1,
-        stored_message_id=row.message_id,
+        status="in_progress", finish_reason=None, ended_ms=None, error_code=None, input_tokens=0, output_tokens=0,
+        is_estimated=1, stored_message_id=row.message_id,
     )  # fmt: skip
     message = Message(
         row.message_id,
@@ -148,6 +150,6 @@ def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
 def as_deleted(row: StoredResponse) -> StoredResponse:
     """Return the response as its readers are told of it when its thread is deleted while they read."""
     return row._replace(
-        status="cancelled", error_code="thread_deleted", error_message="The thread was deleted.",
+        status="cancelled", finish_reason=None, error_code="thread_deleted", error_message="The thread was deleted.",
         ended_ms=row.ended_ms or clock.now_ms(), stored_message_id=None, content=None,
     )  # fmt: skip

@@ -116,7 +116,7 @@ async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
     if row.has_ended:
         return response_of(row, tx.scope)
     found = await events.read_all(tx, row.id)
-    return response_of(row, tx.scope, answer_of(((type, data) for _, type, data in found), was_cut=True).text)
+    return response_of(row, tx.scope, answer_of((type, data) for _, type, data in found).text)
 
 
 async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
@@ -183,7 +183,7 @@ async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tup
     row = await find(tx, thread_id, response_id)
     last = await events.read_all(tx, response_id) if not row.has_ended else []
     last_n = (row.last_n or 0) - 1 if row.has_ended else (last[-1][0] if last else events.FIRST_N)
-    text = answer_of(((type, data) for _, type, data in last), was_cut=True).text if last or not row.has_ended else None
+    text = answer_of((type, data) for _, type, data in last).text if last or not row.has_ended else None
     message = None
     # An answer that ends with nothing in it is gone between two reads.
     with suppress(MessageNotFound):

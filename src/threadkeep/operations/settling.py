@@ -27,7 +27,8 @@ READ = scoped("""
     """)
 
 END_RESPONSE = scoped("""
-    update responses set status = :status, error_code = :error_code, error_message = :error_message,
+    update responses set status = :status, finish_reason = :finish_reason,
+        error_code = :error_code, error_message = :error_message,
         input_tokens = :input_tokens, output_tokens = :output_tokens, is_estimated = :is_estimated,
         ended_ms = :now_ms, last_n = :last_n, events_until_ms = :events_until_ms
     where organization = :organization and id = :response_id
@@ -72,6 +73,8 @@ class Ending:
     status: str
     error_code: str | None = None
     error_message: str | None = None
+    # Why the model ended it, of a response that is completed.
+    finish_reason: str | None = None
 
     @property
     def was_cut(self) -> bool:
@@ -154,7 +157,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
     answer, answer_n = finished.answer, finished.answer_n
     if answer is None:
         streamed = await events.read_all(tx, response_id)
-        answer = answer_of(((type, data) for _, type, data in streamed), was_cut=ending.was_cut)
+        answer = answer_of((type, data) for _, type, data in streamed)
         answer_n = streamed[-1][0] if streamed else events.FIRST_N
     now_ms = clock.now_ms()
     await end_message(tx, held, message_seq, message_id, answer, ending, now_ms)
@@ -167,6 +170,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
         END_RESPONSE,
         response_id=response_id,
         status=ending.status,
+        finish_reason=ending.finish_reason,
         error_code=ending.error_code,
         error_message=ending.error_message,
         now_ms=now_ms,

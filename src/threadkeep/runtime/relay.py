@@ -17,7 +17,17 @@ from threadkeep.operations import context, events, settling, wanted_back
 from threadkeep.operations.claiming import Claim
 from threadkeep.operations.events import Answer, CallSoFar, ToolCallDelta, finished_calls
 from threadkeep.operations.settling import Ending, FencedOff, Finished
-from threadkeep.providers import ModelError, ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart, WantedBack
+from threadkeep.providers import (
+    Finish,
+    ModelError,
+    ModelRequest,
+    Piece,
+    Reasoning,
+    Text,
+    TokenCounts,
+    ToolCallPart,
+    WantedBack,
+)
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.chat_format import chat_messages
@@ -36,6 +46,13 @@ DRAIN_LOOK_S = 0.02
 STOPPED = Ending("failed", "interrupted", "The server was stopped while it wrote this answer; its text is kept.")
 INTERNAL = Ending("failed", "internal", "The answer could not be stored to its end; its text so far is kept.")
 
+CUT_CALL = Ending(
+    "failed", "answer_too_long", "The answer reached its greatest length within a call: raise maxOutputTokens."
+)
+BROKEN_CALL = Ending(
+    "failed", "model_unavailable", "The model called a function with arguments that are no JSON: try again."
+)
+
 
 class Worker:
     """The generation of one response: its answer so far, and how it ends."""
@@ -53,6 +70,7 @@ class Worker:
         # What its server wants back with it; whether that is so shows with the context.
         self.collector: Collector | None = None
         self.tokens: TokenCounts | None = None
+        self.finish_reason: str | None = None
         self.is_fenced_off = False
         # Why the task was cancelled, if not because somebody else has ended the response.
         self.ending: Ending | None = None
@@ -74,6 +92,8 @@ class Worker:
             self.tokens = piece
         elif type(piece) is WantedBack:
             self._collect(piece)
+        elif type(piece) is Finish:
+            self.finish_reason = piece.reason
 
     def stop(self) -> None:
         """Have the task come to its end early: it then looks at why."""
@@ -92,10 +112,16 @@ class Worker:
         self.is_too_long = True
         return text[: max(0, left)]
 
-    def answer(self, ending: Ending) -> Answer:
-        kept = finished_calls(self.calls, was_cut=ending.was_cut)
+    def answer(self) -> Answer:
+        kept = finished_calls(self.calls)
         wanted = None if self.collector is None else self.collector.stored(self.calls, kept)
         return Answer("".join(self.texts), kept, wanted)
+
+    def ending_by_model(self) -> Ending:
+        """Return how an answer ends that its model ended: one with a call that cannot be kept is not completed."""
+        if len(finished_calls(self.calls)) == len(self.calls):
+            return Ending("completed", finish_reason=self.finish_reason)
+        return CUT_CALL if self.finish_reason == "length" else BROKEN_CALL
 
 
 class Relay:
@@ -206,7 +232,7 @@ class Relay:
             return Ending("failed", "context_too_long", str(error))
         except ModelError as error:
             return Ending("failed", error.code, error.message)
-        return Ending("completed")
+        return worker.ending_by_model()
 
     def _require_short(self, worker: Worker) -> None:
         if worker.is_too_long:
@@ -281,7 +307,7 @@ class Relay:
         finished = Finished(
             ending,
             rows,
-            worker.answer(ending),
+            worker.answer(),
             generation.last_n,
             worker.tokens.input_tokens if worker.tokens else generation.input_tokens,
             worker.tokens.output_tokens if worker.tokens else None,

@@ -221,6 +221,8 @@ FIELDS = {
     "Response.assistantId": "The assistant that answers, if any.",
     "Response.model": "The model that answers.",
     "Response.status": "How it stands, or ended.",
+    "Response.finishReason": "Why the model ended a completed answer: it was done, it reached its greatest length, or "
+    "it calls functions. Null while the response runs, and when it failed or was cancelled.",
     "Response.inputMessageIds": "The messages that the request stored.",
     "Response.messageId": "The message with the answer; null if it ended empty, or the message was deleted.",
     "Response.outputText": "The answer's text.",

@@ -245,7 +245,7 @@ def convert(value: dict[str, Any], kind: Any) -> Any:
 # Fields that every answer shows and no request may send.
 READ_ONLY = frozenset(
     [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
-    + ["completedAt", "inputMessageIds", "messageId", "outputText", "usage", "error"]
+    + ["completedAt", "finishReason", "inputMessageIds", "messageId", "outputText", "usage", "error"]
 )
 
 

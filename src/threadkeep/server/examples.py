@@ -101,6 +101,7 @@ EXAMPLES: dict[str, Json] = {
         "assistantId": ASSISTANT,
         "model": "large",
         "status": "completed",
+        "finishReason": "stop",
         "inputMessageIds": [QUESTION_ID],
         "messageId": ANSWER_ID,
         "outputText": ANSWER,

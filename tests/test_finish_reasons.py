@@ -1,0 +1,235 @@
+"""Why answers ended: what a model's reason makes of a response, and where the reason is kept."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.answering import begin_talk, open_place, texts
+from support.hearing import HELLO, KEY, PATIENCE, hear
+from support.scripted_model import DONE, ScriptedModel, chunk, finish, tool_call, usage
+from support.streams import Stream, responses_path
+from threadkeep.providers import Text
+from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
+from threadkeep.providers.openai_chat import OpenAiChat
+
+
+@pytest.fixture(scope="module")
+async def place(new_database, zygote):
+    async with open_place(new_database, zygote) as place:
+        yield place
+
+
+@pytest.fixture
+def server(place):
+    return place.server
+
+
+@pytest.fixture
+def ada(place, server):
+    return place.cast.ada
+
+
+@pytest.fixture
+def model(place):
+    return place.fresh_model()
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish_reason"),
+    [("stop", "stop"), ("end_turn", "stop"), ("length", "length"), ("MAX_TOKENS", "length")],
+)
+async def test_a_completed_response_says_why_its_answer_ended(ada, model, reason, finish_reason):
+    model.script = ["Hello", finish(reason), usage(3, 1), DONE]
+    thread = await ada.create_thread()
+
+    response = await ada.respond(thread, input="hi")
+    again = await ada.get_response(thread, response)
+    [listed] = (await ada.list_responses(thread)).data
+
+    assert (response["status"], response.finishReason) == ("completed", finish_reason)
+    assert again.body == listed == response.body
+    assert list(response.body).index("finishReason") == list(response.body).index("status") + 1
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "stop"])
+async def test_an_answer_with_calls_ended_for_them_whatever_its_server_says(ada, model, reason):
+    model.script = [tool_call(0, "c", "f", "{}"), finish(reason), DONE]
+
+    response = await ada.respond(await ada.create_thread(), input="hi")
+
+    assert (response["status"], response.finishReason) == ("completed", "toolCalls")
+
+
+async def test_echo_is_done_when_it_stops(ada):
+    response = await ada.respond(await ada.create_thread(), input="hi", model="echo")
+
+    assert (response["status"], response.finishReason) == ("completed", "stop")
+
+
+async def test_the_last_event_of_a_stream_has_the_reason_and_the_first_has_none(ada, model):
+    model.script = ["Hello", finish("length"), DONE]
+    thread = await ada.create_thread()
+
+    async with await Stream.post(ada, responses_path(thread), input="hi") as stream:
+        events = await stream.rest()
+
+    shown = [events[place].data["response"]["finishReason"] for place in (0, -1)]
+    assert shown == [None, "length"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "said"),
+    [
+        ("network_error", "model_unavailable", "network_error"),
+        ("abort", "model_unavailable", "abort"),
+        ("MALFORMED_FUNCTION_CALL", "model_unavailable", "MALFORMED_FUNCTION_CALL"),
+        ("sensitive", "model_refused", "sensitive"),
+        ("PROHIBITED_CONTENT", "model_refused", "PROHIBITED_CONTENT"),
+        ("nobody knows me", "model_unavailable", "nobody knows me"),
+        ("<b>‮x</b>" + "y" * 100, "model_unavailable", "bxb" + "y" * 61 + ":"),
+        ("原因", "model_unavailable", "cannot be shown"),
+    ],
+)
+async def test_a_reason_that_is_no_success_fails_the_response_which_names_it(ada, model, reason, code, said):
+    model.script = ["Hel", finish(reason), DONE]
+    thread = await ada.create_thread()
+
+    failed = await ada.respond(thread, input="hi")
+
+    message = await ada.get_message(thread, failed.messageId)
+    assert (failed["status"], failed.error["code"], failed.finishReason) == ("failed", code, None)
+    assert said in failed.error["message"]
+    assert (message["status"], texts([message.body])) == ("incomplete", ["Hel"])
+
+
+async def test_a_response_that_runs_or_was_cancelled_has_no_reason(ada, model):
+    talk = await begin_talk(ada, model)
+
+    running = await ada.get_response(talk.thread, talk)
+    cancelled = await ada.cancel(talk.thread, talk)
+
+    assert (running["status"], running.finishReason) == ("in_progress", None)
+    assert (cancelled["status"], cancelled.finishReason) == ("cancelled", None)
+
+
+async def test_an_empty_answer_that_failed_behind_a_gateway_has_failed(ada, model):
+    ended = chunk({}, "stop")
+    ended["choices"][0]["native_finish_reason"] = "network_error"
+    model.script = [ended, DONE]
+
+    failed = await ada.respond(await ada.create_thread(), input="hi")
+
+    assert (failed["status"], failed.error["code"]) == ("failed", "model_unavailable")
+    assert "network_error" in failed.error["message"]
+
+
+async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, model):
+    model.script = [chunk({"refusal": "I cannot "}), chunk({"refusal": "do that."}), finish(), DONE]
+    thread = await ada.create_thread()
+
+    failed = await ada.respond(thread, input="hi")
+
+    assert (failed["status"], failed.error["code"]) == ("failed", "model_refused")
+    assert failed.outputText == "I cannot do that."
+
+
+# As a provider hears it
+
+
+def said(delta: str | None, message: str, reason: str | None = None) -> dict[str, Any]:
+    choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": message}, "finish_reason": reason}
+    return {"choices": [choice if delta is None else choice | {"delta": {"content": delta}}]}
+
+
+@pytest.fixture
+async def server_of_models():
+    model = await ScriptedModel.start()
+    yield model
+    await model.stop()
+
+
+@pytest.fixture
+async def provider(server_of_models):
+    provider = OpenAiChat(server_of_models.url, KEY, PATIENCE)
+    yield provider
+    await provider.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "pieces"),
+    [
+        ([said("Hel", "Hel"), 0.15, said("lo", "Hello", "stop")], HELLO),
+        ([said("Hel", "Hel"), 0.15, said("lo", "lo", "stop")], HELLO),
+        ([said("", "Hel"), 0.15, said("", "Hello", "stop")], [Text("Hello")]),
+        ([said(None, "Hel"), 0.15, said(None, "Hello", "stop")], HELLO),
+        ([said(None, "Hel"), 0.15, said(None, "lo", "stop")], HELLO),
+        (["Hel", "lo", said(None, "Hello", "stop")], HELLO),
+    ],
+)
+async def test_a_message_beside_deltas_is_no_end_and_is_not_said_twice(
+    script, pieces, server_of_models, provider, monkeypatch
+):
+    monkeypatch.setattr("threadkeep.providers.openai_chat.AFTER_FINISH_S", 0.05)
+    server_of_models.script = [*script, DONE]
+
+    heard = await hear(provider)
+
+    assert (heard.pieces, heard.code, heard.finish) == (pieces, None, "stop")
+
+
+async def test_a_whole_completion_needs_no_reason(server_of_models, provider):
+    server_of_models.script = [json.dumps(said(None, "Hello")).encode()]
+
+    heard = await hear(provider)
+
+    assert (heard.text, heard.finish) == ("Hello", "stop")
+
+
+@pytest.mark.parametrize("reason", ["", "null", None, 7, True, []])
+async def test_what_stands_in_place_of_no_reason_ends_nothing(reason, server_of_models, provider):
+    server_of_models.script = [chunk({"content": "Hel"}, reason), chunk({"content": "lo"}, reason), finish()]
+
+    heard = await hear(provider)
+
+    assert (heard.pieces, heard.finish) == (HELLO, "stop")
+
+
+@pytest.mark.parametrize("reason", ["null", None, 7])
+async def test_a_stream_that_is_done_without_any_reason_has_failed(reason, server_of_models, provider):
+    server_of_models.script = ["Hel", chunk({"content": "lo"}, reason), DONE]
+
+    heard = await hear(provider)
+
+    assert (heard.pieces, heard.code, heard.finish) == (HELLO, "model_unavailable", None)
+
+
+@pytest.mark.parametrize(("outcome", "reason"), [(outcome, each) for outcome, all in REASONS.items() for each in all])
+async def test_every_reason_of_the_table_ends_as_the_table_says(outcome, reason, server_of_models, provider):
+    calls = [tool_call(0, "c", "f", "{}")] if outcome == "toolCalls" else []
+    server_of_models.script = ["Hel", "lo", *calls, finish(reason.upper()), DONE]
+
+    heard = await hear(provider)
+
+    code = {"refused": "model_refused", "failed": "model_unavailable"}.get(outcome)
+    assert (heard.text, heard.code, heard.finish) == ("Hello", code, None if code else outcome)
+
+
+def test_no_reason_stands_in_the_table_twice():
+    assert len(OUTCOMES) == sum(len(reasons) for reasons in REASONS.values())
+
+
+async def test_a_later_reason_adds_to_an_earlier_one(server_of_models, provider):
+    server_of_models.script = ["Hel", finish("stop"), "lo", finish("length"), DONE]
+
+    heard = await hear(provider)
+
+    assert (heard.pieces, heard.finish) == (HELLO, "length")
+
+
+async def test_a_filter_behind_the_end_fails_the_answer_too(server_of_models, provider):
+    server_of_models.script = ["Hel", "lo", finish("stop"), finish("content_filter"), DONE]
+
+    heard = await hear(provider)
+
+    assert (heard.pieces, heard.code) == (HELLO, "model_refused")
