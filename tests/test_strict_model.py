@@ -126,3 +126,14 @@ def test_reasoning_and_signatures_are_taken_from_whom_they_were_given_to_alone()
     assert model.refused({"model": "qwen", "messages": thought}) != []
     assert model.refused({"model": "gemini", "messages": with_signature}) == []
     assert model.refused({"model": "qwen", "messages": with_signature}) != []
+
+
+def test_what_is_owed_with_a_call_must_come_back_while_its_turn_lasts():
+    model = StrictModel()
+    model.remember("deepseek", "I think", "a")
+    unknown = [USER, called("a", reasoning_content=" "), given("a")]
+
+    assert model.refused({"model": "deepseek", "messages": unknown}) != []
+    assert model.refused({"model": "deepseek", "messages": [*unknown, USER]}) == []
+    model.forget("a")
+    assert model.refused({"model": "deepseek", "messages": unknown}) == []

@@ -77,6 +77,18 @@ CORRUPTIONS = {
     ),
     "preview": (f"update messages set preview = 'other' {MESSAGE}", "its preview is not"),
     "size": (f"update messages set size_bytes = 1 {MESSAGE}", "its size is stored as 1 bytes"),
+    "wanted_back": (
+        f"update messages set wanted_back = '[]' {MESSAGE}",
+        "kept for its model is not in the stored form",
+    ),
+    "wanted_back_of_a_user": (
+        'update messages set wanted_back = \'{"by":"x"}\' where thread = $key and seq = 3',
+        "kept for its model that no model has said",
+    ),
+    "long_wanted_back": (
+        'update messages set wanted_back = \'{"by":"' + "x" * (256 * 1024) + "\"}' " + MESSAGE,
+        "262153 characters are kept for its model",
+    ),
     "message_metadata": (f"update messages set metadata = '[]' {MESSAGE}", "its metadata is not"),
     "role": (f"update messages set role = 'boss' {MESSAGE}", "its role does not exist"),
     "status": (f"update messages set status = 'half' {MESSAGE}", "its status does not exist"),

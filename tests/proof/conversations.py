@@ -49,10 +49,12 @@ def say(call: Call) -> Sequence[Any]:
     if "canarycut" in asked:
         return [*thought, CLOSE]
     called = tool_call(0, f"call_{asked}", said(asked, "function"), json.dumps({"x": said(asked, "argument")}))
+    signature = {"google": {"thought_signature": said(asked, "signature")}}
+    called["choices"][0]["delta"]["tool_calls"][0]["extra_content"] = signature
     return [*thought, called, finish("tool_calls"), DONE]
 
 
-ANSWERED = ("reasoning", "answer", "function", "argument")
+ANSWERED = ("reasoning", "answer", "function", "argument", "signature")
 
 
 def heard(conversation: Conversation, asked: str, places: Sequence[str] = ANSWERED) -> None:

@@ -215,14 +215,28 @@ class StrictModel(ScriptedModel):
         self.refusals: list[tuple[str, str]] = []
         # By the model that gave it: reasoning and signatures that may come back.
         self._given: dict[str, set[str]] = {}
+        # By model and id of a call: what must come back with it as long as its turn goes on.
+        self._owed: dict[tuple[str, str], str] = {}
+        # How often something came back.
+        self.returned_count = 0
 
-    def remember(self, family: str, value: str) -> None:
+    def remember(self, family: str, value: str, call_id: str | None = None) -> None:
+        """Take this back from now on, of this family alone; with the call, while its turn lasts, nothing else."""
         self._given.setdefault(family, set()).add(value)
+        if call_id is not None:
+            self._owed[family, call_id] = value
+
+    def forget(self, call_id: str) -> None:
+        """Nothing is owed with this call any more: its message was changed."""
+        for key in [key for key in self._owed if key[1] == call_id]:
+            del self._owed[key]
 
     def refused(self, body: dict[str, Any]) -> list[str]:
         """Return what is wrong with a request, by the rules of the model that it names."""
         family = body["model"]
-        return [sentence for rule in (*COMMON, *FAMILIES[family], self._foreign) for sentence in rule(body)]
+        return [
+            sentence for rule in (*COMMON, *FAMILIES[family], self._foreign, self._unpaid) for sentence in rule(body)
+        ]
 
     def script_for(self, call: Call) -> Sequence[Any]:
         if not (sentences := self.refused(call.body)):
@@ -243,6 +257,17 @@ class StrictModel(ScriptedModel):
                 signature = signature_of(call)
                 if signature not in (None, SKIP_SIGNATURE) and signature not in given:
                     yield f"messages.{number}: thought_signature is not valid"
+
+    def _unpaid(self, body: dict[str, Any]) -> Iterator[str]:
+        """Within a turn what this model gave with a call comes back with it."""
+        for message in current_turn(body["messages"]):
+            for call in calls_of(message):
+                owed = self._owed.get((body["model"], call["id"]))
+                if owed is None:
+                    continue
+                self.returned_count += 1
+                if owed not in (message.get("reasoning_content"), signature_of(call)):
+                    yield f"{call['id']} came back without what this model gave with it"
 
     @property
     def models_file(self) -> str:

@@ -130,10 +130,12 @@ MESSAGES = walk(
             where p.organization = m.organization and p.thread = m.thread and p.last_seq >= m.seq),
         m.id, m.role, m.content, m.preview, m.size_bytes, m.status, m.tool_calls, m.tool_call_id, m.metadata,
         m.created_ms, m.updated_ms, m.revision,
-        (select r.status from responses r where r.organization = m.organization and r.id = m.response_id)""",
+        (select r.status from responses r where r.organization = m.organization and r.id = m.response_id),
+        m.wanted_back""",
     rules.broken_in_message,
     lambda row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
-    size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0) + 1000)",
+    size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0)"
+    " + coalesce(octet_length(m.wanted_back), 0) + 1000)",
 )
 
 ITS_EVENTS = "from response_events e where e.organization = r.organization and e.response = r.key"

@@ -16,7 +16,7 @@ from threadkeep.objects import (
     Part,
     ToolCall,
 )
-from threadkeep.operations import metadata
+from threadkeep.operations import metadata, wanted_back
 from threadkeep.operations.message_rows import size_bytes, stored_content
 from threadkeep.operations.metadata import Value
 from threadkeep.operations.thread_rows import fold
@@ -87,6 +87,7 @@ class MessageFacts(NamedTuple):
     updated_ms: int
     revision: int
     response_status: str | None
+    wanted_back: str | None
 
 
 class ResponseFacts(NamedTuple):
@@ -177,6 +178,7 @@ def broken_in_message(row: Row) -> Iterator[str]:
         yield "it is being generated, but its response does not run"
     yield from broken_in_content(message)
     yield from broken_in_tools(message)
+    yield from broken_in_wanted_back(message)
     yield from broken_in_metadata(message.metadata)
     yield from broken_in_times(message.created_ms, message.updated_ms, message.revision)
 
@@ -212,6 +214,19 @@ def broken_in_tools(message: MessageFacts) -> Iterator[str]:
             yield "its tool calls are not in the stored form"
     if message.tool_call_id is not None and message.role != "tool":
         yield f"a message of role {message.role} answers a tool call"
+
+
+def broken_in_wanted_back(message: MessageFacts) -> Iterator[str]:
+    if message.wanted_back is None:
+        return
+    if message.role != "assistant" or message.status == "in_progress":
+        yield "something is kept for its model that no model has said"
+    if len(message.wanted_back) > wanted_back.CHARACTERS_MAX:
+        yield f"{len(message.wanted_back)} characters are kept for its model"
+    try:
+        wanted_back.decode(message.wanted_back)
+    except (msgspec.MsgspecError, UnicodeError):
+        yield "what is kept for its model is not in the stored form"
 
 
 def broken_in_metadata(stored: str) -> Iterator[str]:
