@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from proof.record import Record
 from support.cast import Answer, Caller
 from support.scripted_model import CLOSE, DONE, STALL, Call, chunk, finish, reasoning, text, tool_call, usage
 from support.strict_model import FAMILIES, StrictModel
+from support.waiting import eventually
 
 TOOLS = [{"type": "function", "function": {"name": "look"}}]
 # What models have sent as arguments, ids and names.
@@ -16,6 +18,7 @@ NAMES = ("look", "look at it", "functions.look")
 WORDS = ("one", "two words", "𝒟 ü", "three\nlines\nof it", "x" * 300)
 THE_END = "Are you still there?"
 FINE = "Yes."
+STALLING_S = 2
 # Those that think aloud, and those that sign.
 THINKING, SIGNING = ("deepseek", "qwen", "groq"), ("gemini",)
 
@@ -29,16 +32,18 @@ class Mouth:
     """Says for a strict server what its models answer; it remembers what they gave."""
 
     def __init__(self, model: StrictModel, record: Record) -> None:
-        self._model = model
+        self.model = model
         self._record = record
         self._count = 0
+        self._stalling: set[str] = set()
         model.script = self.answer_to
 
     def answer_to(self, call: Call) -> Sequence[Any]:
         if call.last_user_text.endswith(THE_END):
             return [FINE, finish(), DONE]
-        if call.last_user_text.endswith("STALL") and call.body["messages"][-1]["role"] == "user":
-            # Who is cancelled need not have kept what came with it.
+        if stalling := self._stalling.intersection(call.last_user_text.split()):
+            # Only once: whoever asks again is answered. Who is cancelled need not have kept what came with it.
+            self._stalling -= stalling
             return [*self._said(call.body["model"], is_owed=False), STALL]
         kind = random.choices(("whole", "cut", "blank", "error"), (12, 3, 1, 1))[0]
         self._record.count(f"answers that are {kind}")
@@ -51,13 +56,25 @@ class Mouth:
         ending = [finish("tool_calls" if has_calls else "stop"), usage(1, 1), DONE]
         return [*said, *([CLOSE] if kind == "cut" else ending)]
 
+    def stall(self) -> str:
+        """Return a question whose answer will never end."""
+        question = f"stall-{self._next()}"
+        self._stalling.add(question)
+        return question
+
+    async def stalling(self) -> set[str]:
+        return self._stalling
+
+    def stop_stalling(self, question: str) -> None:
+        self._stalling.discard(question)
+
     def _said(self, family: str, *, is_owed: bool) -> list[Any]:
         """A text, calls or both, with what the family wants back."""
         thought = f"thought {self._next()}"
         steps: list[Any] = []
         if family in THINKING:
             steps.append(reasoning(thought))
-            self._model.remember(family, thought)
+            self.model.remember(family, thought)
         if random.random() < 0.6:
             steps.append(random.choice(WORDS))
         for index in range(random.choice((0, 1, 1, 2, 3)) if steps else 1):
@@ -68,7 +85,7 @@ class Mouth:
                 given = f"signature {self._next()}"
                 call["extra_content"] = {"google": {"thought_signature": given}}
             if given is not None:
-                self._model.remember(family, given, call["id"] if is_owed else None)
+                self.model.remember(family, given, call["id"] if is_owed else None)
             steps.append(step)
         return steps
 
@@ -86,10 +103,10 @@ class Mouth:
 class History:
     """A thread to which things happen, one after the other."""
 
-    def __init__(self, who: Caller, thread: Answer, model: StrictModel, record: Record) -> None:
+    def __init__(self, who: Caller, thread: Answer, mouth: Mouth, record: Record) -> None:
         self.who = who
         self.thread = thread
-        self.model = model
+        self.mouth = mouth
         self.record = record
         self.family = any_family()
 
@@ -168,7 +185,7 @@ class History:
             message = random.choice(messages)
             await self.who.update_message(self.thread, message, content="edited")
             for call in message["toolCalls"] or ():
-                self.model.forget(call["id"])
+                self.mouth.model.forget(call["id"])
 
     async def delete(self) -> None:
         if messages := await self.messages():
@@ -188,8 +205,13 @@ class History:
         await self._respond(input=random.choice(WORDS), whenBusy="interrupt")
 
     async def _respond_stalling(self) -> Answer:
-        running = await self.who.respond(self.thread, input="STALL", background=True, **self.settings())
+        question = self.mouth.stall()
+        running = await self.who.respond(self.thread, input=question, background=True, **self.settings())
         assert running.status == 202, running
+        # One that fails before its model is called, or that is busy elsewhere, is not waited for.
+        with suppress(AssertionError):
+            await eventually(self.mouth.stalling, lambda questions: question not in questions, STALLING_S)
+        self.mouth.stop_stalling(question)
         return running
 
     async def change_model(self) -> None:

@@ -19,7 +19,7 @@ OTHERS_ASKED = 3
 async def attack(place: Place, record: Record) -> None:
     model = await StrictModel.start()
     assert isinstance(model, StrictModel)
-    Mouth(model, record)
+    mouth = Mouth(model, record)
     models = place.folder / "models.toml"
     models.write_text(model.models_file)
     servers = await place.serve(2, THREADKEEP_MODELS_FILE=str(models), THREADKEEP_AUTO_NAME="false")
@@ -28,7 +28,7 @@ async def attack(place: Place, record: Record) -> None:
 
     async def one() -> None:
         async with free:
-            await happen(place.at(ada, random.choice(servers)), model, record)
+            await happen(place.at(ada, random.choice(servers)), mouth, record)
 
     try:
         await asyncio.gather(*(one() for _ in range(record.size(HISTORIES))))
@@ -43,9 +43,9 @@ async def attack(place: Place, record: Record) -> None:
         record.need(record.faults[happened], happened)
 
 
-async def happen(who: Caller, model: StrictModel, record: Record) -> None:
+async def happen(who: Caller, mouth: Mouth, record: Record) -> None:
     """Let things happen in a thread, then ask its own server once more, and some of others."""
-    history = History(who, await who.create_thread(), model, record)
+    history = History(who, await who.create_thread(), mouth, record)
     for _ in range(random.randint(*STEPS)):
         await history.go_on()
     record.count("histories")
