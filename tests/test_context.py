@@ -25,7 +25,7 @@ from threadkeep.objects import (
     ThreadCreate,
     ToolCall,
 )
-from threadkeep.operations import context, messages, threads
+from threadkeep.operations import context, messages, threads, wanted_back
 from threadkeep.operations.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate
 from threadkeep.runtime.chat_format import chat_messages
 from threadkeep.scope import Credential, Role, make_scope
@@ -486,6 +486,22 @@ async def test_no_large_message_is_read_that_cannot_be_needed(talk):
 
     assert len((await talk.choose("recent", 3000)).messages) == 3
     assert len(talk.tx.read) <= 4
+
+
+async def test_what_a_model_wants_back_costs_as_little_as_the_context(talk):
+    await talk.has_many(LONG)
+    await talk.run("update messages set role = 'assistant', wanted_back = '{\"by\":\"x\"}' where seq % 2 = 0")
+    await talk.run('update messages set wanted_back = \'{"by":"y"}\' where seq = 99998')
+    talk.counting.counts.clear()
+
+    chosen, wanted = await wanted_back.choose(
+        talk.tx, THREAD, "x", configuration=Configuration(context_mode="smart", context_tokens=8000),
+        instructions=None, until_seq=None, kept_from_seq=None,
+    )  # fmt: skip
+
+    assert numbers(chosen) == [1, 2, 3, *range(LONG - 6, LONG + 1)]
+    assert list(wanted) == [100_000, 99_996, 99_994]
+    assert max(count for count, _ in talk.counting.counts) <= ROWS_MAX
 
 
 # --- showing and sending

@@ -7,7 +7,7 @@ import pytest
 from conftest import stored_in
 from support.answering import SOON_S, open_place
 from support.cast import Caller
-from support.scripted_model import CLOSE, DONE, STALL, chunk, finish, reasoning, text, tool_call
+from support.scripted_model import CLOSE, DONE, STALL, ScriptedModel, chunk, finish, reasoning, text, tool_call
 from support.waiting import eventually
 from threadkeep.operations.wanted_back import CHARACTERS_MAX
 
@@ -28,9 +28,18 @@ SIGNING = [signed_call(0, "call_a", SIGNED), signed_call(1, "call_b"), finish("t
 
 
 @pytest.fixture(scope="module")
-async def place(new_database, zygote):
-    async with open_place(new_database, zygote, THREADKEEP_MODEL="scripted,other") as place:
+async def place(new_database, zygote, workspace):
+    """The model `scripted`, and at another server the models `always` and `never`, which have their own settings."""
+    elsewhere = await ScriptedModel.start()
+    models = workspace / "models of histories.toml"
+    models.write_text(
+        "".join(f'[{name}]\nurl = "{elsewhere.url}"\nreasoning = "{name}"\n' for name in ("always", "never"))
+    )
+    more = {"THREADKEEP_MODEL": "scripted,other", "THREADKEEP_MODELS_FILE": str(models)}
+    async with open_place(new_database, zygote, **more) as place:
+        place.elsewhere = elsewhere
         yield place
+    await elsewhere.stop()
 
 
 @pytest.fixture
@@ -114,6 +123,22 @@ async def test_reasoning_without_calls_is_not_kept(ada, model, stored):
 
     assert sent(model, "assistant") == [{"role": "assistant", "content": "4 °C."}]
     assert await kept(stored, thread) == [None, None]
+
+
+@pytest.mark.parametrize(("name", "is_kept"), [("always", True), ("never", False)])
+async def test_a_model_says_whether_its_reasoning_goes_back(place, ada, stored, name, is_kept):
+    model = place.elsewhere
+    model.script = [reasoning(THOUGHT), text("4 °C."), finish(), DONE]
+    thread = await ada.create_thread()
+    await ada.respond(thread, input="How warm is it?", model=name)
+    model.script = THOUGHTFUL
+    await ada.respond(thread, input="And now?", model=name)
+    model.answer("fine")
+
+    await ada.respond(thread, input=[given("call_a")], model=name)
+
+    assert ["reasoning_content" in each for each in sent(model, "assistant")] == [is_kept, is_kept]
+    assert [each is not None for each in await kept(stored, thread)] == [is_kept, is_kept, False]
 
 
 async def kept(stored: Any, thread: Any) -> list[str | None]:
@@ -267,7 +292,7 @@ async def test_what_is_blank_is_not_sent(ada, model):
         ]
     )
 
-    await ada.respond(thread)
+    await ada.respond(thread, instructions=" ")
 
     messages = model.calls[-1].body["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "tool", "tool"]

@@ -19,10 +19,8 @@ BUGS = [
         (
             Edit(
                 "operations/wanted_back.py",
-                """        if wanted.by != by:
-            continue
-""",
-                "",
+                "if wanted.by != by or seq not in seqs:",
+                "if seq not in seqs:",
             ),
         ),
         ("P28",),

@@ -126,7 +126,7 @@ async def choose(
         assert configuration.context_tokens is not None
         tokens_max = configuration.context_tokens
     below_seq = KEY_MAX if until_seq is None else until_seq
-    head = [made_up(0, "system", instructions)] if instructions else []
+    head = [made_up(0, "system", instructions)] if instructions and instructions.strip() else []
     first = await read_first(tx, thread_id, below_seq) if is_smart else []
     walk = Walk(
         first[-1].seq if first else 0,

@@ -92,7 +92,7 @@ async def read(
 
     What came since the last question always goes along; what is older as far as the context leaves tokens for it.
     """
-    seqs = [message.seq for message in chosen.messages if message.role == "assistant"]
+    seqs = {message.seq for message in chosen.messages if message.role == "assistant"}
     if not seqs:
         return {}
     rows = await tx.fetch(
@@ -109,7 +109,7 @@ async def read(
     found: dict[int, WantedBack] = {}
     for seq, text in rows:
         wanted = decode(text)
-        if wanted.by != by:
+        if wanted.by != by or seq not in seqs:
             continue
         if seq < turn_seq:
             left_bytes -= len(text.encode())
