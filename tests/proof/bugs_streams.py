@@ -163,8 +163,8 @@ BUGS = [
         (
             Edit(
                 "providers/answer.py",
-                "if self.error is None and not self.has_finish:",
-                "if self.error is None and not self.has_finish and not self._has_begun:",
+                "if not self.has_finish:",
+                "if not self.has_finish and not self._has_begun:",
             ),
         ),
         ("P14",),

@@ -18,7 +18,17 @@ from threadkeep.providers import (
     faults,
 )
 from threadkeep.providers.characters import Characters
-from threadkeep.providers.chunks import Choice, Completion, Delta, PartsDelta, ToolCallDelta, Unreadable, decode
+from threadkeep.providers.chunks import (
+    Choice,
+    Completion,
+    Counts,
+    Delta,
+    PartsDelta,
+    ToolCallDelta,
+    Unreadable,
+    decode,
+    joined_text,
+)
 from threadkeep.providers.events import Events, TooLong
 from threadkeep.providers.finish_reasons import failure_of, outcome_of
 from threadkeep.providers.tool_calls import ToolCalls
@@ -119,12 +129,18 @@ class Answer:
         return chunk
 
     def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        if self.is_over or not data:
+        if self.is_over or not data or data.startswith(b":"):
+            # Nothing, or a comment that a gateway wrapped: a sign of life.
             return
         if data == b"[DONE]" or data.strip() == b"[DONE]":
             self.is_over = True
             return
-        completion = decode(data)
+        try:
+            completion = decode(data)
+        except Unreadable:
+            if is_error:
+                raise faults.of_error_object(data.decode("utf-8", "replace")) from None
+            raise
         if is_error and not completion.error:
             raise faults.of_error_object(None)
         self._take(completion, pieces)
@@ -135,15 +151,16 @@ class Answer:
         for choice in completion.choices or ():
             if not choice.index:
                 self._take_choice(choice, pieces)
-        counts = completion.usage
-        if counts is not None and is_count(counts.prompt_tokens) and is_count(counts.completion_tokens):
-            pieces.append(TokenCounts(counts.prompt_tokens, counts.completion_tokens))
+        if completion.usage is not None:
+            take_counts(completion.usage, pieces)
 
     def _take_choice(self, choice: Choice, pieces: list[Piece]) -> None:
         if choice.delta is not None:
             self._take_delta(choice.delta, pieces)
         if choice.message is not None:
             self._take_message(choice.message, choice.delta is None, pieces)
+        if choice.usage is not None:
+            take_counts(choice.usage, pieces)
         if choice.error:
             faults.check_error(choice.error)
         if choice.finish_reason or choice.native_finish_reason:
@@ -162,6 +179,8 @@ class Answer:
             text = self._text.clean(text)
         if reasoning and (reasoning := self._reasoning.clean(reasoning)):
             pieces.append(Reasoning(reasoning, field_of(delta)))
+        elif delta.reasoning_details and (reasoning := self._reasoning.clean(joined_text(delta.reasoning_details))):
+            pieces.append(Reasoning(reasoning))
         if isinstance(delta, PartsDelta):
             self._take_parts(delta, pieces)
         if text:
@@ -216,6 +235,12 @@ def field_of(delta: Delta) -> str:
     if any(getattr(delta, name) for name in HOLDING_REASONING):
         return ""
     return next(name for name in REASONING_FIELDS if getattr(delta, name))
+
+
+def take_counts(counts: Counts, pieces: list[Piece]) -> None:
+    """Take counts; strange ones are left aside, and the answer goes on."""
+    if is_count(counts.prompt_tokens) and is_count(counts.completion_tokens):
+        pieces.append(TokenCounts(counts.prompt_tokens, counts.completion_tokens))
 
 
 def is_count(value: Any) -> bool:  # Any: JSON from the server, of any form.

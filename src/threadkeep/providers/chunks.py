@@ -66,6 +66,11 @@ class PartsDelta(Delta):
     signed: list[JSON] = []
 
 
+class Counts(msgspec.Struct):
+    prompt_tokens: JSON = None
+    completion_tokens: JSON = None
+
+
 class Choice(msgspec.Struct):
     index: int | None = None
     delta: Delta | None = None
@@ -73,11 +78,8 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error: JSON = None
-
-
-class Counts(msgspec.Struct):
-    prompt_tokens: JSON = None
-    completion_tokens: JSON = None
+    usage: Counts | None = None  # Moonshot counts here.
+    text: None = None  # As in FunctionDelta: the form of completions that are no chat.
 
 
 class Completion(msgspec.Struct):
@@ -123,13 +125,16 @@ def completion_of(value: JSON) -> Completion:
         value = value[0]
     if not isinstance(value, dict):
         raise Unreadable
-    usage = value.get("usage")
     return Completion(
         choices=[choice_of(each) for each in items(value.get("choices"))],
-        usage=Counts(usage.get("prompt_tokens"), usage.get("completion_tokens")) if isinstance(usage, dict) else None,
+        usage=counts_of(value.get("usage")),
         error=value.get("error") or error_in(value),
         base_resp=value.get("base_resp"),
     )
+
+
+def counts_of(value: JSON) -> Counts | None:
+    return Counts(value.get("prompt_tokens"), value.get("completion_tokens")) if isinstance(value, dict) else None
 
 
 def error_in(value: Mapping[str, JSON]) -> JSON:
@@ -151,11 +156,12 @@ def choice_of(value: dict[str, JSON]) -> Choice:
     reason = value.get("finish_reason")
     return Choice(
         index=integer(value.get("index")),
-        delta=delta_of(value.get("delta")),
+        delta=delta_of(value.get("delta", value.get("text"))),
         message=delta_of(value.get("message")),
         finish_reason=text_or_none(reason.get("type") if isinstance(reason, dict) else reason),
         native_finish_reason=text_or_none(value.get("native_finish_reason")),
         error=value.get("error"),
+        usage=counts_of(value.get("usage")),
     )
 
 
@@ -197,18 +203,18 @@ def sort_parts(content: JSON, texts: list[str], thoughts: list[str], signed: lis
         elif kind in ("tool_use", "tool_call", "function_call"):
             calls.append(part)
         else:
-            texts.append(joined_text(part))
+            texts.append(str(part) if type(part) in (int, float) else joined_text(part))
 
 
 def joined_text(value: JSON) -> str:
-    """Return what there is of text in a text, a number, a part, or a list of these."""
+    """Return what there is of text in a text, a part, or a list of these."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
         return "".join(joined_text(each) for each in value)
     if isinstance(value, dict):
         return next((text for name in TEXT_FIELDS if (text := joined_text(value.get(name)))), "")
-    return str(value) if type(value) in (int, float) else ""
+    return ""
 
 
 def call_of(value: dict[str, JSON]) -> ToolCallDelta:

@@ -32,6 +32,10 @@ class Events:
                 self._add(line[6:] if line.startswith(b"data: ") else line[5:])
             elif line.startswith(b"event:"):
                 self._is_error = line[6:].strip() == b"error"
+            elif line.startswith(b"error:"):
+                # No field of the format: llama.cpp told so of errors until the end of 2025.
+                self._is_error = True
+                self._add(line[6:].strip())
         if self._begun_bytes > self._line_bytes_max:
             raise TooLong
 

@@ -7,9 +7,7 @@ import re
 from typing import Any
 
 from threadkeep.providers import ModelError
-
-# How servers say that the conversation is too long: OpenAI by a code, llama.cpp by a type, vLLM and others in words.
-TOO_LONG_MARKS = ("context_length_exceeded", "exceed_context_size", "context length", "context window")
+from threadkeep.providers.too_long import says_too_long
 
 # What is shown of a server's own word for how an answer ended.
 REASON_CHARACTERS_MAX = 64
@@ -75,7 +73,7 @@ def shown(reason: str) -> str:
 
 def of_status(status: int, detail: Any = None) -> ModelError:  # Any: JSON from the server, of any form.
     """Return the error for an HTTP status; `detail` is the server's own account of it, which may say more."""
-    if says_too_long(detail) and status not in (401, 403, 429):
+    if may_say_too_long(status) and says_too_long(detail):
         return too_long_a_conversation()
     if status in TIMEOUT_STATUSES:
         return timeout()
@@ -103,6 +101,11 @@ def check_error(detail: Any, base: Any = None) -> None:  # Any: JSON from the se
         raise of_error_object(detail)
 
 
+def may_say_too_long(status: int) -> bool:
+    """Whether a refusal with this status may be one of the conversation's length, if its words say so."""
+    return status in REFUSED_STATUSES or status >= 500
+
+
 def of_error_object(detail: Any) -> ModelError:  # Any: JSON from the server, of any form.
     """Return the error for an error object that came in place of an answer or within one."""
     code = status_in(detail)
@@ -120,9 +123,3 @@ def status_in(detail: Any) -> int | None:  # Any: JSON from the server, of any f
             if (digits := str(detail.get(name))).isascii() and digits.isdigit() and 400 <= int(digits[:9]) <= 599:
                 return int(digits)
     return None
-
-
-def says_too_long(detail: Any) -> bool:  # Any: JSON from the server, of any form.
-    if isinstance(detail, dict):
-        return any(says_too_long(detail.get(name)) for name in ("code", "type", "message") if detail.get(name))
-    return isinstance(detail, str) and any(mark in detail.lower() for mark in TOO_LONG_MARKS)

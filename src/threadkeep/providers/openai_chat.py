@@ -119,17 +119,20 @@ async def check_head(connection: Connection, deadline: float) -> None:
 
 async def read_refusal(connection: Connection, deadline: float) -> Any:  # Any: JSON from the server, of any form.
     """Return what the server says of a refusal, or None if it says nothing that can be read."""
-    if connection.status not in faults.REFUSED_STATUSES:
+    if not faults.may_say_too_long(connection.status):
         return None
     deadline = min(deadline, asyncio.get_running_loop().time() + REFUSAL_S)
     body = bytearray()
     try:
         while len(body) < REFUSAL_BYTES_MAX and (data := await connection.read(deadline)):
             body += data
-        said = msgspec.json.decode(body)
-    except (Broken, TooLate, ValueError, RecursionError):
+    except (Broken, TooLate):
         return None
-    return said.get("error", said) if isinstance(said, dict) else None
+    text = body.decode("utf-8", "replace")
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError):
+        return None if text.lstrip().startswith("<") else text
 
 
 async def read(connection: Connection, answer: Answer, deadline: float) -> bytes:

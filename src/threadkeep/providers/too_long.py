@@ -1,0 +1,75 @@
+"""Whether what a server says of an error is that the conversation is too long for the model.
+
+Each server has words of its own, and no list of them is ever complete. So a rule: some sentence names what was sent,
+measures it in tokens or by its length, and says that this is too much; and nothing of it is about how much may be
+sent in a time, or for what money.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+# What of an error is looked at: more than any server says, and less than a hostile one could make expensive.
+TEXTS_MAX = 50
+TEXT_CHARACTERS_MAX = 4_000
+LEVELS_MAX = 6
+
+SENT = re.compile(
+    r"\b(inputs?|prompts?|messages?|contexts?|conversation|history|requests?|requested|sequence"
+    r"|tokens? limit|total tokens?|total number of tokens|current length)\b|提示词|输入|上下文|max size: \d+ tokens"
+)
+MEASURED = re.compile(r"\b(tokens?|length|len|context|too long)\b|长度|超长|上下文")
+TOO_MUCH = re.compile(
+    r"exceed|overflow|too (long|many|large|big)|(longer|larger|greater|bigger|higher|more) than|beyond|above"
+    r"|maximum|\bmax\b|\blimit|reduce|shorten|decrease|less than|fewer than|at most|only|up to|range of|<=|>|超|过长"
+)
+# About one field of the request, one part of it, or its time.
+OF_ANOTHER = re.compile(
+    r"\b(images?|audio|videos?|files?|tools?|functions?|names?|ids?|schema|metadata|took|time|timed|seconds?"
+    r"|unrecognized|unknown|unsupported|completion tokens|output tokens)\b"
+)
+# Wherever it stands, all is about something that another time, or more money, would mend.
+OF_RATES = re.compile(
+    r"\bper[ -]?(second|minute|min|hour|day|week|month)|\b(tpm|rpm|tpd|rpd|rates?|quotas?|daily|monthly|billing"
+    r"|credits?|balance|afford|concurrent|overloaded|throttl\w*)\b|too many requests|please wait|try again in \d"
+    r"|retry after"
+)
+# The greatest length of an answer, which the request asks for; by itself it says nothing of the conversation.
+ANSWER_LIMIT = re.compile(r"\bmax_(completion_|output_|new_)?tokens\b|\bbudget_tokens\b")
+SENTENCE_END = re.compile(r"[.;!?]\s|[\n\"{}。；，]")
+CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def says_too_long(detail: Any) -> bool:  # Any: JSON from the server, of any form.
+    sentences = [sentence for text in texts_in(detail) for sentence in sentences_of(text)]
+    if any(OF_RATES.search(sentence) for sentence in sentences):
+        return False
+    return any(is_about_length(sentence) for sentence in sentences)
+
+
+def is_about_length(sentence: str) -> bool:
+    is_about_it = SENT.search(sentence) and MEASURED.search(sentence) and TOO_MUCH.search(sentence)
+    return bool(is_about_it) and not OF_ANOTHER.search(sentence)
+
+
+def sentences_of(text: str) -> list[str]:
+    text = ANSWER_LIMIT.sub("…", CAMEL.sub(" ", text).lower()).replace("_", " ")
+    return SENTENCE_END.split(text)
+
+
+def texts_in(detail: Any, level: int = 0) -> Iterator[str]:
+    """Give the texts of an error, also of one that was put into a text of another."""
+    if isinstance(detail, str):
+        text = detail[:TEXT_CHARACTERS_MAX].strip()
+        if text.startswith(("{", "[")) and level < LEVELS_MAX:
+            try:
+                yield from texts_in(msgspec.json.decode(text), level + 1)
+                return
+            except (ValueError, RecursionError):
+                pass
+        yield text
+    elif isinstance(detail, dict | list) and level < LEVELS_MAX:
+        for each in list(detail.values() if isinstance(detail, dict) else detail)[:TEXTS_MAX]:
+            yield from texts_in(each, level + 1)
