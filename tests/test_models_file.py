@@ -1,14 +1,17 @@
 """Which models there are: the settings and the models file, and the sentences about what is wrong in them."""
 
 from pathlib import Path
+from typing import get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from support.hearing import ASK, hear
 from support.scripted_model import ScriptedModel
 from threadkeep.providers import ModelRequest
-from threadkeep.providers.catalogue import Catalogue
+from threadkeep.providers.catalogue import Catalogue, ModelTable
 from threadkeep.providers.echo import Echo
+from threadkeep.providers.manners import Manners
 from threadkeep.settings import SettingError, Settings
 
 SECRET = "sk-canary-4711"
@@ -62,6 +65,26 @@ def test_the_first_table_is_the_default_unless_one_says_that_it_is(tmp_path):
     assert (plain.default, told.default) == ("a", "b")
 
 
+def test_what_a_table_says_of_histories_goes_before_what_its_address_suggests(tmp_path):
+    url = 'url = "https://api.mistral.ai/v1"'
+    catalogue = catalogue_of(tmp_path, f'[a]\n{url}\n[b]\n{url}\nroles = "any"\nreasoning = "never"\n[c]\n{URL}\n')
+
+    assert catalogue.manners("a") == Manners(roles="alternate", call_ids="nine")
+    assert catalogue.manners("b") == Manners(call_ids="nine", reasoning="never")
+    assert catalogue.manners("c") == Manners()
+    assert catalogue.provider("a")[0] is not catalogue.provider("b")[0]
+
+
+def test_every_key_of_a_table_and_every_word_for_it_stands_in_the_guide():
+    guide = (Path(__file__).parents[1] / "docs" / "models.md").read_text()
+    hints = get_type_hints(ModelTable)
+
+    for field in msgspec.structs.fields(ModelTable):
+        words = [word for kind in get_args(hints[field.name]) for word in get_args(kind)]
+        assert f"`{field.name}`" in guide
+        assert all(f"`{word}`" in guide for word in words)
+
+
 def test_a_default_in_the_file_goes_before_the_first_of_the_setting(tmp_path):
     server = {"model_url": "http://127.0.0.1:9/v1", "model": "ours"}
     plain = catalogue_of(tmp_path, f"[a]\n{URL}\n", **server)
@@ -80,6 +103,8 @@ WRONG_FILES = {
     "an unknown key": (f"[a]\n{URL}\ncolour = 1", "A table has url"),
     "a wrong type": ("[a]\nurl = 1", "Expected `str`"),
     "an unknown limit_name": (f'[a]\n{URL}\nlimit_name = "n"', "A table has url"),
+    "an unknown word for roles": (f'[a]\n{URL}\nroles = "some"', "A table has url"),
+    "an unknown form of ids": (f"[a]\n{URL}\ncall_ids = 9", "A table has url"),
     "two defaults": (f"[a]\n{URL}\ndefault = true\n[b]\n{URL}\ndefault = true", "more than one table has default"),
     "two keys": (f'[a]\n{URL}\nkey = "{SECRET}"\nkey_env = "B"', "has key and key_env"),
     "a key that is not set": (f'[a]\n{URL}\nkey_env = "NOT_SET"', "an environment variable that is not set"),

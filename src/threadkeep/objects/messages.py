@@ -41,7 +41,7 @@ Part: TypeAlias = TextPart | ImagePart | FilePart
 
 
 class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The function that a model wants called; `arguments` is the model's own text, usually JSON."""
+    """The function that a model wants called; `arguments` is the text of JSON."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]

@@ -85,6 +85,8 @@ def fitted(messages: Sequence[JsonMessage], manners: Manners, *, has_tools: bool
         fitted = alternating(fitted)
     if manners.call_ids != "any":
         fitted = with_ids(fitted, lambda id: formed_id(id, manners.call_ids))
+    if not any("tool_calls" in message for message in fitted):
+        return fitted
     return [with_what_calls_need(message, manners.calls_need) for message in fitted]
 
 

@@ -186,7 +186,7 @@ FIELDS = {
     "ToolCall.id": "The call's id, chosen by the model.",
     "ToolCall.function": "What is to be called.",
     "FunctionCall.name": "The function's name.",
-    "FunctionCall.arguments": "Its arguments as the model wrote them, usually JSON.",
+    "FunctionCall.arguments": "Its arguments as the model wrote them: JSON, as a text. Nothing becomes `{}`.",
     # Assistants, and the settings of a response.
     "Assistant.name": "Unique in the organization, not blank.",
     "AssistantCreate.name": "Unique in the organization, not blank.",
