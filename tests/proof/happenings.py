@@ -222,7 +222,5 @@ class History:
         self.family = family
         settings = self.settings() | {"contextTokens": None}
         answer = await self.who.respond(self.thread, input=THE_END, **settings)
-        self.record.check(
-            answer.status == 200 and answer.outputText == FINE,
-            f"{family}: a thread is unusable: {answer.text[:300]}",
-        )
+        is_answered = answer.status == 200 and answer.outputText == FINE
+        self.record.check(is_answered, f"{family}: a thread is unusable: {answer.body['error']}")

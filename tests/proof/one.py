@@ -26,7 +26,7 @@ DATABASES = ("sqlite", "postgres")
 
 
 def load_proofs() -> None:
-    """Import the modules p01_… to p21_…, which register their proofs."""
+    """Import the modules p01_… and so on, which register their proofs."""
     for module in pkgutil.iter_modules(proof.__path__):
         if re.match(r"p\d\d_", module.name):
             importlib.import_module(f"proof.{module.name}")
@@ -63,7 +63,7 @@ def where(error: BaseException) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m proof.one")
-    parser.add_argument("id", help="P1 … P21")
+    parser.add_argument("id", help="P1, P2 …")
     parser.add_argument("database", choices=DATABASES)
     parser.add_argument("--scale", type=float, default=1.0, metavar="0.2")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and database")
