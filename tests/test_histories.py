@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from conftest import stored_in
-from support.answering import SOON_S, open_place
+from support.answering import SOON_S, SWEPT_S, open_place
 from support.cast import Caller
 from support.scripted_model import CLOSE, DONE, STALL, ScriptedModel, chunk, finish, reasoning, text, tool_call
 from support.waiting import eventually
@@ -207,6 +207,24 @@ async def test_nobody_is_shown_what_a_model_wants_back(ada, model):
     for answer in shown:
         assert answer.status == 200
         assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize("how", ["message", "messages", "thread"])
+async def test_what_is_kept_is_erased_with_its_message(ada, model, stored, how):
+    word = f"canary-erased-{how}"
+    signature = {"google": {"thought_signature": word}}
+    thread, response = await called(
+        ada, model, [reasoning(word), signed_call(0, "call_a", signature), finish("tool_calls"), DONE]
+    )
+    before = await stored.everything()
+
+    if how == "message":
+        await ada.delete_message(thread, response.messageId)
+    else:
+        await (ada.delete_messages(thread) if how == "messages" else ada.delete(thread))
+
+    assert before.count(word) >= 2
+    await eventually(stored.everything, lambda after: word not in after, SWEPT_S)
 
 
 async def test_what_is_kept_does_not_count_as_tokens(ada, model):
