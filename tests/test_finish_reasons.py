@@ -1,6 +1,8 @@
 """Why answers ended: what a model's reason makes of a response, and where the reason is kept."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from support.hearing import HELLO, KEY, PATIENCE, hear
 from support.scripted_model import DONE, ScriptedModel, chunk, finish, tool_call, usage
 from support.streams import Stream, responses_path
 from threadkeep.providers import Text
+from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, FunctionDelta, ToolCallDelta
 from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
 from threadkeep.providers.openai_chat import OpenAiChat
 
@@ -233,3 +236,44 @@ async def test_a_filter_behind_the_end_fails_the_answer_too(server_of_models, pr
     heard = await hear(provider)
 
     assert (heard.pieces, heard.code) == (HELLO, "model_refused")
+
+
+# As the documentation has it
+
+CODE = re.compile(r"`([^`]+)`")
+COMPLETIONS = (Completion, Choice, Delta, ToolCallDelta, FunctionDelta, Counts)
+
+
+def rows() -> list[tuple[str, str]]:
+    """The table of docs/models.md, as pairs of cells."""
+    _, _, page = (Path(__file__).parents[1] / "docs" / "models.md").read_text().partition("## What is understood")
+    section, _, _ = page.partition("\n## ")
+    lines = [line.strip("| ") for line in section.splitlines() if line.startswith("| ")]
+    return [(first, second) for first, _, second in (line.partition(" | ") for line in lines)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        ("stop", "completed, `finishReason` `stop`"),
+        ("length", "completed, `finishReason` `length`"),
+        ("toolCalls", "completed, `finishReason` `toolCalls`"),
+        ("refused", "fails as `model_refused`"),
+        ("failed", "fails as `model_unavailable`"),
+    ],
+)
+def test_the_documented_reasons_are_those_of_the_table(outcome, word):
+    documented = [
+        CODE.findall(sent)
+        for sent, becomes in rows()
+        if sent.startswith("`finish_reason` `") and becomes.startswith(word)
+    ]
+
+    assert documented == [["finish_reason", *REASONS[outcome]]]
+
+
+def test_every_field_that_is_read_is_documented():
+    documented = {name for row in rows() for cell in row for name in CODE.findall(cell)}
+    fields = {field for kind in COMPLETIONS for field in kind.__struct_fields__}
+
+    assert fields - documented == set()

@@ -9,7 +9,7 @@ import pytest
 
 from support.hearing import ASK, KEY, PATIENCE, STREAM, hear
 from support.scripted_model import CLOSE, DONE, STALL, Raw, ScriptedModel, finish
-from threadkeep.providers import Text
+from threadkeep.providers import Finish, Text
 from threadkeep.providers import connection as connections
 from threadkeep.providers.openai_chat import OpenAiChat, Patience
 
@@ -37,7 +37,7 @@ async def test_pieces_come_as_soon_as_they_are_sent(model, provider):
     go_on.set()
     rest = [piece async for pieces in stream for piece in pieces]
 
-    assert (first, rest) == ([Text("Hel")], [Text("lo")])
+    assert (first, rest) == ([Text("Hel")], [Text("lo"), Finish("stop")])
 
 
 async def test_closing_the_iterator_closes_the_connection_at_once(model, provider):

@@ -24,15 +24,17 @@ from threadkeep.providers.chunks import (
     Counts,
     Delta,
     PartsDelta,
+    QuickDelta,
     ToolCallDelta,
     Unreadable,
     decode,
     joined_text,
+    quick,
 )
 from threadkeep.providers.events import Events, TooLong
 from threadkeep.providers.finish_reasons import failure_of, outcome_of
 from threadkeep.providers.tool_calls import ToolCalls
-from threadkeep.providers.wanted_back import HOLDING_REASONING, MESSAGE_FIELDS, wanted_back
+from threadkeep.providers.wanted_back import MESSAGE_FIELDS, wanted_back
 
 TOKENS_MAX = 2**53
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
@@ -129,10 +131,38 @@ class Answer:
         return chunk
 
     def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        if self.is_over or not data or data.startswith(b":"):
-            # Nothing, or a comment that a gateway wrapped: a sign of life.
+        if self.is_over or not data:
             return
-        if data == b"[DONE]" or data.strip() == b"[DONE]":
+        try:
+            chunk = quick(data)
+        except (ValueError, RecursionError):
+            self._take_other_event(data, is_error, pieces)
+            return
+        if is_error:
+            raise faults.of_error_object(None)
+        for choice in chunk.choices:
+            if not choice.index:
+                self._take_quick(choice.delta, pieces)
+        if chunk.usage is not None:
+            take_counts(chunk.usage, pieces)
+
+    def _take_quick(self, delta: QuickDelta, pieces: list[Piece]) -> None:
+        if delta.reasoning_details:
+            self._take_reasoning_details(delta, pieces)
+        elif (said := delta.reasoning_content or delta.reasoning) and (said := self._reasoning.clean(said)):
+            pieces.append(Reasoning(said, "reasoning_content" if delta.reasoning_content else "reasoning"))
+        if text := delta.content:
+            self._has_text = True
+            if text := self._text.clean(text):
+                pieces.append(Text(text))
+        if delta.tool_calls:
+            pieces.extend(self._calls.take(delta.tool_calls))
+
+    def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
+        """Take an event that is more than text: an end, calls, reasoning, an error, or text in another form."""
+        if data.startswith(b":"):
+            return  # A comment that a gateway wrapped: a sign of life.
+        if data.strip() == b"[DONE]":
             self.is_over = True
             return
         try:
@@ -177,10 +207,10 @@ class Answer:
         if text:
             self._has_text = True
             text = self._text.clean(text)
-        if reasoning and (reasoning := self._reasoning.clean(reasoning)):
+        if delta.reasoning_details:
+            self._take_reasoning_details(delta, pieces)
+        elif reasoning and (reasoning := self._reasoning.clean(reasoning)):
             pieces.append(Reasoning(reasoning, field_of(delta)))
-        elif delta.reasoning_details and (reasoning := self._reasoning.clean(joined_text(delta.reasoning_details))):
-            pieces.append(Reasoning(reasoning))
         if isinstance(delta, PartsDelta):
             self._take_parts(delta, pieces)
         if text:
@@ -190,6 +220,13 @@ class Answer:
             pieces.extend(self._calls.take(delta.tool_calls))
         elif delta.function_call is not None:
             pieces.extend(self._calls.take([ToolCallDelta(index=0, function=delta.function_call)]))
+
+    def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
+        """Take reasoning that is wanted back as it came; its text mostly stands beside it, to be shown."""
+        said = delta.reasoning_content or delta.reasoning or joined_text(delta.reasoning_details)
+        if reasoning := self._reasoning.clean(said):
+            pieces.append(Reasoning(reasoning))
+        pieces.append(WantedBack(None, "reasoning_details", delta.reasoning_details))
 
     def _take_parts(self, delta: PartsDelta, pieces: list[Piece]) -> None:
         """Take what only a content of parts has: reasoning among them, and blocks that are wanted back."""
@@ -232,7 +269,7 @@ class Answer:
 
 def field_of(delta: Delta) -> str:
     """Return the field in which the server wants the reasoning of a delta back, if it is in no other already."""
-    if any(getattr(delta, name) for name in HOLDING_REASONING):
+    if delta.thinking_blocks:
         return ""
     return next(name for name in REASONING_FIELDS if getattr(delta, name))
 

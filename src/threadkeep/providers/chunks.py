@@ -1,5 +1,8 @@
 """The events of a chat completion as structs: read quickly where they are regular, and patiently where they are not.
 
+Three ways, each tried when the one before does not fit: `quick` for what nearly all events bring, `decode`
+for all that is of a known form, and within it `decode_patiently`. A field of type None is one that leads to the next.
+
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
 seen. Only what may hold a part of the answer and cannot be understood is Unreadable.
 """
@@ -20,7 +23,7 @@ class Unreadable(ValueError):
 class FunctionDelta(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
-    # What only some servers send, and only the patient way reads: anything but null leads there.
+    # What only some servers send, and only the patient way reads.
     input: None = None
     args: None = None
     parameters: None = None
@@ -35,7 +38,7 @@ class ToolCallDelta(msgspec.Struct):
     extra_content: JSON = None
     provider_specific_fields: JSON = None
     thought_signature: JSON = None
-    # As in FunctionDelta.
+    # Likewise.
     name: None = None
     arguments: None = None
     input: None = None
@@ -79,7 +82,7 @@ class Choice(msgspec.Struct):
     native_finish_reason: str | None = None
     error: JSON = None
     usage: Counts | None = None  # Moonshot counts here.
-    text: None = None  # As in FunctionDelta: the form of completions that are no chat.
+    text: None = None  # The form of completions that are no chat.
 
 
 class Completion(msgspec.Struct):
@@ -91,6 +94,42 @@ class Completion(msgspec.Struct):
     base_resp: JSON = None  # MiniMax says here whether it went well.
 
 
+class QuickDelta(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    reasoning_details: JSON = None
+    refusal: None = None
+    function_call: None = None
+    reasoning_text: None = None
+    thinking_blocks: None = None
+    extra_content: None = None
+    provider_specific_fields: None = None
+    reasoning_opaque: None = None
+
+
+class QuickChoice(msgspec.Struct):
+    delta: QuickDelta
+    index: int | None = None
+    message: None = None
+    finish_reason: None = None
+    native_finish_reason: None = None
+    error: None = None
+    usage: None = None
+    text: None = None
+
+
+class Quick(msgspec.Struct):
+    """A chunk in the middle of an answer, as nearly all servers send it."""
+
+    choices: list[QuickChoice]
+    usage: Counts | None = None
+    error: None = None
+    base_resp: None = None
+
+
+quick = msgspec.json.Decoder(Quick).decode
 decoder = msgspec.json.Decoder(Completion)
 
 # An event without choices that has one of these, and nothing of a chunk, tells of an error.

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import msgspec
@@ -66,8 +66,9 @@ class ToolCalls:
     def has_nameless(self) -> bool:
         return any(not call.name for call in self._calls)
 
-    def take(self, deltas: list[ToolCallDelta]) -> Iterator[Piece]:
-        """Give the parts that deltas bring. Raises ModelError for too many calls, and for names that cannot be kept."""
+    def take(self, deltas: list[ToolCallDelta]) -> list[Piece]:
+        """Return the parts that deltas bring. Raises ModelError for too many calls, and for names too long to keep."""
+        pieces: list[Piece] = []
         before = len(self._calls)
         for delta in deltas:
             function = delta.function or NOTHING
@@ -75,36 +76,35 @@ class ToolCalls:
             if call is None:
                 if not (delta.id or function.name or function.arguments):
                     continue
-                yield from self._show_last()
+                if self._calls:
+                    self._show(self._calls[-1], pieces)
                 call = self._begin(delta.index)
-            self._learn(call, delta.id, function.name)
-            for text in objects_in(function.arguments) if function.arguments else ():
-                if text.lstrip().startswith("{") and call.is_whole:
-                    if text == "".join(call.texts):
-                        continue  # Some servers send the whole again at the end.
-                    if call.texts == ["{}"] and not call.is_shown:
-                        call.texts.clear()  # Some send an empty object first, in place of nothing.
-                    else:
-                        yield from self._show(call)
-                        call = self._begin_again(call)
-                yield from self._add(call, text)
-            yield from wanted_back(delta, CALL_FIELDS, call.index)
+            if delta.id or function.name:
+                self._learn(call, delta.id, function.name)
+            if function.arguments:
+                call = self._add(call, function.arguments, pieces)
+            if delta.extra_content or delta.provider_specific_fields or delta.thought_signature:
+                pieces.extend(wanted_back(delta, CALL_FIELDS, call.index))
+        return pieces
 
-    def rest(self, *, is_whole: bool) -> Iterator[Piece]:
-        """Give what is left: calls not shown yet, characters never completed, and `{}` for arguments that never came.
+    def rest(self, *, is_whole: bool) -> list[Piece]:
+        """Return what is left: calls not shown yet, characters never completed, and `{}` for arguments that never came.
 
         Of an answer that is not whole a call without arguments is not whole either.
         """
+        pieces: list[Piece] = []
         for call in self._calls:
-            if rest := call.characters.rest():
-                yield from self._add(call, rest)
+            self._add_text(call, call.characters.rest(), pieces)
             if is_whole and not call.texts:
-                yield from self._add(call, "{}")
-            yield from self._show(call)
+                self._add_text(call, "{}", pieces)
+            self._show(call, pieces)
+        return pieces
 
     def _find(self, delta: ToolCallDelta, function: FunctionDelta, before: int) -> Call | None:
         """Return the call that a delta goes on with; None if it begins one. `before` it came so many calls."""
         index, name = delta.index, function.name
+        if index is not None and not name and not delta.id:
+            return self._by_index.get(index)
         last = self._calls[-1] if self._calls else None
         at_index = self._by_index.get(index) if index is not None else last
         if delta.id and (known := self._by_id.get(delta.id)) is not None:
@@ -159,25 +159,38 @@ class ToolCalls:
             if len(call.name) > NAME_CHARACTERS_MAX:
                 raise faults.unreadable()
 
-    def _add(self, call: Call, text: str) -> Iterator[Piece]:
-        text = call.characters.clean(text)
+    def _add(self, call: Call, arguments: str, pieces: list[Piece]) -> Call:
+        """Add arguments to a call; a whole object after a whole one is another call's. Return the call of the last."""
+        if "{" not in arguments or not arguments.lstrip().startswith("{"):
+            self._add_text(call, call.characters.clean(arguments), pieces)
+            return call
+        for text in objects_in(arguments):
+            if call.is_whole:
+                if text == "".join(call.texts):
+                    continue  # Some servers send the whole again at the end.
+                if call.texts == ["{}"] and not call.is_shown:
+                    call.texts.clear()  # Some send an empty object first, in place of nothing.
+                else:
+                    self._show(call, pieces)
+                    call = self._begin_again(call)
+            self._add_text(call, call.characters.clean(text), pieces)
+        return call
+
+    def _add_text(self, call: Call, text: str, pieces: list[Piece]) -> None:
         if text.strip():
             call.texts.append(text)
-        if call.is_shown and text:
-            yield ToolCallPart(call.index, None, None, text)
+        if call.is_shown:
+            if text:
+                pieces.append(ToolCallPart(call.index, None, None, text))
         elif call.texts and call.texts != ["{}"]:
-            yield from self._show(call)
+            self._show(call, pieces)
 
-    def _show_last(self) -> Iterator[Piece]:
-        if self._calls:
-            yield from self._show(self._calls[-1])
-
-    def _show(self, call: Call) -> Iterator[Piece]:
+    def _show(self, call: Call, pieces: list[Piece]) -> None:
         if call.is_shown or not call.name:
             return
         call.is_shown = True
         call.id = call.id or f"call_{secrets.token_hex(12)}"
-        yield ToolCallPart(call.index, call.id, call.name, "".join(call.texts))
+        pieces.append(ToolCallPart(call.index, call.id, call.name, "".join(call.texts)))
 
 
 def put_together(begun: str, more: str) -> str:
@@ -187,7 +200,7 @@ def put_together(begun: str, more: str) -> str:
 
 def objects_in(text: str) -> list[str]:
     """Return the objects of a text that is nothing but whole objects in a row, else the text."""
-    if not SEAM.search(text) or not text.lstrip().startswith("{"):
+    if not text.lstrip().startswith("{") or not SEAM.search(text):
         return [text]
     found, at = [], 0
     decoder = json.JSONDecoder()

@@ -5,14 +5,10 @@ from typing import Any
 
 from threadkeep.providers import WantedBack
 
-# OpenRouter and MiniMax; LiteLLM; Gemini; LiteLLM for Gemini; GitHub Copilot.
-MESSAGE_FIELDS = (
-    "reasoning_details", "thinking_blocks", "extra_content", "provider_specific_fields", "reasoning_opaque",
-)  # fmt: skip
+# LiteLLM; Gemini; LiteLLM for Gemini; GitHub Copilot. Besides these `reasoning_details`, of OpenRouter and MiniMax.
+MESSAGE_FIELDS = ("thinking_blocks", "extra_content", "provider_specific_fields", "reasoning_opaque")
 # Gemini; LiteLLM for Gemini; gateways before Gemini.
 CALL_FIELDS = ("extra_content", "provider_specific_fields", "thought_signature")
-# Those of MESSAGE_FIELDS that hold the reasoning itself: its text need not go back a second time.
-HOLDING_REASONING = ("reasoning_details", "thinking_blocks")
 
 # Texts of an object that come bit by bit; of everything else the newest stands.
 BIT_BY_BIT = {"text", "thinking", "summary", "data"}
