@@ -20,6 +20,10 @@ class UniqueViolation(Exception):
     """An insert met a row with the same key."""
 
 
+class Late(Exception):
+    """A write did not begin before its caller was to be judged again; nothing was written."""
+
+
 class Transaction(Protocol):
     """Where statements run."""
 

@@ -91,7 +91,7 @@ class Namer:
             return await db.write(names.save, thread_id, question, name, message, keyed)
         except BaseException:
             if keyed is not None:
-                await db.write(idempotency.free, keyed)
+                await db.as_service().write(idempotency.free, keyed)
             raise
 
     async def _make(self, question: Question, on_text: OnText) -> tuple[str, str]:

@@ -216,11 +216,13 @@ class Api:
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
             keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
-        db = ScopedDatabase(self._database, acting)
+        changes_credentials = route.names_organization and method != "GET"
+        standing = None if method == "GET" else caller.standing(organization_id, is_strict=changes_credentials)
+        db = ScopedDatabase(self._database, acting, standing)
         result = await endpoint.run(db, request, keyed, self._seal, self._answering)
         if isinstance(result, Streamed):
             return Stream(result, allowed)
-        if route.names_organization and method != "GET":
+        if changes_credentials:
             # A removed member, key or organization is refused by this process at once.
             self._authenticator.forget()
         return result
