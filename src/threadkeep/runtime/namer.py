@@ -164,7 +164,7 @@ class NameStream(Streamed):
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
-        """Emit the name. Whether its client goes away or loses its rights, the name is made and saved."""
+        """Emit the name. Though its client goes away the name is saved; not when he has lost his rights."""
         if isinstance(self._begun, Stored):
             self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
             self._frames.put_nowait(None)
