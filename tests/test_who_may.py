@@ -9,12 +9,13 @@ import pytest
 
 from conftest import connect
 from support.held_back import HeldBack
-from support.holding import holding
+from support.holding import held, holding
 from support.people import People
 from support.scripted_model import ScriptedModel, answer_of
 from support.server import Server
 from support.stored import stored_in
 from support.waiting import eventually
+from threadkeep.database import migrate
 
 FORGOTTEN_S = 0.3
 # Less than the three seconds for which PostgreSQL lets a statement wait.
@@ -193,6 +194,21 @@ async def test_no_key_has_more_than_its_holder(fresh_owner, people):
 
     assert [(answer.status, answer.code, answer.param) for answer in refused] == [(400, "invalid_field", "role")] * 2
     assert made.status == 201
+
+
+async def test_keys_from_before_that_have_more_than_their_user_are_lowered_by_the_next_start(
+    fresh_owner, people, server, database_kind
+):
+    member = await people.member(fresh_owner, role="owner")
+    program = await fresh_owner.create_key(userId="uid_program", role="owner")
+    [lowering] = [sql for number, sql in migrate.migrations(database_kind) if number == 6]
+
+    async with held(server.database, "select 1") as run:
+        await run(f"update members set role = 'admin' where user_id = '{member.user}'")
+        await run(lowering)
+
+    roles = {key["userId"]: key["role"] for key in (await fresh_owner.list_keys()).data}
+    assert roles == {fresh_owner.user: "owner", member.user: "admin", program.userId: "owner"}
 
 
 async def test_a_program_that_becomes_a_member_keeps_no_more_than_the_member_has(fresh_owner):
