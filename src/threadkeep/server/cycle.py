@@ -51,6 +51,9 @@ class OneWriteCycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started:
+            if self.waiting_for_100_continue:
+                # Its body may come or not: where a next request would begin, nobody knows.
+                self.keep_alive = False
             self._held = message
             if TAKE_WRITE in message:
                 message[TAKE_WRITE](self.write)
@@ -67,7 +70,15 @@ class OneWriteCycle(RequestResponseCycle):
             if self._ends_by_closing:
                 # uvicorn counts down to zero, and wants none left at the end.
                 self.expected_content_length = len(message.get("body", b"")) + message.get("more_body", False)
-            await super().send(message)
+            await self._send_part(message)
+
+    async def _send_part(self, message: Any) -> None:
+        """Send a part of a body; how a connection ends after the last one is the protocol's affair, not uvicorn's."""
+        if self.keep_alive or message.get("more_body", False):
+            return await super().send(message)
+        protocol: Any = self.transport.get_protocol()
+        self.keep_alive, self.on_response = True, protocol.on_last_response_complete
+        return await super().send(message)
 
     def write(self, data: bytes) -> bool:
         """Write a piece of a streamed body now; return whether that could be done without waiting for the client."""
@@ -79,7 +90,8 @@ class OneWriteCycle(RequestResponseCycle):
 
     def _send_whole(self, status: int, headers: Headers, body: bytes) -> bool:
         """Send a whole answer of known length at once if the connection is as usual; return whether that was so."""
-        if not self.keep_alive or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
+        is_usual = self.keep_alive and not self.waiting_for_100_continue
+        if not is_usual or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
         lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
         self.response_started = self.response_complete = True
