@@ -39,7 +39,7 @@ from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
 from threadkeep.server.crowd import Room
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import Headers
+from threadkeep.server.cycle import SAFE_HEADERS, Headers
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -342,11 +342,12 @@ def check_path(route: Route, values: list[str], method: str) -> None:
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
     if result.status == 204:
-        return [(b"x-request-id", request_id)]
+        return [(b"x-request-id", request_id), *SAFE_HEADERS]
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(result.body)),
         (b"x-request-id", request_id),
+        *SAFE_HEADERS,
     ]
     if result.revision is not None:
         headers.append((b"etag", b'"%d"' % result.revision))
@@ -364,6 +365,7 @@ def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
+        *SAFE_HEADERS,
         *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
     ]
     if error.status == 401:

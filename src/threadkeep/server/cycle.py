@@ -17,6 +17,8 @@ TAKE_WRITE = "threadkeep.take_write"
 LARGE_BYTES = 64 * 1024
 
 Headers = list[tuple[bytes, bytes]]
+# Of every answer that is no page: nobody on the way keeps it, and no browser takes it for something else.
+SAFE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 # What the API gives for a request: status, headers and body, or None where it has sent its answer piece by piece.
 Answer = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
 

@@ -21,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
 from threadkeep.server.crowd import Crowd
-from threadkeep.server.cycle import Answer, OneWriteCycle
+from threadkeep.server.cycle import SAFE_HEADERS, Answer, OneWriteCycle
 from threadkeep.server.turn import Turn
 
 HEADER_BYTES_MAX = 32 * 1024
@@ -224,7 +224,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         shown = {"message": error.message, "type": error.type, "code": error.code, "param": None}
         body = msgspec.json.encode({"error": {**shown, "requestId": request_id}})
         own = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
-        lines = [STATUS_LINE[error.status], *(b"%s: %s\r\n" % header for header in self.server_state.default_headers)]
+        common = [*self.server_state.default_headers, *SAFE_HEADERS]
+        lines = [STATUS_LINE[error.status], *(b"%s: %s\r\n" % header for header in common)]
         self._stop(b"".join([*lines, own.encode(), b"connection: close\r\n\r\n", body]))
 
     def _stop(self, last_words: bytes) -> None:

@@ -17,6 +17,7 @@ WRITE_BYTES_MAX = 64 * 1024
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
     # Proxies of the nginx kind would hold events back.
     (b"x-accel-buffering", b"no"),
 ]
