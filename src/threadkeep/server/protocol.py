@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
-from threadkeep.server.crowd import Crowd
+from threadkeep.server.crowd import HOLDER, Crowd
 from threadkeep.server.cycle import SAFE_HEADERS, Answer, OneWriteCycle
 from threadkeep.server.turn import Turn
 
@@ -212,6 +212,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         elif self._is_reading_body:
             self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
             self._limit_reading()  # answered already: the client may finish sending, but not for ever
+            self.CROWD.wait(self)
         else:
             self.CROWD.wait(self)
 
@@ -296,6 +297,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def unread_bytes(self) -> int:
         """What an answer takes that its client does not read as fast: all of it until its end is sent."""
         return max(self.answer_bytes, self.transport.get_write_buffer_size())
+
+    @property
+    def holder(self) -> object:
+        """The person for whom a request is being answered."""
+        answering = self._ahead if self.pipeline else self.cycle
+        return None if answering is None or answering.response_complete else answering.scope.get(HOLDER)
 
     def resume_writing(self) -> None:
         super().resume_writing()

@@ -6,7 +6,7 @@ from typing import Any
 
 from threadkeep.errors import ApiError
 from threadkeep.runtime.following import CutOff
-from threadkeep.runtime.frames import Allowed, Streamed
+from threadkeep.runtime.frames import Allowed, Presence, Streamed
 from threadkeep.server.body import Receive
 from threadkeep.server.cycle import TAKE_WRITE
 
@@ -47,8 +47,8 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
     await send({"type": "http.response.body", "body": b""})
 
 
-async def leave_when_gone(receive: Receive, streamed: Streamed) -> None:
+async def leave_when_gone(receive: Receive, reader: Streamed | Presence) -> None:
     """Notice a client that goes away: nobody tells whoever only sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    streamed.leave()
+    reader.leave()
