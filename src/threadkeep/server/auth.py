@@ -40,6 +40,11 @@ class Caller:
     # Scopes made before, by organization id and X-User-Id; as fresh as the caller itself.
     scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
 
+    @property
+    def is_person(self) -> bool:
+        """Whether this is one person, not a program that speaks for many."""
+        return self.credential is Credential.TOKEN or self.memberships[0].role is Role.MEMBER
+
     def scope(self, organization_id: str | None, acting_for: bytes | None) -> Scope:
         """Return the scope in an organization (None: the only one), for another user if `acting_for` is given.
 
