@@ -90,4 +90,9 @@ BUGS = [
         ),
         ("P27",),
     ),
+    Bug(
+        "what one user has open is counted and not limited",
+        (Edit("runtime/places.py", "self._taken[own] >= self._per_user_max", "self._taken[own] < 0"),),
+        ("P27",),
+    ),
 ]

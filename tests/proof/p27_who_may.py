@@ -1,4 +1,5 @@
-"""P27: nothing is done for a caller who was taken away, however slow the body, the lock or the model.
+"""P27: nothing is done for a caller who was taken away, however slow the body, the lock or the model; nor does one
+member shut others out.
 
 Every operation that writes is begun by callers of every kind, who lose their credential while it waits. The server has
 its own settings: it remembers a credential for 5 s.
@@ -9,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from proof.hoarding import hoard
 from proof.place import Place
 from proof.record import Record, proof
 from proof.taken_away import Doomed, belongings, hold_back, is_refused, make_doomed
@@ -45,6 +47,9 @@ async def attack(place: Place, record: Record) -> None:
         model.go.clear()
         await wait_for_bodies_and_models(place, people, servers, model, record)
         await wait_for_locks(place, people, servers, record)
+    model.go.clear()
+    await hoard(place, record)
+    model.go.set()
     async with place.stored() as stored:
         record.check(await stored.rows(OVER_HOLDERS) == [], "a key has more than its holder")
     record.need(record.faults["bodies held back past the end of their credential"], "bodies held back", 100)
