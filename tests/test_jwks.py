@@ -20,6 +20,7 @@ AT_ONCE_S = 1.0
 SOON_S = 10
 LATE_S = 4
 
+
 def head(handler, **headers):
     handler.send_response(200)
     for name, value in headers.items():
