@@ -8,6 +8,7 @@ transaction across an await that is not the database's.
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.statement import Statement
 
 P = ParamSpec("P")
@@ -44,6 +45,8 @@ class Database(Protocol):
 
     # Whether no other process can serve the same data at the same time.
     is_served_alone: bool
+    # Whoever reads slowly for a caller takes a place there first.
+    slow_reads: SlowReads
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads, each statement by an index."""

@@ -13,6 +13,7 @@ from threadkeep.database.connections import Connections
 from threadkeep.database.driver import Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
 from threadkeep.database.hosts import Hosts
+from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.settings import Settings
@@ -139,7 +140,7 @@ class PostgresDatabase:
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
         self._slow_read_s = settings.slow_read_s
-        self._slow_reads = asyncio.Semaphore(SLOW_READS_MAX)
+        self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
         self._reading = EachAlone(self, None)
         self._writing_once = EachAlone(self, Gatherer(partial(self.fetch, within_s=WRITE_ONCE_S)))
         # A task that nobody refers to may vanish in the middle of its work.
@@ -150,7 +151,7 @@ class PostgresDatabase:
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            async with asyncio.timeout(self._slow_read_s), self._slow_reads:
+            async with asyncio.timeout(self._slow_read_s):
                 return await operation(self._reading, *args, **kwargs)
         except TimeoutError:
             raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None

@@ -128,10 +128,9 @@ class ScopedDatabase:
     def read(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._database.read(enter, operation, self.scope, *args, **kwargs)
 
-    def read_slowly(
-        self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, T]:
-        return self._database.read_slowly(enter, operation, self.scope, *args, **kwargs)
+    async def read_slowly(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._database.slow_reads.place(self.scope):
+            return await self._database.read_slowly(enter, operation, self.scope, *args, **kwargs)
 
     def write(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._database.write(enter_write, operation, self, *args, **kwargs)

@@ -40,7 +40,7 @@ class Places:
         whole, own = (scope.organization, ""), (scope.organization, scope.user_id)
         if self._taken[whole] >= self._per_organization_max:
             raise self._full("organization", self._per_organization_max)
-        if (scope.is_person or scope.member is not None) and self._taken[own] >= self._per_user_max:
+        if scope.is_one_user and self._taken[own] >= self._per_user_max:
             raise self._full("user", self._per_user_max)
         return Place(self._taken, [whole, own])
 
