@@ -237,7 +237,7 @@ async def test_a_person_may_hide_a_thread_and_a_key_may_not(kind, server, ada):
 async def test_fields_of_a_newer_server_are_ignored_wherever_they_are(adas):
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    parts = [{"type": "text", "text": "a"}, {"type": "image", "url": "u"}, {"type": "file", "url": "u"}]
+    parts = [{"type": "text", "text": "a"}, {"type": "image", "url": "https://u"}, {"type": "file", "url": "https://u"}]
     thread = await adas.threads.create(
         messages=[{"role": "user", "content": parts}, {"role": "assistant", "tool_calls": [call]}]
     )

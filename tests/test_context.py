@@ -197,12 +197,31 @@ async def test_a_messages_calls_and_the_lines_of_its_files_count(talk):
 async def test_an_image_counts_as_its_address_but_not_as_all_of_a_long_one(talk):
     await talk.has(
         MessageCreate("user", [ImagePart("https://image")]),
-        MessageCreate("user", [TextPart("abcd"), ImagePart("data:image/png;base64," + "A" * 100_000)]),
+        MessageCreate("user", [TextPart("abcd"), ImagePart("https://image/" + "a" * 8000)]),
     )
 
     chosen = await talk.choose("recent", 2000)
 
     assert [message.tokens for message in chosen.messages] == [estimate("https://image"), (4 + 4096) // 4 + 4]
+
+
+@pytest.mark.parametrize("size", [4, 3_000_000])
+async def test_a_data_url_counts_a_thousand_tokens_and_only_an_image_is_sent_with_its_content(talk, size):
+    content = "data:image/png;base64," + "A" * size
+    await talk.has(
+        MessageCreate("user", [TextPart("abcd"), ImagePart(content)]),
+        MessageCreate("user", [FilePart(content, "a.png")]),
+        MessageCreate("assistant", [ImagePart(content)]),
+    )
+
+    chosen = await talk.choose("recent", 8_000)
+
+    assert [message.tokens for message in chosen.messages] == [1005, 1004, 1004]
+    assert [message["content"] for message in chat_messages(chosen)] == [
+        [{"type": "text", "text": "abcd"}, {"type": "image_url", "image_url": {"url": content}}],
+        [{"type": "text", "text": "[File: a.png, data:image/png;base64]"}],
+        "[Image: data:image/png;base64]",
+    ]
 
 
 # --- recent

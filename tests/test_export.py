@@ -98,10 +98,11 @@ metadata = st.dictionaries(
     st.text(characters, min_size=1, max_size=64), scalars | st.lists(scalars, max_size=3), max_size=8
 )
 text_parts = st.builds(lambda text: {"type": "text", "text": text}, texts)
-image_parts = st.builds(lambda url: {"type": "image", "url": url}, st.text(characters, min_size=1, max_size=40))
+urls = st.builds("https://{}".format, st.text(characters, max_size=40))
+image_parts = st.builds(lambda url: {"type": "image", "url": url}, urls)
 file_parts = st.builds(
     lambda url, name, kind: {"type": "file", "url": url, "name": name, "mimeType": kind},
-    st.text(characters, min_size=1, max_size=40),
+    urls,
     st.none() | texts,
     st.none() | texts,
 )

@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+from threadkeep import clock
+from threadkeep.database.driver import Late
 from threadkeep.database.gather import Gatherer
 from threadkeep.errors import Unavailable
 from threadkeep.operations.messages import APPEND
@@ -44,12 +46,12 @@ def wire():
 def append(wire):
     gatherer = Gatherer(wire.run)
 
-    async def append(thread):
-        rows = await gatherer.fetch(APPEND, dict.fromkeys(NAMES) | {"organization": 1, "thread_id": thread})
+    async def append(thread, **more):
+        rows = await gatherer.fetch(APPEND, dict.fromkeys(NAMES) | {"organization": 1, "thread_id": thread, **more})
         return [tuple(row) for row in rows]
 
-    def start(thread):
-        return asyncio.ensure_future(append(thread))
+    def start(thread, **more):
+        return asyncio.ensure_future(append(thread, **more))
 
     start.at_once = append
     return start
@@ -146,6 +148,23 @@ async def test_a_call_whose_caller_is_gone_does_not_harm_the_others(wire, append
 
     assert isinstance(answers.pop(3), asyncio.CancelledError)
     assert answers == [[(f"t{number}",)] for number in (0, 1, 2, 4, 5)]
+
+
+async def test_a_call_that_waits_longer_than_its_caller_counts_is_late_and_never_sent(wire, append):
+    first = [append("a")]
+    await turn()
+    first.append(append("b"))
+    await turn()
+    soon = clock.monotonic_s() + 0.05
+    waiting = [append("late", counts_until_s=soon), append("c", counts_until_s=soon + ANSWERED_S)]
+    await asyncio.sleep(0.1)
+    wire.is_open.set()
+
+    late, answered, *_ = await asyncio.wait_for(asyncio.gather(*waiting, *first, return_exceptions=True), ANSWERED_S)
+
+    assert isinstance(late, Late)
+    assert answered == [("c",)]
+    assert "late" not in [thread for threads in wire.statements for thread in threads]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -332,3 +332,50 @@ async def test_a_replay_never_shows_a_member_a_thread_that_is_not_theirs(ada, pe
     assert "theirs alone" not in refused.text
     assert (again.status, again.body) == (first.status, first.body)
     assert (own_again.status, own_again.body) == (first_of_own.status, first_of_own.body)
+
+
+async def test_a_request_that_is_repeated_after_its_thread_was_deleted_is_404_whatever_it_was(ada, key):
+    """Of message and thread the thread says more: it is not only the message that is gone."""
+    thread = await ada.create_thread()
+    message = await ada.post_message(thread, "first")
+    path = f"/v1/threads/{thread.id}"
+    sent = [
+        (f"{path}", {"title": "t"}),
+        (f"{path}/messages", {"role": "user", "content": "hello"}),
+        (f"{path}/messages", {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}),
+        (f"{path}/messages/{message.id}", {"content": "new"}),
+        (f"{path}/responses", {"input": "hi"}),
+        (f"{path}/responses", {"input": "hi", "stream": True}),
+        (f"{path}/responses", {"input": "hi", "background": True}),
+        (f"{path}/generateName", {}),
+        (f"{path}/generateName?stream=true", {}),
+        (f"{path}/lock", {}),
+        (f"{path}/unlock", {}),
+        (f"{path}/archive", {}),
+        (f"{path}/unarchive", {}),
+        ("/v1/responses", {"thread": thread.id, "input": "hi"}),
+    ]
+
+    async def send():
+        return [await ada.retrying(f"{key}-{n}").request("POST", *each) for n, each in enumerate(sent)]
+
+    first = await send()
+    response = (await ada.list_responses(thread)).data[0]["id"]
+    cancelled = await ada.retrying(key).cancel(thread, response)
+    await ada.delete(thread)
+    again = [*await send(), await ada.retrying(key).cancel(thread, response)]
+
+    assert [answer.status // 100 for answer in [*first, cancelled]] == [2] * (len(sent) + 1), first
+    assert [(answer.status, answer.code) for answer in again] == [(404, "thread_not_found")] * (len(sent) + 1), again
+
+
+async def test_a_message_that_was_deleted_before_its_thread_is_gone_with_it(ada, key):
+    thread = await ada.create_thread()
+    message = await ada.retrying(key).post_message(thread, "hello")
+    await ada.delete_message(thread, message)
+    of_the_message = await ada.retrying(key).post_message(thread, "hello")
+    await ada.delete(thread)
+
+    of_the_thread = await ada.retrying(key).post_message(thread, "hello")
+
+    assert [of_the_message.code, of_the_thread.code] == ["message_not_found", "thread_not_found"]

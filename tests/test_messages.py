@@ -190,6 +190,57 @@ async def test_content_of_another_shape_is_refused(ada, content):
     assert (await ada.get(thread)).messageCount == 0
 
 
+def attachments(url):
+    return [{"type": "image", "url": url}], [{"type": "file", "url": url}]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/passwd", "gopher://a/", "javascript:alert(1)", "ftp://a/", "/a.png", "a.png", "//a/b", " https://a/",
+     "\thttps://a/", "https//a", "blob:https://a/b", "x", "ws://a/", "httpss://a/", "vbscript:data:", "\u0001data:,a"],
+)  # fmt: skip
+async def test_an_address_that_is_none_of_the_web_is_refused_wherever_it_comes_in(ada, url):
+    thread = await ada.create_thread()
+    message = await ada.post_message(thread, "hello")
+
+    for parts in attachments(url):
+        content = [{"type": "text", "text": "look"}, *parts]
+        new = {"role": "user", "content": content}
+        refused = {
+            "content[1].url": await ada.post_message(thread, content),
+            "messages[1].content[1].url": await ada.post_messages(thread, [{"role": "user", "content": "a"}, new]),
+            "messages[0].content[1].url": await ada.create_thread(messages=[new]),
+            "input[0].content[1].url": await ada.respond(thread, input=[new]),
+        }
+        changed = await ada.update_message(thread, message, content=content)
+
+        for param, answer in [*refused.items(), ("content[1].url", changed)]:
+            assert (answer.status, answer.code, answer.param) == (400, "invalid_field", param), answer
+            assert url.strip() not in answer.message
+    assert (await ada.get(thread)).messageCount == 1
+
+
+@pytest.mark.parametrize("url", ["https://a/b.png", "HTTP://a", "http:a", "data:,a", "DATA:image/png;base64,AAAA"])
+async def test_an_address_of_the_web_or_with_its_content_is_kept_as_it_is(ada, url):
+    thread = await ada.create_thread()
+
+    for parts in attachments(url):
+        message = await ada.post_message(thread, parts)
+        assert (message.status, message.content[0]["url"]) == (201, url)
+
+
+async def test_an_address_has_8192_characters_and_a_data_url_as_many_as_the_body(ada):
+    thread = await ada.create_thread()
+    longest = "https://" + "ü" * (8192 - 8)
+
+    for parts, beyond in zip(attachments(longest), attachments(longest + "ü"), strict=True):
+        assert (await ada.post_message(thread, parts)).status == 201
+        refused = await ada.post_message(thread, beyond)
+        assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "content[0].url")
+    large = await ada.post_message(thread, attachments("data:image/png;base64," + "A" * 4_000_000)[0])
+    assert large.status == 201
+
+
 async def test_a_message_has_up_to_64_parts(ada):
     thread = await ada.create_thread()
 

@@ -115,7 +115,12 @@ ELSEWHERE = {
         "values (999, 'uid_lost', 'member', 1, 1, 1)",
         "uid_lost is a member of an organization that does not exist",
     ),
-    "key_of_nothing": ("update api_keys set organization = 999", "a key of an organization that does not exist"),
+    # The owner was made a member above.
+    "key_above": ("update api_keys set name = 'above'", "is a key of role owner, and its user is member"),
+    "key_of_nothing": (
+        "update api_keys set organization = 999 where user_id = 'uid_program'",
+        "a key of an organization that does not exist",
+    ),
     "thread_of_nothing": (
         "insert into threads (organization, id, user_id, metadata, visible_in_ui, message_count, last_seq, "
         "created_ms, updated_ms, revision) values (998, 'thread_lost', 'uid_x', '{}', 1, 0, 0, 1, 1, 1)",
@@ -200,6 +205,7 @@ async def findings(new_database, zygote, verify):
     server = await Server(database).start()
     async with connect(server) as client:
         owner = await People(server, client, zygote).owner("ORG_V")
+        await owner.create_key(userId="uid_program", role="member")
         for name in ("sound", *CORRUPTIONS):
             await sound_thread(owner, f"thread_{name}")
     server.stop()

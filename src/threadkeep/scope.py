@@ -34,6 +34,11 @@ class Scope:
     # Whether the user is one person: a signed-in one, or one whom a backend acts for. A plain key is a program.
     is_person: bool = False
 
+    @property
+    def is_one_user(self) -> bool:
+        """Whether the caller is one user and nobody else: a person, or a program that sees one user's threads."""
+        return self.is_person or self.member is not None
+
 
 def make_scope(
     organization: int, organization_id: str, user_id: str, role: Role, credential: Credential, *, acts_for: bool = False

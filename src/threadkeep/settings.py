@@ -35,6 +35,12 @@ class Settings:
     messages_per_call_max: int = setting(100, "Messages in one create or append.")
     rate_key_per_minute: int = setting(60_000, "Requests a minute and process for one API key.")
     rate_token_per_minute: int = setting(600, "Requests a minute and process for one user with tokens.")
+    rate_refused_per_minute: int = setting(600, "Requests a minute and process without valid credentials, one address.")
+    waiting_per_user_max: int = setting(32, "Open streams and waiting calls of one user at the same time, one process.")
+    waiting_per_organization_max: int = setting(
+        4_000, "Open streams and waiting calls of one organization, one process."
+    )
+    names_per_user_max: int = setting(8, "Names of one user that are generated at the same time, one process.")
     credential_cache_s: float = setting(5.0, "Seconds for which a verified credential is remembered; at most 5.")
     slow_read_s: float = setting(2.0, "Seconds after which a read that no index bounds is given up (503).")
     pool_size: int = setting(12, "PostgreSQL connections of one process.")

@@ -60,7 +60,7 @@ async def edited(who: Caller, thread: str, text: str) -> Answer:
 
 
 async def file_name(who: Caller, thread: str, text: str) -> Answer:
-    return await who.post_message(thread, [{"type": "file", "url": "u", "name": text}])
+    return await who.post_message(thread, [{"type": "file", "url": "https://u", "name": text}])
 
 
 async def arguments(who: Caller, thread: str, text: str) -> Answer:

@@ -97,7 +97,12 @@ def messages_of(chunk: list[str]) -> list[dict[str, Any]]:
 
 
 def messages_with(words: str) -> list[dict[str, Any]]:
-    file = {"type": "file", "url": f"javascript:pwn()//{words[:100]}", "name": words, "mimeType": "text/html"}
+    file = {
+        "type": "file",
+        "url": f"data:text/html,<script>pwn()</script>{words[:100]}",
+        "name": words,
+        "mimeType": "text/html",
+    }
     call = {"id": words[:200], "type": "function", "function": {"name": words, "arguments": json.dumps({"x": words})}}
     return [
         {"role": "system", "content": words},

@@ -8,7 +8,7 @@ from typing import Any
 from support.server import SECRET, Database
 from support.waiting import eventually
 from threadkeep.database import open_database
-from threadkeep.database.scoped import ScopedDatabase, enter
+from threadkeep.database.scoped import ScopedDatabase, enter_write
 from threadkeep.errors import Unavailable
 from threadkeep.objects import ResponseInThreadCreate, ThreadCreate
 from threadkeep.operations import administration, claiming, events, responses, settling
@@ -168,7 +168,7 @@ def stores_of(response_id: str) -> Callable[[tuple[Any, ...]], bool]:
 
     def holds(arguments: tuple[Any, ...]) -> bool:
         operation, *more = arguments
-        if operation is enter and more[0] is settling.finish:
+        if operation is enter_write and more[0] is settling.finish:
             return more[3] == response_id and bool(more[4].rows)
         return getattr(operation, "__name__", "") == "store" and any(
             row["response_id"] == response_id and "data" in row for row in more[0]

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -30,11 +31,16 @@ class Issuer:
         self.requests_count = 0
         # What it says instead of its keys; nothing at all (b"") ends with a reset.
         self.nonsense: bytes | None = None
+        # What it does instead of answering, with the connection.
+        self.misbehave: Callable[[BaseHTTPRequestHandler], None] | None = None
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.requests_count += 1
+                if issuer.misbehave is not None:
+                    issuer.misbehave(self)
+                    return
                 body = json.dumps({"keys": [issuer.jwk(name) for name in issuer.published]}).encode()
                 if issuer.nonsense == b"":
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -62,6 +68,10 @@ class Issuer:
             "THREADKEEP_JWT_JWKS_URL": f"http://127.0.0.1:{self.http.server_port}/keys",
             "THREADKEEP_JWT_ALGORITHMS": "RS256",
         }
+
+    @property
+    def url(self) -> str:
+        return self.settings["THREADKEEP_JWT_JWKS_URL"]
 
     def close(self) -> None:
         self.http.shutdown()

@@ -152,5 +152,6 @@ def environment(database_url: str, settings: dict[str, str]) -> dict[str, str]:
         "THREADKEEP_SECRET": SECRET,
         "THREADKEEP_RATE_KEY_PER_MINUTE": UNLIMITED,
         "THREADKEEP_RATE_TOKEN_PER_MINUTE": UNLIMITED,
+        "THREADKEEP_RATE_REFUSED_PER_MINUTE": UNLIMITED,
         **settings,
     }

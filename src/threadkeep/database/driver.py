@@ -8,6 +8,7 @@ transaction across an await that is not the database's.
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.statement import Statement
 
 P = ParamSpec("P")
@@ -18,6 +19,10 @@ Row = Sequence[Any]  # Any: columns are of many types; the function that reads a
 
 class UniqueViolation(Exception):
     """An insert met a row with the same key."""
+
+
+class Late(Exception):
+    """A write did not begin before its caller was to be judged again; nothing was written."""
 
 
 class Transaction(Protocol):
@@ -40,6 +45,8 @@ class Database(Protocol):
 
     # Whether no other process can serve the same data at the same time.
     is_served_alone: bool
+    # Whoever reads slowly for a caller takes a place there first.
+    slow_reads: SlowReads
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that only reads, each statement by an index."""

@@ -1,11 +1,13 @@
 """Lets calls of one PostgreSQL statement that wait at the same time go as one multi-row statement."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from threadkeep.database.driver import Row
+from threadkeep import clock
+from threadkeep.database.driver import Late, Row
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.errors import Unavailable
 
@@ -27,6 +29,12 @@ class Call:
     def thread(self) -> tuple[Any, Any]:
         return self.parameters["organization"], self.parameters["thread_id"]
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it has waited for so long that its caller must be judged again."""
+        until_s: float = self.parameters.get("counts_until_s", math.inf)
+        return clock.monotonic_s() > until_s
+
 
 class Gatherer:
     """Collects what waits for each statement. A multi-row statement holds one call per thread, never two."""
@@ -47,6 +55,8 @@ class Gatherer:
     async def _fly(self, statement: Statement, waiting: deque[Call]) -> None:
         while waiting:
             calls = take(waiting)
+            if not calls:
+                continue
             if len(calls) == 1:
                 await self._run_alone(statement, calls[0])
             else:
@@ -95,7 +105,10 @@ def take(waiting: deque[Call]) -> list[Call]:
     held: list[Call] = []
     while waiting and len(calls) < ROWS_MAX:
         call = waiting.popleft()
-        if call.thread in threads:
+        if call.is_late:
+            if not call.future.done():
+                call.future.set_exception(Late())
+        elif call.thread in threads:
             held.append(call)
         else:
             threads.add(call.thread)

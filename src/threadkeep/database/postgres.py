@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
@@ -12,6 +13,7 @@ from threadkeep.database.connections import Connections
 from threadkeep.database.driver import Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
 from threadkeep.database.hosts import Hosts
+from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.settings import Settings
@@ -21,6 +23,9 @@ T = TypeVar("T")
 
 ACQUIRE_S = 5.0
 STATEMENT_S = 10.0
+# A write of one statement looks at no credential once it was sent. With what the credential is remembered for before,
+# it is done in less than the 10 s after which nothing may be done with a revoked one.
+WRITE_ONCE_S = 4.5
 STATEMENT_CACHE_SIZE = 300
 # Searches must leave connections to everything else.
 SLOW_READS_MAX = 3
@@ -69,10 +74,12 @@ def translated(error: Exception) -> Exception:
     return Unavailable() if isinstance(error, UNAVAILABLE) else error
 
 
-async def run(connection: Any, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
+async def run(
+    connection: Any, compiled: Compiled, parameters: Mapping[str, Any], timeout_s: float = STATEMENT_S
+) -> Sequence[Row]:
     # Any: asyncpg has no types.
     try:
-        rows: Sequence[Row] = await connection.fetch(compiled.text, *compiled.bind(parameters))
+        rows: Sequence[Row] = await connection.fetch(compiled.text, *compiled.bind(parameters), timeout=timeout_s)
     except asyncpg.UniqueViolationError as error:
         raise UniqueViolation from error
     return rows
@@ -115,7 +122,8 @@ class EachAlone:
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         if self._gatherer is not None and statement.postgres_many is not None:
             return await self._gatherer.fetch(statement, parameters)
-        return await self._database.fetch(statement.postgres, parameters)
+        within_s = None if self._gatherer is None else WRITE_ONCE_S
+        return await self._database.fetch(statement.postgres, parameters, within_s)
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
         return await self._database.fetch(statement.postgres, columns(statement, parameters)) if parameters else ()
@@ -132,9 +140,9 @@ class PostgresDatabase:
     def __init__(self, connections: Connections, settings: Settings) -> None:
         self._connections = connections
         self._slow_read_s = settings.slow_read_s
-        self._slow_reads = asyncio.Semaphore(SLOW_READS_MAX)
+        self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
         self._reading = EachAlone(self, None)
-        self._writing_once = EachAlone(self, Gatherer(self.fetch))
+        self._writing_once = EachAlone(self, Gatherer(partial(self.fetch, within_s=WRITE_ONCE_S)))
         # A task that nobody refers to may vanish in the middle of its work.
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -143,7 +151,7 @@ class PostgresDatabase:
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            async with asyncio.timeout(self._slow_read_s), self._slow_reads:
+            async with asyncio.timeout(self._slow_read_s):
                 return await operation(self._reading, *args, **kwargs)
         except TimeoutError:
             raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None
@@ -166,12 +174,16 @@ class PostgresDatabase:
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
 
-    async def fetch(self, compiled: Compiled, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        """Run one statement as a transaction of its own."""
+    async def fetch(
+        self, compiled: Compiled, parameters: Mapping[str, Any], within_s: float | None = None
+    ) -> Sequence[Row]:
+        """Run one statement as a transaction of its own; `within_s` counts the wait for a connection too."""
+        asked_s = clock.monotonic_s()
         try:
             connection = await self._connections.take()
             try:
-                return await run(connection, compiled, parameters)
+                left_s = STATEMENT_S if within_s is None else max(0.001, asked_s + within_s - clock.monotonic_s())
+                return await run(connection, compiled, parameters, left_s)
             except asyncio.CancelledError:
                 connection.terminate()
                 raise

@@ -1,9 +1,11 @@
 """The only object through which operations for a caller reach the database: it adds who is asking."""
 
+import math
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from threadkeep.database.driver import Database, Row, Transaction
+from threadkeep import clock
+from threadkeep.database.driver import Database, Late, Row, Transaction
 from threadkeep.database.statement import Statement
 from threadkeep.scope import Scope
 
@@ -14,10 +16,11 @@ T = TypeVar("T")
 class ScopedTransaction:
     """A transaction of one caller. Statements get `:organization` and `:member` from the scope, from nowhere else."""
 
-    __slots__ = ("_transaction", "scope")
+    __slots__ = ("_counts_until_s", "_transaction", "scope")
 
-    def __init__(self, transaction: Transaction, scope: Scope) -> None:
+    def __init__(self, transaction: Transaction, scope: Scope, counts_until_s: float = math.inf) -> None:
         self._transaction = transaction
+        self._counts_until_s = counts_until_s
         self.scope = scope
 
     def fetch(self, statement: Statement, **parameters: Any) -> Coroutine[Any, Any, Sequence[Row]]:
@@ -39,6 +42,24 @@ class ScopedTransaction:
             raise RuntimeError("A caller's transaction takes scoped statements only.")
         parameters["organization"] = self.scope.organization
         parameters["member"] = self.scope.member
+        # For statements that wait for others: whoever waits longer than this is Late.
+        parameters["counts_until_s"] = self._counts_until_s
+
+
+class Standing(Protocol):
+    """What the rights of one request's caller rest upon, and how long that may be taken from memory."""
+
+    # Whether memory does not count at all: the call changes credentials or roles itself.
+    is_strict: bool
+
+    @property
+    def counts_until_s(self) -> float:
+        """When the caller is to be judged again before anything is written; of the monotonic clock."""
+        ...
+
+    async def judge(self, tx: ScopedTransaction) -> None:
+        """Look in this transaction whether the caller may still do what he began. Raises an ApiError if not."""
+        ...
 
 
 ScopedOperation = Callable[Concatenate[ScopedTransaction, P], Coroutine[Any, Any, T]]
@@ -47,29 +68,75 @@ ScopedOperation = Callable[Concatenate[ScopedTransaction, P], Coroutine[Any, Any
 def enter(
     transaction: Transaction, operation: ScopedOperation[P, T], scope: Scope, /, *args: P.args, **kwargs: P.kwargs
 ) -> Coroutine[Any, Any, T]:
-    """Start `operation` for `scope`; what a driver runs for a caller."""
+    """Start `operation` for `scope`; what a driver runs for a caller that reads."""
     return operation(ScopedTransaction(transaction, scope), *args, **kwargs)
 
 
+async def enter_write(
+    transaction: Transaction,
+    operation: ScopedOperation[P, T],
+    db: "ScopedDatabase",
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    """Run `operation` for a caller who counts when it begins and, where a lock was waited for, when it ends."""
+    tx = ScopedTransaction(transaction, db.scope)
+    standing = db.standing
+    if standing is None:
+        return await operation(tx, *args, **kwargs)
+    if standing.is_strict or clock.monotonic_s() > standing.counts_until_s:
+        await standing.judge(tx)
+    result = await operation(tx, *args, **kwargs)
+    if clock.monotonic_s() > standing.counts_until_s:
+        await standing.judge(tx)
+    return result
+
+
+def enter_once(
+    transaction: Transaction,
+    operation: ScopedOperation[P, T],
+    db: "ScopedDatabase",
+    /,
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Coroutine[Any, Any, T]:
+    """Start `operation`, which has no transaction to be judged in: raises Late, also from within, if it must be."""
+    standing = db.standing
+    if standing is None:
+        return operation(ScopedTransaction(transaction, db.scope), *args, **kwargs)
+    until_s = standing.counts_until_s
+    if standing.is_strict or clock.monotonic_s() > until_s:
+        raise Late
+    return operation(ScopedTransaction(transaction, db.scope, until_s), *args, **kwargs)
+
+
 class ScopedDatabase:
-    """A database as one caller may use it."""
+    """A database as one caller may use it. Without a standing it is the service's own work, which nobody judges."""
 
-    __slots__ = ("_database", "scope")
+    __slots__ = ("_database", "scope", "standing")
 
-    def __init__(self, database: Database, scope: Scope) -> None:
+    def __init__(self, database: Database, scope: Scope, standing: Standing | None = None) -> None:
         self._database = database
         self.scope = scope
+        self.standing = standing
+
+    def as_service(self) -> "ScopedDatabase":
+        """Return the same for what the service finishes by itself, whatever became of its caller."""
+        return ScopedDatabase(self._database, self.scope)
 
     def read(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._database.read(enter, operation, self.scope, *args, **kwargs)
 
-    def read_slowly(
-        self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs
-    ) -> Coroutine[Any, Any, T]:
-        return self._database.read_slowly(enter, operation, self.scope, *args, **kwargs)
+    async def read_slowly(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._database.slow_reads.place(self.scope):
+            return await self._database.read_slowly(enter, operation, self.scope, *args, **kwargs)
 
     def write(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        return self._database.write(enter, operation, self.scope, *args, **kwargs)
+        return self._database.write(enter_write, operation, self, *args, **kwargs)
 
-    def write_once(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        return self._database.write_once(enter, operation, self.scope, *args, **kwargs)
+    async def write_once(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await self._database.write_once(enter_once, operation, self, *args, **kwargs)
+        except Late:
+            return await self.write(operation, *args, **kwargs)

@@ -14,6 +14,7 @@ import apsw
 from threadkeep import clock
 from threadkeep.database import migrate, sqlite_gaps
 from threadkeep.database.driver import Operation, Row, Transaction, UniqueViolation, complete
+from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.sqlite_writer import Checkpointer, Job, Writer
 from threadkeep.database.statement import Statement
 from threadkeep.errors import StorageFull, Unavailable
@@ -122,6 +123,7 @@ class SqliteDatabase:
         self._slow_read_s = settings.slow_read_s
         self._reader = connect(path)
         self._reading: Transaction = SqliteTransaction(self._reader)
+        self.slow_reads = SlowReads(SLOW_READERS, settings.slow_read_s)
         self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="slow-read")
         # Those that nobody uses just now: opening one costs more than a small search.
         self._slow_connections: deque[apsw.Connection] = deque()

@@ -9,7 +9,7 @@ from threadkeep.objects.basis import Object
 
 
 class UsageGroup(Object):
-    """Tokens of one day, user, assistant or model; `key` is null for responses without an assistant."""
+    """Tokens of one day, user, assistant or model, those of names among them; `key` is null without an assistant."""
 
     key: str | None
     responses: Annotated[int, Meta(ge=0)]

@@ -38,6 +38,11 @@ LIST_KEYS = everywhere("""
     where o.deleted_ms is null and o.id = coalesce(:id, o.id) order by o.id, k.id
     """)
 
+# Held as by all that changes credentials: whoever uses the key to make another is either first or refused.
+HOLD_ORGANIZATION_OF_KEY = everywhere("""
+    select o.key from organizations o join api_keys k on k.organization = o.key where k.id = :id for update of o
+    """)
+
 REVOKE_KEY = everywhere("delete from api_keys where id = :id returning id")
 
 
@@ -104,7 +109,7 @@ async def create_member(tx: Transaction, organization_id: str, user_id: str, rol
 
 
 async def create_key(tx: Transaction, organization_id: str, user_id: str, role: Role, name: str | None) -> KeyCreated:
-    """Create an API key. Raises OrganizationNotFound."""
+    """Create an API key. Raises OrganizationNotFound, or InvalidField for a role above the user's own."""
     scoped_tx = await find(tx, organization_id)
     result = await keys.create(scoped_tx, KeyCreate(user_id, role, name))
     created: KeyCreated = result.object
@@ -113,6 +118,7 @@ async def create_key(tx: Transaction, organization_id: str, user_id: str, role: 
 
 async def revoke_key(tx: Transaction, key_id: str) -> str:
     """Revoke a key wherever it is. Raises KeyNotFound."""
+    await tx.fetch(HOLD_ORGANIZATION_OF_KEY, {"id": key_id})
     if not await tx.fetch(REVOKE_KEY, {"id": key_id}):
         raise KeyNotFound("There is no API key with this id.")
     return key_id

@@ -28,6 +28,9 @@ LAST_MAX = 7
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 IMAGE_BYTES_MAX = 4096
+# What a part with a data: URL counts as, a thousand tokens; as text it is named without its content.
+DATA_URL_BYTES = 1_000 * BYTES_PER_TOKEN
+SHOWN_CHARACTERS_MAX = 100
 ROWS_AT_ONCE = 200
 CANCELLED = "cancelled: no result was given"
 
@@ -332,9 +335,15 @@ def tokens_of_bytes(size_bytes: int) -> int:
 
 
 def part_bytes(part: Part, role: str) -> int:
+    if not isinstance(part, TextPart) and is_data_url(part.url):
+        return DATA_URL_BYTES
     if shows_image(part, role):
         return min(len(part.url.encode()), IMAGE_BYTES_MAX)
     return len(text_of(part).encode())
+
+
+def is_data_url(url: str) -> bool:
+    return url[:5].lower() == "data:"
 
 
 def shows_image(part: Part, role: str) -> TypeGuard[ImagePart]:
@@ -348,9 +357,13 @@ def text_of(part: Part) -> str:
         case TextPart():
             return part.text
         case ImagePart():
-            return f"[Image: {part.url}]"
+            return f"[Image: {shown_url(part.url)}]"
         case FilePart():
-            return f"[File: {', '.join(filter(None, (part.name, part.mime_type, part.url)))}]"
+            return f"[File: {', '.join(filter(None, (part.name, part.mime_type, shown_url(part.url))))}]"
+
+
+def shown_url(url: str) -> str:
+    return url.partition(",")[0][:SHOWN_CHARACTERS_MAX] if is_data_url(url) else url
 
 
 CANCELLED_TOKENS = estimate(CANCELLED)

@@ -3,7 +3,10 @@
 from typing import NamedTuple
 
 from threadkeep.database.driver import Row, Transaction
+from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
+from threadkeep.errors import InsufficientPermissions, InvalidCredentials, OrganizationAccessDenied
+from threadkeep.operations import keys, members
 from threadkeep.operations.keys import hash_secret
 from threadkeep.scope import Role
 
@@ -42,6 +45,25 @@ async def find_key(tx: Transaction, secret: str) -> Membership | None:
 async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
     rows = await tx.fetch(FIND_MEMBERSHIPS, {"user_id": user_id, "limit": MEMBERSHIPS_MAX})
     return [membership_of(row) for row in rows]
+
+
+async def judge(tx: ScopedTransaction, membership: Membership) -> None:
+    """Look whether the key or the member is still there, with the same role or a higher one.
+
+    Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions.
+    """
+    if membership.key_id:
+        key = await tx.fetch_one(keys.READ, key_id=membership.key_id)
+        if key is None:
+            raise InvalidCredentials()
+        role = keys.key_of(key, tx.scope).role
+    else:
+        member = await tx.fetch_one(members.READ, user_id=membership.user_id)
+        if member is None:
+            raise OrganizationAccessDenied(param="organizationId")
+        role = members.member_of(member, tx.scope).role
+    if role.rank < membership.role.rank:
+        raise InsufficientPermissions("The role of this credential was lowered: send the request again.")
 
 
 def membership_of(row: Row) -> Membership:

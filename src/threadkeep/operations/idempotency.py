@@ -74,8 +74,10 @@ FREE = scoped("""
     where organization = :organization and caller = :caller and request = :request and key = :key and status = 0
     """)
 
+# What was answered about its messages is from now on about a thread that is gone.
 EMPTY_THREAD = scoped("""
-    update idempotency set body = null where organization = :organization and thread = :thread
+    update idempotency set body = null, first_seq = null, last_seq = null
+    where organization = :organization and thread = :thread
     """)
 
 EMPTY_ASSISTANT = scoped("""

@@ -8,10 +8,10 @@ from threadkeep import clock
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import KeyNotFound
+from threadkeep.errors import InvalidField, KeyNotFound
 from threadkeep.ids import ALPHABET, new_id
 from threadkeep.objects import Deleted, Key, KeyCreate, KeyCreated, Page
-from threadkeep.operations import organizations, paging
+from threadkeep.operations import members, organizations, paging
 from threadkeep.operations.organizations import match
 from threadkeep.operations.paging import Window
 from threadkeep.operations.thread_rows import Precondition, Versioned
@@ -71,8 +71,14 @@ def hash_secret(secret: str) -> bytes:
 
 
 async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
-    """Make a key for a user id with a role. The answer is the only place where the secret ever shows."""
+    """Make a key for a user id with a role. The answer is the only place where the secret ever shows.
+
+    Raises InvalidField for a role above that which the user has as a member; who is none is a program.
+    """
     await organizations.hold(tx)
+    holder = await tx.fetch_one(members.READ, user_id=body.user_id)
+    if holder is not None and (role := members.member_of(holder, tx.scope).role).rank < body.role.rank:
+        raise InvalidField(f"This user's role is {role}: a key has at most the role of its user.", param="role")
     secret = new_secret()
     key_id, now_ms = new_id("key"), clock.now_ms()
     await tx.fetch(

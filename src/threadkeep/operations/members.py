@@ -41,6 +41,12 @@ DELETE = scoped("delete from members where organization = :organization and user
 
 REVOKE_KEYS = scoped("delete from api_keys where organization = :organization and user_id = :user_id")
 
+LOWER_KEYS = scoped("""
+    update api_keys set role = :role, revision = revision + 1
+    where organization = :organization and user_id = :user_id
+      and role <> :role and :role <> 'owner' and (role = 'owner' or :role = 'member')
+    """)
+
 BEGIN_ERASURE = scoped("""
     insert into erasures (organization, user_id, last_thread)
     select :organization, :user_id, coalesce(max(t.key), 0) from threads t
@@ -79,7 +85,10 @@ async def list_members(tx: ScopedTransaction, window: Window) -> Page:
 async def put(
     tx: ScopedTransaction, user_id: str, body: MemberPut, precondition: Precondition | None = None
 ) -> Versioned:
-    """Make the user a member, or change the member's role. Raises LastOwner when no owner would be left."""
+    """Make the user a member, or change the member's role. Raises LastOwner when no owner would be left.
+
+    The user's keys get no more than the role: lowering it lowers them, raising it leaves them as they are.
+    """
     await organizations.hold(tx)
     row = await tx.fetch_one(READ, user_id=user_id)
     changes = row is None or row[1] != body.role
@@ -89,6 +98,7 @@ async def put(
     if changes:
         await tx.fetch(PUT, user_id=user_id, role=body.role.value, now_ms=clock.now_ms())
         row = await tx.fetch_one(READ, user_id=user_id)
+    await tx.fetch(LOWER_KEYS, user_id=user_id, role=body.role.value)
     assert row is not None
     return Versioned(member_of(row, tx.scope), row[4])
 
@@ -104,8 +114,10 @@ async def remove(
     """
     await db.write(remove_membership, user_id, erases_threads, precondition)
     deleted_count = 0
+    # What is recorded is the service's to finish: somebody may have removed himself.
+    service = db.as_service()
     while erases_threads:
-        erased_count = await db.write(erase_some, user_id)
+        erased_count = await service.write(erase_some, user_id)
         if not erased_count:
             break
         deleted_count += erased_count

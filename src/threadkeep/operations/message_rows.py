@@ -1,5 +1,6 @@
 """How a message is checked, stored and read."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,10 @@ RETURNED_COLUMNS = COLUMNS.replace("m.", "")
 
 NULL = Raw(b"null")
 
+URL_CHARACTERS_MAX = 8 * 1024
+# A model's server may fetch what it is given: nothing but the web, and what brings its content along.
+URL = re.compile(r"(?:https?|data):", re.I)
+
 
 def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
     """Return the stored form of a new message, without its place in a thread.
@@ -40,6 +45,7 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
         raise InvalidField("toolCallId belongs to messages of a tool only.", param=f"{param}toolCallId")
     tool_calls = stored_calls(body.tool_calls, param)
     stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {}, f"{param}metadata")
+    check_urls(body.content, param)
     content = stored_content(body.content, body.role, param)
     return {
         "id": new_id("msg"),
@@ -95,6 +101,22 @@ def stored_content(content: str | list[Part], role: str, param: str = "") -> dic
         raise InvalidField(f"A {role} message needs content that is not blank.", param=f"{param}content")
     stored = msgspec.json.encode(parts)
     return {"content": stored.decode(), "preview": text[:PREVIEW_CHARACTERS_MAX]}
+
+
+def check_urls(content: str | list[Part], param: str = "") -> None:
+    """Raise InvalidField for an address of an image or file that is too long, or that nobody should fetch."""
+    if isinstance(content, str):
+        return
+    for number, part in enumerate(content):
+        if isinstance(part, TextPart):
+            continue
+        name = f"{param}content[{number}].url"
+        if not URL.match(part.url):
+            raise InvalidField("An address of an image or a file begins with https:, http: or data:.", param=name)
+        if len(part.url) > URL_CHARACTERS_MAX and part.url[:5].lower() != "data:":
+            raise InvalidField(
+                f"An address that is no data: URL has at most {URL_CHARACTERS_MAX} characters.", param=name
+            )
 
 
 def size_bytes(content: str, tool_calls: str | None, stored_metadata: str) -> int:

@@ -20,7 +20,15 @@ from threadkeep.objects import (
     Page,
 )
 from threadkeep.operations import events, idempotency, metadata
-from threadkeep.operations.message_rows import COLUMNS, RETURNED_COLUMNS, draft, message_of, size_bytes, stored_content
+from threadkeep.operations.message_rows import (
+    COLUMNS,
+    RETURNED_COLUMNS,
+    check_urls,
+    draft,
+    message_of,
+    size_bytes,
+    stored_content,
+)
 from threadkeep.operations.thread_rows import (
     ATTEMPTS_MAX,
     HeldThread,
@@ -237,6 +245,8 @@ async def update(
     held.require_idle()
     require_match(row, precondition)
     kept = {"content": row[5], "preview": None}
+    if body.content is not UNSET:
+        check_urls(body.content)
     content = kept if body.content is UNSET else stored_content(body.content, row[4])
     stored_metadata = row[12] if body.metadata is UNSET else metadata.merge(row[12], body.metadata)
     if (content["content"], stored_metadata) == (row[5], row[12]):

@@ -51,6 +51,8 @@ class Question(NamedTuple):
     # The thread's key: another thread may get the same id while the name is made.
     thread: int
     title_revision: int
+    # Whose usage it is.
+    user_id: str
     # Nobody asked for the name: it is for a title that is still null when it comes.
     is_automatic: bool = False
 
@@ -68,20 +70,20 @@ async def begin(
             return stored
     held = await hold(tx, thread_id)
     held.allow(Action.GENERATE_NAME)
-    question = await read(tx, held, body)
+    question = await read(tx, held, body, tx.scope.user_id)
     if not any(text.strip() for _, text in question.texts):
         raise ThreadEmpty()
     return question
 
 
-async def read(tx: ScopedTransaction, held: HeldThread, body: NameCreate) -> Question:
+async def read(tx: ScopedTransaction, held: HeldThread, body: NameCreate, user_id: str) -> Question:
     [[title_revision]] = await tx.fetch(READ_TITLE_REVISION, thread=held.key)
     if body.messages is not None:
         texts = [(each.role, plain_text(each.content)) for each in body.messages]
     else:
         rows = await tx.fetch(LAST_MESSAGES, thread=held.key, limit=NAME_MESSAGES_MAX)
         texts = [(role, text_of(content)) for role, content in reversed(rows)]
-    return Question(texts, held.key, title_revision)
+    return Question(texts, held.key, title_revision, user_id)
 
 
 def plain_text(content: str | list[Part]) -> str:
@@ -124,5 +126,5 @@ async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: st
     held = await hold(tx, thread_id)
     if held.title is not None or await tx.fetch(EARLIER_ANSWER, thread=held.key, response_id=response_id):
         return None
-    question = await read(tx, held, NameCreate())
+    question = await read(tx, held, NameCreate(), held.user_id)
     return question._replace(is_automatic=True) if any(text.strip() for _, text in question.texts) else None

@@ -113,7 +113,7 @@ TAKE_USAGE = everywhere("""
     where organization = :organization and key in (
         select u.key from usage_rows u where u.organization = :organization limit :limit for update skip locked
     )
-    returning day, user_id, assistant_id, model, input_tokens, output_tokens, estimated_tokens
+    returning day, user_id, assistant_id, model, responses, input_tokens, output_tokens, estimated_tokens
     """)
 
 USAGE_DAY = ("organization", "day", "user_id", "assistant_id", "model",
@@ -215,10 +215,9 @@ async def sum_usage(tx: Transaction) -> int:
     organization = found[0][0]
     rows = await tx.fetch(TAKE_USAGE, {"organization": organization, "limit": ROWS_AT_ONCE})
     sums: dict[Sequence[str], list[int]] = {}
-    for *key, input_tokens, output_tokens, estimated_tokens in rows:
-        counts = (1, input_tokens, output_tokens, estimated_tokens)
-        before = sums.get(tuple(key), (0, 0, 0, 0))
-        sums[tuple(key)] = [old + new for old, new in zip(before, counts, strict=True)]
+    for row in rows:
+        key, counts = tuple(row[:4]), row[4:]
+        sums[key] = [old + new for old, new in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
     # In the order of their keys, so that two sweepers never wait for each other.
     await tx.execute_many(
         ADD_USAGE,

@@ -1,6 +1,6 @@
-"""Usage: the tokens of every response that ended, by day, user, assistant and model.
+"""Usage: tokens of responses that ended and of names that models made, by day, user, assistant and model.
 
-Each response leaves a row; the sweeper sums rows up by day. Both are read together, so nobody sees a difference.
+Each leaves a row; the sweeper sums rows up by day. Both are read together, so nobody sees a difference.
 They name users, assistants and models by text, so that they outlive what they name.
 """
 
@@ -24,8 +24,9 @@ DAYS_DEFAULT = 30
 
 INSERT = scoped("""
     insert into usage_rows (organization, day, user_id, assistant_id, model, input_tokens, output_tokens,
-        estimated_tokens)
-    values (:organization, :day, :user_id, :assistant_id, :model, :input_tokens, :output_tokens, :estimated_tokens)
+        estimated_tokens, responses)
+    values (:organization, :day, :user_id, :assistant_id, :model, :input_tokens, :output_tokens, :estimated_tokens,
+        :responses)
     """)
 
 COLUMNS = {"day": "day", "user": "user_id", "assistant": "assistant_id", "model": "model"}
@@ -43,7 +44,7 @@ READS = {
                 from usage_days d
                 where d.organization = :organization and d.day >= :from_day and d.day <= :to_day
                 union all
-                select r.{column}, 1, r.input_tokens, r.output_tokens, r.estimated_tokens
+                select r.{column}, r.responses, r.input_tokens, r.output_tokens, r.estimated_tokens
                 from usage_rows r
                 where r.organization = :organization and r.day >= :from_day and r.day <= :to_day
             ) u
@@ -72,8 +73,9 @@ async def record(
     input_tokens: int,
     output_tokens: int,
     is_estimated: int,
+    responses: int = 1,
 ) -> None:
-    """Note what a response used. Written when it ends, in that transaction, whatever its end."""
+    """Note what a response used. Written when it ends, in that transaction, whatever its end; a name is no response."""
     await tx.fetch(
         INSERT,
         day=today().isoformat(),
@@ -83,6 +85,7 @@ async def record(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         estimated_tokens=input_tokens + output_tokens if is_estimated else 0,
+        responses=responses,
     )
 
 

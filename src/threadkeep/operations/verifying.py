@@ -209,8 +209,9 @@ KEYS = walk(
     "api_keys",
     {"organization": 0, "id": ""},
     """select {columns} from api_keys a {batch}
+    left join members m on m.organization = a.organization and m.user_id = a.user_id
     left join organizations o on o.key = a.organization and o.deleted_ms is null""",
-    "o.id, a.role",
+    "o.id, a.role, m.role",
     rules.broken_in_key,
     lambda row: (row[2], None, None),
 )

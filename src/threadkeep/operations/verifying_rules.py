@@ -326,11 +326,13 @@ def broken_in_member(row: Row) -> Iterator[str]:
 
 
 def broken_in_key(row: Row) -> Iterator[str]:
-    _, key_id, organization_id, role = row
+    _, key_id, organization_id, role, holders_role = row
     if organization_id is None:
         yield f"{key_id} is a key of an organization that does not exist"
     if role not in ROLES:
         yield f"{key_id} is a key with a role that does not exist"
+    elif holders_role in ROLES and Role(holders_role).rank < Role(role).rank:
+        yield f"{key_id} is a key of role {role}, and its user is {holders_role}"
 
 
 def broken_in_answer(row: Row) -> Iterator[str]:

@@ -10,7 +10,7 @@ from threadkeep.operations.claiming import Claim, Terms
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, find_by_id, response_of
 from threadkeep.runtime.channels import Channels, Waiter
 from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
-from threadkeep.runtime.frames import Allowed, Answered, Streamed
+from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay
 
@@ -31,6 +31,7 @@ class Answering:
         thread_id: str | None,
         body: ResponseCreate,
         allowed: Allowed,
+        presence: Presence,
     ) -> Answered | Follower:
         """Begin a response, or find the one that an earlier request with the same key began."""
         if self._relay.is_draining:
@@ -49,12 +50,13 @@ class Answering:
             return Follower(db, self._channels, row, None, was_replayed=was_replayed)
         if body.background:
             return Answered(202, await db.read(responses.shown, row), was_replayed)
-        return Answered(200, await self._end_of(db, row, allowed), was_replayed)
+        return Answered(200, await self._end_of(db, row, allowed, presence), was_replayed)
 
-    async def _end_of(self, db: ScopedDatabase, row: StoredResponse, allowed: Allowed) -> Response:
+    async def _end_of(self, db: ScopedDatabase, row: StoredResponse, allowed: Allowed, presence: Presence) -> Response:
         """Wait for the end of a response. The caller may go away, or lose the right to it; the response goes on."""
         key = (db.scope.organization, row.id)
         waiter = Waiter()
+        presence.on_leave = waiter.leave
         self._channels.add(key, row.thread_id, waiter)
         try:
             while not row.has_ended:
@@ -67,7 +69,7 @@ class Answering:
                 await waiter.wait(LOOK_S)
                 with suppress(Unavailable):
                     await allowed()
-                if self._channels.is_closed:
+                if self._channels.is_closed or presence.is_gone:
                     raise Unavailable("The server is stopping: read the response from another process.")
         except (ThreadNotFound, ResponseNotFound):
             row = as_deleted(row)
@@ -105,10 +107,16 @@ class Answering:
             raise InvalidParameter(str(error), param="contextTokens") from None
 
     async def generate_name(
-        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str, body: NameCreate, streams: bool
+        self,
+        db: ScopedDatabase,
+        keyed: idempotency.Request | None,
+        thread_id: str,
+        body: NameCreate,
+        streams: bool,
+        presence: Presence,
     ) -> Answered | Streamed:
         """Name a thread after what its user wants."""
-        return await self._namer.generate(db, keyed, thread_id, body, streams)
+        return await self._namer.generate(db, keyed, thread_id, body, presence, streams=streams)
 
     def nudge(self, organization: int, thread_id: str) -> None:
         """A change may have ended the thread's response: its readers here look at once."""

@@ -31,6 +31,19 @@ class Answered:
     was_replayed: bool = False
 
 
+class Presence:
+    """Whether the client of a call that takes its time is still there."""
+
+    def __init__(self) -> None:
+        self.is_gone = False
+        # What is done when it goes.
+        self.on_leave: Callable[[], object] = int
+
+    def leave(self) -> None:
+        self.is_gone = True
+        self.on_leave()
+
+
 class Streamed:
     """An answer that is a stream: frames, until it is at its end."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -10,18 +10,20 @@ import msgspec
 
 from threadkeep import clock
 from threadkeep.database.driver import Database
-from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, Unavailable
 from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
-from threadkeep.operations import idempotency, names
+from threadkeep.operations import idempotency, names, usage
+from threadkeep.operations.context import estimate
 from threadkeep.operations.idempotency import Stored
 from threadkeep.operations.names import Question
-from threadkeep.providers import ModelError, ModelRequest, Text
+from threadkeep.providers import ModelError, ModelRequest, Text, TokenCounts
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO
 from threadkeep.runtime import naming
 from threadkeep.runtime.following import LOOK_S, PING_S
-from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Streamed, named_frame
+from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Presence, Streamed, named_frame
+from threadkeep.runtime.places import Places
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -48,25 +50,52 @@ def nowhere(_text: str) -> None:
 class Namer:
     """Makes names for whoever asks, and by itself after a first answer where the setting says so."""
 
-    def __init__(self, database: Database, catalogue: Catalogue, *, names_by_itself: bool) -> None:
+    def __init__(self, database: Database, catalogue: Catalogue, *, names_by_itself: bool, per_user_max: int) -> None:
         self._database = database
         self._catalogue = catalogue
         self._names_by_itself = names_by_itself
+        self._places = Places("generated names", per_user_max)
         # A task that nobody refers to may vanish in the middle of its work.
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: what comes of one is its starter's business.
 
     async def generate(
-        self, db: ScopedDatabase, keyed: idempotency.Request | None, thread_id: str, body: NameCreate, streams: bool
+        self,
+        db: ScopedDatabase,
+        keyed: idempotency.Request | None,
+        thread_id: str,
+        body: NameCreate,
+        presence: Presence,
+        *,
+        streams: bool,
     ) -> "Answered | NameStream":
-        """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and what the thread's state forbids."""
-        begun = await db.write(names.begin, thread_id, body, keyed)
-        if streams:
-            return NameStream(self, db, keyed, thread_id, begun)
+        """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and what the thread's state forbids.
+
+        Without a retry's key nobody can get the name of a client that has gone, and its making ends.
+        """
+        place = self._places.take(db.scope)
+        try:
+            begun = await db.write(names.begin, thread_id, body, keyed)
+        except BaseException:
+            place.leave()
+            raise
+        stream = NameStream(self, db, keyed, thread_id, begun)
         if isinstance(begun, Stored):
+            place.leave()
+            if streams:
+                return stream
             return Answered(200, msgspec.json.decode(begun.body, type=NameGenerated), was_replayed=True)
+        work = stream.make(begun) if streams else self.finish(db, keyed, thread_id, begun)
+        task: asyncio.Task[Any] = self.start(work)
+        task.add_done_callback(lambda _: place.leave())
+        if keyed is None:
+            presence.on_leave = stream.on_leave = task.cancel
+            if presence.is_gone:
+                task.cancel()
+        if streams:
+            return stream
         try:
             # Shielded: a server that stops ends the request first, then the task, which frees the key.
-            return Answered(200, await asyncio.shield(self.start(self.finish(db, keyed, thread_id, begun))))
+            return Answered(200, await asyncio.shield(task))
         except asyncio.CancelledError:
             raise Unavailable(STOPPING) from None
 
@@ -85,40 +114,47 @@ class Namer:
         question: Question,
         on_text: OnText = nowhere,
     ) -> NameGenerated:
-        """Make the name and save it. A failure frees the retry's key."""
+        """Make the name and save it. A failure frees the retry's key; what the model used is counted in any case."""
+        spent: list[Spent] = []
         try:
-            name, message = await self._make(question, on_text)
+            name, message = await self._make(question, spent, on_text)
             return await db.write(names.save, thread_id, question, name, message, keyed)
         except BaseException:
             if keyed is not None:
-                await db.write(idempotency.free, keyed)
+                await db.as_service().write(idempotency.free, keyed)
             raise
+        finally:
+            for each in spent:
+                # It was used, whoever may do what by now.
+                await db.as_service().write_once(record, self._catalogue.default, question.user_id, each)
 
-    async def _make(self, question: Question, on_text: OnText) -> tuple[str, str]:
+    async def _make(self, question: Question, spent: "list[Spent]", on_text: OnText) -> tuple[str, str]:
         if self._catalogue.default == ECHO:
             return await asyncio.to_thread(naming.extract, question.texts), WITHOUT_MODEL
-        name = naming.clean(await self._ask(question, on_text))
+        messages = naming.request_messages(question.texts)
+        asked = Spent(messages)
+        spent.append(asked)
+        name = naming.clean(await self._ask(asked, on_text))
         if name is not None:
             return name, BY_MODEL
         return await asyncio.to_thread(naming.extract, question.texts), UNUSABLE
 
-    async def _ask(self, question: Question, on_text: OnText) -> str:
+    async def _ask(self, asked: "Spent", on_text: OnText) -> str:
         provider, upstream_name = self._catalogue.provider(self._catalogue.default)
         configuration = Configuration(max_output_tokens=naming.MAX_OUTPUT_TOKENS)
-        request = ModelRequest(upstream_name, naming.request_messages(question.texts), configuration)
-        said = ""
+        request = ModelRequest(upstream_name, asked.messages, configuration)
         try:
             async with asyncio.timeout(ASK_S), aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
                 async for batch in pieces:
-                    said += "".join(piece.text for piece in batch if isinstance(piece, Text))
-                    on_text(said)
-                    if len(said) > OUTPUT_CHARACTERS_MAX:
+                    asked.take(batch)
+                    on_text(asked.said)
+                    if len(asked.said) > OUTPUT_CHARACTERS_MAX:
                         break
         except ModelError as error:
             raise (ModelTimeout if error.code == "model_timeout" else ModelUnavailable)(error.message) from None
         except TimeoutError:
             raise ModelTimeout() from None
-        return said
+        return asked.said
 
     def answered(self, organization: int, organization_id: str, thread_id: str, response_id: str) -> None:
         """A response was completed: name its thread if it is the first and has no title."""
@@ -142,6 +178,36 @@ class Namer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+class Spent:
+    """What was asked of a model and what it said, and so the tokens that this took."""
+
+    def __init__(self, messages: list[dict[str, str]]) -> None:
+        self.messages = messages
+        self.said = ""
+        self._counts: TokenCounts | None = None
+
+    def take(self, batch: Iterable[Any]) -> None:  # Any: pieces of all kinds.
+        for piece in batch:
+            if isinstance(piece, Text):
+                self.said += piece.text
+            elif isinstance(piece, TokenCounts):
+                self._counts = piece
+
+    def tokens(self) -> dict[str, int]:
+        if self._counts is not None:
+            counted = self._counts
+            return {
+                "input_tokens": counted.input_tokens, "output_tokens": counted.output_tokens, "is_estimated": 0
+            }  # fmt: skip
+        input_tokens = sum(estimate(message["content"]) for message in self.messages)
+        output_tokens = estimate(self.said) if self.said else 0
+        return {"input_tokens": input_tokens, "output_tokens": output_tokens, "is_estimated": 1}
+
+
+async def record(tx: ScopedTransaction, model: str, user_id: str, spent: Spent) -> None:
+    await usage.record(tx, user_id=user_id, assistant_id=None, model=model, responses=0, **spent.tokens())
+
+
 class NameStream(Streamed):
     """A name as it comes: what is certain of it so far, then the name that was saved."""
 
@@ -159,17 +225,20 @@ class NameStream(Streamed):
         self._keyed = keyed
         self._thread_id = thread_id
         self._begun = begun
+        self.on_leave: Callable[[], object] = int
         self._shown = ""
         # None comes last.
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
 
+    def leave(self) -> None:
+        """The reader's client has gone away."""
+        self.on_leave()
+
     async def run(self, emit: Emit, allowed: Allowed) -> None:
-        """Emit the name. Whether its client goes away or loses its rights, the name is made and saved."""
+        """Emit the name. Whoever loses his rights meanwhile gets none, and it is not saved."""
         if isinstance(self._begun, Stored):
             self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
             self._frames.put_nowait(None)
-        else:
-            self._namer.start(self._make(self._begun))
         try:
             await emit(PING)
             await self._show_frames(emit, allowed)
@@ -193,7 +262,8 @@ class NameStream(Streamed):
                 await emit(PING)
                 pinged_s = now_s
 
-    async def _make(self, question: Question) -> None:
+    async def make(self, question: Question) -> None:
+        """Make the name, for whoever runs the stream."""
         try:
             self._complete(await self._namer.finish(self._db, self._keyed, self._thread_id, question, self._hear))
         except ApiError as error:

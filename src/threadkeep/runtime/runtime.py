@@ -24,7 +24,12 @@ class Runtime:
         self._catalogue = catalogue
         self.channels = Channels(database)
         self.journal = Journal(database, settings.lease_s)
-        self._namer = Namer(database, self._catalogue, names_by_itself=settings.auto_name)
+        self._namer = Namer(
+            database,
+            self._catalogue,
+            names_by_itself=settings.auto_name,
+            per_user_max=settings.names_per_user_max,
+        )
         self.relay = Relay(
             database,
             self._catalogue,

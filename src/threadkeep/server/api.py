@@ -26,6 +26,7 @@ from threadkeep.errors import (
     MessageNotFound,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     ResponseNotFound,
     ThreadNotFound,
 )
@@ -33,13 +34,14 @@ from threadkeep.objects import Error, ErrorDetail
 from threadkeep.operations import idempotency, paging
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Streamed
+from threadkeep.runtime.places import Place, Places
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
-from threadkeep.server.crowd import Room
+from threadkeep.server.crowd import HOLDER, Room
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import Headers
+from threadkeep.server.cycle import SAFE_HEADERS, Headers
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -53,10 +55,10 @@ from threadkeep.server.endpoint import (
 )
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.query import parse_query
-from threadkeep.server.rates import RateLimit
+from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
-from threadkeep.server.sse import send_stream
+from threadkeep.server.sse import leave_when_gone, send_stream
 from threadkeep.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
 }
+
+REFUSED = "Too many requests without valid credentials came from this address: wait as long as Retry-After says."
 
 LISTS = (b"if-match",)
 SINGLE = {
@@ -90,6 +94,7 @@ class Stream(NamedTuple):
 
     streamed: Streamed
     allowed: Allowed
+    place: Place
 
 
 class Route:
@@ -124,6 +129,10 @@ class Api:
         self._room = Room(settings.transfer_bytes_max)
         self._metrics = metrics
         self._routes = build_routes(ENDPOINTS)
+        self._places = Places(
+            "streams and waiting calls", settings.waiting_per_user_max, settings.waiting_per_organization_max
+        )
+        self._refused = RateLimit(settings.rate_refused_per_minute, REFUSED)
         self._rates = {
             Credential.KEY: RateLimit(settings.rate_key_per_minute),
             Credential.TOKEN: RateLimit(settings.rate_token_per_minute),
@@ -154,11 +163,15 @@ class Api:
             if isinstance(result, Stream):
                 streams = True
                 self._metrics.count(method, route.path, 200, time.perf_counter() - started_s)
-                await send_stream(result.streamed, receive, send, request_id, result.allowed)
+                try:
+                    await send_stream(result.streamed, receive, send, request_id, result.allowed)
+                finally:
+                    result.place.leave()
                 return None
             status, body = result.status, result.body
             answer_headers = headers_of(result, request_id)
-        except ApiError as error:
+        except ApiError as raised:
+            error = self._count_refused(raised, scope) if raised.status == 401 else raised
             status, body = error.status, encode_error(error, request_id)
             answer_headers = error_headers(error, body, request_id)
         except Disconnected:
@@ -172,6 +185,14 @@ class Api:
             answer_headers = error_headers(internal, body, request_id)
         self._metrics.count(method, route.path if route else "unknown", status, time.perf_counter() - started_s)
         return status, answer_headers, body
+
+    def _count_refused(self, error: ApiError, scope: dict[str, Any]) -> ApiError:
+        """Return what to answer to somebody without valid credentials: the refusal, or that there were too many."""
+        try:
+            self._refused.count(network_of(scope.get("client")))
+        except RateLimited as limited:
+            return limited
+        return error
 
     def _find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
         """Return the route of a path and the values of its parameters. Raises NotFound."""
@@ -204,6 +225,8 @@ class Api:
         self._rates[caller.credential].count(caller.rate_id)
         query = self._read_query(endpoint, scope["query_string"])
         acting_for = headers.get(b"x-user-id")
+        if caller.is_person or acting_for is not None:
+            scope[HOLDER] = (caller.rate_id, acting_for)
         if endpoint.way is Way.CALLER:
             return result_of(endpoint.operation(caller, query.organization_id, acting_for), endpoint.status)
         decoded, body = ({}, None) if endpoint.body is None else await self._read_body(endpoint, headers, receive)
@@ -216,14 +239,42 @@ class Api:
         keyed = None
         if method == "POST" and b"idempotency-key" in headers:
             keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
-        db = ScopedDatabase(self._database, acting)
+        changes_credentials = route.names_organization and method != "GET"
+        standing = None if method == "GET" else caller.standing(organization_id, is_strict=changes_credentials)
+        db = ScopedDatabase(self._database, acting, standing)
+        if endpoint.takes_its_time(body):
+            return await self._take_time(endpoint, db, request, keyed, receive)
         result = await endpoint.run(db, request, keyed, self._seal, self._answering)
-        if isinstance(result, Streamed):
-            return Stream(result, allowed)
-        if route.names_organization and method != "GET":
+        assert isinstance(result, Result)
+        if changes_credentials:
             # A removed member, key or organization is refused by this process at once.
             self._authenticator.forget()
         return result
+
+    async def _take_time(
+        self,
+        endpoint: Endpoint,
+        db: ScopedDatabase,
+        request: Request,
+        keyed: idempotency.Request | None,
+        receive: Receive,
+    ) -> "Result | Stream":
+        """Run what waits or streams, in one of the caller's places. Raises RateLimited when there is none."""
+        assert request.allowed is not None
+        place = self._places.take(db.scope)
+        watch = asyncio.ensure_future(leave_when_gone(receive, request.presence))
+        result: Result | Streamed | None = None
+        try:
+            result = await endpoint.run(db, request, keyed, self._seal, self._answering)
+        except ApiError:
+            if request.presence.is_gone:
+                raise Disconnected from None
+            raise
+        finally:
+            watch.cancel()
+            if not isinstance(result, Streamed):
+                place.leave()
+        return Stream(result, request.allowed, place) if isinstance(result, Streamed) else result
 
     def _still_allowed(self, headers: dict[bytes, bytes], organization_id: str | None, acting: Scope) -> Allowed:
         """Return what raises InvalidCredentials or PermissionDenied when a credential does not count as it did."""
@@ -342,11 +393,12 @@ def check_path(route: Route, values: list[str], method: str) -> None:
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
     if result.status == 204:
-        return [(b"x-request-id", request_id)]
+        return [(b"x-request-id", request_id), *SAFE_HEADERS]
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(result.body)),
         (b"x-request-id", request_id),
+        *SAFE_HEADERS,
     ]
     if result.revision is not None:
         headers.append((b"etag", b'"%d"' % result.revision))
@@ -364,6 +416,7 @@ def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
+        *SAFE_HEADERS,
         *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
     ]
     if error.status == 401:

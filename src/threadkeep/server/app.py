@@ -19,7 +19,7 @@ from threadkeep.server import openapi, pages
 from threadkeep.server.api import Api, encode_error, error_headers
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import Answer
+from threadkeep.server.cycle import SAFE_HEADERS, Answer
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
@@ -74,6 +74,8 @@ class App:
             ],
             exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
         )
+        # It would lead to whatever host the request names.
+        self._pages.router.redirect_slashes = False
         self._serve: Any = self._dispatch
         self._is_read_at_once = database.is_served_alone
         self._has_origins = bool(split(settings.cors_origins))
@@ -91,7 +93,7 @@ class App:
         if self._is_for_api_alone(scope):
             return self._api(scope, receive, send)
         if not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
-            send = with_request_id(send, request_id_of(dict(scope["headers"])))
+            send = with_common_headers(send, request_id_of(dict(scope["headers"])))
         return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
     def way_of(self, scope: Any) -> tuple[Answer | None, bool]:
@@ -110,7 +112,8 @@ class App:
         if scope["path"].startswith("/v1/"):
             await self._api(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            # Under its plain path alone: a proxy that keeps one of them inside need not know other ways to write it.
+            await self._pages({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
 
     async def _health(self, _request: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
@@ -128,17 +131,18 @@ class App:
         return Response(openapi.document(tuple(ENDPOINTS)), media_type="application/json")
 
 
-def with_request_id(send: Any, request_id: bytes) -> Any:
-    """Return `send` with the request's id in answers that have none yet."""
+def with_common_headers(send: Any, request_id: bytes) -> Any:
+    """Return `send` with what all answers carry, in those that do not say it themselves."""
 
-    async def send_with_id(message: dict[str, Any]) -> None:
+    async def send_with_headers(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", ()))
-            if not any(name == b"x-request-id" for name, _ in headers):
-                message = {**message, "headers": [*headers, (b"x-request-id", request_id)]}
+            names = {name for name, _ in headers}
+            headers += [each for each in ((b"x-request-id", request_id), *SAFE_HEADERS) if each[0] not in names]
+            message = {**message, "headers": headers}
         await send(message)
 
-    return send_with_id
+    return send_with_headers
 
 
 async def ping(tx: Transaction) -> None:

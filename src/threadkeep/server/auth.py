@@ -1,9 +1,11 @@
 """Who is calling: a credential becomes a caller, and with the organization of the request a Scope."""
 
+import math
 from dataclasses import dataclass, field
 
 from threadkeep import clock, ids
 from threadkeep.database.driver import Database
+from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import (
     InsufficientPermissions,
     InvalidCredentials,
@@ -13,12 +15,14 @@ from threadkeep.errors import (
     OrganizationRequired,
 )
 from threadkeep.objects import User, UserOrganization
-from threadkeep.operations import keys
-from threadkeep.operations.credentials import Membership, find_key, find_memberships
+from threadkeep.operations import keys, organizations
+from threadkeep.operations.credentials import Membership, find_key, find_memberships, judge
 from threadkeep.scope import Credential, Role, Scope, make_scope
 from threadkeep.server.tokens import TokenVerifier
 
 CACHE_ENTRIES_MAX = 20_000
+# How long a caller counts who was judged in the transaction of a write.
+JUDGED_S = 5.0
 KEY_HEADERS = (b"x-api-key", b"api-key")
 KEY_PREFIX = keys.PREFIX.encode()
 
@@ -31,8 +35,15 @@ class Caller:
     rate_id: str
     memberships: list[Membership]
     fresh_until_s: float
+    # When a token expires, of the monotonic clock.
+    expires_s: float = math.inf
     # Scopes made before, by organization id and X-User-Id; as fresh as the caller itself.
     scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
+
+    @property
+    def is_person(self) -> bool:
+        """Whether this is one person, not a program that speaks for many."""
+        return self.credential is Credential.TOKEN or self.memberships[0].role is Role.MEMBER
 
     def scope(self, organization_id: str | None, acting_for: bytes | None) -> Scope:
         """Return the scope in an organization (None: the only one), for another user if `acting_for` is given.
@@ -57,6 +68,10 @@ class Caller:
         if len(self.scopes) < CACHE_ENTRIES_MAX:
             self.scopes[organization_id, acting_for] = scope
         return scope
+
+    def standing(self, organization_id: str | None, *, is_strict: bool) -> "CallerStanding":
+        """Return what one request in this organization rests upon."""
+        return CallerStanding(self, self._membership(organization_id), is_strict)
 
     def user(self, organization_id: str | None, acting_for: bytes | None) -> User:
         """Return who this is, in all organizations or in the one that is named.
@@ -92,6 +107,33 @@ class Caller:
         return user_id, Role.MEMBER
 
 
+class CallerStanding:
+    """The key or the membership with which a request was begun, and until when it counts without another look."""
+
+    __slots__ = ("_caller", "_judged_until_s", "_membership", "is_strict")
+
+    def __init__(self, caller: Caller, membership: Membership, is_strict: bool) -> None:
+        self._caller = caller
+        self._membership = membership
+        self._judged_until_s = 0.0
+        self.is_strict = is_strict
+
+    @property
+    def counts_until_s(self) -> float:
+        return max(self._caller.fresh_until_s, self._judged_until_s)
+
+    async def judge(self, tx: ScopedTransaction) -> None:
+        """Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions."""
+        now_s = clock.monotonic_s()
+        if self.is_strict:
+            # Whoever takes something away waits until this transaction has ended, or has ended before.
+            await organizations.hold(tx)
+        if now_s > self._caller.expires_s:
+            raise InvalidCredentials()
+        await judge(tx, self._membership)
+        self._judged_until_s = math.inf if self.is_strict else now_s + JUDGED_S
+
+
 class Authenticator:
     """Verifies credentials and remembers them for a few seconds, so that a revoked one is refused in time."""
 
@@ -122,6 +164,9 @@ class Authenticator:
 
     def forget(self) -> None:
         """Verify every credential anew: some may have been revoked just now."""
+        for caller in self._callers.values():
+            # For requests that wait, and hold it.
+            caller.fresh_until_s = 0.0
         self._callers.clear()
 
     async def _verify(self, credential: bytes) -> Caller:
@@ -135,10 +180,9 @@ class Authenticator:
             caller = Caller(Credential.KEY, found.key_id, [found], fresh_until_s)
         else:
             user_id, valid_for_s = await self._tokens.verify(text)
+            expires_s = clock.monotonic_s() + valid_for_s
             memberships = await self._database.read(find_memberships, user_id)
-            caller = Caller(
-                Credential.TOKEN, user_id, memberships, min(fresh_until_s, clock.monotonic_s() + valid_for_s)
-            )
+            caller = Caller(Credential.TOKEN, user_id, memberships, min(fresh_until_s, expires_s), expires_s)
         if len(self._callers) >= CACHE_ENTRIES_MAX:
             self._callers.clear()
         self._callers[credential] = caller

@@ -1,6 +1,10 @@
 """All connections of a process together: who gives way when there are too many, or when too much lies unread."""
 
+from collections import Counter
 from typing import Protocol
+
+# In the scope of a request: the person for whom it is answered. A program that speaks for many is nobody's.
+HOLDER = "threadkeep.holder"
 
 
 class Connection(Protocol):
@@ -8,6 +12,9 @@ class Connection(Protocol):
 
     @property
     def unread_bytes(self) -> int: ...
+
+    @property
+    def holder(self) -> object: ...
 
     def give_way(self) -> None: ...
 
@@ -20,22 +27,41 @@ class Crowd:
     def __init__(self, connections_max: int, unread_bytes_max: int) -> None:
         self._connections_max = connections_max
         self._unread_bytes_max = unread_bytes_max
-        self._present: set[Connection] = set()
+        # All in the order of their coming.
+        self._present: dict[Connection, None] = {}
         # Both in the order of time: who has waited for a request, or not read an answer, for longest comes first.
         self._waiting: dict[Connection, None] = {}
         self._unread: dict[Connection, None] = {}
 
     def join(self, connection: Connection) -> None:
-        """Let a connection in; beyond the limit the one that has sent no request for longest ends, perhaps this one."""
-        self._present.add(connection)
+        """Let a connection in; beyond the limit the one that has sent no request for longest ends.
+
+        Where all others are being answered that is this one, unless somebody is slow to read or holds too many.
+        """
+        self._present[connection] = None
         self._waiting[connection] = None
         if len(self._present) > self._connections_max:
             oldest = next(iter(self._waiting))
-            self.leave(oldest)
-            oldest.give_way()
+            greedy = self._greedy() if oldest is connection else None
+            self.leave(greedy or oldest)
+            if greedy is None:
+                oldest.give_way()
+            else:
+                greedy.drop()
+
+    def _greedy(self) -> Connection | None:
+        """Return who has not read an answer for longest, else the newest of whoever holds more than a fourth of all."""
+        if self._unread:
+            return next(iter(self._unread))
+        counts = Counter(each.holder for each in self._present)
+        del counts[None]
+        [(holder, count)] = counts.most_common(1) or [(None, 0)]
+        if count <= self._connections_max // 4:
+            return None
+        return next(each for each in reversed(self._present) if each.holder == holder)
 
     def leave(self, connection: Connection) -> None:
-        self._present.discard(connection)
+        self._present.pop(connection, None)
         self._waiting.pop(connection, None)
         self._unread.pop(connection, None)
 

@@ -17,6 +17,8 @@ TAKE_WRITE = "threadkeep.take_write"
 LARGE_BYTES = 64 * 1024
 
 Headers = list[tuple[bytes, bytes]]
+# Of every answer that is no page: nobody on the way keeps it, and no browser takes it for something else.
+SAFE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 # What the API gives for a request: status, headers and body, or None where it has sent its answer piece by piece.
 Answer = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
 
@@ -51,6 +53,9 @@ class OneWriteCycle(RequestResponseCycle):
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started:
+            if self.waiting_for_100_continue:
+                # Its body may come or not: where a next request would begin, nobody knows.
+                self.keep_alive = False
             self._held = message
             if TAKE_WRITE in message:
                 message[TAKE_WRITE](self.write)
@@ -67,7 +72,15 @@ class OneWriteCycle(RequestResponseCycle):
             if self._ends_by_closing:
                 # uvicorn counts down to zero, and wants none left at the end.
                 self.expected_content_length = len(message.get("body", b"")) + message.get("more_body", False)
-            await super().send(message)
+            await self._send_part(message)
+
+    async def _send_part(self, message: Any) -> None:
+        """Send a part of a body; how a connection ends after the last one is the protocol's affair, not uvicorn's."""
+        if self.keep_alive or message.get("more_body", False):
+            return await super().send(message)
+        protocol: Any = self.transport.get_protocol()
+        self.keep_alive, self.on_response = True, protocol.on_last_response_complete
+        return await super().send(message)
 
     def write(self, data: bytes) -> bool:
         """Write a piece of a streamed body now; return whether that could be done without waiting for the client."""
@@ -79,7 +92,8 @@ class OneWriteCycle(RequestResponseCycle):
 
     def _send_whole(self, status: int, headers: Headers, body: bytes) -> bool:
         """Send a whole answer of known length at once if the connection is as usual; return whether that was so."""
-        if not self.keep_alive or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
+        is_usual = self.keep_alive and not self.waiting_for_100_continue
+        if not is_usual or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
         lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
         self.response_started = self.response_complete = True

@@ -180,7 +180,7 @@ FIELDS = {
     "MessagesCreate.messages": "At most 100.",
     "type": "Which kind it is.",
     "TextPart.text": "The text.",
-    "url": "Where it is; it is neither fetched nor stored.",
+    "url": "Where it is: `https:` or `http:` with at most 8 192 characters, or a `data:` URL. It is not fetched.",
     "FilePart.name": "The file's name.",
     "FilePart.mimeType": "Its media type.",
     "ToolCall.id": "The call's id, chosen by the model.",

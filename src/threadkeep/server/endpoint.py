@@ -3,7 +3,7 @@
 import enum
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from threadkeep.operations import idempotency, settling
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.thread_rows import ATTEMPTS_MAX, Precondition, Versioned
 from threadkeep.runtime.answering import Answering
-from threadkeep.runtime.frames import Allowed, Answered, Streamed
+from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.scope import Role
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.query import OrganizationQuery, fields_of
@@ -61,6 +61,7 @@ class Request:
     last_event_id: bytes | None = None
     # Raises when the credential does not count any more, for answers that take their time.
     allowed: Allowed | None = None
+    presence: Presence = field(default_factory=Presence)
 
 
 Arguments = Callable[[Request], Sequence[Any]]
@@ -103,6 +104,10 @@ class Endpoint:
     def body_for(self, decoded: dict[str, Any]) -> Any:
         """Return which of the endpoint's body structs was sent."""
         return self.body if self.choose_body is None else self.choose_body(decoded)
+
+    def takes_its_time(self, body: Any) -> bool:  # Any: the endpoint's own body struct.
+        """Whether the request is a stream or waits for what a model says."""
+        return self.streams and (getattr(body, "stream", False) or not getattr(body, "background", False))
 
     async def run(
         self,

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -53,4 +53,13 @@ async def api_page(request: Request) -> Response:
     return await FILES.get_response("docs/index.html", request.scope)
 
 
-ROUTES: list[BaseRoute] = [Route("/", page), Route("/docs", api_page), Mount("/web", FILES)]
+async def to_api_page(_request: Request) -> Response:
+    return RedirectResponse("/docs")
+
+
+ROUTES: list[BaseRoute] = [
+    Route("/", page),
+    Route("/docs", api_page),
+    Route("/docs/", to_api_page),
+    Mount("/web", FILES),
+]

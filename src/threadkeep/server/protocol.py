@@ -20,14 +20,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
-from threadkeep.server.crowd import Crowd
-from threadkeep.server.cycle import Answer, OneWriteCycle
+from threadkeep.server.crowd import HOLDER, Crowd
+from threadkeep.server.cycle import SAFE_HEADERS, Answer, OneWriteCycle
 from threadkeep.server.turn import Turn
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 HEADER_READ_S = 10.0
 WRITE_STALL_S = 30.0
+# What is thrown away of a body whose request is answered already, so that its sender sees the answer.
+LINGER_S = 5.0
+UNWANTED_BYTES_MAX = 64 * 1024 * 1024
 # How long a closed connection goes on to send: on, and for no second.
 AT_ONCE = struct.pack("ii", 1, 0)
 
@@ -42,7 +45,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     TINY_PIECES_MAX = 10_000
     PIECE_BYTES_MIN = 16
     HEADER_READ_S = HEADER_READ_S
-    LINGER_S = 2.0
+    LINGER_S = LINGER_S
+    UNWANTED_BYTES_MAX = UNWANTED_BYTES_MAX
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
     # How the API answers a request, unless it takes ASGI's way, and whether that hardly ever waits for anything.
@@ -59,6 +63,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         "_read_timer",
         "_tiny_pieces",
         "_undelivered_bytes",
+        "_unwanted_bytes_left",
         "_write_timer",
         "answer_bytes",
     )
@@ -106,6 +111,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.data_received(data[:room_bytes])
             data = data[room_bytes:]
         if self._last_words is not None:
+            self._throw_away(len(data))
             return
         self._undelivered_bytes += len(data)
         try:
@@ -173,7 +179,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._tiny_pieces += 1
             if self._tiny_pieces > self.TINY_PIECES_MAX:
                 raise InvalidParameter("The body comes in too many tiny chunks: send fewer and larger ones.")
-        HttpToolsProtocol.on_body(self, body)
+        if self.cycle.response_complete:
+            self._throw_away(len(body))
+        else:
+            HttpToolsProtocol.on_body(self, body)
 
     def on_message_complete(self) -> None:
         self._undelivered_bytes = 0
@@ -184,17 +193,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.cycle.more_body = False
             self.cycle.message_event.set()
 
+    def on_last_response_complete(self) -> None:
+        """The connection ends with this answer: at once, unless its client is still sending the body."""
+        if self._is_reading_body and not self.pipeline:
+            self._last_words = b""
+            self._linger()
+        else:
+            self._close()
+
     def on_response_complete(self) -> None:
         if self.pipeline:
             self._ahead = self.pipeline[-1][0]
         HttpToolsProtocol.on_response_complete(self)
         if self.timeout_keep_alive_task is None:  # closing, or the next request has begun
-            if self.transport.is_closing():
-                self._close()
-        elif self._last_words is not None:
+            return
+        if self._last_words is not None:
             self._finish()
         elif self._is_reading_body:
+            self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
             self._limit_reading()  # answered already: the client may finish sending, but not for ever
+            self.CROWD.wait(self)
         else:
             self.CROWD.wait(self)
 
@@ -207,12 +225,14 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         shown = {"message": error.message, "type": error.type, "code": error.code, "param": None}
         body = msgspec.json.encode({"error": {**shown, "requestId": request_id}})
         own = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
-        lines = [STATUS_LINE[error.status], *(b"%s: %s\r\n" % header for header in self.server_state.default_headers)]
+        common = [*self.server_state.default_headers, *SAFE_HEADERS]
+        lines = [STATUS_LINE[error.status], *(b"%s: %s\r\n" % header for header in common)]
         self._stop(b"".join([*lines, own.encode(), b"connection: close\r\n\r\n", body]))
 
     def _stop(self, last_words: bytes) -> None:
         """Read no more, let earlier requests have their answers, send `last_words` and close."""
         self._last_words = last_words
+        self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
         self._unset_read_timer()
         if self._is_reading_body and self.pipeline:  # the newest is at fault: it never begins
             self.pipeline.popleft()
@@ -232,14 +252,28 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _finish(self) -> None:
         self._unset_keepalive_if_required()
-        self.transport.write(self._last_words or b"")
-        if not self._last_words or not self.transport.can_write_eof():
+        if not self._last_words:
             return self._close()
-        # Closing with bytes unread would reset the connection, and the client might never see the answer.
+        self.transport.write(self._last_words)
+        return self._linger()
+
+    def _linger(self) -> None:
+        """Send no more and read on for a while, throwing it away: closing with bytes unread would reset the connection,
+        and the client might never see the answer."""
+        if not self.transport.can_write_eof():
+            return self._close()
         self.transport.write_eof()
         self.flow.resume_reading()
+        self._unset_read_timer()
+        self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
         self._read_timer = self.loop.call_later(self.LINGER_S, self._close)
+        self.CROWD.wait(self)
         return None
+
+    def _throw_away(self, size_bytes: int) -> None:
+        self._unwanted_bytes_left -= size_bytes
+        if self._unwanted_bytes_left < 0:
+            self._close()
 
     def _close(self) -> None:
         self.transport.close()
@@ -263,6 +297,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def unread_bytes(self) -> int:
         """What an answer takes that its client does not read as fast: all of it until its end is sent."""
         return max(self.answer_bytes, self.transport.get_write_buffer_size())
+
+    @property
+    def holder(self) -> object:
+        """The person for whom a request is being answered."""
+        answering = self._ahead if self.pipeline else self.cycle
+        return None if answering is None or answering.response_complete else answering.scope.get(HOLDER)
 
     def resume_writing(self) -> None:
         super().resume_writing()

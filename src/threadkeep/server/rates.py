@@ -1,17 +1,22 @@
-"""How many requests a credential may send in a minute, counted by each process for itself."""
+"""How many requests a credential or an address may send in a minute, counted by each process for itself."""
 
+import ipaddress
 import time
 
 from threadkeep.errors import RateLimited
 
 WINDOW_S = 60
+# Whoever comes when so many were counted in a minute is counted together with the others who do.
+CALLERS_MAX = 100_000
+IPV6_PREFIX = 64
 
 
 class RateLimit:
     """A limit for each caller in windows of one minute of the clock. All counts are forgotten with their window."""
 
-    def __init__(self, requests_max: int) -> None:
+    def __init__(self, requests_max: int, message: str = "") -> None:
         self._requests_max = requests_max
+        self._message = message
         self._window = 0
         self._counts: dict[str, int] = {}
 
@@ -22,9 +27,11 @@ class RateLimit:
         if window != self._window:
             self._window = window
             self._counts.clear()
+        if len(self._counts) >= CALLERS_MAX and caller not in self._counts:
+            caller = ""
         count = self._counts[caller] = self._counts.get(caller, 0) + 1
         if count > self._requests_max:
-            raise RateLimited(headers=self._headers(now_s))
+            raise RateLimited(self._message, headers=self._headers(now_s))
 
     def _headers(self, now_s: float) -> dict[str, str]:
         wait_s = str(int((self._window + 1) * WINDOW_S - now_s) + 1)
@@ -34,3 +41,18 @@ class RateLimit:
             "RateLimit-Remaining": "0",
             "RateLimit-Reset": wait_s,
         }
+
+
+def network_of(client: tuple[str, int] | None) -> str:
+    """Return what counts as one address: an IPv4 address, or the network of an IPv6 one, of which anybody has many."""
+    if client is None:
+        return ""
+    try:
+        address = ipaddress.ip_address(client[0].partition("%")[0])
+    except ValueError:
+        return client[0]
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False))

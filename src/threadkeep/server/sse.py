@@ -6,7 +6,7 @@ from typing import Any
 
 from threadkeep.errors import ApiError
 from threadkeep.runtime.following import CutOff
-from threadkeep.runtime.frames import Allowed, Streamed
+from threadkeep.runtime.frames import Allowed, Presence, Streamed
 from threadkeep.server.body import Receive
 from threadkeep.server.cycle import TAKE_WRITE
 
@@ -17,6 +17,7 @@ WRITE_BYTES_MAX = 64 * 1024
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
     # Proxies of the nginx kind would hold events back.
     (b"x-accel-buffering", b"no"),
 ]
@@ -46,8 +47,8 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
     await send({"type": "http.response.body", "body": b""})
 
 
-async def leave_when_gone(receive: Receive, streamed: Streamed) -> None:
+async def leave_when_gone(receive: Receive, reader: Streamed | Presence) -> None:
     """Notice a client that goes away: nobody tells whoever only sends."""
     while (await receive())["type"] != "http.disconnect":
         pass
-    streamed.leave()
+    reader.leave()

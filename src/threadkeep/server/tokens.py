@@ -1,16 +1,15 @@
 """User tokens (JWT): the server's own, and those of an outside issuer."""
 
-import asyncio
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
 
 from threadkeep import clock, ids
-from threadkeep.errors import InvalidCredentials, Unavailable
+from threadkeep.errors import InvalidCredentials
+from threadkeep.server.jwks import JwksCache
 from threadkeep.settings import SettingError, Settings, split
 
 ISSUER = "threadkeep"
@@ -20,12 +19,6 @@ LEEWAY_S = 5
 TOKEN_CHARACTERS_MAX = 8192
 REQUIRED = ["exp", "sub"]
 EXPIRES_S_MAX = 2**53
-JWKS_FRESH_S = 300
-# An unknown key id may ask the issuer for its keys again, but a flood of such tokens must not.
-JWKS_REFRESH_S = 10
-# An issuer that has given none yet is asked again sooner.
-JWKS_AGAIN_S = 1
-JWKS_TIMEOUT_S = 5
 
 
 def server_secret(settings: Settings, sqlite_file: Path | None) -> str:
@@ -49,42 +42,6 @@ def make_token(secret: str, user_id: str, valid_for_s: int) -> str:
     now_s = clock.now_ms() // 1000
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user_id, "iat": now_s, "exp": now_s + valid_for_s}
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
-
-
-@dataclass
-class JwksCache:
-    """The outside issuer's keys, fetched aside and at most every few seconds."""
-
-    url: str
-
-    def __post_init__(self) -> None:
-        self._client = jwt.PyJWKClient(self.url, cache_keys=False, timeout=JWKS_TIMEOUT_S)
-        self._keys: dict[str | None, Any] = {}
-        self._fetched_s = float("-inf")
-        self._lock = asyncio.Lock()
-
-    async def key(self, key_id: str | None) -> Any:
-        """Return the key with this id. Raises InvalidCredentials, or Unavailable while the issuer gives none."""
-        async with self._lock:
-            age_s = clock.monotonic_s() - self._fetched_s
-            if age_s > JWKS_FRESH_S or (key_id not in self._keys and age_s > JWKS_REFRESH_S):
-                await self._fetch()
-        if not self._keys:
-            raise Unavailable("The issuer of the token gives no keys; try again.")
-        if key_id not in self._keys:
-            raise InvalidCredentials()
-        return self._keys[key_id]
-
-    async def _fetch(self) -> None:
-        self._fetched_s = clock.monotonic_s()
-        try:
-            found = await asyncio.to_thread(self._client.get_jwk_set, refresh=True)
-        # It is away, breaks off, or says what are no keys: those that it gave before go on to count.
-        except (jwt.PyJWTError, OSError, ValueError):
-            if not self._keys:
-                self._fetched_s += JWKS_AGAIN_S - JWKS_REFRESH_S
-            return
-        self._keys = {key.key_id: key.key for key in found.keys if key.public_key_use in (None, "sig")}
 
 
 class TokenVerifier:

@@ -1,0 +1,111 @@
+"""Who may read slowly now: few at a time, no organization all of them, and all by turns."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from threadkeep.database.connections import give_up
+from threadkeep.errors import RateLimited, Unavailable
+from threadkeep.scope import Scope
+
+PER_USER_MAX = 8
+
+Key: TypeAlias = tuple[int, str]
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    organization: Key
+    user: Key
+    turn: asyncio.Future[None]
+
+
+class SlowReads:
+    """The places for reads that no index bounds, in one process."""
+
+    def __init__(self, places: int, wait_s: float) -> None:
+        self._free = places
+        # One organization leaves a place to the others.
+        self._share = max(1, places - 1)
+        self._wait_s = wait_s
+        self._running: Counter[Key] = Counter()
+        # Of each user, those that wait among them.
+        self._asked: Counter[Key] = Counter()
+        self._waiting: list[Waiting] = []
+        # When each organization and each user that waits or reads had its last turn.
+        self._turns: dict[Key, int] = {}
+        self._turns_count = 0
+
+    @asynccontextmanager
+    async def place(self, scope: Scope) -> AsyncIterator[None]:
+        """Wait for a place and hold it. Raises Unavailable after too long a wait, RateLimited for one user's many."""
+        who = Waiting(
+            (scope.organization, ""), (scope.organization, scope.user_id), asyncio.get_running_loop().create_future()
+        )
+        if scope.is_one_user and self._asked[who.user] >= PER_USER_MAX:
+            raise RateLimited(
+                f"This user has {PER_USER_MAX} searches under way, as many as may: wait for one to end.",
+                headers={"Retry-After": "1"},
+            )
+        self._asked[who.user] += 1
+        self._waiting.append(who)
+        try:
+            self._hand_out()
+            await self._wait(who)
+            yield
+        finally:
+            self._leave(who)
+
+    async def _wait(self, who: Waiting) -> None:
+        # No `asyncio.timeout`, which needs a task: a read of SQLite may begin without one.
+        timer = asyncio.get_running_loop().call_later(self._wait_s, give_up, who.turn)
+        try:
+            await who.turn
+        except TimeoutError:
+            raise Unavailable("Too many searches run at the moment: try again.") from None
+        finally:
+            timer.cancel()
+
+    def _hand_out(self) -> None:
+        """Give what is free: to the organization, and in it to the user, whose last turn is longest ago."""
+        while self._free:
+            # One that was given up a moment ago is still among them.
+            next_ones = [
+                each
+                for each in self._waiting
+                if self._running[each.organization] < self._share and not each.turn.done()
+            ]
+            if not next_ones:
+                return
+            chosen = min(
+                next_ones, key=lambda each: (self._turns.get(each.organization, 0), self._turns.get(each.user, 0))
+            )
+            self._waiting.remove(chosen)
+            self._free -= 1
+            self._running[chosen.organization] += 1
+            self._turns_count += 1
+            self._turns[chosen.organization] = self._turns[chosen.user] = self._turns_count
+            chosen.turn.set_result(None)
+
+    def _leave(self, who: Waiting) -> None:
+        if who in self._waiting:
+            self._waiting.remove(who)
+        else:
+            self._free += 1
+            self._running[who.organization] -= 1
+        self._asked[who.user] -= 1
+        self._forget(who)
+        self._hand_out()
+
+    def _forget(self, who: Waiting) -> None:
+        """Keep nothing of whoever neither waits nor reads."""
+        if not self._asked[who.user]:
+            del self._asked[who.user]
+            self._turns.pop(who.user, None)
+        if not self._running[who.organization]:
+            del self._running[who.organization]
+            if all(each.organization != who.organization for each in self._waiting):
+                self._turns.pop(who.organization, None)
