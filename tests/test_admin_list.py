@@ -72,6 +72,7 @@ async def test_what_is_in_the_way_of_a_start_is_named(new_database, tmp_path):
             (run_threadkeep("serve", *options, database=database), sentence)
             for options, sentence in (
                 (("--port", port), f"127.0.0.1:{port} cannot be listened on: another program"),
+                (("--port", port), "make serve PORT=8001"),
                 (("--host", "203.0.113.5", "--port", "0"), "an address of this machine"),
                 (("--host", "no-such-name.invalid", "--port", "0"), "an address of this machine"),
                 (("--port", "0", "--database", f"sqlite:///{tmp_path}"), "is a folder"),

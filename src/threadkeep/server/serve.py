@@ -173,7 +173,9 @@ async def serve(
 def reason_of(error: OSError) -> str:
     """Return what to do about an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
-        return "another program listens there; choose another --port, or 0 for any free one."
+        return (
+            "another program listens there; choose another with --port (make serve PORT=8001), or 0 for any free one."
+        )
     if error.errno == errno.EACCES:
         return "ports below 1024 are for programs with the right to them; choose another --port."
     return "--host takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
