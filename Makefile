@@ -3,10 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test test-browser screenshots prove planted-bugs try-operations check docs bench bench-alternatives clean
+.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations check docs bench bench-alternatives clean
 
+PORT ?= 8000
 serve: $(VENV)/.service
-	$(BIN)/threadkeep serve
+	$(BIN)/threadkeep serve --port $(PORT)
+
+# What docs/deployment.md installs.
+wheel: $(BIN)/python
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # Tests mostly wait: three files at a time on two cores. A file's tests stay together, and share its servers.
 test: $(VENV)/.test

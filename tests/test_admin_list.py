@@ -1,6 +1,7 @@
 """Getting in again, and starting where something is in the way: sentences that say what to do."""
 
 import json
+import re
 import socket
 
 import pytest
@@ -72,6 +73,7 @@ async def test_what_is_in_the_way_of_a_start_is_named(new_database, tmp_path):
             (run_threadkeep("serve", *options, database=database), sentence)
             for options, sentence in (
                 (("--port", port), f"127.0.0.1:{port} cannot be listened on: another program"),
+                (("--port", port), "make serve PORT=8001"),
                 (("--host", "203.0.113.5", "--port", "0"), "an address of this machine"),
                 (("--host", "no-such-name.invalid", "--port", "0"), "an address of this machine"),
                 (("--port", "0", "--database", f"sqlite:///{tmp_path}"), "is a folder"),
@@ -84,3 +86,25 @@ async def test_what_is_in_the_way_of_a_start_is_named(new_database, tmp_path):
         assert sentence in finished.stderr
         assert "Traceback" not in finished.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
+async def test_a_file_may_name_the_database_and_a_password_in_an_option_is_warned_of(server, new_database, tmp_path):
+    database = server.database
+    named = tmp_path / "database"
+    named.write_text(f"{database.url}\n")
+    (tmp_path / "empty").write_text("\n")
+    secret = "postgresql://me:pass-canary@127.0.0.1:1/none"
+
+    made = run_threadkeep("admin", "create-organization", "A", "--database", f"@{named}", database=await new_database())
+    there = run_threadkeep("admin", "list", database=database)
+    empty = run_threadkeep("verify", "--database", f"@{tmp_path / 'empty'}", database=database)
+    absent = run_threadkeep("verify", "--database", f"@{tmp_path / 'none'}", database=database)
+    warned = run_threadkeep("verify", "--database", secret, database=database)
+
+    assert (made.returncode, made.stderr) == (0, "")
+    assert re.findall(r"ORG_\w+", made.stdout)[0] in there.stdout
+    assert (empty.returncode, "should hold one line" in empty.stderr) == (1, True)
+    assert (absent.returncode, "Traceback" in absent.stderr, len(absent.stderr.splitlines())) == (1, False, 1)
+    assert warned.stderr.startswith("Everybody on this machine can read the password in --database")
+    assert "pass-canary" not in warned.stderr + warned.stdout

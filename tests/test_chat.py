@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from support.answering import begin_talk, open_place, texts
-from support.scripted_model import DONE, answer_of, finish, tool_call
+from support.scripted_model import DONE, answer_of, finish, reasoning, tool_call
 from support.server import environment
 from support.terminal import CTRL_C, CTRL_D, UP, Terminal
 
@@ -286,6 +286,76 @@ async def test_slash_commands_change_the_thread(chat, user, model):
     assert (await user.get(first["id"])).title == "Bread"
     said = await said_in(user, first["id"])
     assert said == ["How do I bake bread?", "Another answer", "/slashed", "Another answer"]
+
+
+@pytest.mark.parametrize("columns", [100, 24])
+@pytest.mark.parametrize(
+    "moment", ["after the first piece", "while it thinks", "before the first piece", "full width", "wide characters"]
+)
+async def test_what_ctrl_c_ends_stands_once(chat, model, moment, columns):
+    text = {
+        "after the first piece": "First line\n\nand **more**",
+        "while it thinks": "",
+        "before the first piece": "",
+        "full width": "First line " + "x" * (columns - 11),
+        "wide characters": "First line 雨" + "雨" * ((columns - 13) // 2),
+    }[moment]
+    thought = [reasoning("Thinking")] if moment == "while it thinks" else []
+    model.script = [*thought, *([text] if text else []), asyncio.Event()]
+    terminal = chat(columns=columns, lines=20)
+
+    await terminal.shows(PROMPT)
+    terminal.types("Tell me\n")
+    await model.called(1)
+    if text:
+        await terminal.shows("First line")
+    terminal.types("typed meanwhile")
+    await terminal.presses(CTRL_C)
+    await terminal.shows("Stopped.")
+    await terminal.shows(PROMPT)
+
+    shown = "\n".join(terminal.screen)
+    assert shown.count("First line") == bool(text)
+    assert "^C" not in shown
+    assert "typed meanwhile" not in shown.partition("Stopped.")[0]
+
+
+FORMULAS = r"""So \(a_1^2\) and $b_1*c_1*d$:
+
+\[
+\frac{a}{b} \\
+- c
+\]
+
+$$e = m$$ costs $5 or $6."""
+
+
+async def test_formulas_stay_as_they_were_written(chat, model):
+    model.answer(FORMULAS)
+    terminal = chat()
+
+    await terminal.shows(PROMPT)
+    terminal.types("Calculate\n")
+    shown = await terminal.shows("costs $5 or $6.")
+
+    for line in FORMULAS.split("\n"):
+        assert line in [each.strip() for each in shown.split("\n")]
+
+
+async def test_characters_that_markdown_names_by_number_do_not_steer_the_terminal(chat, user, model):
+    named = "a&#x202E;b&#x2028;c&#x9b;31md <https://x.y/%E2%80%AE> [e&#8238;](https://x.y/&#x202e;) ![f&#x202e;](g)"
+    model.answer(named)
+    terminal = chat()
+
+    await terminal.shows(PROMPT)
+    terminal.types("Hello\n")
+    await terminal.shows(PROMPT)
+    terminal.types("/messages\n")
+    await terminal.shows(PROMPT)
+
+    for hostile in "\u202e\u2028\x9b":
+        assert hostile not in terminal.raw
+    assert "a\ufffdb\ufffdc\ufffd31md" in terminal.text
 
 
 async def test_nothing_that_a_model_says_steers_the_terminal(chat, model):

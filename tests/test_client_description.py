@@ -15,7 +15,7 @@ import threadkeep
 from support import sync_client
 from support.either_client import KINDS, client_of
 from threadkeep import errors, objects
-from threadkeep.client import AsyncClient, Client
+from threadkeep.client import AsyncClient, Client, NotSendable
 from threadkeep.client import fields as client_fields
 from threadkeep.client.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.client.failures import BY_CODE
@@ -267,7 +267,7 @@ def test_what_json_cannot_say_is_not_sent():
     # Written as null it would remove the key.
     with pytest.raises(ValueError, match="JSON"):
         client.threads.update(THREAD, metadata={"score": float("nan")})
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(NotSendable, match="title"):
         client.threads.update(THREAD, title="\ud800")
 
 

@@ -318,3 +318,20 @@ async def test_a_progress_bar_is_for_terminals(run, fresh_owner, server, tmp_pat
 
     assert (silent["returncode"], silent["stderr"]) == (0, "threads exported: 3\nmessages: 0\n")
     assert (status, "3 threads, 0 messages" in shown) == (0, True)
+
+
+async def test_an_export_that_is_shown_cannot_steer_the_terminal_and_says_the_same(fresh_owner, server, tmp_path):
+    title = "a\u202eb\x9b31m\u2066\x7f é雨"
+    await fresh_owner.create_thread(title=title)
+    variables = environment(
+        "sqlite:///unused.db", {"THREADKEEP_URL": server.url, "THREADKEEP_API_KEY": fresh_owner.key}
+    )
+    terminal = Terminal("export", environment=variables, cwd=tmp_path, columns=4000)
+    try:
+        shown = await terminal.shows("threadCount")
+    finally:
+        terminal.close()
+
+    assert not set("\u202e\x9b\u2066\x7f") & set(terminal.raw)
+    assert "é雨" in shown
+    assert next(json.loads(line)["title"] for line in shown.split("\n") if '"title"' in line) == title

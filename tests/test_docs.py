@@ -263,6 +263,19 @@ async def test_the_metrics_are_those_that_the_server_has(nobody):
     assert set(re.findall(r"^# TYPE (threadkeep_\w+)", text, re.M)) <= documented
 
 
+def test_what_operations_cost_is_said_in_one_place():
+    """On the benchmark page; the README's table is taken from it, the guide for operators has no figures."""
+    measured = PAGES["docs/benchmarks.md"].read_text()
+    shown = re.findall(r"^\| (?:get|list|append) .*", PAGES["README.md"].read_text(), re.M)
+
+    assert len(shown) == 5
+    for row in shown:
+        cells = [cell.strip() for cell in row.split("|")]
+        for rate in (cells[2], cells[5]):
+            assert f" {rate} (" in measured, row
+    assert re.findall(r"\d a second|\d µs", PAGES["docs/operations.md"].read_text()) == []
+
+
 def test_the_field_that_the_page_adds_works(tmp_path):
     for name in ("src", "tests", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy

@@ -18,7 +18,8 @@ from support.ports import free_port
 from support.server import environment
 from support.stored import stored_in
 from support.waiting import eventually
-from threadkeep.commands.import_records import Lines, conversation_of, without_marks
+from threadkeep.commands.import_reading import Records
+from threadkeep.commands.import_records import conversation_of, without_marks
 from threadkeep.commands.import_sending import chunks
 
 ENDED_S = 60
@@ -313,9 +314,9 @@ def test_of_a_long_line_one_copy_is_held(tmp_path):
     text = "x" * 1000
     thread = {"id": "thread_long", "object": "thread", "messages": [{"role": "user", "content": text}] * 20_000}
     size_bytes = write(tmp_path / "long.jsonl", [thread]).stat().st_size
-    lines = Lines(tmp_path / "long.jsonl")
 
     tracemalloc.start()
+    lines = Records(tmp_path / "long.jsonl", 64)
     [conversation] = [conversation_of(line) for _, line in without_marks(lines)]
     sent_bytes = sum(len(message) for _, chunk in chunks(conversation.messages, 0) for message in chunk)
     _, peak_bytes = tracemalloc.get_traced_memory()

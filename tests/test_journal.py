@@ -9,6 +9,7 @@ import pytest
 from support.answering import change_stored
 from support.in_process import inside, stores_of
 from support.waiting import eventually
+from threadkeep.runtime.tally import FLUSHES, RUNNING
 
 FLUSHES_PER_S_MAX = 200
 # One model that talks without a pause is stored every 40 ms.
@@ -66,9 +67,9 @@ async def test_flushes_are_few_however_much_is_said(database, generations, pause
             await it.begin(f"say {number}", talking(TALK_S + generations / 400, pause_s))
             for number in range(generations)
         ]
-        before, started_s = it.journal.flushes_count, time.monotonic()
+        before, started_s = it.tally.cells(FLUSHES)[0], time.monotonic()
         await it.all_ended()
-        flushes_count, seconds = it.journal.flushes_count - before, time.monotonic() - started_s
+        flushes_count, seconds = it.tally.cells(FLUSHES)[0] - before, time.monotonic() - started_s
 
         assert 0 < flushes_count <= per_s_max * seconds + 5
         for claim in begun[:: max(1, generations // 10)]:
@@ -153,7 +154,7 @@ async def test_the_end_of_an_answer_waits_for_a_storage_that_is_away(database):
 
         it.database.is_away = True
         await asyncio.sleep(AWAY_S)
-        assert it.relay.count == 3
+        assert it.tally.cells(RUNNING)[0] == 3
         it.database.is_away = False
         await asyncio.wait_for(it.all_ended(), 5)
 

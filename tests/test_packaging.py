@@ -204,3 +204,24 @@ def run(*command: str, cwd: Path | None = None) -> str:
     )
     assert finished.returncode == 0, f"{command}\n{finished.stdout}{finished.stderr}"
     return finished.stdout
+
+
+def test_the_wheel_of_the_guide_is_made_in_a_fresh_clone(tmp_path):
+    [section] = re.findall(
+        r"^## As a service.*?^```sh\n(.*?)^```", (ROOT / "docs" / "deployment.md").read_text(), re.M | re.S
+    )
+    first = section.splitlines()[0].partition("#")[0].strip()
+    run("git", "clone", "--quiet", str(ROOT), str(tmp_path / "clone"))
+
+    # The environment of these tests in place of a new one, so that nothing needs a network.
+    environment = {**os.environ, "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
+    made = [*first.split(), f"VENV={Path(sys.executable).parent.parent}"]
+    subprocess.run(made, cwd=tmp_path / "clone", env=environment, check=True, capture_output=True)
+
+    assert [each.suffix for each in (tmp_path / "clone" / "dist").iterdir()] == [".whl"]
+
+
+def test_make_serve_takes_a_port():
+    said = run("make", "--dry-run", "serve", "PORT=8123", f"VENV={Path(sys.executable).parent.parent}")
+
+    assert "threadkeep serve --port 8123" in said

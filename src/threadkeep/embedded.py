@@ -255,7 +255,7 @@ class Service:
         secret = server_secret(settings, sqlite_path(settings))
         tokens = TokenVerifier(settings, secret)
         authenticator = OwnerAuthenticator(database, tokens, settings.credential_cache_s, owner)
-        return Api(database, authenticator, settings, Metrics(runtime), CursorSeal(secret), runtime.answering)
+        return Api(database, authenticator, settings, Metrics(runtime.tally), CursorSeal(secret), runtime.answering)
 
     async def _take_requests(self, api: Api, runtime: Runtime) -> None:
         """Answer requests until the client is closed; then give what runs its time."""

@@ -48,7 +48,8 @@ class ApiError(ThreadkeepError):
     def __str__(self) -> str:
         if self.request_id is None:
             return self.message
-        return f"{self.code}: {self.message} (request {self.request_id})"
+        field = f"{self.param}, " if self.param else ""
+        return f"{self.code}: {self.message} ({field}request {self.request_id})"
 
 
 def member_path(path: str, key: str) -> str:

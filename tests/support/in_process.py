@@ -19,6 +19,7 @@ from threadkeep.runtime.following import Follower
 from threadkeep.runtime.journal import Journal
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay
+from threadkeep.runtime.tally import RUNNING, Tally
 from threadkeep.scope import system_scope
 from threadkeep.settings import Settings
 
@@ -98,10 +99,11 @@ class Inside:
         self.database = FaultyDatabase(database)
         self.models = Models()
         self.lease_s = lease_s
-        self.channels = Channels(self.database)
-        self.journal = Journal(self.database, lease_s)
+        tally = self.tally = Tally()
+        self.channels = Channels(self.database, tally)
+        self.journal = Journal(self.database, lease_s, tally)
         self.namer = Namer(self.database, self.models, names_by_itself=False)
-        self.relay = Relay(self.database, self.models, self.channels, self.journal, self.namer, lease_s, 10**7)
+        self.relay = Relay(self.database, self.models, self.channels, self.journal, self.namer, lease_s, 10**7, tally)
         self.scoped = ScopedDatabase(self.database, system_scope(organization, ORGANIZATION))
 
     async def begin(self, said: str, script: Callable[[], AsyncIterator[str]]) -> Claim:
@@ -136,7 +138,7 @@ class Inside:
 
     async def all_ended(self) -> None:
         async def count() -> int:
-            return self.relay.count
+            return int(self.tally.cells(RUNNING)[0])
 
         await eventually(count, lambda running: running == 0, ENDED_S)
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pyte
 
 from support.waiting import eventually
 
@@ -43,6 +44,7 @@ class Terminal:
         )
         os.close(theirs)
         self._ours = ours
+        self._size = (columns, lines)
         self._seen = 0
         self.raw = ""
         self._changed = asyncio.Event()
@@ -51,6 +53,13 @@ class Terminal:
     @property
     def text(self) -> str:
         return ESCAPES.sub("", self.raw).replace("\r\n", "\n")
+
+    @property
+    def screen(self) -> list[str]:
+        """The lines that a person sees now, as a terminal draws what came."""
+        screen = pyte.Screen(*self._size)
+        pyte.Stream(screen).feed(self.raw)
+        return [line.rstrip() for line in screen.display]
 
     def types(self, text: str) -> None:
         os.write(self._ours, text.encode())

@@ -33,7 +33,14 @@ from threadkeep.client.events import (
     TextDelta,
     ToolCallDelta,
 )
-from threadkeep.client.failures import ConnectionFailed, TimedOut, TransportError, UnexpectedAnswer
+from threadkeep.client.failures import (
+    ClientUnusable,
+    ConnectionFailed,
+    NotSendable,
+    TimedOut,
+    TransportError,
+    UnexpectedAnswer,
+)
 from threadkeep.client.synchronous.client import Client
 from threadkeep.client.synchronous.lists import List
 from threadkeep.client.synchronous.names import NameStream
@@ -46,6 +53,7 @@ __all__ = [
     "AsyncNameStream",
     "AsyncResponseStream",
     "Client",
+    "ClientUnusable",
     "ConnectionFailed",
     "Context",
     "ContextMessage",
@@ -56,6 +64,7 @@ __all__ = [
     "Member",
     "Message",
     "NameStream",
+    "NotSendable",
     "Organization",
     "Page",
     "Part",

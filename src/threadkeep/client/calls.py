@@ -12,13 +12,15 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep.client.answers import Single
-from threadkeep.client.failures import UnexpectedAnswer
-from threadkeep.client.fields import Tag, encode, text
+from threadkeep.client.failures import NotSendable, UnexpectedAnswer
+from threadkeep.client.fields import Tag, encodable, encode, text
 
 T = TypeVar("T")
 
 GENERATED_THREAD = re.compile(r"thread_[0-9a-z]{26}")
 DOTS = (".", "..")
+# What may stand in a header; blanks around it would be lost on the way.
+HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Call:
     repeats: bool = True
     # What a deletion answers that finds nothing any more when it is sent again.
     receipt: bytes | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers.items():
+            if not isinstance(value, str) or not HEADER.fullmatch(value):
+                raise NotSendable(f"{name} is plain letters, digits and signs without line breaks, and not empty.")
 
     @property
     def url_path(self) -> str:
@@ -66,17 +73,18 @@ class Answer(NamedTuple):
 
 
 def path(*segments: str) -> str:
-    """Return a path under /v1. Raises ValueError for an id that would make it another path."""
+    """Return a path under /v1. Raises NotSendable for an id that would make it another path."""
     for segment in segments:
-        if not segment or segment in DOTS:
-            raise ValueError("An id is empty, or made of dots: it would name another object.")
-    return "/v1/" + "/".join(quote(segment, safe="") for segment in segments)
+        # A slash counts as one for the server too, however it is written.
+        if not isinstance(segment, str) or not segment or segment in DOTS or "/" in segment:
+            raise NotSendable("An id is empty, no text, made of dots, or has a slash: it would name another object.")
+    return "/v1/" + "/".join(quote(encodable("an id", segment), safe="") for segment in segments)
 
 
 def query(organization_id: str | None = None, **parameters: Any) -> tuple[tuple[str, str], ...]:
     """Return parameters under the API's names, without those that are None."""
     named = {"organizationId": organization_id, **{camel(name): value for name, value in parameters.items()}}
-    return tuple((name, text(value)) for name, value in named.items() if value is not None)
+    return tuple((name, encodable(name, text(name, value))) for name, value in named.items() if value is not None)
 
 
 def camel(name: str) -> str:
@@ -97,7 +105,8 @@ def post(
     parameters: Iterable[tuple[str, str]] = (),
 ) -> Call:
     """Return a POST. Its key makes it repeatable: what was done once is answered again, and not done again."""
-    headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16), **matching(if_match)}
+    key = secrets.token_hex(16) if idempotency_key is None else idempotency_key
+    headers = {"Idempotency-Key": key, **matching(if_match)}
     return Call("POST", at, tuple(parameters), body, headers)
 
 
@@ -114,7 +123,7 @@ def delete(
     repeats: bool = True,
     parameters: Iterable[tuple[str, str]] = (),
 ) -> Call:
-    done = None if receipt is None else encode(receipt)
+    done = None if receipt is None else encode("receipt", receipt)
     return Call("DELETE", at, tuple(parameters), None, matching(if_match), repeats, done)
 
 

@@ -2,6 +2,8 @@
 
 ThreadkeepError
 ├── ApiError            the server refused: one class for each code, see `threadkeep.errors`
+├── NotSendable         nothing was sent: what was given has no form in JSON, in an address or in a header
+├── ClientUnusable      nothing was sent: the client is closed, or belongs to another loop or process
 └── TransportError      no answer of the API came
     ├── ConnectionFailed
     ├── TimedOut
@@ -20,6 +22,14 @@ from threadkeep.errors import ApiError, LeaseExpired, ThreadkeepError
 from threadkeep.objects import Error, ErrorDetail
 
 read_error = msgspec.json.Decoder(Error).decode
+
+
+class NotSendable(ThreadkeepError, ValueError):
+    """What was given cannot be said in a request."""
+
+
+class ClientUnusable(ThreadkeepError, RuntimeError):
+    """The client cannot call from here, or not any more."""
 
 
 class TransportError(ThreadkeepError):

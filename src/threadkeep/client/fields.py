@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from threadkeep import objects
+from threadkeep.client.failures import NotSendable
 from threadkeep.objects import ContextMode, FunctionCall, MessageCreate, NamedToolChoice, ResponseFormat, Tool, ToolCall
 
 Value: TypeAlias = str | int | float | bool
@@ -22,6 +23,14 @@ Content: TypeAlias = str | Sequence[PartFields]
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 # A tag that stands for a revision; None is no tag, and is refused rather than taken for "whatever it is".
 Tag: TypeAlias = str | UnsetType
+
+# Of parts alone: in metadata, tools and formats every name is the caller's own.
+PART_NAMES = {
+    name: api_name
+    for kind in (objects.TextPart, objects.ImagePart, objects.FilePart)
+    for name, api_name in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
+}
+HALF = "holds half of a surrogate pair, which is no character: remove it."
 
 
 class FunctionCallFields(TypedDict):
@@ -121,14 +130,24 @@ class ResponseFields(SettingsFields, total=False):
 
 
 def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a body. Raises TypeError for a field that it has not, ValueError for what JSON cannot say."""
-    return encode(kind(**{name: given(kind, name, value) for name, value in fields.items()}))
+    """Return the JSON of a body. Raises TypeError for a field that it has not, NotSendable for what JSON cannot say."""
+    body = kind(**{name: given(kind, name, value) for name, value in fields.items()})
+    try:
+        return encode("The body", body)
+    except NotSendable:
+        # Again, field by field, to name the one.
+        for name, value in fields.items():
+            if value is not UNSET:
+                encode(name, given(kind, name, value))
+        raise
 
 
 def given(kind: type[objects.Body], name: str, value: Any) -> Any:
-    """Return a field as the structs have it: dictionaries that stand for messages and threads become these."""
+    """Return a field as the API has it: dictionaries that stand for messages, parts and threads become these."""
     if name in ("messages", "input") and not isinstance(value, str | NoneType | UnsetType):
         return [message(kind, each) for each in value]
+    if name == "content":
+        return content(value)
     if name == "thread" and isinstance(value, Mapping):
         thread = objects.ThreadCreate
         return thread(**{key: given(thread, key, each) for key, each in value.items()})
@@ -138,13 +157,39 @@ def given(kind: type[objects.Body], name: str, value: Any) -> Any:
 def message(kind: type[objects.Body], fields: Any) -> Any:
     if not isinstance(fields, Mapping):
         return fields
-    return objects.NameMessage(**fields) if kind is objects.NameCreate else MessageCreate(**fields)
+    made = objects.NameMessage if kind is objects.NameCreate else MessageCreate
+    return made(**{name: given(made, name, value) for name, value in fields.items()})
 
 
-def encode(value: Any) -> bytes:
-    # msgspec would write null for NaN, and in metadata null removes a key.
-    plain = msgspec.to_builtins(value, enc_hook=plain_collection)
-    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+def content(value: Any) -> Any:
+    """Return content with the fields of its parts under the API's names, however they are spelt."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return value
+    return [
+        {PART_NAMES.get(name, name): each for name, each in part.items()} if isinstance(part, Mapping) else part
+        for part in value
+    ]
+
+
+def encode(name: str, value: Any) -> bytes:
+    """Return JSON. Raises NotSendable, which says `name`."""
+    try:
+        # msgspec would write null for NaN, and in metadata null removes a key; bytes it would write in base64.
+        plain = msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=plain_collection)
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise NotSendable(f"{name} {HALF}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotSendable(f"{name} has no form in JSON: {error}") from None
+
+
+def encodable(name: str, value: str) -> str:
+    """Return a text that UTF-8 can say. Raises NotSendable."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotSendable(f"{name} {HALF}") from None
+    return value
 
 
 def plain_collection(value: Any) -> Any:
@@ -160,13 +205,13 @@ def metadata_filters(metadata: MetadataFilter | None) -> list[tuple[str, str]]:
     pairs = []
     for key, value in (metadata or {}).items():
         values = [value] if isinstance(value, str | int | float) else value
-        pairs += [(f"metadata.{key}", text(each)) for each in values]
+        pairs += [(f"metadata.{encodable('metadata', key)}", text("metadata", each)) for each in values]
     return pairs
 
 
-def text(value: object) -> str:
-    """Return a value as a query says it."""
-    return value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+def text(name: str, value: object) -> str:
+    """Return a value as a query says it. Raises NotSendable."""
+    return encodable(name, value) if isinstance(value, str) else encode(name, value).decode()
 
 
 def or_unset(value: Any) -> Any:

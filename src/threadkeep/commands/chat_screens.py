@@ -9,8 +9,10 @@ from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
+from threadkeep.commands.answers_markdown import AnswerMarkdown
+from threadkeep.commands.line_editing import Unechoed
 from threadkeep.commands.showing import console_for_people, harmless, one_line
-from threadkeep.commands.tables import NO_TITLE, markdown, print_messages
+from threadkeep.commands.tables import NO_TITLE, print_messages
 
 if TYPE_CHECKING:
     from threadkeep.client import Message, Thread
@@ -78,6 +80,7 @@ class LiveAnswer:
             vertical_overflow="crop",
         )
         console.print()
+        self._unechoed = Unechoed()
         self._live.start()
 
     def show(self, text: str) -> None:
@@ -87,8 +90,9 @@ class LiveAnswer:
 
     def end(self) -> None:
         self._live.stop()
+        self._unechoed.end()
         if self._text:
-            self._console.print(markdown(self._text))
+            self._console.print(AnswerMarkdown(self._text))
         self._console.print()
 
 
@@ -99,7 +103,7 @@ class Tail:
         self._text = text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(markdown(self._text), options, pad=False)
+        lines = console.render_lines(AnswerMarkdown(self._text), options, pad=False)
         for line in lines[-max(1, console.height - 2) :]:
             yield from line
             yield Segment.line()

@@ -1,6 +1,7 @@
 """How `threadkeep export` brings threads into a file: several at once, in their order, each line whole."""
 
 import asyncio
+import codecs
 import gzip
 import os
 import shutil
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from threadkeep.commands.export_format import Begin, End, encode
+from threadkeep.commands.showing import HARMLESS_LINES
 from threadkeep.errors import NotFound
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ MESSAGES_PER_CALL = 100
 # A thread waits in memory for its turn up to this size, and in a file of the system's beyond.
 SPOOL_BYTES_MAX = 2 * 1024 * 1024
 PART = ".part"
+ESCAPED = {code: f"\\u{code:04x}" for code in HARMLESS_LINES}
 
 
 @dataclass(slots=True)
@@ -126,7 +129,7 @@ def opened(out: str) -> Iterator[IO[bytes]]:
     Until then it is called `….part`, and stays so if the export does not come to its end.
     """
     if out == "-":
-        yield sys.stdout.buffer
+        yield cast(IO[bytes], OnTerminal()) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     path, part = Path(out), part_of(out)
@@ -144,6 +147,17 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+class OnTerminal:
+    """Standard output where people see it: what would steer the terminal is escaped, and the JSON says the same."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def write(self, data: bytes) -> int:
+        sys.stdout.buffer.write(self._decoder.decode(data).translate(ESCAPED).encode())
+        return len(data)
 
 
 def private(path: str, flags: int) -> int:

@@ -1,29 +1,23 @@
-"""What `threadkeep import` reads: lines of a file, and the conversation that a line holds."""
+"""What `threadkeep import` reads: the conversation that a line of a file, or an object in it, holds."""
 
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import Raw
 
 from threadkeep.commands.export_format import VERSION, Begin, mark_of
+from threadkeep.commands.openai_threads import annotated_count, in_order_of_time, plain_content
 from threadkeep.errors import InvalidRequest
 from threadkeep.lifecycle import STATES, State
 from threadkeep.objects import METADATA_PAIRS_MAX, THREAD_ID
 from threadkeep.operations.metadata import Value, check_limits
 
-# A line is held in memory once, whole: a thread of 100 000 messages with 10 000 characters each still fits.
-LINE_BYTES_MAX = 1024 * 1024 * 1024
-PIECE_BYTES = 1024 * 1024
-GZIP_MARK = b"\x1f\x8b"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INTEGER_MAX = 2**53
+# Longer than any title, id or metadata: it is not even decoded.
+FIELD_BYTES_MAX = 1024 * 1024
 
 THREAD_ID_PATTERN = re.compile(THREAD_ID)
 OWN_FIELDS = {"id", "question_id", "messages", "turns", "title", "metadata"}
@@ -86,60 +80,6 @@ class Conversation:
     kept: Kept | None = None
 
 
-class Lines:
-    """The lines of a file with their numbers, JSON or gzip by content; several readers may share one."""
-
-    def __init__(self, path: Path) -> None:
-        self._raw = path.open("rb")
-        self.size_bytes = path.stat().st_size
-        mark = self._raw.read(len(GZIP_MARK))
-        self._raw.seek(0)
-        self._file: io.BufferedIOBase = gzip.GzipFile(fileobj=self._raw) if mark == GZIP_MARK else self._raw
-
-    @property
-    def read_bytes(self) -> int:
-        """How much of the file itself was read so far."""
-        return self._raw.tell()
-
-    def __iter__(self) -> Iterator[tuple[int, Line | BadLine]]:
-        """Give each line that is not blank, or why it cannot be read."""
-        number = 0
-        try:
-            while line := self._read_line():
-                number += 1
-                if len(line) >= LINE_BYTES_MAX and not line.endswith(b"\n"):
-                    self._skip_rest()
-                    yield number, BadLine(f"it is longer than {LINE_BYTES_MAX} bytes")
-                    continue
-                if number == 1 and line.startswith(BYTE_ORDER_MARK):
-                    line = line[len(BYTE_ORDER_MARK) :]
-                if not line.isspace():
-                    yield number, line
-        except (EOFError, gzip.BadGzipFile, zlib.error):
-            yield number + 1, BadLine("the compressed file is damaged or cut off here: nothing after it can be read")
-
-    def _read_line(self) -> Line:
-        """Read to the end of a line. A long one grows in its place: `readline` alone would hold it twice."""
-        piece = self._file.readline(PIECE_BYTES)
-        if len(piece) < PIECE_BYTES or piece.endswith(b"\n"):
-            return piece
-        line = bytearray(piece)
-        while len(line) < LINE_BYTES_MAX and (piece := self._file.readline(PIECE_BYTES)):
-            line += piece
-            if piece.endswith(b"\n"):
-                break
-        return line
-
-    def _skip_rest(self) -> None:
-        while rest := self._file.readline(PIECE_BYTES):
-            if rest.endswith(b"\n"):
-                return
-
-    def close(self) -> None:
-        self._file.close()
-        self._raw.close()
-
-
 def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple[int, Line | BadLine]]:
     """Give the lines without the marks of exports, and a bad line wherever an export is not whole."""
     # Lines since an export began.
@@ -170,11 +110,14 @@ def conversation_of(line: Line) -> Conversation:
     try:
         record = msgspec.json.decode(line, type=dict[str, Raw])
         long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
-        short: Record = {name: msgspec.json.decode(value) for name, value in record.items()}
+        too_long = {name for name, value in record.items() if len(value) > FIELD_BYTES_MAX}
+        short: Record = {name: msgspec.json.decode(value) for name, value in record.items() if name not in too_long}
     except msgspec.ValidationError:
         raise BadLine("it is not a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadLine(f"it is not JSON ({error})") from None
+    if too_long & OWN_FIELDS:
+        raise BadLine(f"its {min(too_long & OWN_FIELDS)} is longer than any may be")
     is_exported = short.get("object") == "thread"
     thread_id = exported_id_of(short) if is_exported else thread_id_of(short)
     messages, dropped_count = messages_of(long, EXPORTED_MESSAGE_FIELDS if is_exported else set())
@@ -183,7 +126,7 @@ def conversation_of(line: Line) -> Conversation:
     if metadata:
         fields["metadata"] = metadata
     kept = kept_of(short) if is_exported else None
-    return Conversation(thread_id, fields, messages, left_out_count + dropped_count, kept)
+    return Conversation(thread_id, fields, messages, left_out_count + dropped_count + len(too_long), kept)
 
 
 def exported_id_of(record: Record) -> str:
@@ -199,7 +142,9 @@ def thread_id_of(record: Record) -> str:
         raise BadLine("it has neither id nor question_id")
     if isinstance(given, bool) or not isinstance(given, str | int):
         raise BadLine("its id is neither text nor a whole number")
-    thread_id = f"thread_{given}"
+    # OpenAI's ids, and those of an earlier server, are ids of threads already.
+    is_whole = str(given).startswith("thread_") and THREAD_ID_PATTERN.search(str(given))
+    thread_id = str(given) if is_whole else f"thread_{given}"
     if not THREAD_ID_PATTERN.search(thread_id):
         raise BadLine("its id has other characters than A-Z a-z 0-9 _ - or is longer than 121")
     return thread_id
@@ -237,12 +182,15 @@ def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int
         return [Raw(encode({"role": "user", "content": text})) for text in texts], 0
     try:
         listed = msgspec.json.decode(messages, type=list[Raw])
-        dropped_count = sum(
-            name not in MESSAGE_FIELDS and name not in known for each in listed for name in read_message(each)
-        )
+        dropped_count = sum(dropped_fields_count(read_message(each), known) for each in listed)
     except msgspec.MsgspecError:
         raise BadLine("its messages are not a list of objects") from None
-    return listed, dropped_count
+    return in_order_of_time(listed), dropped_count
+
+
+def dropped_fields_count(message: dict[str, Raw], known: Set[str]) -> int:
+    unknown_count = sum(name not in MESSAGE_FIELDS and name not in known for name in message)
+    return unknown_count + (annotated_count(message["content"]) if "content" in message else 0)
 
 
 def is_null(value: Raw) -> bool:
@@ -255,7 +203,7 @@ def sendable(message: Raw) -> bytes:
     # OpenAI writes null for what is not there; the API has such fields absent.
     return encode(
         {
-            MESSAGE_FIELDS[name]: value
+            MESSAGE_FIELDS[name]: plain_content(value) if name == "content" else value
             for name, value in read_message(message).items()
             if name in MESSAGE_FIELDS and not is_null(value)
         }

@@ -2,7 +2,9 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +17,7 @@ from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import harmless
 
 if TYPE_CHECKING:
-    from threadkeep.commands.import_records import Lines
+    from threadkeep.commands.import_reading import Records
     from threadkeep.commands.import_sending import Outcome, Sender
 
 INTERRUPTED = 130
@@ -25,7 +27,7 @@ COMPLAINTS_MAX = 20
 
 @dataclass(slots=True)
 class Summary:
-    """What became of the lines so far."""
+    """What became of the lines so far, or of whatever else a conversation is in the file."""
 
     created_count: int = 0
     continued_count: int = 0
@@ -36,6 +38,7 @@ class Summary:
     left_out_count: int = 0
     shown_count: int = 0
     without_assistant_count: int = 0
+    unit: str = "line"
 
     @property
     def threads_count(self) -> int:
@@ -64,7 +67,7 @@ class Summary:
             f"threads created: {self.created_count}, continued: {self.continued_count}, "
             f"already there: {self.present_count}, with more messages than the file: {self.differing_count}",
             f"messages sent: {self.messages_count}",
-            f"lines failed: {self.failed_count}",
+            f"{self.unit}s failed: {self.failed_count}",
             f"seconds: {seconds:.1f}",
         ]
         notes = {
@@ -76,37 +79,57 @@ class Summary:
         return "\n".join(lines)
 
 
+def check_file(file: Path) -> Path:
+    """Refuse what cannot be read; typer's own check does not know `-`."""
+    if str(file) != "-" and not file.exists():
+        raise typer.BadParameter(f"{file} does not exist.")
+    if file.is_dir() or not (str(file) == "-" or os.access(file, os.R_OK)):
+        raise typer.BadParameter(f"{file} {'is a folder' if file.is_dir() else 'may not be read'}.")
+    return file
+
+
 @with_options
 def import_file(
     connection: Connection,
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JSON lines, plain or compressed (.gz).")
+        Path,
+        typer.Argument(
+            callback=check_file,
+            help="JSON lines, or a list of JSON objects; plain, or compressed with gzip, bzip2 or xz; - reads a pipe.",
+        ),
     ],
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at the same time.")] = 16,
     user: Annotated[
         str | None, typer.Option(help="Whose the threads become; needs the key of an admin or owner.")
     ] = None,
+    conversation_mib: Annotated[
+        int, typer.Option(min=1, max=4096, help="How long one conversation may be; so much memory is taken, in MiB.")
+    ] = 256,
 ) -> None:
-    """Import an export of threadkeep, or conversations of your own, one JSON object a line.
+    """Import an export of threadkeep, or conversations of your own: JSON objects, one a line or in a list.
 
     `id` or `question_id` becomes the thread's id thread_<id>; `messages` (objects with role and content) or `turns`
     (texts of a user) its messages; `title` its title; `metadata` and other short fields its metadata. It may be run
     again at any time, also after it was cut off: what is there is kept and continued, nothing is doubled.
     """
-    from threadkeep.commands.import_records import Lines
+    from threadkeep.commands.import_files import NotImportable
+    from threadkeep.commands.import_reading import Records
 
     if user is not None and not (user.isascii() and user.isprintable()):
         fail("A user id is plain letters, digits and signs without line breaks.")
-    lines = Lines(file)
-    summary = Summary()
+    try:
+        records = Records(file, conversation_mib)
+    except NotImportable as reason:
+        fail(str(reason))
+    summary = Summary(unit=records.unit)
     started_s = clock.monotonic_s()
     status = 0
     try:
-        stopped = run(lines, connection, concurrency, user, summary)
+        stopped = run(records, connection, concurrency, user, summary)
     except KeyboardInterrupt:
         stopped, status = "Interrupted.", INTERRUPTED
     finally:
-        lines.close()
+        records.close()
     if stopped is not None and not summary.lines_count and not status:
         fail(stopped)
     typer.echo(summary.text(clock.monotonic_s() - started_s))
@@ -116,8 +139,8 @@ def import_file(
         raise typer.Exit(status or 1)
 
 
-def run(lines: "Lines", connection: Connection, concurrency: int, user: str | None, summary: Summary) -> str | None:
-    """Import all lines with a progress bar on a terminal. Return why it stopped early, or None."""
+def run(records: "Records", connection: Connection, concurrency: int, user: str | None, summary: Summary) -> str | None:
+    """Import all conversations with a progress bar on a terminal. Return why it stopped early, or None."""
     import uvloop
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -133,21 +156,21 @@ def run(lines: "Lines", connection: Connection, concurrency: int, user: str | No
         console=console,
         disable=not console.is_terminal,
     )
-    bar = progress.add_task("", total=lines.size_bytes)
+    bar = progress.add_task("", total=records.source.size_bytes)
 
     complaints = itertools.count(1)
 
     def complain(number: int, reason: str) -> None:
         count = next(complaints)
         if count <= COMPLAINTS_MAX:
-            console.print(harmless(f"line {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
+            console.print(harmless(f"{records.unit} {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
         elif count == COMPLAINTS_MAX + 1:
-            console.print("More lines have something wrong with them: the end says how many failed.")
+            console.print(f"More {records.unit}s have something wrong with them: the end says how many failed.")
 
     async def show() -> None:
         while True:
             description = f"{summary.threads_count} threads, {summary.messages_count} messages"
-            progress.update(bar, completed=lines.read_bytes, description=description)
+            progress.update(bar, completed=records.source.read_bytes, description=description)
             await asyncio.sleep(REFRESH_S)
 
     async def inside() -> None:
@@ -155,7 +178,7 @@ def run(lines: "Lines", connection: Connection, concurrency: int, user: str | No
         showing = asyncio.create_task(show())
         try:
             await sender.check_server()
-            await import_lines(lines, sender, concurrency, summary, complain)
+            await import_records(records, sender, concurrency, summary, complain)
         finally:
             showing.cancel()
             await sender.close()
@@ -165,30 +188,59 @@ def run(lines: "Lines", connection: Connection, concurrency: int, user: str | No
             runner.run(inside())
         except ImportStopped as stopped:
             return str(stopped)
-        progress.update(bar, completed=lines.size_bytes)
+        progress.update(bar, total=records.source.read_bytes, completed=records.source.read_bytes)
     return None
 
 
-async def import_lines(
-    lines: "Lines", sender: "Sender", concurrency: int, summary: Summary, complain: Callable[[int, str], None]
+class Memory:
+    """What the workers hold: no more than one conversation may be long is held when another is read."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._held_bytes = 0
+        self._freed = asyncio.Event()
+
+    async def room(self) -> None:
+        while self._held_bytes >= self._bytes_max:
+            self._freed.clear()
+            await self._freed.wait()
+
+    @contextmanager
+    def holding(self, count: int) -> Iterator[None]:
+        self._held_bytes += count
+        try:
+            yield
+        finally:
+            self._held_bytes -= count
+            self._freed.set()
+
+
+async def import_records(
+    records: "Records", sender: "Sender", concurrency: int, summary: Summary, complain: Callable[[int, str], None]
 ) -> None:
-    """Send every line; `concurrency` workers share the file, so that no line is in memory before its turn."""
+    """Send everything; `concurrency` workers share the file, so that nothing is in memory before its turn."""
     from threadkeep.commands.import_records import BadLine, conversation_of, without_marks
     from threadkeep.commands.import_sending import ImportStopped
 
-    shared = without_marks(lines)
+    shared = without_marks(records)
+    memory = Memory(records.record_bytes_max)
 
     async def work() -> None:
-        for number, line in shared:
-            try:
-                if isinstance(line, BadLine):
-                    raise line
-                conversation = conversation_of(line)
-                outcome = await sender.send(conversation)
-            except BadLine as reason:
-                summary.failed_count += 1
-                complain(number, str(reason))
-                continue
+        while True:
+            await memory.room()
+            number, line = next(shared, (0, None))
+            if line is None:
+                return
+            with memory.holding(0 if isinstance(line, BadLine) else len(line)):
+                try:
+                    if isinstance(line, BadLine):
+                        raise line
+                    conversation = conversation_of(line)
+                    outcome = await sender.send(conversation)
+                except BadLine as reason:
+                    summary.failed_count += 1
+                    complain(number, str(reason))
+                    continue
             summary.add(outcome, conversation.left_out_count)
             if outcome.surplus_count:
                 more = f"{conversation.thread_id} has {outcome.surplus_count} messages more than the file"

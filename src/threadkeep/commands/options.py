@@ -89,7 +89,8 @@ def connection_of(
         str | None,
         typer.Option(
             "--token",
-            help="A user token, for a person instead of a program; default: THREADKEEP_TOKEN.",
+            help="A user token, for a person instead of a program; default: THREADKEEP_TOKEN, which is better, as is "
+            "--api-key-file.",
             rich_help_panel=CONNECTION,
         ),
     ] = None,

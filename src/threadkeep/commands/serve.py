@@ -13,6 +13,7 @@ from threadkeep.ids import new_id
 from threadkeep.operations import administration
 from threadkeep.providers import echo
 from threadkeep.providers.catalogue import Catalogue
+from threadkeep.runtime.tally import SharedTally
 from threadkeep.server import serve as server
 from threadkeep.server.tokens import make_token, server_secret
 from threadkeep.settings import SettingError, Settings
@@ -56,9 +57,9 @@ async def prepare(settings: Settings, url: str) -> None:
         await database.close()
 
 
-def run_worker(settings: Settings, listener: socket.socket) -> None:
+def run_worker(settings: Settings, listener: socket.socket, tally: SharedTally) -> None:
     logs.configure()
-    server.run(settings, [listener])
+    server.run(settings, [listener], tally=tally)
 
 
 async def welcome(settings: Settings, url: str, database: Database, secret: str) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
-from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from threadkeep.client.answers import FilePart, ImagePart
+from threadkeep.commands.answers_markdown import AnswerMarkdown
 from threadkeep.commands.showing import console_for_people, harmless, one_line, print_table, when
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def print_messages(messages: "Iterable[Message]", console: Console | None = None
 def parts_of(message: "Message", console: Console) -> Iterator[RenderableType]:
     if message.text:
         is_markdown = message.role == "assistant" and console.is_terminal
-        yield markdown(message.text) if is_markdown else Text(harmless(message.text))
+        yield AnswerMarkdown(message.text) if is_markdown else Text(harmless(message.text))
     for part in message.content:
         if isinstance(part, ImagePart):
             yield Text(f"[image {one_line(part.url)}]")
@@ -133,8 +133,3 @@ def parts_of(message: "Message", console: Console) -> Iterator[RenderableType]:
             yield Text(f"[file {one_line(part.name or '')} {one_line(part.url)}]")
     for call in message.tool_calls or ():
         yield Text(f"[calls {one_line(call.function.name)}({one_line(call.function.arguments)})]")
-
-
-def markdown(text: str) -> Markdown:
-    # Addresses are shown, not hidden behind words: a text from a model or a stranger may name any.
-    return Markdown(harmless(text), hyperlinks=False)

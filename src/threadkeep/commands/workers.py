@@ -11,6 +11,9 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
+from threadkeep.runtime.tally import SharedTally
+from threadkeep.server.metrics import note_ended_workers
+
 RESTARTS_IN_A_ROW_MAX = 5
 
 logger = logging.getLogger(__name__)
@@ -20,19 +23,26 @@ class WorkersKeepDying(OSError):
     """Workers end again and again as soon as they are started."""
 
 
-def supervise(work: Callable[[socket.socket], None], listener: socket.socket, count: int) -> None:
-    """Run `work(listener)` in `count` processes until SIGTERM or SIGINT; then pass it on and wait for them.
+Work = Callable[[socket.socket, SharedTally], None]
+
+
+def supervise(work: Work, listener: socket.socket, count: int) -> None:
+    """Run `work` in `count` processes until SIGTERM or SIGINT; then pass it on and wait for them.
+
+    Each gets the listener and its place in the tally of all; who replaces a worker goes on counting in its place.
 
     Raises WorkersKeepDying when replacements fail in a row.
     """
     context = multiprocessing.get_context("spawn")
     stopping = False
-    workers: list[SpawnProcess] = []
+    own = SharedTally.made(count + 1)
+    own.enter()
+    workers: dict[SpawnProcess, SharedTally] = {}
 
-    def start() -> None:
-        worker = context.Process(target=work_until_parent_ends, args=(work, listener))
+    def start(tally: SharedTally) -> None:
+        worker = context.Process(target=work_until_parent_ends, args=(work, listener, tally))
         worker.start()
-        workers.append(worker)
+        workers[worker] = tally
         if stopping:  # The signal came while it was being started.
             worker.terminate()
 
@@ -44,9 +54,9 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    for _ in range(count):
+    for place in range(1, count + 1):
         if not stopping:
-            start()
+            start(own.at(place))
     failures_in_a_row = 0
     while workers:
         ended = wait([worker.sentinel for worker in workers], timeout=60)
@@ -54,7 +64,9 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
             failures_in_a_row = 0
         for worker in [each for each in workers if each.sentinel in ended]:
             worker.join()
-            workers.remove(worker)
+            tally = workers.pop(worker)
+            tally.leave()
+            note_ended_workers(own)
             if stopping:
                 continue
             # One that was killed says nothing about the next one's start; one that cannot start ends by itself.
@@ -63,10 +75,10 @@ def supervise(work: Callable[[socket.socket], None], listener: socket.socket, co
                 stop(signal.SIGTERM, None)
                 raise WorkersKeepDying("The workers end as soon as they are started: see the log above.")
             logger.warning("A worker ended with exit code %s and is replaced.", worker.exitcode)
-            start()
+            start(tally)
 
 
-def work_until_parent_ends(work: Callable[[socket.socket], None], listener: socket.socket) -> None:
+def work_until_parent_ends(work: Work, listener: socket.socket, tally: SharedTally) -> None:
     """Run `work`, and end it as SIGTERM does when the supervising process is gone."""
 
     def watch() -> None:
@@ -76,4 +88,5 @@ def work_until_parent_ends(work: Callable[[socket.socket], None], listener: sock
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
-    work(listener)
+    tally.enter()
+    work(listener, tally)

@@ -13,6 +13,7 @@ from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError
 from threadkeep.operations import events
 from threadkeep.runtime.frames import Write, frame
+from threadkeep.runtime.tally import READERS, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -129,8 +130,9 @@ class Channel:
 class Channels:
     """All channels of the process, and the one task that asks for news of responses of other processes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tally: Tally) -> None:
         self._database = database
+        self._readers = tally.cells(READERS)
         self._channels: dict[Key, Channel] = {}
         self._poller: asyncio.Task[None] | None = None
         self.is_closed = False
@@ -156,7 +158,9 @@ class Channels:
     def add(self, key: Key, thread_id: str, reader: Reader) -> None:
         """Register somebody who is about to read the database."""
         channel = self._channels.setdefault(key, Channel(thread_id))
-        channel.readers.add(reader)
+        if reader not in channel.readers:
+            channel.readers.add(reader)
+            self._readers[0] += 1
         if not channel.is_local:
             self._start_poller()
 
@@ -164,7 +168,9 @@ class Channels:
         channel = self._channels.get(key)
         if channel is None:
             return
-        channel.readers.discard(reader)
+        if reader in channel.readers:
+            channel.readers.remove(reader)
+            self._readers[0] -= 1
         if not channel.readers and not channel.is_local:
             del self._channels[key]
 
@@ -174,14 +180,10 @@ class Channels:
             if key[0] == organization and channel.thread_id == thread_id:
                 channel.look_again()
 
-    @property
-    def readers_count(self) -> int:
-        return sum(len(channel.readers) for channel in self._channels.values())
-
     async def empty(self, within_s: float) -> None:
         """Let readers take what there is, for so long at most."""
         for _ in range(round(within_s / EMPTY_LOOK_S)):
-            if not self.readers_count:
+            if not any(channel.readers for channel in self._channels.values()):
                 return
             await asyncio.sleep(EMPTY_LOOK_S)
 

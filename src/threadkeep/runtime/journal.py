@@ -19,6 +19,7 @@ from threadkeep.operations.claiming import Claim
 from threadkeep.operations.events import KINDS, TOOL_CALL, TextDelta, ToolCallDelta
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
+from threadkeep.runtime.tally import FLUSHES, Tally
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ def pieces(text: str) -> Iterator[TextDelta]:
 class Journal:
     """Stores the events of all generations of the process."""
 
-    def __init__(self, database: Database, lease_s: float) -> None:
+    def __init__(self, database: Database, lease_s: float, tally: Tally) -> None:
         self._database = database
         self._lease_s = lease_s
         self._generations: set[Generation] = set()
@@ -138,7 +139,7 @@ class Journal:
         self._not_before_s = 0.0
         self._flight: asyncio.Task[None] | None = None
         self._checker: asyncio.Task[None] | None = None
-        self.flushes_count = 0
+        self._flushes = tally.cells(FLUSHES)
         self._loop = asyncio.get_running_loop()
 
     def register(self, generation: Generation) -> None:
@@ -204,7 +205,7 @@ class Journal:
                 self._flush_at(min(each.due_s for each in self._waiting))
 
     async def _flush(self, batch: list[Generation]) -> None:
-        self.flushes_count += 1
+        self._flushes[0] += 1
         try:
             await self._store(batch)
         except (Unavailable, StorageFull) as error:

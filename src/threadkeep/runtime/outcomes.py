@@ -5,6 +5,7 @@ from collections import Counter
 
 from threadkeep import clock
 from threadkeep.operations.settling import Ending
+from threadkeep.runtime.tally import Tally
 
 # Nobody else tells the operator that a model is down; who asked too much is told by the answer itself.
 MODEL_CODES = frozenset({"model_unavailable", "model_timeout", "model_refused"})
@@ -18,18 +19,21 @@ logger = logging.getLogger(__name__)
 class Outcomes:
     """Counts by status and error code."""
 
-    def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
         self._logged_s: dict[tuple[str, str], float] = {}
         self._unlogged: Counter[tuple[str, str]] = Counter()
 
     def taken(self) -> None:
-        self.counts[TAKEN] += 1
+        self._count(*TAKEN)
 
     def ended(self, ending: Ending, model: str, address: str) -> None:
-        self.counts[ending.status, ending.error_code or ""] += 1
+        self._count(ending.status, ending.error_code or "")
         if ending.error_code in MODEL_CODES:
             self._log(ending, model, address)
+
+    def _count(self, status: str, error_code: str) -> None:
+        self._tally.cells(("responses", status, error_code))[0] += 1
 
     def _log(self, ending: Ending, model: str, address: str) -> None:
         """Log the first failure of its kind, then one line a minute at most."""

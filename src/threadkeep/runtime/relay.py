@@ -35,6 +35,7 @@ from threadkeep.runtime.collecting import Collector
 from threadkeep.runtime.journal import Generation, Journal
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.outcomes import Outcomes
+from threadkeep.runtime.tally import RUNNING, Tally
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -136,6 +137,7 @@ class Relay:
         namer: Namer,
         lease_s: float,
         answer_characters_max: int,
+        tally: Tally,
     ) -> None:
         self._namer = namer
         self._database = database
@@ -145,13 +147,10 @@ class Relay:
         self._lease_s = lease_s
         self._answer_characters_max = answer_characters_max
         self._workers: set[Worker] = set()
-        self.outcomes = Outcomes()
+        self._outcomes = Outcomes(tally)
+        self._running = tally.cells(RUNNING)
         self._claims_count = 0
         self.is_draining = False
-
-    @property
-    def count(self) -> int:
-        return len(self._workers)
 
     def start(self, claim: Claim) -> None:
         """Begin to generate. The task belongs to the process: nobody who waits for it can take it along."""
@@ -162,6 +161,7 @@ class Relay:
         generation.fail = lambda error: self._end_early(worker, INTERNAL)
         self._journal.register(generation)
         self._workers.add(worker)
+        self._running[0] += 1
         worker.task = asyncio.ensure_future(self._run(worker))
 
     @contextmanager
@@ -209,9 +209,10 @@ class Relay:
             with suppress(asyncio.CancelledError):
                 await self._journal.release(worker.generation)
                 if worker.is_fenced_off or not await self._finish(worker, ending):
-                    self.outcomes.taken()
+                    self._outcomes.taken()
         finally:
             self._workers.discard(worker)
+            self._running[0] -= 1
             self._channels.end((worker.claim.organization, worker.claim.response_id))
 
     async def _generate(self, worker: Worker) -> Ending:
@@ -282,7 +283,7 @@ class Relay:
             try:
                 await self._write_end(worker, ending)
                 model = worker.claim.combined.configuration.model or ""
-                self.outcomes.ended(ending, model, self._catalogue.address(model))
+                self._outcomes.ended(ending, model, self._catalogue.address(model))
                 return True
             except FencedOff:
                 return False

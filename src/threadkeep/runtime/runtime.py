@@ -10,6 +10,7 @@ from threadkeep.runtime.journal import Journal
 from threadkeep.runtime.namer import Namer
 from threadkeep.runtime.relay import Relay, settle_all_expired
 from threadkeep.runtime.sweeper import Sweeper
+from threadkeep.runtime.tally import Tally
 from threadkeep.settings import Settings
 
 READERS_END_S = 0.5
@@ -18,12 +19,15 @@ READERS_END_S = 0.5
 class Runtime:
     """Made on the event loop on which it runs."""
 
-    def __init__(self, database: Database, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, catalogue: Catalogue, tally: Tally | None = None
+    ) -> None:
         self._database = database
         self._drain_s = settings.drain_s
         self._catalogue = catalogue
-        self.channels = Channels(database)
-        self.journal = Journal(database, settings.lease_s)
+        self.tally = tally or Tally()
+        self.channels = Channels(database, self.tally)
+        self.journal = Journal(database, settings.lease_s, self.tally)
         self._namer = Namer(
             database,
             self._catalogue,
@@ -38,6 +42,7 @@ class Runtime:
             self._namer,
             settings.lease_s,
             settings.answer_characters_max,
+            self.tally,
         )
         self.answering = Answering(self.relay, self.channels, self._namer, terms_of(settings, self._catalogue))
         self._sweeper = Sweeper(database)

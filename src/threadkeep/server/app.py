@@ -55,7 +55,7 @@ class App:
 
     def __init__(self, database: Database, settings: Settings, secret: str, runtime: Runtime) -> None:
         self._database = database
-        self.metrics = Metrics(runtime)
+        self.metrics = Metrics(runtime.tally)
         self._api = Api(
             database,
             Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),

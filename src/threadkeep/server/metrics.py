@@ -1,7 +1,8 @@
 """What the service counts, in Prometheus form: by route and status, never by tenant."""
 
+import resource
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -9,71 +10,112 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.process_collector import ProcessCollector
 
-from threadkeep.runtime.runtime import Runtime
+from threadkeep.runtime.tally import CELLS_COUNT, FLUSHES, READERS, READY, RUNNING, Cells, Label, Tally
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BOUNDS = (*map(str, BUCKETS_S), "+Inf")
+# In the cells of a request: how many answers fell into each bucket, and in the last place their seconds.
+SECONDS = len(BOUNDS)
+assert CELLS_COUNT == SECONDS + 1
+
+REQUESTS = "requests"
+# Of workers that have ended; without it the sum over those that live would fall.
+ENDED_CPU: Label = ("ended workers' CPU seconds",)
 
 
 class Metrics:
-    """The counters of one process. Plain lists on the way of a request; the library writes them out."""
+    """The counters of one process, and the text that tells those of all. The library writes it out."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        # By method, route and status: how many answers fell into each bucket, and in the last place their seconds.
-        self._answers: dict[tuple[str, str, int], list[Any]] = {}
-        self.is_ready = False
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self.registry.register(self)
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        # By method, route and status.
+        self._answers: dict[tuple[str, str, int], Cells] = {}
+        self._ready = tally.cells(READY)
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._ready[0])
+
+    @is_ready.setter
+    def is_ready(self, value: bool) -> None:
+        self._ready[0] = value
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         key = (method, route, status)
         counts = self._answers.get(key)
         if counts is None:
-            counts = self._answers[key] = [0] * len(BOUNDS) + [0.0]
+            counts = self._answers[key] = self._tally.cells((REQUESTS, method, route, str(status)))
         counts[bisect_left(BUCKETS_S, seconds)] += 1
-        counts[-1] += seconds
+        counts[SECONDS] += seconds
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[Any]:  # Any: the library's families.
         """Give what is counted outside the library; the registry calls this."""
-        requests = CounterMetricFamily(
-            "threadkeep_requests", "Requests answered.", labels=["method", "route", "status"]
-        )
-        sums: dict[tuple[str, str], list[Any]] = {}
-        for (method, route, status), counts in list(self._answers.items()):
-            requests.add_metric([method, route, str(status)], sum(counts[:-1]))
-            known = sums.get((method, route), [0] * len(counts))
-            sums[method, route] = [one + other for one, other in zip(known, counts, strict=True)]
-        yield requests
-        yield seconds_family(sums)
-        yield GaugeMetricFamily("threadkeep_ready", "1 while the process takes requests.", int(self.is_ready))
-        yield from runtime_families(self._runtime)
+        sums = self._tally.sums()
+        ended_cpu_s = sums.get(ENDED_CPU, [0.0])[0]
+        yield from process_families(self._tally.process_ids(), ended_cpu_s)
+        yield from request_families(sums)
+        yield GaugeMetricFamily("threadkeep_ready", "Processes that take requests.", sums[READY][0])
+        yield from runtime_families(sums)
 
     def text(self) -> bytes:
-        return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        registry.register(self)
+        return generate_latest(registry)
 
 
-def runtime_families(runtime: Runtime) -> Iterator[Any]:
-    ended = CounterMetricFamily(
-        "threadkeep_responses", "Responses that this process generated and that ended.", labels=["status", "error"]
-    )
-    for (status, error), count in list(runtime.relay.outcomes.counts.items()):
-        ended.add_metric([status, error], count)
-    yield ended
-    yield GaugeMetricFamily("threadkeep_responses_running", "Responses that are generated here.", runtime.relay.count)
-    yield GaugeMetricFamily("threadkeep_stream_readers", "Readers of streams.", runtime.channels.readers_count)
-    yield CounterMetricFamily(
-        "threadkeep_journal_flushes", "Times that events of answers were stored.", runtime.journal.flushes_count
-    )
+def note_ended_workers(tally: Tally) -> None:
+    """Keep the CPU time of the child processes that have ended and were waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    tally.cells(ENDED_CPU)[0] = used.ru_utime + used.ru_stime
 
 
-def seconds_family(sums: dict[tuple[str, str], list[Any]]) -> HistogramMetricFamily:
+def process_families(ids: Iterable[int], ended_cpu_s: float) -> Iterator[Any]:
+    """Give what Linux tells of the processes, added up; of their starts the first."""
+    values: dict[str, list[float]] = {}
+    families: dict[str, Any] = {}
+    for id in ids:
+        for family in ProcessCollector(pid=lambda id=id: id, registry=None).collect():  # type: ignore[misc]
+            families[family.name] = family
+            values.setdefault(family.name, []).append(family.samples[0].value)
+    for name, family in families.items():
+        total = min(values[name]) if name.endswith("start_time_seconds") else sum(values[name])
+        ended = ended_cpu_s if name.startswith("process_cpu") else 0
+        made = type(family)(family.name, family.documentation)
+        made.add_metric([], total + ended)
+        yield made
+
+
+def request_families(sums: dict[Label, Cells]) -> Iterator[Any]:
+    requests = CounterMetricFamily("threadkeep_requests", "Requests answered.", labels=["method", "route", "status"])
+    by_route: dict[tuple[str, str], Cells] = {}
+    for label, counts in sums.items():
+        if label[0] != REQUESTS:
+            continue
+        _, method, route, status = label
+        requests.add_metric([method, route, status], sum(counts[:SECONDS]))
+        known = by_route.get((method, route), [0.0] * len(counts))
+        by_route[method, route] = [one + other for one, other in zip(known, counts, strict=True)]
+    yield requests
     family = HistogramMetricFamily(
         "threadkeep_request_seconds",
         "Time from the request's header until its answer is ready.",
         labels=["method", "route"],
     )
-    for labels, (*counts, seconds) in sums.items():
+    for labels, (*counts, seconds) in by_route.items():
         family.add_metric(labels, list(zip(BOUNDS, accumulate(counts), strict=True)), seconds)
-    return family
+    yield family
+
+
+def runtime_families(sums: dict[Label, Cells]) -> Iterator[Any]:
+    ended = CounterMetricFamily(
+        "threadkeep_responses", "Responses that were generated here and that ended.", labels=["status", "error"]
+    )
+    for label, cells in sums.items():
+        if label[0] == "responses":
+            ended.add_metric(label[1:], cells[0])
+    yield ended
+    yield GaugeMetricFamily("threadkeep_responses_running", "Responses that are generated here.", sums[RUNNING][0])
+    yield GaugeMetricFamily("threadkeep_stream_readers", "Readers of streams.", sums[READERS][0])
+    yield CounterMetricFamily(
+        "threadkeep_journal_flushes", "Times that events of answers were stored.", sums[FLUSHES][0]
+    )

@@ -19,6 +19,7 @@ from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Database
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
+from threadkeep.runtime.tally import Tally
 from threadkeep.server.app import App
 from threadkeep.server.crowd import Crowd
 from threadkeep.server.protocol import LimitedHttpProtocol
@@ -110,9 +111,14 @@ def connections_possible(wanted: int) -> int:
     return wanted if files_max == resource.RLIM_INFINITY else min(wanted, files_max * 3 // 4)
 
 
-def run(settings: Settings, sockets: list[socket.socket], before_listening: Started | None = None) -> None:
+def run(
+    settings: Settings,
+    sockets: list[socket.socket],
+    before_listening: Started | None = None,
+    tally: Tally | None = None,
+) -> None:
     """Serve on `sockets` until SIGTERM or SIGINT; one that comes before the server is ready ends it too."""
-    run_until_signal(serve(settings, sockets, before_listening))
+    run_until_signal(serve(settings, sockets, before_listening, tally))
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
@@ -125,7 +131,9 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
     return True
 
 
-async def serve(settings: Settings, sockets: list[socket.socket], before_listening: Started | None) -> None:
+async def serve(
+    settings: Settings, sockets: list[socket.socket], before_listening: Started | None, tally: Tally | None
+) -> None:
     signals = StopSignals()
     # A model that cannot be used ends the program before anything is made or said.
     catalogue = Catalogue(settings)
@@ -135,7 +143,7 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
         secret = server_secret(settings, path)
         if before_listening is not None:
             await before_listening(database, secret)
-        runtime = Runtime(database, settings, catalogue)
+        runtime = Runtime(database, settings, catalogue, tally)
         app = App(database, settings, secret, runtime)
         config = uvicorn.Config(
             app,
@@ -165,7 +173,9 @@ async def serve(settings: Settings, sockets: list[socket.socket], before_listeni
 def reason_of(error: OSError) -> str:
     """Return what to do about an address that cannot be listened on."""
     if error.errno == errno.EADDRINUSE:
-        return "another program listens there; choose another --port, or 0 for any free one."
+        return (
+            "another program listens there; choose another with --port (make serve PORT=8001), or 0 for any free one."
+        )
     if error.errno == errno.EACCES:
         return "ports below 1024 are for programs with the right to them; choose another --port."
     return "--host takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."

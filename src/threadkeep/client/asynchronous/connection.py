@@ -1,49 +1,57 @@
 """Sends calls, again where that is safe, and decodes what they are answered with."""
 
 import asyncio
-import os
 from typing import TypeVar
 
 import httpx
 
 from threadkeep.client.calls import Answer, Call, decode, headers_of
+from threadkeep.client.failures import ClientUnusable
 from threadkeep.client.options import LIMITS, Options, certificates
+from threadkeep.client.places import AsyncPlace
 from threadkeep.client.retrying import Attempts
 
 T = TypeVar("T")
 
 
 class AsyncPool:
-    """The connections of a client and of all that were made from it. A forked process makes its own.
+    """The connections of a client and of all that were made from it; a forked process, or another loop, has its own.
 
     Two processes on one connection would read each other's answers.
     """
 
     def __init__(self, base_url: str, given: httpx.AsyncClient | None) -> None:
-        self._base_url = base_url
+        self._certificates = True if given is not None else certificates(base_url)
         self._given = given
         self._closes_given = False
-        self._process = os.getpid()
-        self._own: httpx.AsyncClient | None = None if given is not None else self._make()
+        self._is_closed = False
+        self._own: dict[AsyncPlace, httpx.AsyncClient] = {}
 
     @property
     def http(self) -> httpx.AsyncClient:
+        """Return what sends from here. Raises ClientUnusable after the end."""
+        if self._is_closed:
+            raise ClientUnusable("This client has been closed: make another.")
         if self._given is not None:
             return self._given
-        if self._own is None or self._process != os.getpid():
-            self._own, self._process = self._make(), os.getpid()
-        return self._own
+        here = AsyncPlace.here()
+        if here not in self._own:
+            # What is gone cannot be closed any more: nothing could wait for it.
+            self._own = {place: each for place, each in self._own.items() if not place.is_gone}
+            self._own[here] = httpx.AsyncClient(limits=LIMITS, verify=self._certificates, trust_env=False)
+        return self._own[here]
 
     def own(self) -> None:
         """Close what was given, too."""
         self._closes_given = True
 
     async def aclose(self) -> None:
-        if self._given is None or self._closes_given:
-            await self.http.aclose()
-
-    def _make(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(limits=LIMITS, verify=certificates(self._base_url), trust_env=False)
+        self._is_closed = self._given is None or self._closes_given
+        if self._given is not None:
+            if self._closes_given:
+                await self._given.aclose()
+        elif (http := self._own.pop(AsyncPlace.here(), None)) is not None:
+            await http.aclose()
 
 
 class AsyncConnection:
@@ -83,7 +91,11 @@ class AsyncConnection:
             timeout=self.options.timeout(silence_s),
         )
         # A redirect might lead the credential elsewhere, and `auth` might put another in its place.
-        return await http.send(request, stream=True, auth=None, follow_redirects=False)
+        try:
+            return await http.send(request, stream=True, auth=None, follow_redirects=False)
+        except RuntimeError as error:
+            # An `http_client` of the caller's own: closed, or of an event loop that has ended.
+            raise ClientUnusable(f"This client cannot be used here: {error}") from error
 
     async def _exchange(self, call: Call, attempts: Attempts) -> Answer:
         response = await self.begin(call, attempts.silence_s, attempts.request_id)

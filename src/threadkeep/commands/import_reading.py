@@ -1,0 +1,174 @@
+"""The conversations in a file, one by one with their numbers: lines, or the objects of a list or of a text."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from threadkeep.commands.export_format import MARK
+from threadkeep.commands.import_files import (
+    PIECE_BYTES,
+    STANDARD_INPUT,
+    NotImportable,
+    Source,
+    Unreadable,
+    beginning,
+)
+from threadkeep.commands.import_kinds import kind_of, shape_of
+from threadkeep.commands.import_records import BadLine, Line
+from threadkeep.commands.json_values import Found, Scanner, is_open
+
+MIB = 1024 * 1024
+# So many signs that divide something stand for parts that take more memory than the text itself.
+BYTES_PER_PART_MIN = 16
+# A mark in another layout is not much longer.
+MARK_BYTES_MAX = 512
+
+NOT_AN_OBJECT = "it is not a JSON object"
+
+Item = tuple[int, Line | BadLine]
+
+
+class Records:
+    """The conversations of one file; several readers may share it. Raises NotImportable for a file of another kind.
+
+    A conversation is held in memory once, whole, and none that is longer than `record_mib`.
+    """
+
+    def __init__(self, path: Path, record_mib: int) -> None:
+        self._name = "Standard input" if path == STANDARD_INPUT else str(path)
+        self._record_mib = record_mib
+        self.record_bytes_max = record_mib * MIB
+        self.source = Source(path)
+        # What the numbers count.
+        self.unit = "line"
+        try:
+            items = self._items()
+            first = next(items, None)
+        except BaseException:
+            self.close()
+            raise
+        self._items_left = items if first is None else itertools.chain([first], items)
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._items_left
+
+    def close(self) -> None:
+        self.source.close()
+
+    def _items(self) -> Iterator[Item]:
+        """Give each conversation, or why it cannot be read; the first only after the file turned out to be one."""
+        is_first = True
+        number = 0
+        try:
+            for number, item in self._found():
+                if is_first and not isinstance(item, BadLine):
+                    self._refuse(shape_of(item))
+                is_first = False
+                yield number, self._bounded(item)
+        except Unreadable as reason:
+            yield number + 1, BadLine(str(reason))
+            is_first = False
+        if is_first:
+            raise NotImportable(f"{self._name} has no conversation in it: it is empty.")
+
+    def _found(self) -> Iterator[Item]:
+        start = beginning(self.source.text)
+        self._refuse(kind_of(start))
+        text = start.lstrip()
+        if text.startswith(b"["):
+            self.unit = "conversation"
+            self.source.text.read(start.index(b"[") + 1)
+            return self._values(is_list=True)
+        first_line, newline, _ = text.partition(b"\n")
+        if newline and first_line.startswith(b"{") and is_open(first_line):
+            self.unit = "conversation"
+            return self._values(is_list=False)
+        return self._lines()
+
+    def _refuse(self, kind: tuple[str, str] | None) -> None:
+        if kind is not None:
+            what, right = kind
+            raise NotImportable(f"{self._name} is not imported. It is {what}; {right}.")
+
+    def _bounded(self, item: Line | BadLine) -> Line | BadLine:
+        """Refuse what would take many times its length of memory when it is read."""
+        parts_max = self.record_bytes_max // BYTES_PER_PART_MIN
+        if isinstance(item, BadLine) or len(item) < parts_max or item.count(b",") < parts_max:
+            return item
+        return BadLine(f"it has more than {parts_max} parts; --conversation-mib says how long one may be")
+
+    @property
+    def _too_long(self) -> BadLine:
+        return BadLine(f"it is longer than {self._record_mib} MiB; --conversation-mib says how long one may be")
+
+    # Lines
+
+    def _lines(self) -> Iterator[Item]:
+        number = 0
+        while line := self._read_line():
+            number += 1
+            if len(line) > self.record_bytes_max:
+                self._skip_rest(line)
+                yield number, self._too_long
+            elif not line.isspace():
+                yield number, line
+
+    def _read_line(self) -> Line:
+        """Read to the end of a line. A long one grows in its place: `readline` alone would hold it twice."""
+        readline = self.source.text.readline
+        piece = readline(PIECE_BYTES)
+        if len(piece) < PIECE_BYTES or piece.endswith(b"\n"):
+            return piece
+        line = bytearray(piece)
+        while len(line) <= self.record_bytes_max and (piece := readline(PIECE_BYTES)):
+            line += piece
+            if piece.endswith(b"\n"):
+                break
+        return line
+
+    def _skip_rest(self, line: Line) -> None:
+        while not line.endswith(b"\n"):
+            line = self.source.text.readline(PIECE_BYTES)
+            if not line:
+                return
+
+    # Objects that take any number of lines
+
+    def _values(self, *, is_list: bool) -> Iterator[Item]:
+        numbers = itertools.count(1)
+        has_ended = False
+        for found in Scanner(self.record_bytes_max).cut(iter(lambda: self.source.text.read1(PIECE_BYTES), b"")):
+            if has_ended and (found.before or found.value is not None):
+                yield next(numbers), BadLine("something stands behind the end of the list: it is not read")
+                return
+            if found.before not in ((b"", b",") if is_list else (b"",)):
+                yield next(numbers), BadLine(NOT_AN_OBJECT)
+            if found.is_too_long:
+                yield next(numbers), self._too_long
+            elif found.value is not None:
+                yield next(numbers), in_one_line(found.value)
+            elif reason := end_of(found, is_list=is_list, has_ended=has_ended):
+                yield next(numbers), BadLine(reason)
+            has_ended = has_ended or (is_list and found.is_closing)
+
+
+def end_of(found: Found, *, is_list: bool, has_ended: bool) -> str | None:
+    """Return what is wrong with where no value is: a bracket that closes, or the end of the text."""
+    if found.is_closing:
+        return None if is_list and not has_ended else "a bracket closes here that was not opened"
+    if found.is_cut or (is_list and not has_ended):
+        return "the file was cut off here: it ends before what began in it"
+    return None
+
+
+def in_one_line(value: bytearray) -> Line:
+    """Return a value; if it may be a mark of an export, in the layout of marks."""
+    if len(value) > MARK_BYTES_MAX or b"threadkeep.export" not in value:
+        return value
+    try:
+        packed = msgspec.json.format(bytes(value), indent=-1)
+    except msgspec.MsgspecError:
+        return value
+    return packed if packed.startswith(MARK) else value

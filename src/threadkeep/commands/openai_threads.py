@@ -1,0 +1,78 @@
+"""How OpenAI's API writes the messages of its threads, as far as that is other than ours."""
+
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+
+class Text(msgspec.Struct):
+    """A text, and what stands in it besides: citations, links to files."""
+
+    value: str
+    annotations: list[Raw] = []
+
+
+class TextPart(msgspec.Struct):
+    """A part of a message."""
+
+    type: Literal["text"]
+    text: Text
+
+
+class Message(msgspec.Struct):
+    """As much of a message as tells its place."""
+
+    created_at: int
+    object: Literal["thread.message"]
+
+
+read_parts = msgspec.json.Decoder(list[Raw]).decode
+read_part = msgspec.json.Decoder(TextPart).decode
+read_message = msgspec.json.Decoder(Message).decode
+
+
+def in_order_of_time(messages: list[Raw]) -> list[Raw]:
+    """Return messages in their order; OpenAI's API lists those of a thread with the newest first."""
+    if len(messages) < 2:
+        return messages
+    try:
+        first, last = read_message(messages[0]), read_message(messages[-1])
+    except msgspec.ValidationError:
+        return messages
+    return messages[::-1] if first.created_at > last.created_at else messages
+
+
+def plain_content(content: Raw) -> Raw | list[Raw]:
+    """Return content with the texts that its parts hold, where they are objects."""
+    if not may_be_theirs(content):
+        return content
+    return [plain_part(part) for part in read_parts(content)]
+
+
+def plain_part(part: Raw) -> Raw:
+    try:
+        text = read_part(part).text.value
+    except msgspec.ValidationError:
+        return part
+    return Raw(msgspec.json.encode({"type": "text", "text": text}))
+
+
+def annotated_count(content: Raw) -> int:
+    """Return how many texts have something besides, which messages here do not."""
+    if not may_be_theirs(content):
+        return 0
+    return sum(has_annotations(part) for part in read_parts(content))
+
+
+def has_annotations(part: Raw) -> bool:
+    try:
+        return bool(read_part(part).text.annotations)
+    except msgspec.ValidationError:
+        return False
+
+
+def may_be_theirs(content: Raw) -> bool:
+    # Most contents are a text, or parts as they are here: those are not looked into.
+    data = bytes(content)
+    return data.startswith(b"[") and b'"value"' in data
