@@ -110,7 +110,7 @@ async def prepare(hosts: Hosts, *, serving: bool) -> dict[str, str]:
     Raises SettingError, SchemaMismatch, or Unavailable for what may pass.
     """
     async with sentences():
-        async with connected(hosts, {}) as connection:
+        async with connected(hosts, MIGRATING) as connection:
             session = await session_for(connection, writes=serving)
         async with connected(hosts, {**session, **MIGRATING}) as connection:
             await require_session(connection, {**session, **MIGRATING})
