@@ -94,11 +94,11 @@ def variable(name: str) -> str:
 
 def unknown(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """Give a sentence for each variable that looks like a setting and is none: it changes nothing, and was meant to."""
-    known = [variable(each.name) for each in fields(Settings)] + [variable(name) for name in OF_CLIENTS]
+    known = [each.name.upper() for each in fields(Settings)] + [name.upper() for name in OF_CLIENTS]
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"was {near[0]} meant?" if near else "docs/settings.md lists those that there are."
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known:
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, 1)
+            hint = f"was {PREFIX}{near[0]} meant?" if near else "docs/settings.md lists those that there are."
             yield f"There is no setting {name}, and it changes nothing: {hint}"
 
 
