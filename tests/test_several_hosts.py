@@ -9,7 +9,8 @@ import pytest
 from support.ports import free_port
 from support.postgres import connected
 from support.server import Database, Server
-from threadkeep.database.hosts import Hosts, one_by_one
+from threadkeep.database.hosts import Hosts
+from threadkeep.database.postgres_url import read_url
 from threadkeep.settings import SettingError
 
 PATIENCE_S = 4.0
@@ -51,9 +52,9 @@ async def test_a_silent_host_does_not_keep_a_server_from_the_next(postgres, sile
 async def test_the_host_that_was_connected_to_is_asked_first_from_then_on(postgres, silent):
     hosts = Hosts(with_first(port_of(silent), postgres.url("postgres")))
 
-    await (await hosts.connect(PATIENCE_S)).close()
+    await (await hosts.connect(PATIENCE_S, {})).close()
     first = calls_of(silent)
-    await (await hosts.connect(PATIENCE_S)).close()
+    await (await hosts.connect(PATIENCE_S, {})).close()
 
     assert (first > 0, calls_of(silent)) == (True, 0)
 
@@ -66,20 +67,22 @@ async def test_a_host_that_takes_no_writes_is_passed_over(postgres):
         await connection.execute(f"alter database {name} set default_transaction_read_only = on")
 
     with pytest.raises(asyncpg.InternalClientError):
-        await Hosts(with_first(free_port(), reader)).connect(PATIENCE_S)
+        await Hosts(with_first(free_port(), reader)).connect(PATIENCE_S, {})
 
 
 @pytest.mark.parametrize(
     ("url", "each"),
     [
         ("postgresql://a/name", ["postgresql://a/name"]),
-        ("postgresql:///name?host=/run/postgresql", ["postgresql:///name?host=/run/postgresql"]),
-        ("postgresql://a:1,b:2/name?x=y", ["postgresql://a:1/name?x=y", "postgresql://b:2/name?x=y"]),
-        ("postgres://me:p,w@a,[::1]:2?x=y", ["postgres://me:p,w@a?x=y", "postgres://me:p,w@[::1]:2?x=y"]),
+        ("postgresql:///name?host=/run/pg", ["postgresql:/name?host=%2Frun%2Fpg"]),
+        ("postgresql:///name?host=a,b&port=1,2", ["postgresql:/name?host=a&port=1", "postgresql:/name?host=b&port=2"]),
+        ("postgresql:///name?host=a,b&port=1", ["postgresql:/name?host=a&port=1", "postgresql:/name?host=b&port=1"]),
+        ("postgresql://a:1,b:2/name?user=y", ["postgresql://a:1/name?user=y", "postgresql://b:2/name?user=y"]),
+        ("postgres://me:p,w@a,[::1]:2?user=y", ["postgres://me:p,w@a?user=y", "postgres://me:p,w@[::1]:2?user=y"]),
     ],
 )
 def test_a_url_is_split_into_one_for_each_host(url, each):
-    assert one_by_one(url) == each
+    assert list(read_url(url).urls) == each
 
 
 @pytest.mark.parametrize("url", ["postgresql://me:hush@127.0.0.1:port/name", "postgresql://me:hush@[::1/name"])

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from threadkeep import __version__
+from threadkeep import __version__, settings
 from threadkeep.commands import admin, chat, exporting, importing, logs, threads, verify
 from threadkeep.commands.shared import DatabaseOption, fail, settings_for
+from threadkeep.commands.showing import harmless
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +51,8 @@ def options(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    for sentence in settings.unknown():
+        typer.echo(harmless(sentence), err=True)
 
 
 @app.command(epilog="Example: threadkeep version")

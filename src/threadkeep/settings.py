@@ -1,11 +1,16 @@
 """Every setting: its environment variable is THREADKEEP_ and its name in capitals."""
 
+import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 PREFIX = "THREADKEEP_"
+# What clients alone read, beside `url` and `api_key`.
+OF_CLIENTS = ("token", "organization")
+
+SECRET_CHARACTERS_MIN = 32
 
 
 class SettingError(ValueError):
@@ -69,7 +74,7 @@ class Settings:
             raise SettingError("THREADKEEP_JWT_ISSUER needs THREADKEEP_JWT_AUDIENCE and THREADKEEP_JWT_JWKS_URL too.")
         if self.jwt_issuer and any(name.startswith("HS") or name == "none" for name in split(self.jwt_algorithms)):
             raise SettingError("THREADKEEP_JWT_ALGORITHMS takes public-key algorithms only, for example RS256,ES256.")
-        if self.secret and len(self.secret) < 32:
+        if self.secret and len(self.secret) < SECRET_CHARACTERS_MIN:
             raise SettingError("THREADKEEP_SECRET needs at least 32 characters, as from `openssl rand -hex 32`.")
         if not 1 <= self.lease_s <= 15:
             raise SettingError(
@@ -91,6 +96,16 @@ def split(text: str) -> list[str]:
 
 def variable(name: str) -> str:
     return PREFIX + name.upper()
+
+
+def unknown(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Give a sentence for each variable that looks like a setting and is none: it changes nothing, and was meant to."""
+    known = [each.name.upper() for each in fields(Settings)] + [name.upper() for name in OF_CLIENTS]
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known:
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, 1)
+            hint = f"was {PREFIX}{near[0]} meant?" if near else "docs/settings.md lists those that there are."
+            yield f"There is no setting {name}, and it changes nothing: {hint}"
 
 
 def load(environment: Mapping[str, str] = os.environ) -> Settings:

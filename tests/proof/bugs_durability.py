@@ -21,26 +21,26 @@ BUGS = [
         (
             Edit(
                 "database/postgres.py",
-                '                await connection.execute("begin")\n',
-                '                committing = None\n                await connection.execute("begin")\n',
+                '            await connection.execute("begin")\n',
+                '            committing = None\n            await connection.execute("begin")\n',
             ),
             Edit(
                 "database/postgres.py",
-                '                await connection.execute("commit")\n',
-                '                committing = asyncio.ensure_future(connection.execute("commit"))\n'
-                "                self._writes.add(committing)\n",
+                '            await connection.execute("commit")\n',
+                '            committing = asyncio.ensure_future(connection.execute("commit"))\n'
+                "            self._writes.add(committing)\n",
             ),
             Edit(
                 "database/postgres.py",
+                "            if not connection.is_closed() and connection.is_in_transaction():\n"
+                "                connection.terminate()\n"
+                "            self._connections.give(connection)\n",
+                "            if committing is not None:\n"
+                "                committing.add_done_callback(lambda _: self._connections.give(connection))\n"
+                "            else:\n"
                 "                if not connection.is_closed() and connection.is_in_transaction():\n"
                 "                    connection.terminate()\n"
                 "                self._connections.give(connection)\n",
-                "                if committing is not None:\n"
-                "                    committing.add_done_callback(lambda _: self._connections.give(connection))\n"
-                "                else:\n"
-                "                    if not connection.is_closed() and connection.is_in_transaction():\n"
-                "                        connection.terminate()\n"
-                "                    self._connections.give(connection)\n",
             ),
         ),
         ("P3",),
@@ -54,7 +54,7 @@ BUGS = [
     ),
     Bug(
         "synchronous_commit=off: PostgreSQL answers before its log is on the disk",
-        (Edit("database/postgres.py", '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
+        (Edit("database/postgres_session.py", '"synchronous_commit": "on"', '"synchronous_commit": "off"'),),
         ("P3",),
         ("postgres",),
     ),

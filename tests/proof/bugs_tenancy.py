@@ -92,8 +92,8 @@ BUGS = [
             Edit("database/postgres.py", "return await asyncio.shield(task)", "return await task"),
             Edit(
                 "database/postgres.py",
-                "                if not connection.is_closed() and connection.is_in_transaction():\n"
-                "                    connection.terminate()\n",
+                "            if not connection.is_closed() and connection.is_in_transaction():\n"
+                "                connection.terminate()\n",
                 "",
             ),
         ),

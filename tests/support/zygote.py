@@ -8,6 +8,7 @@ import io
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,9 @@ import threading
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import IO, Any
+
+# A command that does not come to its end is ended.
+COMMAND_S = 60
 
 
 class Zygote:
@@ -57,6 +61,7 @@ def serve_commands() -> None:
     import threadkeep.client
     import threadkeep.commands.export_writing
     import threadkeep.commands.import_sending
+    import threadkeep.commands.serve
     import threadkeep.commands.tables
     import threadkeep.database.postgres
     import threadkeep.database.sqlite
@@ -94,6 +99,7 @@ def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes]
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        signal.alarm(COMMAND_S)
         sys.argv = ["threadkeep", *request["arguments"]]
         runpy.run_module("threadkeep", run_name="__main__")
         status = 0

@@ -141,15 +141,21 @@ def create_token(
 ) -> None:
     """Create a user token, which stands for a signed-in person. It works once the user is a member somewhere."""
     from threadkeep.database import is_sqlite, sqlite_path
+    from threadkeep.operations.credentials import find_memberships
     from threadkeep.server.tokens import make_token, server_secret
 
     check_id("--user", user)
     settings = settings_for(database)
     path = sqlite_path(settings) if is_sqlite(settings) else None
-    if path is not None and not path.exists():
-        fail(f"There is no database at {path}: start `threadkeep serve` once to create it.")
-    token = make_token(server_secret(settings, path), user, hours * 3600)
+    memberships = run(database, lambda db: db.read(find_memberships, user))
+    token = make_token(server_secret(settings, path, makes_one=False), user, hours * 3600)
     print_result({"token": token}, as_json)
+    if not memberships:
+        typer.echo(
+            f"{user} is a member of no organization, so this token opens nothing yet: see `threadkeep admin "
+            "create-member --help`.",
+            err=True,
+        )
     if not as_json:
         typer.echo(
             f"\nIt opens the page as this user; put your server's address in front: http://127.0.0.1:8000/#token={token}"

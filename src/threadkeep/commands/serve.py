@@ -8,7 +8,7 @@ from threadkeep.commands import logs
 from threadkeep.commands import welcome as first_run
 from threadkeep.commands.workers import supervise
 from threadkeep.database import is_sqlite, open_database
-from threadkeep.database.driver import Database
+from threadkeep.database.driver import Database, Transaction
 from threadkeep.ids import new_id
 from threadkeep.operations import administration
 from threadkeep.providers import echo
@@ -50,9 +50,10 @@ def url_of(host: str, port: int) -> str:
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
     server.StopSignals()
+    secret = server_secret(settings, None)
     database = await open_database(settings, serving=True)
     try:
-        await welcome(settings, url, database, server_secret(settings, None))
+        await welcome(settings, url, database, secret)
     finally:
         await database.close()
 
@@ -64,10 +65,18 @@ def run_worker(settings: Settings, listener: socket.socket, tally: SharedTally) 
 
 async def welcome(settings: Settings, url: str, database: Database, secret: str) -> None:
     """Print where the server is, and on an empty database what is needed to use it, once."""
-    created = await database.write(administration.first_run, new_id("ORG"), new_id("uid"))
-    if created is not None:
-        token = make_token(secret, created.user_id, TOKEN_VALID_S)
-        first_run.show(first_run.text(url, created, token), settings)
+    await database.write(create_and_show, settings, url, secret)
     model = Catalogue(settings).default
     answering = "echo answers, until THREADKEEP_MODEL_URL names a model" if model == echo.NAME else f"{model} answers"
     print(f"threadkeep serves {url} (stop with Ctrl-C); {answering}.", flush=True)
+
+
+async def create_and_show(tx: Transaction, settings: Settings, url: str, secret: str) -> None:
+    """Make the first organization of an empty database, and hand its credentials over before it counts.
+
+    If that fails nothing is made; the other way round there would be an owner whose key nobody has.
+    """
+    created = await administration.first_run(tx, new_id("ORG"), new_id("uid"))
+    if created is not None:
+        token = make_token(secret, created.user_id, TOKEN_VALID_S)
+        first_run.show(first_run.text(url, created, token), settings)

@@ -1,12 +1,12 @@
 """What `threadkeep serve` shows on its first start: credentials, the page's link, and a tour that works as printed."""
 
-import os
 import sys
 from pathlib import Path
 
 from threadkeep.database import is_sqlite, sqlite_path
+from threadkeep.files import write_private
 from threadkeep.operations.administration import FirstRun
-from threadkeep.settings import Settings
+from threadkeep.settings import SettingError, Settings
 
 FIRST_RUN_FILE = "threadkeep-first-run.txt"
 
@@ -58,13 +58,20 @@ def program() -> str:
 
 
 def show(shown: str, settings: Settings) -> None:
-    """Print secrets to a terminal; otherwise write them to a file that only its owner can read."""
+    """Print secrets to a terminal; otherwise write them to a file that only its owner can read.
+
+    Raises SettingError when they can be handed to nobody.
+    """
     if sys.stdout.isatty():
         print(shown, flush=True)
         return
     folder = sqlite_path(settings).parent if is_sqlite(settings) else Path()
     path = (folder / FIRST_RUN_FILE).absolute()
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(shown)
+    try:
+        write_private(path, shown)
+    except OSError as error:
+        raise SettingError(
+            f"The first credentials cannot be written to {path} ({error.strerror}), so none were made: start "
+            "threadkeep in a folder where it may write, or in a terminal, which shows them."
+        ) from error
     print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)

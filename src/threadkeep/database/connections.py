@@ -21,12 +21,20 @@ class Connections:
         self._size = size
         self._wait_s = wait_s
         self._idle: list[Any] = []
+        self._lent: set[Any] = set()
+        # Lent ones that nobody shall get again.
+        self._worn: set[Any] = set()
         self._count = 0
         # Who waits gets a connection, or None when there is room to open one.
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
     async def take(self) -> Any:
         """Lend a connection. Raises TimeoutError when none becomes free in time, OSError when none can be opened."""
+        connection = await self._find()
+        self._lent.add(connection)
+        return connection
+
+    async def _find(self) -> Any:
         while True:
             while self._idle:
                 connection = self._idle.pop()
@@ -41,6 +49,10 @@ class Connections:
 
     def give(self, connection: Any) -> None:
         """Take a connection back; a closed one makes room for another."""
+        self._lent.discard(connection)
+        if connection in self._worn:
+            self._worn.discard(connection)
+            connection.terminate()
         if connection.is_closed():
             self._count -= 1
             self._hand_on(None)
@@ -53,6 +65,12 @@ class Connections:
             connection.terminate()
         self._count -= len(self._idle)
         self._idle.clear()
+
+    def renew(self) -> None:
+        """Let nobody get a connection that is there now: idle ones are closed, and those that are lent when they come
+        back."""
+        self._worn |= self._lent
+        self.close_idle()
 
     async def close(self) -> None:
         """Close the connections that are not lent."""

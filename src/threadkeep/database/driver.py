@@ -67,6 +67,10 @@ class Database(Protocol):
         """
         ...
 
+    async def require_writable(self) -> None:
+        """Raise Unavailable unless writes can be served now."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -1,15 +1,13 @@
 """Connects to one of several PostgreSQL hosts: a primary and the standbys that may take its place."""
 
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from threadkeep.settings import SettingError
+from threadkeep.database.postgres_url import read_url
 
-MALFORMED = "THREADKEEP_DATABASE_URL is no address: write postgresql://user:password@host:5432/name."
-# The server that takes writes is wanted, whichever it is, unless the URL says otherwise.
-WANTED = "target_session_attrs"
+PROGRAM = "threadkeep"
 # The last of these is a host that is there and the wrong one.
 REFUSALS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -22,16 +20,30 @@ class Hosts:
     """
 
     def __init__(self, url: str) -> None:
-        self._urls = one_by_one(url)
-        self._options = {WANTED: "read-write"} if len(self._urls) > 1 and WANTED not in url else {}
+        address = read_url(url)
+        self._urls = list(address.urls)
+        self._connect_timeout_s = address.connect_timeout_s or float("inf")
+        self._application_name = address.application_name or PROGRAM
+        self._options: dict[str, Any] = {}
+        # The server that takes writes is wanted, whichever it is, unless the URL says otherwise.
+        if len(self._urls) > 1 and address.target_session_attrs is None:
+            self._options["target_session_attrs"] = "read-write"
+        if address.servicefile is not None:
+            self._options["servicefile"] = address.servicefile
 
-    async def connect(self, timeout_s: float, **options: Any) -> Any:  # Any: asyncpg has no types.
-        """Open a connection. Raises the refusal of the last host when none can be used."""
-        share_s = timeout_s / len(self._urls)
+    async def connect(self, timeout_s: float, session: Mapping[str, str], **options: Any) -> Any:
+        """Open a connection with the settings of `session`. Raises the refusal of the last host when none can be used.
+
+        Any: asyncpg has no types.
+        """
+        share_s = min(timeout_s / len(self._urls), self._connect_timeout_s)
+        settings = {"application_name": self._application_name, **session}
         refusal: Exception = OSError("no host")
         for url in tuple(self._urls):
             try:
-                connection = await asyncpg.connect(url, timeout=share_s, **self._options, **options)
+                connection = await asyncpg.connect(
+                    url, timeout=share_s, server_settings=settings, **self._options, **options
+                )
             except REFUSALS as error:
                 refusal = error
             else:
@@ -39,17 +51,3 @@ class Hosts:
                 self._urls.insert(0, url)
                 return connection
         raise refusal
-
-
-def one_by_one(url: str) -> list[str]:
-    """Split `postgresql://user@a:5432,b:5432/name` into a URL for each host. Raises SettingError."""
-    try:
-        parts = urlsplit(url)
-        credentials, at, hosts = parts.netloc.rpartition("@")
-        urls = [urlunsplit(parts._replace(netloc=f"{credentials}{at}{host}")) for host in hosts.split(",")]
-        for each in urls:
-            _ = urlsplit(each).port
-    except ValueError:
-        # Without the reason: it may hold the password.
-        raise SettingError(MALFORMED) from None
-    return urls if "," in hosts else [url]

@@ -1,53 +1,39 @@
 """PostgreSQL: a stack of connections, one round trip where one statement does it, else a short transaction."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
 from threadkeep import clock
-from threadkeep.database import migrate
 from threadkeep.database.connections import Connections
 from threadkeep.database.driver import Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
-from threadkeep.database.hosts import Hosts
+from threadkeep.database.hosts import REFUSALS, Hosts
+from threadkeep.database.postgres_start import prepare, refusal_of
 from threadkeep.database.slow_reads import SlowReads
-from threadkeep.database.statement import Compiled, Statement
+from threadkeep.database.statement import Compiled, Statement, everywhere
 from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 ACQUIRE_S = 5.0
 STATEMENT_S = 10.0
 # A write of one statement looks at no credential once it was sent. With what the credential is remembered for before,
 # it is done in less than the 10 s after which nothing may be done with a revoked one.
 WRITE_ONCE_S = 4.5
+# How often the log says why no connection can be opened.
+COMPLAINT_INTERVAL_S = 60.0
 STATEMENT_CACHE_SIZE = 300
 # Searches must leave connections to everything else.
 SLOW_READS_MAX = 3
-# Any process that migrates takes this advisory lock: "thrk" as a number.
-MIGRATION_LOCK = 0x7468726B
-
-SESSION = {
-    "application_name": "threadkeep",
-    "synchronous_commit": "on",
-    # A process that is frozen inside a transaction must not hold its rows.
-    "idle_in_transaction_session_timeout": "2s",
-    "lock_timeout": "3s",
-    "statement_timeout": "10s",
-    "tcp_user_timeout": "5s",
-    # A search that was given up ends in the server too.
-    "client_connection_check_interval": "500ms",
-    # No plan depends on values here, and planning a list again each time took as long as reading it.
-    "plan_cache_mode": "force_generic_plan",
-    # Short statements by index: compiling them costs more than running them.
-    "jit": "off",
-}
-
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -63,6 +49,10 @@ UNAVAILABLE = (
     TimeoutError,
 )
 DRIVER_ERRORS = (asyncpg.PostgresError, *UNAVAILABLE)
+
+IS_READ_ONLY = everywhere(
+    "select 0", postgres="select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean"
+)
 
 
 def translated(error: Exception) -> Exception:
@@ -157,7 +147,11 @@ class PostgresDatabase:
             raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._shielded(self._transact(lambda transaction: operation(transaction, *args, **kwargs)))
+        return await self._shielded(
+            self._where_writes_go(
+                lambda: self._transact(lambda transaction: operation(transaction, *args, **kwargs)),
+            )
+        )
 
     async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._shielded(operation(self._writing_once, *args, **kwargs))
@@ -174,48 +168,73 @@ class PostgresDatabase:
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)
 
+    async def require_writable(self) -> None:
+        """Raise Unavailable unless the next write has a session that takes it."""
+        [[is_read_only]] = await self.fetch(IS_READ_ONLY.postgres, {})
+        if is_read_only:
+            self._connections.renew()
+            [[is_read_only]] = await self.fetch(IS_READ_ONLY.postgres, {})
+        if is_read_only:
+            raise Unavailable("The database takes no writes at the moment.")
+
     async def fetch(
         self, compiled: Compiled, parameters: Mapping[str, Any], within_s: float | None = None
     ) -> Sequence[Row]:
         """Run one statement as a transaction of its own; `within_s` counts the wait for a connection too."""
-        asked_s = clock.monotonic_s()
+        until_s = None if within_s is None else clock.monotonic_s() + within_s
+        return await self._where_writes_go(lambda: self._fetch(compiled, parameters, until_s))
+
+    async def _where_writes_go(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Try once more when the session has turned read-only, as that of a former primary has.
+
+        Such a write was refused, so that nothing of it was done; no other error is known to mean that.
+        """
         try:
-            connection = await self._connections.take()
             try:
-                left_s = STATEMENT_S if within_s is None else max(0.001, asked_s + within_s - clock.monotonic_s())
-                return await run(connection, compiled, parameters, left_s)
-            except asyncio.CancelledError:
-                connection.terminate()
-                raise
-            except TimeoutError:
-                self._give_up(connection)
-                raise
-            finally:
-                self._connections.give(connection)
+                return await attempt()
+            except asyncpg.ReadOnlySQLTransactionError:
+                return await attempt()
         except DRIVER_ERRORS as error:
             raise translated(error) from error
 
-    async def _transact(self, operation: Operation[[], T]) -> T:
+    async def _fetch(self, compiled: Compiled, parameters: Mapping[str, Any], until_s: float | None) -> Sequence[Row]:
+        connection = await self._connections.take()
         try:
-            connection = await self._connections.take()
-            try:
-                await connection.execute("begin")
-                result = await operation(PostgresTransaction(connection))
-                await connection.execute("commit")
-                return result
-            except ApiError:
-                await connection.execute("rollback")
-                raise
-            except TimeoutError:
-                self._give_up(connection)
-                raise
-            finally:
-                # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
-                if not connection.is_closed() and connection.is_in_transaction():
-                    connection.terminate()
-                self._connections.give(connection)
-        except DRIVER_ERRORS as error:
-            raise translated(error) from error
+            left_s = STATEMENT_S if until_s is None else max(0.001, until_s - clock.monotonic_s())
+            return await run(connection, compiled, parameters, left_s)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        except TimeoutError:
+            self._give_up(connection)
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:
+            self._connections.renew()
+            raise
+        finally:
+            self._connections.give(connection)
+
+    async def _transact(self, operation: Operation[[], T]) -> T:
+        connection = await self._connections.take()
+        try:
+            await connection.execute("begin")
+            result = await operation(PostgresTransaction(connection))
+            await connection.execute("commit")
+            return result
+        except ApiError:
+            await connection.execute("rollback")
+            raise
+        except TimeoutError:
+            self._give_up(connection)
+            raise
+        except asyncpg.ReadOnlySQLTransactionError:
+            self._connections.renew()
+            raise
+        finally:
+            # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
+            if not connection.is_closed() and connection.is_in_transaction():
+                connection.terminate()
+            self._connections.give(connection)
 
     def _give_up(self, connection: Any) -> None:
         """Close a connection whose server is silent, and the idle ones: each would cost somebody as long a wait."""
@@ -223,50 +242,36 @@ class PostgresDatabase:
         self._connections.close_idle()
 
 
-async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
-    """Connect, and migrate if `serving`. Raises Unavailable when the server cannot be reached."""
+class Complaints:
+    """Tells the log why no connection can be opened: callers are told that it is so, and nothing more."""
 
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def say(self, error: Exception) -> None:
+        now_s = clock.monotonic_s()
+        if now_s >= self._next_s:
+            self._next_s = now_s + COMPLAINT_INTERVAL_S
+            logger.warning("No connection can be opened: %s", refusal_of(error))
+
+
+async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
+    """Connect, and migrate if `serving`. Raises SettingError, SchemaMismatch, or Unavailable for what may pass."""
     hosts = Hosts(url)
+    session = await prepare(hosts, serving=serving)
+    complaints = Complaints()
 
     async def connect() -> Any:
-        return await hosts.connect(
-            ACQUIRE_S,
-            server_settings=SESSION,
-            statement_cache_size=STATEMENT_CACHE_SIZE,
-            max_cached_statement_lifetime=0,
-            command_timeout=STATEMENT_S,
-        )
-
-    try:
-        connection = await hosts.connect(ACQUIRE_S)
         try:
-            if serving:
-                await apply_migrations(connection)
-            else:
-                migrate.require_current("postgres", await schema_number(connection))
-        finally:
-            await connection.close()
-    except UNAVAILABLE as error:
-        raise Unavailable(
-            "The PostgreSQL server cannot be reached: check THREADKEEP_DATABASE_URL, and that the server runs."
-        ) from error
+            return await hosts.connect(
+                ACQUIRE_S,
+                session,
+                statement_cache_size=STATEMENT_CACHE_SIZE,
+                max_cached_statement_lifetime=0,
+                command_timeout=STATEMENT_S,
+            )
+        except REFUSALS as error:
+            complaints.say(error)
+            raise Unavailable() from error
+
     return PostgresDatabase(Connections(connect, settings.pool_size, ACQUIRE_S), settings)
-
-
-async def schema_number(connection: Any) -> int:
-    if await connection.fetchval("select to_regclass('schema_migrations')") is None:
-        return 0
-    return int(await connection.fetchval(migrate.READ_NUMBER))
-
-
-async def apply_migrations(connection: Any) -> None:
-    """Apply what is missing under a lock, so that several processes may start at once."""
-    await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
-    try:
-        for number, sql in migrate.pending("postgres", await schema_number(connection)):
-            async with connection.transaction():
-                await connection.execute(migrate.CREATE_TABLE)
-                await connection.execute(sql)
-                await connection.execute("insert into schema_migrations values ($1, $2)", number, clock.now_ms())
-    finally:
-        await connection.execute("select pg_advisory_unlock($1)", MIGRATION_LOCK)

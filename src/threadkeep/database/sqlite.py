@@ -1,11 +1,13 @@
 """SQLite: reads on the event loop, writes through one writer thread with group commit, in one serving process."""
 
 import asyncio
+import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar
 
@@ -16,8 +18,9 @@ from threadkeep.database import migrate, sqlite_gaps
 from threadkeep.database.driver import Operation, Row, Transaction, UniqueViolation, complete
 from threadkeep.database.slow_reads import SlowReads
 from threadkeep.database.sqlite_writer import Checkpointer, Job, Writer
-from threadkeep.database.statement import Statement
+from threadkeep.database.statement import Statement, everywhere
 from threadkeep.errors import StorageFull, Unavailable
+from threadkeep.files import PRIVATE
 from threadkeep.settings import SettingError, Settings
 
 P = ParamSpec("P")
@@ -29,6 +32,7 @@ PAGE_CACHE_KIB = 8 * 1024
 SLOW_READERS = 2
 # How many steps of SQLite's machine pass between two looks at the clock of a slow read.
 PROGRESS_STEPS = 20_000
+PING = everywhere("select 1")
 UNIQUE_CONSTRAINTS = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY)
 
 
@@ -38,28 +42,34 @@ class DatabaseInUse(SettingError):
 
 def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     """Open a connection with the settings that every connection needs."""
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     try:
-        connection = apsw.Connection(
-            str(path), flags=flags, vfs=sqlite_gaps.VFS, statementcachesize=STATEMENT_CACHE_SIZE
-        )
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        # A plan does not depend on the values of its parameters. Otherwise SQLite plans whatever has a limit again for
-        # each call, which costs a list as much as reading it.
-        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-        for pragma in (
-            "journal_mode = wal",
-            "synchronous = full",
-            "foreign_keys = on",
-            # Deleted means gone: what is freed is overwritten, and what was moved before by `sqlite_gaps`.
-            "secure_delete = on",
-            "wal_autocheckpoint = 0",
-            "temp_store = memory",
-            f"cache_size = -{PAGE_CACHE_KIB}",
-        ):
-            connection.execute(f"pragma {pragma}").fetchall()
+        return connected(path, create=create)
     except apsw.Error as error:
         raise translated(error) from error
+
+
+def connected(path: Path, *, create: bool) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    connection = apsw.Connection(str(path), flags=flags, vfs=sqlite_gaps.VFS, statementcachesize=STATEMENT_CACHE_SIZE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    # A plan does not depend on the values of its parameters. Otherwise SQLite plans whatever has a limit again for
+    # each call, which costs a list as much as reading it.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    [[journal]] = connection.execute("pragma journal_mode = wal").fetchall()
+    if journal != "wal":
+        raise SettingError(
+            f"{path} cannot have a write-ahead log, as on most network file systems: keep it on a disk of this machine."
+        )
+    for pragma in (
+        "synchronous = full",
+        "foreign_keys = on",
+        # Deleted means gone: what is freed is overwritten, and what was moved before by `sqlite_gaps`.
+        "secure_delete = on",
+        "wal_autocheckpoint = 0",
+        "temp_store = memory",
+        f"cache_size = -{PAGE_CACHE_KIB}",
+    ):
+        connection.execute(f"pragma {pragma}").fetchall()
     return connection
 
 
@@ -112,6 +122,10 @@ class SqliteTransaction:
             await self.fetch(statement, each)
 
 
+async def ping(tx: Transaction) -> None:
+    await tx.fetch(PING, {})
+
+
 class SqliteDatabase:
     """One file, served by one process."""
 
@@ -151,6 +165,10 @@ class SqliteDatabase:
 
     async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+
+    async def require_writable(self) -> None:
+        """Raise Unavailable unless the file answers. A full disk is no reason to be sent no more readers."""
+        await self.read(ping)
 
     async def _submit(self, operation: Operation[[], T], *, writes_once: bool) -> T:
         job = Job(operation, asyncio.get_running_loop(), writes_once=writes_once)
@@ -193,23 +211,70 @@ class SqliteDatabase:
 
 
 async def open_database(path: Path, settings: Settings, *, serving: bool) -> SqliteDatabase:
-    """Open the file at `path`. Raises DatabaseInUse if it is to be served and another process does so already."""
+    """Open the file at `path`. Raises DatabaseInUse if it is to be served and another process does so already.
+
+    Raises SettingError, SchemaMismatch, StorageFull or Unavailable for whatever else is wrong with it.
+    """
     require_no_folder(path)
     lock = lock_for_serving(path) if serving else None
     if not serving:
         require_file(path)
-    connection = connect(path, create=serving)
-    try:
-        if serving:
-            apply_migrations(connection)
-        else:
-            migrate.require_current("sqlite", schema_number(connection))
-    finally:
-        connection.close()
+    with said_of(path):
+        require_ours(path)
+        with closing(connected(path, create=serving)) as connection:
+            if serving:
+                apply_migrations(connection)
+            else:
+                migrate.require_current("sqlite", schema_number(connection))
     return SqliteDatabase(path, settings, lock)
 
 
+@contextmanager
+def said_of(path: Path) -> Iterator[None]:
+    """Say what is wrong with the file as a person can mend it."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise refusal_of(error, path) from error
+
+
+def refusal_of(error: apsw.Error, path: Path) -> Exception:
+    match error:
+        case apsw.BusyError() | apsw.LockedError():
+            return Unavailable(f"{path} is held by another program, which wants it for itself: end that one first.")
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError():
+            return SettingError(
+                f"{path} cannot be opened for writing: see whose it is, and whether its disk is read-only."
+            )
+        case apsw.SQLError():
+            return of_another_program(path)
+        case apsw.IOError():
+            return Unavailable(f"{path} cannot be read or written: see the system's log for what its disk says.")
+    return translated(error)
+
+
+def of_another_program(path: Path) -> SettingError:
+    return SettingError(
+        f"{path} belongs to another program: name a file of threadkeep's own, or one that is not there."
+    )
+
+
+def require_ours(path: Path) -> None:
+    """Raise SettingError for a database of another program, before anything in it is changed."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    # Closing it may fold a log into the file, which only `sqlite_gaps` does as it should be done.
+    flags = apsw.SQLITE_OPEN_READWRITE
+    with closing(apsw.Connection(str(path), flags=flags, vfs=sqlite_gaps.VFS)) as connection:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        tables = {name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")}
+        if tables and "schema_migrations" not in tables:
+            raise of_another_program(path)
+
+
 def require_no_folder(path: Path) -> None:
+    if path.name == ":memory:":
+        raise SettingError("A database in memory keeps nothing: name a file.")
     if path.is_dir():
         raise SettingError(f"{path} is a folder: name a file in it, such as {path / 'threadkeep.db'}.")
 
@@ -219,7 +284,20 @@ def lock_for_serving(path: Path) -> IO[str]:
     if not path.parent.is_dir():
         # Made silently, a slip of the pen would begin a new service beside the old one.
         raise SettingError(f"There is no folder {path.parent}: make it first, or name a file in another one.")
-    lock = Path(f"{path}.lock").open("a")  # noqa: SIM115 - held as long as the database is open.
+    try:
+        # Whoever can open it can hold it, and so keep the service from starting.
+        descriptor = os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT, PRIVATE)
+        with suppress(PermissionError):  # It is another user's, who lets this one write.
+            os.fchmod(descriptor, PRIVATE)
+        if not path.exists():
+            path.touch(mode=PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFull() from error
+        raise SettingError(
+            f"Nothing can be written to the folder {path.parent}, where the database should be: {error.strerror}."
+        ) from error
+    lock = os.fdopen(descriptor, "w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -228,7 +306,6 @@ def lock_for_serving(path: Path) -> IO[str]:
             f"{path} is served already, by another process or by a client that is open here: call that server, or stop "
             "it first. Several processes can serve PostgreSQL."
         ) from None
-    path.touch(mode=0o600)
     os.set_inheritable(lock.fileno(), False)
     return lock
 

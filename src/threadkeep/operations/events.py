@@ -139,16 +139,26 @@ NEWS = keyed(
 RUNNING = keyed(
     """
     select r.id from responses r
-    where r.organization = :organization and r.id = :response_id and r.status = 'in_progress'
+    join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
+    where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock()
     """,
     postgres_many="""
     with given as (
         select * from unnest(:organization::bigint[], :response_id::text[]) as g (organization, response_id)
     )
     select r.id from given g
-    join responses r on r.organization = g.organization and r.id = g.response_id and r.status = 'in_progress'
+    join responses r on r.organization = g.organization and r.id = g.response_id
+    join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
+    where t.lease_until >= lease_clock()
     """,
 )
+
+IS_RUNNING = scoped("""
+    select 1 from responses r
+    join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
+    where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock()
+      and t.user_id = coalesce(:member, t.user_id)
+    """)
 
 READ = scoped("""
     select e.n, e.kind, e.data from responses r
@@ -307,13 +317,18 @@ async def read_some(tx: ScopedTransaction, response_id: str, after_n: int, limit
 
 
 async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
-    """Return a message's row of COLUMNS; one that is being generated gets the text that is stored of it so far."""
+    """Return a message's row of COLUMNS; one that is being generated gets the text that is stored of it so far.
+
+    One whose response was left is `incomplete` from then on, whenever that can be stored.
+    """
     if row[STATUS] != "in_progress":
         return row
     found = await read_all(tx, row[RESPONSE_ID])
     stored = answer_of((type, data) for _, type, data in found).stored()
     changed = list(row)
     changed[CONTENT], changed[TOOL_CALLS] = stored["content"], stored["tool_calls"]
+    if await tx.fetch_one(IS_RUNNING, response_id=row[RESPONSE_ID]) is None:
+        changed[STATUS] = "incomplete"
     return changed
 
 

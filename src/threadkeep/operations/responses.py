@@ -4,6 +4,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
+from threadkeep import clock
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound
@@ -95,7 +96,29 @@ async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> Store
     if row is None:
         await explain_absence(tx, thread_id)
         raise ResponseNotFound()
-    return stored_response(row)
+    return await as_it_is(tx, stored_response(row))
+
+
+async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse:
+    """Return the row; of a response that was left, as it will be stored: like its thread's status, that is derived.
+
+    The sweeper stores it when it can. A full disk may keep it from that, and nobody shall wait for a disk.
+    """
+    if row.left_ms is None:
+        return row
+    streamed = await events.read_all(tx, row.id)
+    answer = answer_of((type, data) for _, type, data in streamed)
+    return row._replace(
+        status=settling.INTERRUPTED.status,
+        error_code=settling.INTERRUPTED.error_code,
+        error_message=settling.INTERRUPTED.error_message,
+        ended_ms=max(row.created_ms, row.left_ms),
+        events_until_ms=clock.now_ms() + settling.EVENTS_KEPT_MS,
+        last_n=(streamed[-1][0] if streamed else events.FIRST_N) + 1,
+        output_tokens=settling.estimate_of(answer),
+        stored_message_id=None if answer.is_empty else row.stored_message_id,
+        content=answer.stored()["content"],
+    )
 
 
 async def explain_absence(tx: ScopedTransaction, thread_id: str) -> None:
@@ -113,6 +136,7 @@ async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:
 
 async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
     """Make the object; of a running response, with the text that is stored of it so far."""
+    row = await as_it_is(tx, row)
     if row.has_ended:
         return response_of(row, tx.scope)
     found = await events.read_all(tx, row.id)
@@ -136,7 +160,7 @@ async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) 
 async def cancel(tx: ScopedTransaction, thread_id: str, response_id: str) -> Response:
     """End a running response and keep its text; one that has ended stays as it is."""
     row = await find(tx, thread_id, response_id)
-    if not row.has_ended:
+    if row.left_ms is not None or not row.has_ended:
         held = await hold(tx, thread_id)
         if held.response_id == response_id:
             await settling.settle(tx, held, settling.CANCELLED)

@@ -22,7 +22,9 @@ from threadkeep.scope import system_scope
 EVENTS_KEPT_MS = 10 * 60 * 1000
 
 READ = scoped("""
-    select r.message_seq, r.message_id, r.user_id, r.assistant_id, r.model, r.input_tokens from responses r
+    select r.message_seq, r.message_id, r.user_id, r.assistant_id, r.model, r.input_tokens, r.created_ms, t.lease_until
+    from responses r
+    join threads t on t.organization = r.organization and t.key = r.thread and t.user_id = coalesce(:member, t.user_id)
     where r.organization = :organization and r.id = :response_id
     """)
 
@@ -59,7 +61,9 @@ FIND_EXPIRED = everywhere("""
     limit 1 for update skip locked
     """)
 
-EXPIRE_ALL = everywhere("update threads set lease_until = 0 where response_id is not null")
+EXPIRE_ALL = everywhere("""
+    update threads set lease_until = lease_clock() - 1 where response_id is not null and lease_until >= lease_clock()
+    """)
 
 
 class FencedOff(ApiError):
@@ -146,7 +150,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
     response_id, ending = held.response_id, finished.ending
     row = await tx.fetch_one(READ, response_id=response_id)
     assert row is not None and response_id is not None
-    message_seq, message_id, user_id, assistant_id, model, input_tokens = row
+    message_seq, message_id, user_id, assistant_id, model, input_tokens, created_ms, lease_until = row
     await tx.execute_many(
         events.INSERT,
         [
@@ -173,7 +177,8 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
         finish_reason=ending.finish_reason,
         error_code=ending.error_code,
         error_message=ending.error_message,
-        now_ms=now_ms,
+        # One that was left ended then: readers may have been told already.
+        now_ms=now_ms if held.is_leased else max(created_ms, lease_until),
         last_n=answer_n + 1,
         events_until_ms=now_ms + EVENTS_KEPT_MS,
         **tokens,

@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
-from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
+from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
 from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
 from threadkeep.operations import claiming, configuration, context, idempotency, responses, threads
 from threadkeep.operations.claiming import Claim, Terms
@@ -48,6 +48,9 @@ class Answering:
             self.nudge(db.scope.organization, row.thread_id)
         if body.stream:
             return Follower(db, self._channels, row, None, was_replayed=was_replayed)
+        if body.background and isinstance(claimed, Claim):
+            # Without the database: it is claimed, and that must not be answered 503.
+            return Answered(202, response_of(row, db.scope, ""), was_replayed)
         if body.background:
             return Answered(202, await db.read(responses.shown, row), was_replayed)
         return Answered(200, await self._end_of(db, row, allowed, presence), was_replayed)
@@ -62,12 +65,12 @@ class Answering:
             while not row.has_ended:
                 waiter.begin_reading()
                 # The response is there: a caller who waits for it is answered when the storage is back.
-                with suppress(Unavailable):
+                with suppress(Unavailable, StorageFull):
                     row = await db.read(responses.find, row.thread_id, row.id)
                 if row.has_ended:
                     break
                 await waiter.wait(LOOK_S)
-                with suppress(Unavailable):
+                with suppress(Unavailable, StorageFull):
                     await allowed()
                 if self._channels.is_closed or presence.is_gone:
                     raise Unavailable("The server is stopping: read the response from another process.")

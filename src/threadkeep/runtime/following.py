@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from threadkeep import clock
 from threadkeep.database.scoped import ScopedDatabase
-from threadkeep.errors import InvalidParameter, ResponseNotFound, ThreadNotFound, Unavailable
+from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
 from threadkeep.objects import Response, ResponseEnded, ResponseReset
 from threadkeep.operations import events, responses
 from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
@@ -85,7 +85,7 @@ class Follower(Streamed):
             while not is_over:
                 try:
                     is_over = await self._go_on(emit, allowed)
-                except Unavailable:  # The reader keeps its place.
+                except (Unavailable, StorageFull):  # The reader keeps its place.
                     await asyncio.sleep(RETRY_S)
         finally:
             self._channels.remove(self.key, self._reader)

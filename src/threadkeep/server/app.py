@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from threadkeep.database.driver import Database, Transaction
-from threadkeep.database.statement import everywhere
+from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi, pages
@@ -45,9 +44,6 @@ class Cors(CORSMiddleware):
         refusal = Response(body, status_code=error.status)
         refusal.raw_headers = error_headers(error, body, request_id)
         return refusal
-
-
-PING = everywhere("select 1")
 
 
 class App:
@@ -121,7 +117,7 @@ class App:
     async def _ready(self, _request: Request) -> Response:
         if not self.metrics.is_ready:
             raise Unavailable("The server is starting or stopping.")
-        await self._database.read(ping)
+        await self._database.require_writable()
         return Response(b'{"status":"ready"}', media_type="application/json")
 
     async def _metrics(self, _request: Request) -> Response:
@@ -143,10 +139,6 @@ def with_common_headers(send: Any, request_id: bytes) -> Any:
         await send(message)
 
     return send_with_headers
-
-
-async def ping(tx: Transaction) -> None:
-    await tx.fetch(PING, {})
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:

@@ -138,9 +138,11 @@ async def serve(
     # A model that cannot be used ends the program before anything is made or said.
     catalogue = Catalogue(settings)
     path = sqlite_path(settings) if is_sqlite(settings) else None
+    # One that is missing is said before anything is made. SQLite's is beside the file, once that may be touched.
+    secret = server_secret(settings, None) if path is None else ""
     database = await open_database(settings, serving=True)
     try:
-        secret = server_secret(settings, path)
+        secret = secret or server_secret(settings, path)
         if before_listening is not None:
             await before_listening(database, secret)
         runtime = Runtime(database, settings, catalogue, tally)

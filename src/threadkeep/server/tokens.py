@@ -1,6 +1,5 @@
 """User tokens (JWT): the server's own, and those of an outside issuer."""
 
-import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import jwt
 
 from threadkeep import clock, ids
 from threadkeep.errors import InvalidCredentials
+from threadkeep.files import write_private
 from threadkeep.server.jwks import JwksCache
-from threadkeep.settings import SettingError, Settings, split
+from threadkeep.settings import SECRET_CHARACTERS_MIN, SettingError, Settings, split
 
 ISSUER = "threadkeep"
 AUDIENCE = "threadkeep"
@@ -21,20 +21,26 @@ REQUIRED = ["exp", "sub"]
 EXPIRES_S_MAX = 2**53
 
 
-def server_secret(settings: Settings, sqlite_file: Path | None) -> str:
-    """Return what signs our own tokens: the setting, or a secret kept beside the SQLite file with mode 0600."""
+def server_secret(settings: Settings, sqlite_file: Path | None, *, makes_one: bool = True) -> str:
+    """Return what signs our own tokens: the setting, or a secret kept beside the SQLite file with mode 0600.
+
+    Raises SettingError when there is none, or none that is long enough.
+    """
     if settings.secret:
         return settings.secret
     if sqlite_file is None:
         raise SettingError("PostgreSQL needs THREADKEEP_SECRET: at least 32 characters, the same in every process.")
     path = Path(f"{sqlite_file}.secret")
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        secret = secrets.token_hex(32)
-        file.write(secret)
+    if not path.exists():
+        if not makes_one:
+            raise SettingError(f"There is no secret at {path}: set the THREADKEEP_SECRET that the server has.")
+        write_private(path, secrets.token_hex(32))
+    secret = path.read_text(errors="replace").strip()
+    if len(secret) < SECRET_CHARACTERS_MIN:
+        raise SettingError(
+            f"{path} holds no secret of {SECRET_CHARACTERS_MIN} characters: put the one of a backup in its place, or "
+            "delete it; then everybody needs a new user token."
+        )
     return secret
 
 

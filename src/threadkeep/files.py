@@ -1,0 +1,30 @@
+"""Files that hold secrets: for their owner alone, whole or not there, and on the disk before anybody relies on them."""
+
+import os
+from pathlib import Path
+
+PRIVATE = 0o600
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file, in place of the one that is there, if any. Raises OSError."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # What has the name is whole, also after a power cut.
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
