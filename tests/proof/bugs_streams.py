@@ -69,10 +69,10 @@ BUGS = [
         (
             Edit(
                 "runtime/following.py",
-                """                except Unavailable:  # The reader keeps its place.
+                """                except (Unavailable, StorageFull):  # The reader keeps its place.
                     await asyncio.sleep(RETRY_S)
 """,
-                """                except Unavailable:  # The reader keeps its place.
+                """                except (Unavailable, StorageFull):  # The reader keeps its place.
                     await asyncio.sleep(RETRY_S)
             if self._row.status == "cancelled":
                 await self._end(emit)
