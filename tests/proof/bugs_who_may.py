@@ -84,7 +84,7 @@ BUGS = [
         (
             Edit(
                 "runtime/answering.py",
-                "                with suppress(Unavailable):\n                    await allowed()\n",
+                "                with suppress(Unavailable, StorageFull):\n                    await allowed()\n",
                 "",
             ),
         ),
