@@ -2,9 +2,9 @@
 
 from proof.bug import Bug, Edit
 
-LATE = "    if clock.monotonic_s() > standing.counts_until_s:\n        await standing.judge(tx)\n    return result\n"
-BEFORE = (
-    "    if standing.is_strict or clock.monotonic_s() > standing.counts_until_s:\n        await standing.judge(tx)\n"
+LATE = (
+    "    if not standing.is_strict and clock.monotonic_s() > standing.counts_until_s:\n"
+    "        await standing.judge(tx)\n"
 )
 
 BUGS = [
@@ -13,7 +13,7 @@ BUGS = [
         (
             Edit(
                 "server/auth.py",
-                "        return max(self._caller.fresh_until_s, self._judged_until_s)\n",
+                "        return self._caller.fresh_until_s\n",
                 "        return math.inf\n",
             ),
         ),
@@ -21,7 +21,7 @@ BUGS = [
     ),
     Bug(
         "what waited for a lock is not judged again before its commit",
-        (Edit("database/scoped.py", LATE, "    return result\n"),),
+        (Edit("database/scoped.py", LATE, ""),),
         ("P27",),
         databases=("postgres",),
     ),

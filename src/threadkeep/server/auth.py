@@ -21,8 +21,6 @@ from threadkeep.scope import Credential, Role, Scope, make_scope
 from threadkeep.server.tokens import TokenVerifier
 
 CACHE_ENTRIES_MAX = 20_000
-# How long a caller counts who was judged in the transaction of a write.
-JUDGED_S = 5.0
 KEY_HEADERS = (b"x-api-key", b"api-key")
 KEY_PREFIX = keys.PREFIX.encode()
 
@@ -39,6 +37,8 @@ class Caller:
     expires_s: float = math.inf
     # Scopes made before, by organization id and X-User-Id; as fresh as the caller itself.
     scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
+    # By organization id and strictness.
+    standings: dict[tuple[str | None, bool], "CallerStanding"] = field(default_factory=dict)
 
     @property
     def is_person(self) -> bool:
@@ -70,8 +70,12 @@ class Caller:
         return scope
 
     def standing(self, organization_id: str | None, *, is_strict: bool) -> "CallerStanding":
-        """Return what one request in this organization rests upon."""
-        return CallerStanding(self, self._membership(organization_id), is_strict)
+        """Return what a request in this organization rests upon."""
+        standing = self.standings.get((organization_id, is_strict))
+        if standing is None:
+            standing = CallerStanding(self, self._membership(organization_id), is_strict)
+            self.standings[organization_id, is_strict] = standing
+        return standing
 
     def user(self, organization_id: str | None, acting_for: bytes | None) -> User:
         """Return who this is, in all organizations or in the one that is named.
@@ -110,28 +114,25 @@ class Caller:
 class CallerStanding:
     """The key or the membership with which a request was begun, and until when it counts without another look."""
 
-    __slots__ = ("_caller", "_judged_until_s", "_membership", "is_strict")
+    __slots__ = ("_caller", "_membership", "is_strict")
 
     def __init__(self, caller: Caller, membership: Membership, is_strict: bool) -> None:
         self._caller = caller
         self._membership = membership
-        self._judged_until_s = 0.0
         self.is_strict = is_strict
 
     @property
     def counts_until_s(self) -> float:
-        return max(self._caller.fresh_until_s, self._judged_until_s)
+        return self._caller.fresh_until_s
 
     async def judge(self, tx: ScopedTransaction) -> None:
         """Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions."""
-        now_s = clock.monotonic_s()
         if self.is_strict:
             # Whoever takes something away waits until this transaction has ended, or has ended before.
             await organizations.hold(tx)
-        if now_s > self._caller.expires_s:
+        if clock.monotonic_s() > self._caller.expires_s:
             raise InvalidCredentials()
         await judge(tx, self._membership)
-        self._judged_until_s = math.inf if self.is_strict else now_s + JUDGED_S
 
 
 class Authenticator:

@@ -103,7 +103,7 @@ async def make_everybody(people: People) -> Everybody:
 
 
 async def make_outside(people: People, owner: Caller, removed: Caller) -> dict[str, tuple[Caller, str, str]]:
-    revoked = await owner.create_key(userId="uid_victim", role="owner")
+    revoked = await owner.create_key(userId="uid_victim", role="member")
     await owner.delete_key(revoked)
     await owner.delete_member(removed.user)
     tokens = {
