@@ -1,5 +1,7 @@
 """How much the page loads, and what it shows while a part of it is missing."""
 
+import asyncio
+
 from benchmarks.page_traffic import Traffic
 from playwright.async_api import Route, expect
 
@@ -52,3 +54,36 @@ async def test_while_the_half_that_shows_threads_is_missing_the_list_is_there_an
 
     await expect(screen.composer).to_be_visible()
     await expect(screen.page).to_have_url(f"{screen.server_url}/#/{ada.organization}/{thread['id']}")
+
+
+async def asked(traffic: Traffic, count: int) -> None:
+    async with asyncio.timeout(20):
+        while len(traffic.calls) < count or any(call.status == 0 for call in traffic.calls):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_tab_that_nobody_touches_is_told_only_that_nothing_has_changed(visit, ada):
+    thread = await ada.create_thread(title="Left open")
+    for number in range(30):
+        await ada.post_message(thread, f"message number {number} of thirty")
+    screen = await visit(ada, thread)
+    await screen.page.wait_for_load_state("networkidle")
+    traffic = await Traffic.watch(screen.page)
+
+    await asked(traffic, 6)
+
+    assert {call.status for call in traffic.calls} == {304}
+    assert max(call.received_bytes for call in traffic.calls) < 300, traffic.calls
+
+
+async def test_what_somebody_else_changes_is_shown_all_the_same(visit, ada):
+    thread = await ada.create_thread(title="before")
+    screen = await visit(ada, thread)
+    await screen.page.wait_for_load_state("networkidle")
+    traffic = await Traffic.watch(screen.page)
+    await asked(traffic, 3)
+
+    await ada.update(thread, title="after")
+
+    await expect(screen.row_titles).to_have_text(["after"])
+    await expect(screen.page.get_by_role("heading", name="after")).to_be_visible()

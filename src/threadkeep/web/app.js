@@ -7,6 +7,7 @@ import { closeDialogs } from "./dialogs.js";
 import { html, render } from "./lit.js";
 import { forgetDrafts } from "./drafts.js";
 import { endEdit } from "./message-actions.js";
+import { whenSomebodyComes } from "./pace.js";
 import { currentRoute, rename, whenArrived } from "./route.js";
 import {
   beforeLeaving, chooseOrganization, lastOrganization, listenToOtherTabs, refuse, session, signIn, staysSignedIn,
@@ -178,6 +179,10 @@ function begin() {
     if (threadId === conversation.threadId) checkNow();
   });
   listenToOtherTabs();
+  whenSomebodyComes(() => {
+    refreshSoon();
+    checkNow();
+  });
   startRefreshing();
   startChecking();
   listenToKeys();

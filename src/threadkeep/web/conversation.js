@@ -1,6 +1,7 @@
 // The open thread: its messages, its older pages, and staying up to date.
 
-import { call, get } from "./api.js";
+import { get, reread } from "./api.js";
+import { paced } from "./pace.js";
 import { changed } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
@@ -157,7 +158,7 @@ function reset(fields) {
 
 function plan() {
   clearTimeout(timer);
-  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), POLL_MS);
+  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), paced(POLL_MS));
 }
 
 async function check() {
@@ -188,7 +189,7 @@ function fail(error) {
 }
 
 function readThread() {
-  return call("GET", `v1/threads/${conversation.threadId}`);
+  return reread(`v1/threads/${conversation.threadId}`);
 }
 
 /** The newest messages, back to the oldest that is on the screen. */

@@ -1,11 +1,12 @@
 // The list of threads: its pages, its filters, its refreshing.
 
-import { currentCaller, get } from "./api.js";
+import { currentCaller, reread } from "./api.js";
+import { paced } from "./pace.js";
 import { session } from "./session.js";
 import { changed } from "./store.js";
 import { merge } from "./thread-merge.js";
 
-const PAGE_SIZE = 50;
+const PAGE_SIZE = 30;
 const PAGE_MAX = 100;
 // What is refreshed reaches this far beyond the last row in sight, and never further than that many rows.
 const MARGIN = 20;
@@ -62,7 +63,7 @@ async function search() {
   if (mine !== generation) return;
   list.isSearching = false;
   changed();
-  plan(REFRESH_MS);
+  plan(paced(REFRESH_MS));
 }
 
 export async function loadMore() {
@@ -130,7 +131,7 @@ function plan(delay) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     if (!document.hidden && session.phase === "ready") await refreshList();
-    plan(REFRESH_MS);
+    plan(paced(REFRESH_MS));
   }, delay);
 }
 
@@ -175,7 +176,7 @@ async function fetchPage(position, as) {
   if (onlyMine) query.userId = session.user.id;
   // The same key may be asked for twice: both values must then be there.
   const pairs = metadata.map(({ key, value }) => [`metadata.${key}`, value]);
-  const page = await get("v1/threads", [...Object.entries(query), ...pairs], as);
+  const { data: page } = await reread("v1/threads", [...Object.entries(query), ...pairs], as);
   return { ...page, data: page.data.map(withWords) };
 }
 
