@@ -1,7 +1,8 @@
 """The page in a real Chromium: what it loads, what a long thread costs, and what an idle tab asks.
 
-`python -m benchmarks.page_part` measures the page of this checkout and prints the figures; with `--side` and `--into` it
-puts them into `docs/benchmarks/page.json`, beside those of another checkout.
+`python -m benchmarks.page_part` measures the page of this checkout and prints the figures; with `--side` and `--into`
+it keeps them in `docs/benchmarks/page.json`, beside those of another checkout. `python -m benchmarks --write --into
+docs` then makes their table.
 """
 
 import argparse
@@ -13,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ SCROLL = """() => new Promise((done) => {
 Figures = dict[str, float | None]
 
 
-@asynccontextmanager
-async def served() -> AsyncIterator[tuple[str, str]]:
+@contextmanager
+def served() -> Iterator[tuple[str, str]]:
     """Start a server with a database of its own, and yield its address and a key."""
     with tempfile.TemporaryDirectory(prefix="threadkeep-page-") as folder:
         port = free_port()
@@ -78,9 +79,8 @@ async def served() -> AsyncIterator[tuple[str, str]]:
         with (Path(folder) / "log").open("wb") as log:
             server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-                while not await is_ready(client):
-                    await asyncio.sleep(0.1)
+            while not is_ready(port):
+                time.sleep(0.1)
             [key] = set(re.findall(r"tk_[a-z0-9]{10,}", (Path(folder) / "threadkeep-first-run.txt").read_text()))
             yield f"http://127.0.0.1:{port}", key
         finally:
@@ -88,9 +88,9 @@ async def served() -> AsyncIterator[tuple[str, str]]:
             server.wait(20)
 
 
-async def is_ready(client: httpx.AsyncClient) -> bool:
+def is_ready(port: int) -> bool:
     try:
-        return (await client.get("/readyz")).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -268,17 +268,21 @@ async def idling(browser: Browser, url: str, key: str, organization: str, thread
 
 
 async def measure(given: argparse.Namespace) -> Figures:
-    async with async_playwright() as playwright, served() as (url, key):
-        browser = await playwright.chromium.launch(executable_path=given.chromium, args=ARGUMENTS)
-        organization, thread = await fill(url, key)
-        figures: Figures = {}
-        if "loading" in given.what:
-            figures |= await loading(browser, url, key, organization)
-        if "idle" in given.what:
-            figures |= await idling(browser, url, key, organization, thread, given.idle_seconds)
-        if "thread" in given.what:
-            figures |= await long_thread(browser, url, key, organization, thread)
-        await browser.close()
+    with served() as (url, key):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=given.chromium, args=ARGUMENTS)
+            return await measure_in(browser, url, key, given)
+
+
+async def measure_in(browser: Browser, url: str, key: str, given: argparse.Namespace) -> Figures:
+    organization, thread = await fill(url, key)
+    figures: Figures = {}
+    if "loading" in given.what:
+        figures |= await loading(browser, url, key, organization)
+    if "idle" in given.what:
+        figures |= await idling(browser, url, key, organization, thread, given.idle_seconds)
+    if "thread" in given.what:
+        figures |= await long_thread(browser, url, key, organization, thread)
     return figures
 
 

@@ -1,9 +1,9 @@
 """How much the page loads, and what it shows while a part of it is missing."""
 
-import asyncio
-
 from benchmarks.page_traffic import Traffic
 from playwright.async_api import Route, expect
+
+from support.waiting import eventually
 
 BYTES_MAX = 150_000
 REQUESTS_MAX = 20
@@ -57,9 +57,10 @@ async def test_while_the_half_that_shows_threads_is_missing_the_list_is_there_an
 
 
 async def asked(traffic: Traffic, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len(traffic.calls) < count or any(call.status == 0 for call in traffic.calls):
-            await asyncio.sleep(0.1)
+    async def answered() -> int:
+        return sum(call.status > 0 for call in traffic.calls)
+
+    await eventually(answered, lambda found: found >= count, 20)
 
 
 async def test_a_tab_that_nobody_touches_is_told_only_that_nothing_has_changed(visit, ada):
