@@ -13,7 +13,7 @@ WATCH = "window.pwned = 0; window.pwn = () => { window.pwned += 1; };"
 async def watched(visit, who, heading="Pick up a thread"):
     screen = await visit()
     await screen.context.add_init_script(WATCH)
-    await screen.page.goto(f"{screen.server_url}/#token={who.token}")
+    await screen.follow_link(who.token)
     await expect(screen.page.get_by_role("heading", name=heading)).to_be_visible()
     return screen
 

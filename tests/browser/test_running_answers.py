@@ -103,6 +103,30 @@ async def test_a_request_whose_answer_was_lost_is_sent_again_with_the_same_key(v
     screen.forget("ERR_CONNECTION_RESET")
 
 
+async def test_of_an_answer_whose_server_is_lost_the_page_says_no_more_than_it_knows(visit, model, ada):
+    screen = await visit(ada, await ada.create_thread())
+    go = model_waits(model, "Half of it", " and the rest.")
+
+    async def cut(route):
+        body = await head_of_stream(route.request, b"Half of it")
+        await route.fulfill(status=200, content_type="text/event-stream", body=body)
+
+    await screen.page.route("**/responses?*", cut)
+    await screen.page.route("**/events?*", lambda route: route.abort("connectionrefused"))
+    await screen.write("hi")
+
+    lost = screen.page.locator(".progress")
+    await expect(lost).to_contain_text(
+        "The connection to the server is lost. This is what has come so far; trying again"
+    )
+    await expect(screen.page.get_by_text("goes on")).to_have_count(0)
+
+    go.set()
+    await screen.page.unroute("**/events?*")
+    await expect(screen.texts.last).to_have_text("Half of it and the rest.")
+    screen.forget("ERR_CONNECTION_REFUSED")
+
+
 def model_waits(model, said, then):
     go = asyncio.Event()
     model.script = [said, go, then, finish(), DONE]

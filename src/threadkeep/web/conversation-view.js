@@ -6,7 +6,6 @@ import { conversation, loadOlder, newestMessage, reopen } from "./conversation.j
 import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
 import { failureRow, messageRow, pendingRow, retryButton } from "./message-view.js";
-import { session } from "./session.js";
 import { changed } from "./store.js";
 import { threadHeader, newHeader } from "./thread-header-view.js";
 
@@ -18,12 +17,11 @@ const scroll = { followsEnd: true, first: null, offset: 0 };
 
 export function conversationView() {
   const { status } = conversation;
-  if (status === "none") return welcome();
   return html`<section class="conversation" aria-label="Conversation">
     ${conversation.thread ? threadHeader(conversation.thread) : newHeader(status === "new" ? "New thread" : "Thread")}
     ${conversation.error && status === "ready" ? staleNote() : nothing}
     ${status === "ready" || status === "new" ? messages() : substitute(status)}
-    ${status === "ready" || status === "new" ? composer() : nothing}
+    ${status === "ready" || status === "new" ? composer(showEnd) : nothing}
   </section>`;
 }
 
@@ -47,17 +45,6 @@ export function settleScroll() {
 export function showEnd() {
   scroll.followsEnd = true;
   changed();
-}
-
-function welcome() {
-  return html`<section class="conversation empty-page" aria-label="Conversation">
-    <div class="substitute">
-      <img src="web/icon.svg" alt="" width="56" height="56">
-      <h1>Pick up a thread</h1>
-      <p>Choose one on the left, or begin a new one. <kbd>?</kbd> lists the keyboard's shortcuts.</p>
-      <a class="button" href=${`#/${encodeURIComponent(session.organization.id)}/new`}>${icon("add")} New thread</a>
-    </div>
-  </section>`;
 }
 
 function substitute(status) {

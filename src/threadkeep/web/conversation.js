@@ -1,7 +1,7 @@
 // The open thread: its messages, its older pages, and staying up to date.
 
-import { call, get } from "./api.js";
-import { follow, leave } from "./answering.js";
+import { get, reread } from "./api.js";
+import { paced } from "./pace.js";
 import { changed } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
@@ -30,6 +30,13 @@ export const conversation = {
   // Why messages are incomplete, by response.
   reasons: new Map(),
 };
+
+// How a running answer is read, and left: answering.js says that, which needs this module.
+let answers = { follow: async () => {}, leave: () => {} };
+
+export function readAnswersWith(functions) {
+  answers = functions;
+}
 
 // Moves with each change that was made here: what was read before it is out of date.
 let changesCount = 0;
@@ -72,7 +79,7 @@ export async function loadThread({ follows = true } = {}) {
     if (mine !== generation || before !== changesCount) return;
     Object.assign(conversation, { status: "ready", messages: page.messages, olderCursor: page.olderCursor, error: null });
     showThread(thread, tag);
-    if (follows && thread.status === "streaming" && conversation.answer === null) follow().catch(fail);
+    if (follows && thread.status === "streaming" && conversation.answer === null) answers.follow().catch(fail);
     await explain(mine);
   } catch (error) {
     if (mine === generation) fail(error);
@@ -141,7 +148,7 @@ export function startChecking() {
 function reset(fields) {
   generation++;
   clearTimeout(timer);
-  leave();
+  answers.leave();
   Object.assign(conversation, {
     status: "none", threadId: null, thread: null, tag: null, messages: [], olderCursor: null, isLoadingOlder: false,
     error: null, assistantId: null, answer: null, pending: null, failure: null, reasons: new Map(), ...fields,
@@ -151,7 +158,7 @@ function reset(fields) {
 
 function plan() {
   clearTimeout(timer);
-  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), POLL_MS);
+  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), paced(POLL_MS));
 }
 
 async function check() {
@@ -182,7 +189,7 @@ function fail(error) {
 }
 
 function readThread() {
-  return call("GET", `v1/threads/${conversation.threadId}`);
+  return reread(`v1/threads/${conversation.threadId}`);
 }
 
 /** The newest messages, back to the oldest that is on the screen. */
