@@ -4,7 +4,7 @@ import { loadAssistants } from "./assistants.js";
 import { focusComposer } from "./composer-view.js";
 import { checkNow, closeThread, conversation, openNew, openThread, startChecking } from "./conversation.js";
 import { closeDialogs, confirm } from "./dialogs.js";
-import { conversationView, noteScroll, settleScroll, showEnd } from "./conversation-view.js";
+import { conversationView, noteScroll, settleScroll } from "./conversation-view.js";
 import { html, render } from "./lit.js";
 import { endEdit } from "./message-actions.js";
 import { forgetDrawn } from "./message-view.js";
@@ -115,7 +115,6 @@ function showOrganization() {
 function showThread(thread) {
   forgetDrawn();
   endEdit();
-  showEnd();
   if (thread === null) closeThread();
   else if (thread === "new") openNew();
   else openThread(thread);

@@ -2,6 +2,7 @@
 
 import { conversation } from "./conversation.js";
 import { focusComposer } from "./composer-view.js";
+import { showStart } from "./conversation-view.js";
 import { isDialogOpen, openDialog } from "./dialogs.js";
 import { html } from "./lit.js";
 import { stopAnswer } from "./message-actions.js";
@@ -17,6 +18,8 @@ const LISTED = [
   ["j  k  ↓  ↑", "Down and up in the list"],
   ["Enter", "Open the thread; in the message field: send"],
   ["m", "Write a message"],
+  ["g", "To the first message"],
+  ["Home  End", "In the messages: to the first, to the newest"],
   ["z", "Undo what was just offered to be undone"],
   ["Esc", "Stop the answer, close a dialog"],
   ["?", "This list"],
@@ -28,6 +31,7 @@ const ACTIONS = {
   j: () => moveInList(1),
   k: () => moveInList(-1),
   m: focusComposer,
+  g: () => conversation.status === "ready" && showStart(),
   z: takeNewestAction,
   "?": openShortcuts,
 };
