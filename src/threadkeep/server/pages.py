@@ -11,8 +11,8 @@ from starlette.types import Scope
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types).
 TEXT_POLICY = PAGE_POLICY + "; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
