@@ -1,5 +1,6 @@
 """The wheel holds everything and serves without this repository; image, compose file and unit are as promised."""
 
+import gzip
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from threadkeep import __version__
+from threadkeep.server.web_files import WebFiles
 from threadkeep.settings import Settings, variable
 
 ROOT = Path(__file__).parent.parent
@@ -103,8 +105,9 @@ def test_the_installed_program_serves_from_an_empty_folder(installed, tmp_path):
         created = client.post("/v1/threads", json={"title": "From the wheel"}, headers={"X-API-Key": key[0]})
 
     assert [health.status_code, page.status_code, docs.status_code, script.status_code] == [200] * 4
-    assert page.text == (PACKAGE / "web" / "index.html").read_text()
-    assert docs.text == (PACKAGE / "web" / "docs" / "index.html").read_text()
+    files = WebFiles(PACKAGE / "web")
+    assert page.content == gzip.decompress(files.page.file.body)
+    assert docs.text == files.renamed((PACKAGE / "web" / "docs" / "index.html").read_text())
     assert (created.status_code, created.json()["title"]) == (201, "From the wheel")
 
 

@@ -1,7 +1,8 @@
-"""The API page at /docs: complete without another host, under a policy that lets no foreign code in."""
+"""The pages at / and /docs: light, complete without another host, under a policy that lets no foreign code in."""
 
 import hashlib
 import re
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,67 @@ async def test_everything_that_the_api_page_names_is_on_this_server(page, nobody
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", text)
 
 
-async def test_a_file_of_the_page_says_what_it_is_and_is_asked_for_again_each_time(nobody):
-    script = await nobody.request("GET", "/web/docs/vendor/swagger-ui-bundle.js")
-    again = await nobody.request(
-        "GET", "/web/docs/vendor/swagger-ui-bundle.js", headers={"If-None-Match": script.headers["etag"]}
-    )
+@pytest.mark.parametrize("coding", ["gzip", "identity"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/web/docs/vendor/swagger-ui.css", "/web/joined/conversation-half.js"])
+async def test_a_page_is_asked_for_again_each_time_and_sent_only_if_it_has_changed(nobody, path, coding):
+    first = await nobody.request("GET", path, headers={"Accept-Encoding": coding})
+    headers = {"Accept-Encoding": coding, "If-None-Match": first.headers["etag"]}
+    again = await nobody.request("GET", path, headers=headers)
 
+    assert first.headers["cache-control"] == "no-cache"
+    assert (again.status, again.response.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+
+
+async def test_what_a_page_names_is_kept_for_ever_under_the_name_of_its_content(page, nobody):
+    [version] = set(re.findall(r"/web/([^/]+)/", page.response.text))
+
+    script = await nobody.request("GET", f"/web/{version}/docs/vendor/swagger-ui-bundle.js")
+    nothing = await nobody.request("GET", f"/web/{version}/nothing.js")
+    other = await nobody.request("GET", f"/web/{version[::-1]}/docs/vendor/swagger-ui-bundle.js")
+
+    assert re.fullmatch("[0-9a-f]{16}", version)
     assert script.headers["content-type"].startswith("text/javascript")
-    assert script.headers["cache-control"] == "no-cache"
-    assert again.status == 304
+    assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert nothing.status == other.status == 404
+
+
+async def test_a_file_is_compressed_for_those_who_take_that(nobody):
+    path = "/web/joined/conversation-half.js"
+
+    packed = await nobody.request("GET", path, headers={"Accept-Encoding": "br, gzip"})
+    plain = await nobody.request("GET", path, headers={"Accept-Encoding": "br"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.response.content == plain.response.content
+    assert 2 * int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/web/icon.svg"])
+async def test_a_page_can_be_asked_about_without_its_body(nobody, path):
+    whole = await nobody.request("GET", path)
+    head = await nobody.request("HEAD", path)
+
+    assert (head.status, head.response.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+    assert head.headers["etag"] == whole.headers["etag"]
+
+
+async def test_the_page_names_its_own_scripts_and_styles_by_their_hashes_and_no_other_runs(nobody):
+    page = await nobody.request("GET", "/")
+
+    def hashes(element: str) -> list[str]:
+        texts = re.findall(f"<{element}[^>]*>(.*?)</{element}>", page.response.text, re.S)
+        return [f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in texts]
+
+    policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    assert policy["script-src"].split() == ["'self'", *hashes("script")]
+    assert policy["style-src"].split() == ["'self'", *hashes("style")]
+    assert len(hashes("script")) == 2
+    assert not re.search(r"\sstyle=|\son\w+=\"", page.response.text.partition("<style>")[0])
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/web/docs/docs.js"])

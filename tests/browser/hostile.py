@@ -75,8 +75,9 @@ HOSTILE = [
 # What stands in the page must be of the page's own making: these tags, no handlers, links to the web or within.
 INTRUDERS = """() => {
   const bad = [];
-  const never = "script:not([src^='web/']), iframe, object, embed, base, meta[http-equiv], form[action], video, audio, "
-    + "math, template, style, link:not([href^='web/']), img:not([src='web/icon.svg']), svg:not(.icon), "
+  const never = "script:not(head > script), iframe, object, embed, base, meta[http-equiv], form[action], video, audio, "
+    + "math, template, style:not(head > style), link:not([href^='web/']), svg:not(.icon), "
+    + "img:not([src^='web/'][src$='/icon.svg']), "
     + "dialog:not(.dialog)";
   for (const element of document.querySelectorAll(never)) bad.push(element.outerHTML.slice(0, 200));
   for (const element of document.querySelectorAll("*")) {

@@ -1,17 +1,23 @@
 """What the browser itself keeps out of the page."""
 
+import re
+
 import pytest
 from playwright.async_api import Error
 
+HASH = r"'sha256-[A-Za-z0-9+/]{43}='"
 
-async def test_the_page_comes_with_a_policy_without_inline_code(visit):
+
+async def test_the_page_comes_with_a_policy_that_lets_in_no_inline_code_but_its_own(visit):
     screen = await visit()
 
     answer = await screen.page.goto(screen.server_url)
 
     policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
-    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert re.fullmatch(rf"'self'( {HASH}){{2}}", policy["script-src"])
+    assert re.fullmatch(rf"'self' {HASH}", policy["style-src"])
+    assert policy["connect-src"] == "'self'"
     assert policy["require-trusted-types-for"] == "'script'"
     assert policy["trusted-types"] == "lit-html dompurify"
     assert "unsafe" not in answer.headers["content-security-policy"]
@@ -43,6 +49,5 @@ async def test_the_page_asks_for_nothing_that_is_not_its_servers_own(visit, ada)
     await screen.sign_in(ada)
     await screen.page.get_by_text("No threads yet").wait_for()
 
-    assert len(asked) > 20
     assert [url for url in asked if not url.startswith(screen.server_url)] == []
     assert ada.token not in " ".join(asked[1:])

@@ -4,8 +4,9 @@ from proof.bug import Bug, Edit
 
 WEAK_POLICY = Edit(
     "server/pages.py",
-    "TEXT_POLICY = PAGE_POLICY + \"; require-trusted-types-for 'script'; trusted-types lit-html dompurify\"",
-    "TEXT_POLICY = \"default-src * 'unsafe-inline' data:; script-src 'self' 'unsafe-inline'\"",
+    'response.headers["Content-Security-Policy"] = TEXT_POLICY\n',
+    'response.headers["Content-Security-Policy"] = (\n'
+    "        \"default-src * 'unsafe-inline' data:; script-src 'self' 'unsafe-inline'\"\n    )\n",
 )
 INNER_HTML = Edit(
     "web/markdown.js",

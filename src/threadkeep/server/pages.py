@@ -1,21 +1,32 @@
-"""The pages for browsers: files of the package's `web` folder, with headers that keep foreign code out of them."""
+"""The pages for browsers, with headers that keep foreign code out of them.
 
-import os
+What `web_files.py` makes of the package's `web` folder when the server starts:
+
+- `/` is the page: `index.html` with its styles, and with all modules that `app.js` imports, joined into one script.
+- `/web/<version>/<path>` is any file of the folder, compressed, and kept by browsers for ever. `/web/<path>` is the
+  same file, asked for again each time.
+- A module that is needed later is imported where it is needed: `await import("./x.js")`, in a script of its own with
+  what only it needs, or `await import("./vendor/x/x.mjs")`, a library as it is. `new URL("./vendor/x/x.css",
+  import.meta.url)` is the address of a file beside a module, and what that file names beside itself is found too.
+  Texts between quotation marks that begin with `web/` (`src="web/icon.svg"`) become addresses of the version.
+"""
+
+import asyncio
+import gzip
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.routing import BaseRoute, Route
+
+from threadkeep.server.web_files import WebFile, WebFiles
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types).
-TEXT_POLICY = PAGE_POLICY + "; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
 HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -23,34 +34,63 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     # Asked again each time and answered 304: after an upgrade no browser runs yesterday's page on today's API.
     "Cache-Control": "no-cache",
+    # A part of a small file is of no use: each is served whole, whatever part is asked for.
     "Accept-Ranges": "none",
+    "Vary": "Accept-Encoding",
 }
+KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
+FILES = WebFiles(FOLDER)
 
-class WebFiles(StaticFiles):
-    """Starlette's file server, with `HEADERS` on every answer."""
-
-    def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
-    ) -> Response:
-        # A part of a small file is of no use, and Starlette refuses bad ranges in a shape of its own.
-        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers.update(HEADERS)
-        return response
-
-
-FILES = WebFiles(directory=FOLDER)
+# On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands
+# in the page and runs is named by its hash: no other text in it does.
+TEXT_POLICY = (
+    PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {FILES.page.scripts}").replace(
+        "style-src 'self'", f"style-src 'self' {FILES.page.styles}"
+    )
+    + "; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
+)
 
 
 async def page(request: Request) -> Response:
-    response = await FILES.get_response("index.html", request.scope)
+    response = answer(request, FILES.page.file)
     response.headers["Content-Security-Policy"] = TEXT_POLICY
     return response
 
 
 async def api_page(request: Request) -> Response:
-    return await FILES.get_response("docs/index.html", request.scope)
+    return await found(request, "docs/index.html")
 
 
-ROUTES: list[BaseRoute] = [Route("/", page), Route("/docs", api_page), Mount("/web", FILES)]
+async def file(request: Request) -> Response:
+    path: str = request.path_params["path"]
+    version, _, rest = path.partition("/")
+    if version != FILES.version:
+        return await found(request, path)
+    response = await found(request, rest)
+    response.headers["Cache-Control"] = KEPT_FOR_EVER
+    return response
+
+
+async def found(request: Request, path: str) -> Response:
+    # In a thread: reading and packing the largest file takes a few hundredths of a second, once.
+    web_file = await asyncio.to_thread(FILES.find, path)
+    if web_file is None:
+        raise HTTPException(404)
+    return answer(request, web_file)
+
+
+def answer(request: Request, web_file: WebFile) -> Response:
+    """Answer with a file, packed if the browser takes that, or with 304 if it has the same already."""
+    is_packed = web_file.is_packed and "gzip" in request.headers.get("accept-encoding", "")
+    tag = f'"{web_file.tag}{"-gzip" if is_packed else ""}"'
+    headers = {**HEADERS, "ETag": tag}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if is_packed:
+        headers["Content-Encoding"] = "gzip"
+    body = gzip.decompress(web_file.body) if web_file.is_packed and not is_packed else web_file.body
+    return Response(body, headers=headers, media_type=web_file.kind)
+
+
+ROUTES: list[BaseRoute] = [Route("/", page), Route("/docs", api_page), Route("/web/{path:path}", file)]

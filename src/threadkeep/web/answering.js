@@ -6,7 +6,8 @@
 import { ApiError, call, newKey, openStream, post } from "./api.js";
 import { announce } from "./announcer.js";
 import {
-  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, reasonOf, showThread,
+  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, readAnswersWith,
+  reasonOf, showThread,
 } from "./conversation.js";
 import { beginSending } from "./drafts.js";
 import { rename } from "./route.js";
@@ -25,8 +26,10 @@ const ENDED = new Set(["response.completed", "response.cancelled", "response.fai
 
 let reader = null;
 
+readAnswersWith({ follow, leave });
+
 /** Stop reading; the answer goes on at the server. */
-export function leave() {
+function leave() {
   reader?.abort();
   reader = null;
 }
@@ -65,7 +68,7 @@ export async function answerAnew() {
 }
 
 /** Follow whatever runs in the open thread. */
-export async function follow() {
+async function follow() {
   conversation.answer = newAnswer();
   const path = `v1/threads/${conversation.threadId}/stream`;
   await runToEnd((signal) => openStream("GET", path, { signal }));

@@ -1,19 +1,18 @@
 // The page: what is on the screen in which phase, and what happens when the address changes.
 
-import { loadAssistants } from "./assistants.js";
-import { focusComposer } from "./composer-view.js";
+import { forgetAssistants } from "./assistants.js";
+import { comingView, missingView, welcome } from "./beginning-view.js";
 import { checkNow, closeThread, conversation, openNew, openThread, startChecking } from "./conversation.js";
 import { closeDialogs, confirm } from "./dialogs.js";
-import { conversationView, noteScroll, settleScroll } from "./conversation-view.js";
 import { html, render } from "./lit.js";
+import { forgetDrafts } from "./drafts.js";
 import { endEdit } from "./message-actions.js";
-import { forgetDrawn } from "./message-view.js";
 import { currentRoute, rename, whenArrived } from "./route.js";
 import {
   beforeLeaving, chooseOrganization, listenToOtherTabs, session, signIn, staysSignedIn, storedCredential, subjectOf,
   takeTokenFromAddress,
 } from "./session.js";
-import { listenToKeys } from "./shortcuts.js";
+import { focusComposer, listenToKeys } from "./shortcuts.js";
 import { organizationChoice, signInView, startingView, unreachableView } from "./sign-in-view.js";
 import { changed, drawNow, drawWith } from "./store.js";
 import { whenOtherTabsTell } from "./tabs.js";
@@ -24,6 +23,12 @@ import { expireAll, toast } from "./toasts.js";
 
 const REDRAW_MS = 30_000;
 
+// What shows threads is most of the page, and comes behind the list: until it is there, this stands in its place.
+const COMING = {
+  conversationView: comingView, forgetDrawn() {}, noteScroll() {}, settleScroll() {},
+};
+
+let half = COMING;
 let shownOrganization = null;
 // Whether somebody is being asked if they want to be who a link says.
 let isAsking = false;
@@ -34,16 +39,27 @@ function view() {
   if (session.phase === "unreachable") return unreachableView(() => enter(session.credential, session.stays));
   if (session.phase === "choosing") return organizationChoice();
   return html`<div class="halves" data-screen=${conversation.status === "none" ? "list" : "conversation"}>
-    ${threadListView()}<main>${conversationView()}</main></div>`;
+    ${threadListView()}<main>${conversation.status === "none" ? welcome() : half.conversationView()}</main></div>`;
+}
+
+async function loadHalf() {
+  if (half !== COMING) return;
+  try {
+    half = await import("./conversation-half.js");
+  } catch {
+    half = { ...COMING, conversationView: missingView };
+  }
+  drawNow();
+  if (conversation.status === "new") focusComposer();
 }
 
 function draw() {
   const app = document.getElementById("app");
   noteFocus();
-  noteScroll();
+  half.noteScroll();
   render(view(), app);
   settleList();
-  settleScroll();
+  half.settleScroll();
   const thread = session.phase === "ready" ? conversation.thread : null;
   document.title = thread ? `${titleOf(thread)} · threadkeep` : "threadkeep";
 }
@@ -106,15 +122,16 @@ function showOrganization() {
   closeThread();
   list.filters = { ...NO_FILTERS };
   list.goingIds.clear();
-  loadList();
-  loadAssistants().catch(() => {});
+  loadList().finally(loadHalf);
+  forgetAssistants();
   const { organization, thread } = currentRoute();
   if (organization !== shownOrganization) rename(shownOrganization, organization ? null : thread);
 }
 
 function showThread(thread) {
-  forgetDrawn();
+  half.forgetDrawn();
   endEdit();
+  if (thread !== null) loadHalf();
   if (thread === null) closeThread();
   else if (thread === "new") openNew();
   else openThread(thread);
@@ -123,10 +140,11 @@ function showThread(thread) {
   else if (thread !== null && matchMedia("(max-width: 760px)").matches) document.querySelector(".head h1")?.focus();
 }
 
-function leaveAll() {
+function leaveAll(isWanted) {
   expireAll();
   closeDialogs();
   closeThread();
+  if (isWanted) forgetDrafts();
 }
 
 function begin() {

@@ -1,35 +1,44 @@
 // The organization's assistants, for names and for choosing.
 
-import { get } from "./api.js";
+import { currentCaller, get } from "./api.js";
 import { changed } from "./store.js";
 
 const PAGES_MAX = 10;
 const RELOAD_MS = 60_000;
 
 export const assistants = { all: [], isLoaded: false };
-let loadedAt = -Infinity;
+let askedAt = -Infinity;
+
+/** Begin anew: another organization has others. They are asked for when a name is needed, or somebody chooses. */
+export function forgetAssistants() {
+  Object.assign(assistants, { all: [], isLoaded: false });
+  askedAt = -Infinity;
+}
 
 export async function loadAssistants() {
+  askedAt = performance.now();
+  const as = currentCaller();
   const all = [];
   let after;
   for (let page = 0; page < PAGES_MAX; page++) {
-    const answer = await get("v1/assistants", { limit: 100, after });
+    const answer = await get("v1/assistants", { limit: 100, after }, as);
     all.push(...answer.data);
     after = answer.nextCursor;
     if (!answer.hasMore) break;
   }
+  if (as !== currentCaller()) return;
   Object.assign(assistants, { all: all.sort((a, b) => a.name.localeCompare(b.name)), isLoaded: true });
-  loadedAt = performance.now();
   changed();
 }
 
 /** Load them again if the last time is long ago: before somebody chooses one. */
 export function refreshAssistants() {
-  if (performance.now() - loadedAt > RELOAD_MS) loadAssistants().catch(() => {});
+  if (performance.now() - askedAt > RELOAD_MS) loadAssistants().catch(() => {});
 }
 
 /** What a thread's assistant is called. */
 export function assistantName(id) {
+  if (!assistants.isLoaded) refreshAssistants();
   const known = assistants.all.find((assistant) => assistant.id === id);
   return known?.name ?? (assistants.isLoaded ? "deleted assistant" : "…");
 }

@@ -1,7 +1,6 @@
 // Where one writes.
 
 import { conversation } from "./conversation.js";
-import { showEnd } from "./conversation-view.js";
 import { draftOf, keepDraft } from "./drafts.js";
 import { icon } from "./icons.js";
 import { html, live } from "./lit.js";
@@ -12,14 +11,15 @@ import { unarchive, unlock } from "./thread-actions.js";
 const TEXT_CHARACTERS_MAX = 256 * 1024;
 const HEIGHT_MAX_PX = 260;
 
-export function composer() {
+/** `sent` is called when a message goes. */
+export function composer(sent) {
   const state = conversation.thread?.state ?? "open";
   if (state === "archived") return closed("This thread is archived: it takes no messages.", "Unarchive", unarchive);
   if (state === "locked") return closed("This thread is locked: it takes no messages.", "Unlock", unlock);
   const draft = draftOf(draftName());
   const isRunning = conversation.answer !== null;
   const isTooLong = draft.length > TEXT_CHARACTERS_MAX && [...draft].length > TEXT_CHARACTERS_MAX;
-  return html`<form class="composer" @submit=${submit}>
+  return html`<form class="composer" @submit=${(event) => submit(event, sent)}>
     <textarea id="composer" rows="1" dir="auto" aria-label="Message" placeholder="Write a message"
       aria-describedby="composer-hint" .value=${live(draft)} @input=${input} @keydown=${keys}></textarea>
     <div class="composer-foot">
@@ -30,10 +30,6 @@ export function composer() {
       ${isRunning ? stopButton() : sendButton(draft.trim() === "" || isTooLong)}
     </div>
   </form>`;
-}
-
-export function focusComposer() {
-  document.getElementById("composer")?.focus();
 }
 
 /** Make the field as high as what is in it. */
@@ -76,13 +72,13 @@ function keys(event) {
   event.target.form.requestSubmit();
 }
 
-function submit(event) {
+function submit(event, sent) {
   event.preventDefault();
   const field = event.target.querySelector("textarea");
   const text = field.value;
   if (conversation.answer !== null || text.trim() === "" || [...text].length > TEXT_CHARACTERS_MAX) return;
   send(text, draftName());
-  showEnd();
+  sent();
   field.focus();
 }
 

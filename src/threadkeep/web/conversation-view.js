@@ -7,7 +7,7 @@ import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
 import { failureRow, forgetDrawn, messageRow, pendingRow, retryButton } from "./message-view.js";
 import { messagesArea, notePlaces, restorePlaces, rowOf } from "./reader.js";
-import { session } from "./session.js";
+import { addActions } from "./shortcuts.js";
 import { changed, drawNow } from "./store.js";
 import { threadHeader, newHeader } from "./thread-header-view.js";
 
@@ -20,14 +20,15 @@ let places = [];
 // Brings the reader elsewhere at the next drawing.
 let goThere = null;
 
+addActions({ g: () => conversation.status === "ready" && showStart() });
+
 export function conversationView() {
   const { status } = conversation;
-  if (status === "none") return welcome();
   return html`<section class="conversation" aria-label="Conversation">
     ${conversation.thread ? threadHeader(conversation.thread) : newHeader(status === "new" ? "New thread" : "Thread")}
     ${conversation.error && status === "ready" ? staleNote() : nothing}
     ${status === "ready" || status === "new" ? messages() : substitute(status)}
-    ${status === "ready" || status === "new" ? composer() : nothing}
+    ${status === "ready" || status === "new" ? composer(showEnd) : nothing}
   </section>`;
 }
 
@@ -70,17 +71,6 @@ function leaveEnd(scroll) {
   conversation.followsEnd = false;
   goThere = scroll;
   drawNow();
-}
-
-function welcome() {
-  return html`<section class="conversation empty-page" aria-label="Conversation">
-    <div class="substitute">
-      <img src="web/icon.svg" alt="" width="56" height="56">
-      <h1>Pick up a thread</h1>
-      <p>Choose one on the left, or begin a new one. <kbd>?</kbd> lists the keyboard's shortcuts.</p>
-      <a class="button" href=${`#/${encodeURIComponent(session.organization.id)}/new`}>${icon("add")} New thread</a>
-    </div>
-  </section>`;
 }
 
 function substitute(status) {

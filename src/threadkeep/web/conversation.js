@@ -1,7 +1,6 @@
 // The open thread: its messages near the reader, and staying up to date.
 
 import { call, get } from "./api.js";
-import { follow, leave } from "./answering.js";
 import { extended, readAgain, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
 import { isFar, isHeld } from "./reader.js";
 import { changed } from "./store.js";
@@ -36,6 +35,13 @@ export const conversation = {
   // Why messages are incomplete, by response.
   reasons: new Map(),
 };
+
+// How a running answer is read, and left: answering.js says that, which needs this module.
+let answers = { follow: async () => {}, leave: () => {} };
+
+export function readAnswersWith(functions) {
+  answers = functions;
+}
 
 // Moves with each change that was made here: what was read before it is out of date.
 let changesCount = 0;
@@ -80,7 +86,7 @@ export async function loadThread({ follows = true } = {}) {
     if (mine !== generation || before !== changesCount) return;
     Object.assign(conversation, { status: "ready", error: null, ...window });
     showThread(thread, tag);
-    if (follows && thread.status === "streaming" && conversation.answer === null) follow().catch(fail);
+    if (follows && thread.status === "streaming" && conversation.answer === null) answers.follow().catch(fail);
     await explain(mine);
   } catch (error) {
     if (mine === generation) fail(error);
@@ -191,10 +197,11 @@ export function startChecking() {
 function reset(fields) {
   generation++;
   clearTimeout(timer);
-  leave();
+  answers.leave();
   Object.assign(conversation, {
     status: "none", threadId: null, thread: null, tag: null, messages: [], hasOlder: false, hasNewer: false,
-    held: [], isLoadingMore: false, followsEnd: true, error: null, assistantId: null, answer: null, pending: null, failure: null, reasons: new Map(), ...fields,
+    held: [], isLoadingMore: false, followsEnd: true, error: null, assistantId: null, answer: null, pending: null,
+    failure: null, reasons: new Map(), ...fields,
   });
   changed();
 }

@@ -16,7 +16,9 @@ export function openDetails(threadId) {
   const thread = () => (conversation.threadId === threadId ? conversation.thread : null);
   if (thread() === null) return;
   let editor = null;
+  let draw = () => {};
   openDialog("Details", (close, redraw) => {
+    draw = redraw;
     const current = thread();
     if (current === null) return nothing;
     const save = (metadata) => update(threadId, { metadata });
@@ -34,7 +36,7 @@ export function openDetails(threadId) {
       ${editor()}
       ${facts(current)}`;
   }, { isWide: true });
-  loadAssistants().catch(() => {});
+  loadAssistants().then(() => draw(), () => {});
 }
 
 function archivedNote() {

@@ -1,7 +1,6 @@
 // Who is signed in: the credential, where it is kept, the organizations to choose from.
 
 import { ApiError, ConnectionLost, callAs, callAsNobody, callIn, get } from "./api.js";
-import { forgetDrafts } from "./drafts.js";
 import { decoded } from "./route.js";
 import { deviceStorage, tabStorage } from "./storage.js";
 import { changed } from "./store.js";
@@ -17,9 +16,13 @@ export const session = {
   organization: null,
 };
 
-let leave = () => {};
+let leave = (_isWanted) => {};
 
-/** Call `function_` before somebody leaves, or goes to another organization: while calls are still theirs. */
+/**
+ * Call `function_` before somebody leaves, or goes to another organization: while calls are still theirs.
+ *
+ * Its argument says whether they sign out because they want to: then what they were writing goes too.
+ */
 export function beforeLeaving(function_) {
   leave = function_;
 }
@@ -90,8 +93,7 @@ export async function signIn(credential, stays) {
 
 /** Sign out because a person asked for it: what they were writing goes too. */
 export function signOut(sentence = null) {
-  leave();
-  forgetDrafts();
+  leave(true);
   endSession(sentence);
 }
 
@@ -107,7 +109,7 @@ function endSession(sentence) {
 }
 
 function forgetPerson(phase) {
-  leave();
+  leave(false);
   Object.assign(session, { phase, user: null, organization: null });
 }
 
@@ -121,7 +123,7 @@ export function chooseOrganization(asked) {
   const ids = session.user.organizations.map((organization) => organization.id);
   const remembered = deviceStorage.read("organization");
   const chosen = [asked, remembered, ids.length === 1 ? ids[0] : null].find((id) => ids.includes(id));
-  if (session.organization !== null && session.organization.id !== chosen) leave();
+  if (session.organization !== null && session.organization.id !== chosen) leave(false);
   session.organization = session.user.organizations.find((organization) => organization.id === chosen) ?? null;
   session.phase = session.organization ? "ready" : "choosing";
   callIn(chosen ?? null);

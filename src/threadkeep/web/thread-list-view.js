@@ -6,7 +6,7 @@ import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
 import { addressOf, go } from "./route.js";
 import { isPerson, session, signOut, staysSignedIn, staySignedIn } from "./session.js";
-import { openShortcuts } from "./shortcuts.js";
+import { openShortcuts } from "./shortcuts-dialog.js";
 import { currentTheme, nextTheme } from "./theme.js";
 import { filterBy, isFiltered, list, loadList, loadMore, NO_FILTERS, pointerMoved } from "./thread-list.js";
 import { hasTitle, isSeen, marks, titleOf } from "./thread-words.js";

@@ -1,0 +1,54 @@
+"""How much the page loads, and what it shows while a part of it is missing."""
+
+from benchmarks.page_traffic import Traffic
+from playwright.async_api import Route, expect
+
+BYTES_MAX = 150_000
+REQUESTS_MAX = 20
+RELOAD_REQUESTS_MAX = 5
+
+
+async def test_a_first_visit_is_light(visit, ada):
+    for number in range(50):
+        await ada.create_thread(title=f"Thread number {number} of fifty")
+    screen = await visit()
+    traffic = await Traffic.watch(screen.page)
+
+    await screen.sign_in(ada)
+    await screen.page.get_by_text("Pick up a thread").wait_for()
+    await screen.page.wait_for_load_state("networkidle")
+
+    assert traffic.received_bytes <= BYTES_MAX, traffic.calls
+    assert len(traffic.calls) <= REQUESTS_MAX, traffic.calls
+
+
+async def test_a_page_that_is_loaded_again_asks_for_little(visit, ada):
+    screen = await visit(ada, thread=await ada.create_thread(title="Read again"))
+    await screen.page.wait_for_load_state("networkidle")
+    traffic = await Traffic.watch(screen.page)
+
+    await screen.page.reload()
+    await screen.composer.wait_for()
+    await screen.page.wait_for_load_state("networkidle")
+
+    assert len(traffic.calls) <= RELOAD_REQUESTS_MAX, traffic.calls
+
+
+async def test_while_the_half_that_shows_threads_is_missing_the_list_is_there_and_says_what_helps(visit, ada):
+    thread = await ada.create_thread(title="Soon to be read")
+    screen = await visit()
+    screen.expects_refusals = True
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=404)
+
+    await screen.page.route("**/joined/*", refuse)
+    await screen.sign_in(ada)
+    await screen.page.get_by_role("link", name="Soon to be read").click()
+    await expect(screen.page.get_by_role("alert")).to_contain_text("This part of the page could not be loaded")
+
+    await screen.page.unroute("**/joined/*", refuse)
+    await screen.button("Load the page again").click()
+
+    await expect(screen.composer).to_be_visible()
+    await expect(screen.page).to_have_url(f"{screen.server_url}/#/{ada.organization}/{thread['id']}")
