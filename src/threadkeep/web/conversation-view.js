@@ -3,10 +3,12 @@
 import { assistants, refreshAssistants } from "./assistants.js";
 import { composer, fitComposer } from "./composer-view.js";
 import { conversation, jumpTo, loadMore, newestMessage, releaseHeld, reopen } from "./conversation.js";
+import { leaveOtherThread, openFind } from "./find.js";
+import { findBar, markFound } from "./find-view.js";
 import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
 import { failureRow, forgetDrawn, messageRow, pendingRow, retryButton } from "./message-view.js";
-import { messagesArea, notePlaces, restorePlaces, rowOf } from "./reader.js";
+import { messagesArea, notePlaces, restorePlaces } from "./reader.js";
 import { addActions } from "./shortcuts.js";
 import { changed, drawNow } from "./store.js";
 import { threadHeader, newHeader } from "./thread-header-view.js";
@@ -20,12 +22,13 @@ let places = [];
 // Brings the reader elsewhere at the next drawing.
 let goThere = null;
 
-addActions({ g: () => conversation.status === "ready" && showStart() });
+addActions({ f: openFind, g: () => conversation.status === "ready" && showStart() });
 
 export function conversationView() {
   const { status } = conversation;
   return html`<section class="conversation" aria-label="Conversation">
     ${conversation.thread ? threadHeader(conversation.thread) : newHeader(status === "new" ? "New thread" : "Thread")}
+    ${findBar({ show: showMessage, start: showStart })}
     ${conversation.error && status === "ready" ? staleNote() : nothing}
     ${status === "ready" || status === "new" ? messages() : substitute(status)}
     ${status === "ready" || status === "new" ? composer(showEnd) : nothing}
@@ -34,6 +37,7 @@ export function conversationView() {
 
 /** Before each drawing: remember where what is being read stands. */
 export function noteScroll() {
+  leaveOtherThread();
   releaseHeld();
   places = conversation.followsEnd ? [] : notePlaces(conversation.messages);
 }
@@ -47,6 +51,7 @@ export function settleScroll() {
   else if (conversation.followsEnd) area.scrollTop = area.scrollHeight;
   else restorePlaces(places);
   goThere = null;
+  markFound();
   loadNear();
 }
 
@@ -62,9 +67,11 @@ export async function showStart() {
   leaveEnd(() => messagesArea().scrollTo(0, 0));
 }
 
-export async function showMessage(id) {
-  if (!conversation.messages.some((message) => message.id === id) && !(await jumpTo(id))) return;
-  leaveEnd(() => rowOf(id)?.scrollIntoView({ block: "center" }));
+/** Show a message, wherever in the thread it is; `scroll` brings it into sight. Returns what jumpTo() does. */
+async function showMessage(id, scroll) {
+  const isLoaded = conversation.messages.some((message) => message.id === id) || (await jumpTo(id));
+  if (isLoaded === true) leaveEnd(scroll);
+  return isLoaded;
 }
 
 function leaveEnd(scroll) {

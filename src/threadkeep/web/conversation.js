@@ -121,7 +121,11 @@ function extend(order, page) {
   explain(generation).catch(() => {});
 }
 
-/** Load another part of the thread: its "start", its "end", or what is around a message. Whether that worked. */
+/**
+ * Load another part of the thread: its "start", its "end", or what is around a message.
+ *
+ * Returns whether that worked, or "gone" when there is no such message any more.
+ */
 export async function jumpTo(place) {
   const mine = generation;
   const jump = ++jumpsCount;
@@ -137,6 +141,7 @@ export async function jumpTo(place) {
     Object.assign(conversation, { ...window, followsEnd: place === "end" });
     explain(mine).catch(() => {});
   } catch (error) {
+    if (error.code === "message_not_found") return "gone";
     if (!isLate()) fail(error);
     return false;
   }
@@ -248,7 +253,8 @@ function readWindow() {
   return isAtEnd ? readNewest(messagesPath(), messages.length) : readAgain(messagesPath(), conversation);
 }
 
-function messagesPath() {
+/** Where the open thread's messages are. */
+export function messagesPath() {
   return `v1/threads/${conversation.threadId}/messages`;
 }
 

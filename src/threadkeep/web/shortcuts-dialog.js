@@ -10,6 +10,7 @@ const LISTED = [
   ["j  k  ↓  ↑", "Down and up in the list"],
   ["Enter", "Open the thread; in the message field: send"],
   ["m", "Write a message"],
+  ["f  Ctrl F", "Find in the thread"],
   ["g", "To the thread's first message"],
   ["Home  End", "In the messages: to the first, to the newest"],
   ["z", "Undo what was just offered to be undone"],
