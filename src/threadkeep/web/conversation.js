@@ -3,9 +3,11 @@
 import { call, get } from "./api.js";
 import { extended, readAgain, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
 import { isFar, isHeld } from "./reader.js";
-import { changed } from "./store.js";
+import { changed, drawn } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
+// So many messages are made into rows within one frame, so that scrolling goes on smoothly.
+const AT_ONCE = 4;
 const POLL_MS = 2500;
 
 /** `status`: none, new, loading, ready, missing, error. */
@@ -97,7 +99,7 @@ export async function loadThread({ follows = true } = {}) {
 /** Load what comes before (`order` is "desc") or after ("asc"); what is then far from the reader leaves. */
 export async function loadMore(order) {
   const edgeOf = () => conversation.messages.at(order === "desc" ? 0 : -1)?.id;
-  const edge = edgeOf();
+  let edge = edgeOf();
   const hasMore = edge && (order === "desc" ? conversation.hasOlder : conversation.hasNewer);
   // After an error it is tried again when the thread has been read again.
   if (!hasMore || conversation.isLoadingMore || conversation.error) return;
@@ -105,7 +107,12 @@ export async function loadMore(order) {
   conversation.isLoadingMore = true;
   try {
     const page = await readBeyond(messagesPath(), order, edge);
-    if (mine === generation && edge === edgeOf()) extend(order, page);
+    for (let at = 0; at < page.data.length && mine === generation && edge === edgeOf(); at += AT_ONCE) {
+      const data = page.data.slice(at, at + AT_ONCE);
+      extend(order, { data, hasMore: page.hasMore || at + AT_ONCE < page.data.length });
+      edge = edgeOf();
+      await drawn();
+    }
   } catch (error) {
     if (mine === generation) fail(error);
   }

@@ -7,10 +7,13 @@ import { library } from "./libraries.js";
 import { changed } from "./store.js";
 import DOMPurify from "./vendor/dompurify/purify.es.mjs";
 
+// In one text; what is beyond stays as it was written.
 const FORMULAS_MAX = 500;
+const FORMULA_CHARACTERS_MAX = 20_000;
 const CODE_CHARACTERS_MAX = 50_000;
-// Then others get their turn, and the rest is done at the next drawing.
+// Of all texts together: then the page rests as long as it worked, so that others get their turn.
 const WORK_MS = 40;
+const CACHED_MAX = 300;
 
 const FORMULA_OPTIONS = { output: "htmlAndMathml", trust: false, strict: "ignore", maxExpand: 200, maxSize: 20 };
 const FORMULA = {
@@ -43,53 +46,82 @@ const LANGUAGES = new Set((
   + "typescript vb vbnet wasm wsf xhtml xjb xml xsd xsl yaml yml zsh"
 ).split(" "));
 
+// Formulas by their source: the last block of a text that grows is made anew again and again.
+const typeset = new Map();
+let workedMs = 0;
+let restsUntil = 0;
+
 /** Dress the elements below `root` that are not yet, but for code in `growing`. Returns whether something is left to do. */
 export function dress(root, growing = []) {
-  const isComplete = (code) => !growing.some((node) => node.contains(code));
-  const codes = [...root.querySelectorAll("pre[data-language]")].filter(isComplete);
-  for (const code of codes) if (!isColourable(code)) delete code.dataset.language;
-  const jobs = [
-    [[...root.querySelectorAll('[data-formula="inline"], [data-formula="display"]')], "katex", typeset],
-    [codes.filter((code) => code.dataset.language), "highlight", colour],
-  ];
-  const begun = performance.now();
+  const isBare = dressFormulas(root);
+  return dressCode(root, growing) || isBare;
+}
+
+function dressFormulas(root) {
+  const formulas = [...root.querySelectorAll('[data-formula="inline"], [data-formula="display"]')];
+  const katex = formulas.length > 0 && library("katex");
+  if (!katex) return formulas.length > 0;
+  const done = [...root.querySelectorAll(".formula")];
+  let count = done.length;
+  let length = done.reduce((sum, { dataset }) => sum + dataset.source.length, 0);
   let isLeft = false;
-  for (const [elements, name, act] of jobs) {
-    const found = elements.length > 0 && library(name);
-    if (found === null) isLeft = true;
-    if (!found) continue;
-    for (const element of elements) {
-      if (performance.now() - begun > WORK_MS) {
-        isLeft = true;
-        changed();
-        break;
-      }
-      act(element, found, root);
-    }
+  for (const element of formulas) {
+    const source = element.textContent;
+    count++;
+    length += source.length;
+    const isTooMuch = count > FORMULAS_MAX || length > FORMULA_CHARACTERS_MAX;
+    if (isTooMuch) delete element.dataset.formula;
+    else if (typeset.has(source) || mayWork()) putFormula(element, source, katex);
+    else isLeft = true;
   }
   return isLeft;
 }
 
-function typeset(element, katex, root) {
+function putFormula(element, source, katex) {
   const isDisplay = element.dataset.formula === "display";
-  const source = element.textContent;
   delete element.dataset.formula;
-  if (root.querySelectorAll(".formula").length >= FORMULAS_MAX) return;
-  let html;
-  try {
-    html = katex.renderToString(insideOf(source), { ...FORMULA_OPTIONS, displayMode: isDisplay });
-  } catch {
-    // No formula, or too large a one: it stays as it was written. KaTeX raises errors of its own, and the engine's.
-    return;
-  }
-  // The page's policy takes styles from its own code only, and these are few and plain.
-  const fragment = DOMPurify.sanitize(html.replaceAll(' style="', ' data-style="'), FORMULA);
-  for (const styled of fragment.querySelectorAll("[data-style]")) applyStyle(styled);
-  element.replaceChildren(fragment);
+  if (typeset.size > CACHED_MAX) typeset.clear();
+  if (!typeset.has(source)) typeset.set(source, work(() => fragmentOf(source, isDisplay, katex)));
+  const fragment = typeset.get(source);
+  if (fragment === null) return;
+  element.replaceChildren(fragment.cloneNode(true));
   element.classList.add("formula");
   element.dataset.source = source;
   element.dir = "ltr";
   if (isDisplay) makeReachable(element);
+}
+
+/** Return what a formula looks like, or null if it is none or too large a one. */
+function fragmentOf(source, displayMode, katex) {
+  let html;
+  try {
+    html = katex.renderToString(insideOf(source), { ...FORMULA_OPTIONS, displayMode });
+  } catch {
+    // KaTeX raises errors of its own, and the engine's for what is nested too deep.
+    return null;
+  }
+  // The page's policy takes styles from its own code only, and these are few and plain.
+  const fragment = DOMPurify.sanitize(html.replaceAll(' style="', ' data-style="'), FORMULA);
+  for (const styled of fragment.querySelectorAll("[data-style]")) applyStyle(styled);
+  return fragment;
+}
+
+function mayWork() {
+  return performance.now() >= restsUntil;
+}
+
+/** Do a piece of work; from time to time the page rests afterwards, and is drawn again then. */
+function work(act) {
+  const begun = performance.now();
+  const made = act();
+  const now = performance.now();
+  workedMs += now - begun;
+  if (workedMs > WORK_MS) {
+    restsUntil = now + workedMs;
+    setTimeout(changed, workedMs);
+    workedMs = 0;
+  }
+  return made;
 }
 
 function applyStyle(element) {
@@ -104,6 +136,16 @@ function makeReachable(element) {
   element.tabIndex = 0;
   element.setAttribute("role", "region");
   element.setAttribute("aria-label", "Formula");
+}
+
+function dressCode(root, growing) {
+  const isComplete = (code) => !growing.some((node) => node.contains(code));
+  const codes = [...root.querySelectorAll("pre[data-language]")].filter(isComplete);
+  for (const code of codes) if (!isColourable(code)) delete code.dataset.language;
+  const rest = codes.filter(({ dataset }) => dataset.language !== undefined);
+  const highlight = rest.length > 0 && library("highlight");
+  if (highlight) while (rest.length > 0 && mayWork()) work(() => colour(rest.shift(), highlight));
+  return rest.length > 0;
 }
 
 function isColourable(code) {
