@@ -205,3 +205,19 @@ def every_kind_of_code() -> str:
         "```js\nconst a = `x${b}`; /re/g; new Map(); a.b = () => true;\n```\n\n"
         "```md\n# Head\n\n- *one* [a](b)\n> quoted\n```\n\n```yaml\na: 1\n```\n\n```bash\necho $HOME\n```\n"
     )
+
+
+async def test_the_languages_for_which_colours_are_loaded_are_those_that_the_library_knows(visit, ada):
+    text = (WEB / "dressing.js").read_text().split("new Set((", 1)[1].split(").split", 1)[0]
+    named = set("".join(re.findall(r'"([^"]*)"', text)).split())
+    screen = await visit(ada)
+
+    known = await screen.page.evaluate(KNOWN_LANGUAGES)
+
+    assert named == set(known) - {"text", "txt", "plaintext"}
+
+
+KNOWN_LANGUAGES = """async () => {
+  const { default: highlight } = await import("/web/vendor/highlight/highlight.min.js");
+  return highlight.listLanguages().flatMap((name) => [name, ...(highlight.getLanguage(name).aliases ?? [])]);
+}"""

@@ -9,7 +9,10 @@ import DOMPurify from "./vendor/dompurify/purify.es.mjs";
 
 // In one text; what is beyond stays as it was written.
 const FORMULAS_MAX = 500;
-const FORMULA_CHARACTERS_MAX = 20_000;
+const ELEMENTS_MAX = 20_000;
+// Of one formula.
+const FORMULA_ELEMENTS_MAX = 4_000;
+const FORMULA_DEPTH_MAX = 150;
 const CODE_CHARACTERS_MAX = 50_000;
 // Of all texts together: then the page rests as long as it worked, so that others get their turn.
 const WORK_MS = 40;
@@ -37,7 +40,7 @@ const FORMULA = {
 const STYLE = /^[a-z-]+:[-#a-z0-9. %]+$/i;
 const COLOURED = { ...FORMULA, ALLOWED_TAGS: ["span"], ALLOWED_ATTR: ["class"] };
 
-// The names that highlight.js gives to its languages; test_vendor.py compares.
+// The names that highlight.js gives to its languages; test_rich_answers.py compares.
 const LANGUAGES = new Set((
   "atom bash c c# c++ cc cjs console cpp cs csharp css cts cxx diff gemspec go golang gql graphql gyp h h++ hh hpp html hxx "
   + "ini ipython irb java javascript js json json5 jsonc jsp jsx kotlin kt ktm kts ktx less lua mak make makefile markdown md "
@@ -46,6 +49,7 @@ const LANGUAGES = new Set((
   + "typescript vb vbnet wasm wsf xhtml xjb xml xsd xsl yaml yml zsh"
 ).split(" "));
 
+const NO_FORMULA = { fragment: null, elementsCount: 0 };
 // Formulas by their source: the last block of a text that grows is made anew again and again.
 const typeset = new Map();
 let workedMs = 0;
@@ -61,49 +65,59 @@ function dressFormulas(root) {
   const formulas = [...root.querySelectorAll('[data-formula="inline"], [data-formula="display"]')];
   const katex = formulas.length > 0 && library("katex");
   if (!katex) return formulas.length > 0;
-  const done = [...root.querySelectorAll(".formula")];
-  let count = done.length;
-  let length = done.reduce((sum, { dataset }) => sum + dataset.source.length, 0);
+  let count = root.querySelectorAll(".formula").length;
+  let elementsCount = root.querySelectorAll(".formula *").length;
   let isLeft = false;
   for (const element of formulas) {
     const source = element.textContent;
-    count++;
-    length += source.length;
-    const isTooMuch = count > FORMULAS_MAX || length > FORMULA_CHARACTERS_MAX;
-    if (isTooMuch) delete element.dataset.formula;
-    else if (typeset.has(source) || mayWork()) putFormula(element, source, katex);
+    if (++count > FORMULAS_MAX || elementsCount > ELEMENTS_MAX) delete element.dataset.formula;
+    else if (typeset.has(source) || mayWork()) elementsCount += putFormula(element, source, katex);
     else isLeft = true;
   }
   return isLeft;
 }
 
+/** Returns how many elements the formula consists of: none, if it stays as it was written. */
 function putFormula(element, source, katex) {
   const isDisplay = element.dataset.formula === "display";
   delete element.dataset.formula;
   if (typeset.size > CACHED_MAX) typeset.clear();
   if (!typeset.has(source)) typeset.set(source, work(() => fragmentOf(source, isDisplay, katex)));
-  const fragment = typeset.get(source);
-  if (fragment === null) return;
+  const { fragment, elementsCount } = typeset.get(source);
+  if (fragment === null) return 0;
   element.replaceChildren(fragment.cloneNode(true));
   element.classList.add("formula");
   element.dataset.source = source;
   element.dir = "ltr";
   if (isDisplay) makeReachable(element);
+  return elementsCount;
 }
 
-/** Return what a formula looks like, or null if it is none or too large a one. */
+/** Return what a formula looks like, and how many elements that are; null if it is none or too large a one. */
 function fragmentOf(source, displayMode, katex) {
   let html;
   try {
     html = katex.renderToString(insideOf(source), { ...FORMULA_OPTIONS, displayMode });
   } catch {
     // KaTeX raises errors of its own, and the engine's for what is nested too deep.
-    return null;
+    return NO_FORMULA;
   }
   // The page's policy takes styles from its own code only, and these are few and plain.
   const fragment = DOMPurify.sanitize(html.replaceAll(' style="', ' data-style="'), FORMULA);
+  const { elementsCount, depth } = sizeOf(fragment);
+  if (elementsCount > FORMULA_ELEMENTS_MAX || depth > FORMULA_DEPTH_MAX) return NO_FORMULA;
   for (const styled of fragment.querySelectorAll("[data-style]")) applyStyle(styled);
-  return fragment;
+  return { fragment, elementsCount };
+}
+
+function sizeOf(fragment) {
+  let elementsCount = 0;
+  let depth = 0;
+  for (let level = [...fragment.children]; level.length > 0; level = level.flatMap(({ children }) => [...children])) {
+    elementsCount += level.length;
+    depth++;
+  }
+  return { elementsCount, depth };
 }
 
 function mayWork() {
