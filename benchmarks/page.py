@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks import plots, record, report_alternatives, report_operations, report_streams
+from benchmarks import plots, record, report_alternatives, report_operations, report_page, report_streams
 from benchmarks.alternatives_part import GROUPS
 from benchmarks.report_growth import growth
 
@@ -26,18 +26,21 @@ PARTS = (
     *(("growth", kind) for kind in KINDS),
     ("streams", ""),
     *(("alternatives", group) for group in GROUPS),
+    ("page", ""),
 )
 SECTIONS = {
     "operations": report_operations.operations,
     "growth": growth,
     "streams": report_streams.streams,
     "alternatives": report_alternatives.alternatives,
+    "page": report_page.page,
 }
 TITLES = {
     "operations": "Beside the least that it can cost",
     "growth": "Growth",
     "streams": "Streamed answers",
     "alternatives": "Beside others",
+    "page": "The page",
 }
 PLOTS = {"growth": plots.growth, "alternatives": plots.alternatives}
 

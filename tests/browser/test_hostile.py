@@ -13,7 +13,7 @@ WATCH = "window.pwned = 0; window.pwn = () => { window.pwned += 1; };"
 async def watched(visit, who, heading="Pick up a thread"):
     screen = await visit()
     await screen.context.add_init_script(WATCH)
-    await screen.page.goto(f"{screen.server_url}/#token={who.token}")
+    await screen.follow_link(who.token)
     await expect(screen.page.get_by_role("heading", name=heading)).to_be_visible()
     return screen
 
@@ -107,8 +107,8 @@ async def test_formulas_and_code_without_measure_are_left_as_they_are_and_freeze
     deep = (r"\(" + r"\sqrt{" * 180 + "x" + "}" * 180 + r"\) ") * 20
     code = "```js\n" + "`${" * 16_000 + "\n```\n\n" + "```c\n" + "(" * 60_000 + "\n```"
     thread = await ada.create_thread(title="without measure")
-    for text in (long, many, bombs, deep, code):
-        await ada.post_message(thread, text, "assistant")
+    for words in (long, many, bombs, deep, code):
+        await ada.post_message(thread, words, "assistant")
     screen = await watched(visit, ada)
     await screen.open_thread(ada, thread)
     await expect(screen.messages).to_have_count(5)

@@ -3,6 +3,8 @@
 from benchmarks.page_traffic import Traffic
 from playwright.async_api import Route, expect
 
+from support.waiting import eventually
+
 BYTES_MAX = 150_000
 REQUESTS_MAX = 20
 RELOAD_REQUESTS_MAX = 5
@@ -52,3 +54,37 @@ async def test_while_the_half_that_shows_threads_is_missing_the_list_is_there_an
 
     await expect(screen.composer).to_be_visible()
     await expect(screen.page).to_have_url(f"{screen.server_url}/#/{ada.organization}/{thread['id']}")
+
+
+async def asked(traffic: Traffic, count: int) -> None:
+    async def answered() -> int:
+        return sum(call.status > 0 for call in traffic.calls)
+
+    await eventually(answered, lambda found: found >= count, 20)
+
+
+async def test_a_tab_that_nobody_touches_is_told_only_that_nothing_has_changed(visit, ada):
+    thread = await ada.create_thread(title="Left open")
+    for number in range(30):
+        await ada.post_message(thread, f"message number {number} of thirty")
+    screen = await visit(ada, thread)
+    await screen.page.wait_for_load_state("networkidle")
+    traffic = await Traffic.watch(screen.page)
+
+    await asked(traffic, 6)
+
+    assert {call.status for call in traffic.calls} == {304}
+    assert max(call.received_bytes for call in traffic.calls) < 300, traffic.calls
+
+
+async def test_what_somebody_else_changes_is_shown_all_the_same(visit, ada):
+    thread = await ada.create_thread(title="before")
+    screen = await visit(ada, thread)
+    await screen.page.wait_for_load_state("networkidle")
+    traffic = await Traffic.watch(screen.page)
+    await asked(traffic, 3)
+
+    await ada.update(thread, title="after")
+
+    await expect(screen.row_titles).to_have_text(["after"])
+    await expect(screen.page.get_by_role("heading", name="after")).to_be_visible()

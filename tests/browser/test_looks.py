@@ -92,16 +92,50 @@ async def test_notes_cover_neither_the_header_nor_where_one_goes_on(visit, ada, 
     await screen.button("Lock").click()
     await expect(screen.toast).to_contain_text("Locked.")
     await screen.page.evaluate(SETTLED)
-    assert await screen.page.evaluate(COVERED, [".head", ".composer.closed", ".sidebar"]) == []
+    assert await screen.page.evaluate(COVERED, [".head", ".messages", ".composer.closed", ".sidebar"]) == []
     await screen.button("Unlock", screen.page.locator(".composer")).click()
-    await expect(screen.toast).to_have_count(2)
+    await expect(screen.toast).to_contain_text("Unlocked.")
+    await expect(screen.toast).to_have_count(1)
     await screen.page.evaluate(SETTLED)
 
-    assert await screen.page.evaluate(COVERED, [".head", ".composer", ".sidebar"]) == []
+    assert await screen.page.evaluate(COVERED, [".head", ".messages", ".composer", ".sidebar"]) == []
     await screen.composer.click()
     if is_phone:
         await screen.button("Back to the list").click()
-        assert await screen.page.evaluate(COVERED, [".sidebar-head", ".filters", ".sidebar-foot"]) == []
+        assert await screen.page.evaluate(COVERED, [".sidebar-head", ".filters", ".list", ".sidebar-foot"]) == []
+
+
+@pytest.mark.parametrize("words", ["A long title that begins here ", "כותרת ארוכה שמתחילה כאן "])
+async def test_of_a_title_that_is_too_long_the_beginning_is_shown_in_either_direction(visit, ada, words):
+    thread = await ada.create_thread(title=(words * 8)[:200].strip())
+    await ada.post_message(thread, words * 6)
+    screen = await visit(ada, thread)
+
+    for place in (".head h1", ".row-title bdi", ".row-preview bdi"):
+        shown = await screen.page.locator(place).first.evaluate(SHOWN)
+        assert shown == {"first": True, "last": False}, place
+
+
+async def test_a_note_moves_nothing_that_is_being_read(visit, ada):
+    thread = await ada.create_thread(title="a case")
+    for number in range(30):
+        await ada.post_message(thread, f"message number {number} of thirty")
+    screen = await visit(ada, thread)
+    last = screen.messages.last
+    await expect(last).to_be_in_viewport()
+    before = await last.bounding_box()
+
+    await screen.button("Lock").click()
+    await expect(screen.toast).to_contain_text("Locked.")
+    await screen.page.evaluate(SETTLED)
+    assert await screen.page.evaluate(COVERED, [".messages"]) == []
+    composer_moved = (await screen.page.locator(".composer").bounding_box())["y"]
+    with_note = await last.bounding_box()
+    await screen.button("Dismiss").click()
+    await expect(screen.toast).to_have_count(0)
+
+    assert abs((await last.bounding_box())["y"] - with_note["y"]) < 2
+    assert before["y"] > 0 and composer_moved > with_note["y"]
 
 
 async def test_light_and_dark_follow_the_system_until_one_is_chosen(visit, ada):
@@ -194,6 +228,19 @@ async def test_axe_finds_nothing_serious_on_a_phone(visit, ada, busy):
     await check_accessible(screen)
 
 
+# Where the first and the last of the letters that are seen stand, from the left side of what shows them.
+SHOWN = """(element) => {
+  const range = document.createRange();
+  const [node] = [...element.childNodes].filter((each) => each.nodeType === Node.TEXT_NODE && each.data.trim());
+  const at = (index) => {
+    range.setStart(node, index);
+    range.setEnd(node, index + 1);
+    const { left, right } = range.getBoundingClientRect();
+    const box = element.getBoundingClientRect();
+    return left >= box.left - 1 && right <= box.right + 1;
+  };
+  return { first: at(0), last: at(node.data.length - 1) };
+}"""
 COVERED = """(selectors) => {
   const notes = [...document.querySelectorAll(".toast")].map((note) => note.getBoundingClientRect());
   return selectors.filter((selector) => {

@@ -23,7 +23,7 @@ async def two_organizations(ada: Caller, place) -> Caller:
 async def open_in(visit, who: Caller) -> Screen:
     screen: Screen = await visit()
     screen.who = who
-    await screen.page.goto(f"{screen.server_url}/#token={who.token}")
+    await screen.follow_link(who.token)
     await screen.page.get_by_role("button", name=f"Organization {who.organization}").click()
     return screen
 

@@ -1,5 +1,9 @@
 """Signing in and out, and choosing an organization."""
 
+import base64
+import json
+import re
+
 import pytest
 from playwright.async_api import expect
 
@@ -92,7 +96,7 @@ async def test_somebody_with_several_organizations_chooses_and_changes(visit, ad
     await ada.create_thread(title="in the first")
     await second.with_token().create_thread(title="not mine")
     screen = await visit()
-    await screen.page.goto(f"{screen.server_url}/#token={ada.token}")
+    await screen.follow_link(ada.token)
 
     await screen.page.get_by_role("button", name=f"Organization {ada.organization}").click()
     await expect(screen.row_titles).to_have_text(["in the first"])
@@ -106,7 +110,7 @@ async def test_somebody_with_several_organizations_chooses_and_changes(visit, ad
 async def test_somebody_without_an_organization_is_told_what_to_do(visit, place):
     screen = await visit()
 
-    await screen.page.goto(f"{screen.server_url}/#token={place.people.token('uid_nobody_yet')}")
+    await screen.follow_link(place.people.token("uid_nobody_yet"))
 
     await expect(screen.page.get_by_text("Ask an owner to add you")).to_be_visible()
 
@@ -132,3 +136,85 @@ async def test_signing_out_signs_out_the_tabs_beside_it_that_stay_signed_in(visi
     await two.button("Sign out").click()
 
     await expect(one.page.get_by_role("alert")).to_contain_text("signed out in another tab")
+
+
+async def test_a_first_link_says_whom_it_signs_in_as_before_it_does(visit, ada):
+    screen = await visit()
+    await screen.page.goto(f"{screen.server_url}/#token={ada.token}")
+
+    await expect(screen.dialog).to_contain_text(
+        f"This link signs you in as {ada.user}, of Organization {ada.organization}."
+    )
+    assert ada.token not in screen.page.url
+    await screen.button("Cancel", screen.dialog).click()
+
+    await expect(screen.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert await screen.page.evaluate(STORED) == [None, None]
+
+
+def naming(user: str) -> str:
+    """A token that no server signed, and that says whose it is all the same."""
+    claims = base64.urlsafe_b64encode(json.dumps({"sub": user}).encode()).decode().rstrip("=")
+    return f"eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmVk"
+
+
+@pytest.mark.parametrize("stays", [False, True])
+@pytest.mark.parametrize("way", ["in a window in use", "in a window that is loaded"])
+async def test_a_link_that_the_server_does_not_know_leaves_who_is_signed_in(visit, ada, stays, way):
+    screen = await visit(ada, thread=await ada.create_thread(title="being read"))
+    if stays:
+        await screen.page.get_by_label("Stay signed in").check()
+    screen.expects_refusals = True
+    stored = await screen.page.evaluate(STORED)
+
+    if way == "in a window in use":
+        await screen.page.evaluate("token => { location.hash = `token=${token}`; }", naming(ada.user))
+    else:
+        await screen.page.goto(f"{screen.server_url}/?anew#token={naming(ada.user)}")
+
+    await expect(screen.toast).to_contain_text("The link did not sign you in.")
+    await expect(screen.page.locator(".account")).to_contain_text(ada.user)
+    assert await screen.page.evaluate(STORED) == stored
+    assert "token" not in screen.page.url
+    if way == "in a window in use":
+        await expect(screen.page.get_by_role("heading", name="being read")).to_be_visible()
+
+
+async def test_a_link_that_the_server_does_not_know_signs_nobody_in(visit, ada):
+    screen = await visit()
+    screen.expects_refusals = True
+
+    await screen.page.goto(f"{screen.server_url}/#token={naming(ada.user)}")
+
+    await expect(screen.page.get_by_role("alert")).to_contain_text("unknown, revoked or expired")
+    assert await screen.page.evaluate(STORED) == [None, None]
+    assert "token" not in screen.page.url
+
+
+async def test_a_link_is_tried_again_when_the_server_is_back_and_still_asks(visit, ada):
+    screen = await visit()
+    await screen.page.route("**/v1/user", lambda route: route.abort("connectionrefused"))
+    await screen.page.goto(f"{screen.server_url}/#token={ada.token}")
+    await expect(screen.page.get_by_role("heading", name="No connection")).to_be_visible()
+    assert "token" not in screen.page.url
+
+    await screen.page.unroute("**/v1/user")
+    await screen.button("Try again").click()
+    await screen.button("Sign in", screen.dialog).click()
+
+    await expect(screen.threads).to_be_visible()
+    screen.forget("ERR_CONNECTION_REFUSED")
+
+
+async def test_a_token_leaves_the_address_also_while_another_link_asks(visit, ada, place):
+    other = await place.people.owner()
+    screen = await visit(ada)
+    screen.expects_refusals = True
+    await screen.page.evaluate("token => { location.hash = `token=${token}`; }", other.token)
+    await expect(screen.dialog).to_contain_text(other.user)
+
+    await screen.page.evaluate("token => { location.hash = `token=${token}`; }", naming(ada.user))
+
+    await expect(screen.page).to_have_url(re.compile("^[^#]*(#/.*)?$"))
+    await screen.button("Cancel", screen.dialog).click()
+    await expect(screen.page.locator(".account")).to_contain_text(ada.user)

@@ -86,7 +86,7 @@ class WatchedPage:
 
     async def sign_in(self, who: Caller, heading: str) -> None:
         self.screen.who = who
-        await self.screen.page.goto(f"{self.screen.server_url}/#token={who.token}")
+        await self.screen.follow_link(who.token)
         await expect(self.screen.page.get_by_role("heading", name=heading)).to_be_visible()
 
 

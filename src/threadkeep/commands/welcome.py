@@ -25,7 +25,7 @@ The database is new. It has an organization and an owner now; their credentials 
   API key       {created.key}
   user token    {token}
 
-Read and write threads in a browser (the link signs you in, so keep it to yourself):
+Read and write threads in a browser (the link signs in whoever opens it, so keep it to yourself):
 
   {url}/#token={token}
 

@@ -29,7 +29,7 @@ from threadkeep.settings import Settings, split
 EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
                    "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
 ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
-                   "X-Request-Id", "Last-Event-ID"]  # fmt: skip
+                   "If-None-Match", "X-Request-Id", "Last-Event-ID"]  # fmt: skip
 
 
 class Cors(CORSMiddleware):

@@ -121,13 +121,14 @@ PARAMETERS = {
 HEADERS = {
     "X-User-Id": "Act as a member with this user id; keys of admins and owners only.",
     "If-Match": 'Do it only if the object still has this ETag, for example "1764000000000".',
+    "If-None-Match": '304 without content if that still has this weak ETag; `W/"0"` asks for the first one.',
     "Idempotency-Key": "Do the work once, however often the request is sent; kept for 24 hours.",
     "Last-Event-ID": "The id of the last event that was read; it counts before `after`.",
 }
 
 ANSWER_HEADERS = {
     "X-Request-Id": "The request's id: the caller's own, if it sent one.",
-    "ETag": "The object's revision, for `If-Match`.",
+    "ETag": "The object's revision, for `If-Match`; a weak one of the content, if `If-None-Match` came with one.",
     "Idempotent-Replayed": "`true` when the work was done by an earlier request with the same key.",
 }
 

@@ -159,6 +159,8 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
     yield header("X-User-Id")
     if endpoint.takes_precondition:
         yield header("If-Match")
+    if is_conditional(endpoint):
+        yield header("If-None-Match")
     if endpoint.method == "POST":
         yield header("Idempotency-Key")
 
@@ -206,6 +208,8 @@ def responses(endpoint: Endpoint) -> Json:
     for code in dict.fromkeys(codes):
         by_status.setdefault(status_of(code), []).append(code)
     described: Json = {str(status): answer(endpoint, status) for status in (endpoint.status, *endpoint.more_statuses)}
+    if is_conditional(endpoint):
+        described["304"] = answer(endpoint, 304)
     for status, its_codes in sorted(by_status.items()):
         content = {
             "schema": reference("Error"),
@@ -221,9 +225,16 @@ def responses(endpoint: Endpoint) -> Json:
 def answer(endpoint: Endpoint, status: int) -> Json:
     """Return the description of an answer that is no error."""
     names = ["X-Request-Id"]
-    names += ["ETag"] if any(kind in WITH_REVISION for kind in (endpoint.answer, *first_of(endpoint.answer))) else []
+    names += (
+        ["ETag"]
+        if is_conditional(endpoint)
+        or any(kind in WITH_REVISION for kind in (endpoint.answer, *first_of(endpoint.answer)))
+        else []
+    )
     names += ["Idempotent-Replayed"] if endpoint.method == "POST" else []
     headers = {name: {"description": descriptions.ANSWER_HEADERS[name], "schema": {"type": "string"}} for name in names}
+    if status == 304:
+        return {"description": "The content has not changed since `If-None-Match`.", "headers": headers}
     if status == 204:
         return {"description": "Nothing runs, or nothing is left to read.", "headers": headers}
     content: Json = {}
@@ -232,6 +243,11 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     if endpoint.streams and status == 200:
         content["text/event-stream"] = {"schema": EVENT}
     return {"description": "Begun." if status == 202 else "Done.", "headers": headers, "content": content}
+
+
+def is_conditional(endpoint: Endpoint) -> bool:
+    """Return whether an answer can be asked for unless it is known: what is read and comes at once."""
+    return endpoint.method == "GET" and endpoint.way is not Way.ANSWER
 
 
 def first_of(answer: Any) -> tuple[Any, ...]:

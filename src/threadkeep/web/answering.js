@@ -3,7 +3,7 @@
 // The generation belongs to the server. A reader that breaks off comes back with the id of the last event it has; a
 // request whose answer never came is sent again with the same key and finds the response that it began.
 
-import { ApiError, call, newKey, openStream, post } from "./api.js";
+import { ApiError, newKey, openStream, post, reread } from "./api.js";
 import { announce } from "./announcer.js";
 import {
   becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, readAnswersWith,
@@ -206,7 +206,7 @@ function begun(answer, { response, inputMessages, message }) {
 async function created(response, text) {
   becomeThread(response.threadId);
   rename(session.organization.id, response.threadId);
-  const { data: thread, tag } = await call("GET", `v1/threads/${response.threadId}`);
+  const { data: thread, tag } = await reread(`v1/threads/${response.threadId}`);
   if (conversation.threadId !== thread.id) return;
   showInList({ ...thread, lastMessage: { role: "user", preview: text.slice(0, PREVIEW_CHARACTERS_MAX) } }, true);
   showThread(thread, tag);

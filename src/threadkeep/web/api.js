@@ -1,7 +1,14 @@
 // Calls of the API: credential, organization, errors. Nothing else in the page uses fetch.
 
+import { stir } from "./pace.js";
+
 const ROOT = new URL(".", document.baseURI);
 const CALL_MAX_MS = 60_000;
+// Answers that have no body.
+const EMPTY = new Set([204, 304]);
+// With a weak tag, whatever it is, the server is asked to give the answer one.
+const ANY_TAG = 'W/"0"';
+const LAST_READ_MAX = 8;
 const SIGNED_OUT = { message: "You are signed out.", code: "signed_out", requestId: null };
 
 /** An answer that says no. `message` is the server's sentence. */
@@ -38,6 +45,9 @@ export class ConnectionLost extends Error {
 
 const NOBODY = { credential: null, organization: null, refused: () => {} };
 
+// What was read again and again, by its address. Whoever else asks for the same gets 304 for the same content alone.
+const lastRead = new Map();
+
 // Never changed, only replaced: who was noted for a later call stays who it was.
 let caller = NOBODY;
 
@@ -65,7 +75,7 @@ export async function call(method, path, options = {}) {
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   const answer = await send(method, path, { ...options, signal });
   const tag = answer.headers.get("ETag");
-  return { status: answer.status, data: answer.status === 204 ? null : await read(answer), tag };
+  return { status: answer.status, data: EMPTY.has(answer.status) ? null : await read(answer), tag };
 }
 
 export async function get(path, query, as) {
@@ -98,16 +108,17 @@ async function send(method, path, { query = {}, body, signal, keepalive, as = ca
   } catch (error) {
     throw lost(error, signal);
   }
-  if (!answer.ok) throw await refusal(answer, as);
+  if (!answer.ok && answer.status !== 304) throw await refusal(answer, as);
   return answer;
 }
 
-function headersOf(as, body, { key, lastId, ifMatch, accept = "application/json" }) {
+function headersOf(as, body, { key, lastId, ifMatch, ifNoneMatch, accept = "application/json" }) {
   const headers = { Authorization: `Bearer ${as.credential}`, Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key !== undefined) headers["Idempotency-Key"] = key;
   if (lastId) headers["Last-Event-ID"] = lastId;
   if (ifMatch) headers["If-Match"] = ifMatch;
+  if (ifNoneMatch) headers["If-None-Match"] = ifNoneMatch;
   return headers;
 }
 
@@ -141,6 +152,21 @@ async function refusal(answer, as) {
 function lost(error, signal) {
   const wasAborted = error.name === "AbortError" || (signal?.aborted && signal.reason?.name === "AbortError");
   return wasAborted ? error : new ConnectionLost();
+}
+
+/** Read what is read again and again, and return what `call` does: what has not changed is not sent again. */
+export async function reread(path, query, as = caller) {
+  const where = address(path, query ?? {}, as.organization).href;
+  const before = lastRead.get(where);
+  const answer = await call("GET", path, { query, as, ifNoneMatch: before?.tag ?? ANY_TAG });
+  const isSame = answer.status === 304;
+  if (before && !isSame) stir();
+  const now = isSame ? before : answer;
+  // Put in anew, so that what has not been asked for longest is forgotten first.
+  lastRead.delete(where);
+  lastRead.set(where, now);
+  if (lastRead.size > LAST_READ_MAX) lastRead.delete(lastRead.keys().next().value);
+  return now;
 }
 
 /** A key for a POST that may be repeated. `crypto.randomUUID` exists on HTTPS and localhost only. */

@@ -3,20 +3,21 @@
 import { forgetAssistants } from "./assistants.js";
 import { comingView, missingView, welcome } from "./beginning-view.js";
 import { checkNow, closeThread, conversation, openNew, openThread, startChecking } from "./conversation.js";
-import { closeDialogs, confirm } from "./dialogs.js";
+import { closeDialogs } from "./dialogs.js";
 import { html, render } from "./lit.js";
 import { forgetDrafts } from "./drafts.js";
 import { endEdit } from "./message-actions.js";
+import { whenSomebodyComes } from "./pace.js";
 import { currentRoute, rename, whenArrived } from "./route.js";
 import {
-  beforeLeaving, chooseOrganization, listenToOtherTabs, session, signIn, staysSignedIn, storedCredential, subjectOf,
-  takeTokenFromAddress,
+  beforeLeaving, chooseOrganization, lastOrganization, listenToOtherTabs, refuse, session, signIn, staysSignedIn,
+  storedCredential, takeTokenFromAddress, unreachable, userOf,
 } from "./session.js";
 import { focusComposer, listenToKeys } from "./shortcuts.js";
-import { organizationChoice, signInView, startingView, unreachableView } from "./sign-in-view.js";
+import { askAboutLink, organizationChoice, signInView, startingView, unreachableView } from "./sign-in-view.js";
 import { changed, drawNow, drawWith } from "./store.js";
 import { whenOtherTabsTell } from "./tabs.js";
-import { list, loadList, NO_FILTERS, refreshSoon, startRefreshing } from "./thread-list.js";
+import { askEarly, list, loadList, NO_FILTERS, refreshSoon, startRefreshing } from "./thread-list.js";
 import { noteFocus, settleList, threadListView } from "./thread-list-view.js";
 import { titleOf } from "./thread-words.js";
 import { expireAll, toast } from "./toasts.js";
@@ -30,13 +31,13 @@ const COMING = {
 
 let half = COMING;
 let shownOrganization = null;
-// Whether somebody is being asked if they want to be who a link says.
-let isAsking = false;
+// The token of a link that has not signed anybody in yet.
+let link = null;
 
 function view() {
   if (session.phase === "starting") return startingView();
   if (session.phase === "signedOut") return signInView(enter);
-  if (session.phase === "unreachable") return unreachableView(() => enter(session.credential, session.stays));
+  if (session.phase === "unreachable") return unreachableView(tryAgain);
   if (session.phase === "choosing") return organizationChoice();
   return html`<div class="halves" data-screen=${conversation.status === "none" ? "list" : "conversation"}>
     ${threadListView()}<main>${conversation.status === "none" ? welcome() : half.conversationView()}</main></div>`;
@@ -64,28 +65,42 @@ function draw() {
   document.title = thread ? `${titleOf(thread)} · threadkeep` : "threadkeep";
 }
 
-async function enter(credential, stays) {
-  if (!(await signIn(credential, stays))) return;
+async function enter(credential, stays, user = null) {
+  link = null;
+  const signingIn = signIn(credential, stays, user);
+  // Asked for while the server is still asked who this is: on a slow network that is the longest wait.
+  if (session.user === null) askEarly(currentRoute().organization ?? lastOrganization());
+  if (!(await signingIn)) return;
   // Nothing of whoever was signed in before stays on the screen.
   shownOrganization = null;
   arrive();
 }
 
-/** Sign in by a link. Anybody can make one, so whoever is signed in is asked before they become somebody else. */
+/**
+ * Sign in by a link, if the server knows its token, and whoever is here agrees: anybody can make a link.
+ *
+ * Until then everything stays as it was, and so does what is kept on the device.
+ */
 async function enterByLink(token) {
   const known = session.credential ?? storedCredential();
-  const subject = subjectOf(token);
-  const current = session.user?.id ?? (known === null ? null : subjectOf(known));
-  const isSame = known === token || (current !== null && current === subject);
-  if (known === null || isSame) return enter(token, known !== null && staysSignedIn());
-  const now = current ?? "somebody else";
-  const sentence = `You are signed in as ${now}. This link signs you in as ${subject ?? "another"}.`;
-  isAsking = true;
-  const agrees = await confirm("Sign in as somebody else?", sentence, "Sign in");
-  isAsking = false;
-  if (agrees) return enter(token, false);
-  if (session.phase === "starting") return enter(known, staysSignedIn());
-  return stayHere();
+  if (session.user === null && known !== null) await enter(known, staysSignedIn());
+  link = token;
+  const user = await userOf(token).catch((error) => refuseLink(token, error));
+  // Meanwhile somebody may have signed in otherwise.
+  if (!user || link !== token) return;
+  if (user.id !== session.user?.id) {
+    const agrees = await askAboutLink(user, session.user);
+    if (!agrees) return session.user === null ? refuse(null) : undefined;
+  }
+  await enter(token, session.user !== null && user.id === session.user.id && staysSignedIn(), user);
+}
+
+function refuseLink(token, error) {
+  if (link !== token) return;
+  const text = `The link did not sign you in. ${error.message}`;
+  if (session.user !== null) toast({ text, code: error.code, isError: true, shownMs: 8000 });
+  else if (error.isTemporary) unreachable(error);
+  else refuse(error.message);
 }
 
 /** Let the address name again what is on the screen. */
@@ -94,12 +109,17 @@ function stayHere() {
   rename(session.organization.id, conversation.status === "new" ? "new" : conversation.threadId);
 }
 
+function tryAgain() {
+  return link === null ? enter(session.credential, session.stays) : enterByLink(link);
+}
+
 /** Show what the address names. */
 function arrive() {
-  // The browser tells of one change twice.
-  if (isAsking) return undefined;
   const token = takeTokenFromAddress();
-  if (token !== null) return enterByLink(token);
+  if (token !== null) {
+    stayHere();
+    return enterByLink(token);
+  }
   if (session.user === null) return undefined;
   const route = currentRoute();
   chooseOrganization(route.organization ?? session.organization?.id);
@@ -158,6 +178,10 @@ function begin() {
     if (threadId === conversation.threadId) checkNow();
   });
   listenToOtherTabs();
+  whenSomebodyComes(() => {
+    refreshSoon();
+    checkNow();
+  });
   startRefreshing();
   startChecking();
   listenToKeys();

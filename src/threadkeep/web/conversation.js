@@ -1,7 +1,8 @@
 // The open thread: its messages near the reader, and staying up to date.
 
-import { call, get } from "./api.js";
+import { get, reread } from "./api.js";
 import { extended, readAgain, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
+import { paced } from "./pace.js";
 import { isFar, isHeld } from "./reader.js";
 import { changed, drawn } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
@@ -220,7 +221,7 @@ function reset(fields) {
 
 function plan() {
   clearTimeout(timer);
-  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), POLL_MS);
+  if (conversation.threadId !== null) timer = setTimeout(() => check().finally(plan), paced(POLL_MS));
 }
 
 async function check() {
@@ -251,7 +252,7 @@ function fail(error) {
 }
 
 function readThread() {
-  return call("GET", `v1/threads/${conversation.threadId}`);
+  return reread(`v1/threads/${conversation.threadId}`);
 }
 
 function readWindow() {

@@ -132,10 +132,16 @@ function readable(json) {
 }
 
 function progress(answer) {
-  if (answer.isLost) return html`<p class="progress">The connection is lost. The answer goes on; trying to reach it…</p>`;
+  if (answer.isLost) return lost(answer);
   if (answer.text || answer.toolCalls.length > 0) return nothing;
   return html`<p class="progress"><span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>
     <span class="unseen">Waiting for the answer</span></p>`;
+}
+
+/** Whether the server still writes, nobody here can know: it may have been the server that was lost. */
+function lost(answer) {
+  const known = answer.text || answer.toolCalls.length > 0 ? "This is what has come so far" : "Nothing has come so far";
+  return html`<p class="progress" role="status">The connection to the server is lost. ${known}; trying again…</p>`;
 }
 
 function cutOff(message) {

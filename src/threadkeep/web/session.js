@@ -5,6 +5,8 @@ import { decoded } from "./route.js";
 import { deviceStorage, tabStorage } from "./storage.js";
 import { changed } from "./store.js";
 
+const UNKNOWN = "The server does not know this token or key. It may have expired: ask for a new one.";
+
 /** `phase`: starting, signedOut, unreachable, choosing (an organization), ready. */
 export const session = {
   phase: "starting",
@@ -43,20 +45,21 @@ export function storedCredential() {
   return tabStorage.read("credential") ?? deviceStorage.read("credential");
 }
 
+/** The organization that was shown the last time, or null. */
+export function lastOrganization() {
+  return deviceStorage.read("organization");
+}
+
 /** Whether this tab's credential is the one that the device keeps. */
 export function staysSignedIn() {
   return tabStorage.read("credential") === null && deviceStorage.read("credential") !== null;
 }
 
-/** Whose token it is, as it says itself; of a key, or of what is no token, null. Only the server knows for certain. */
-export function subjectOf(credential) {
-  try {
-    const bytes = atob(credential.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"));
-    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))));
-    return typeof claims.sub === "string" ? claims.sub : null;
-  } catch {
-    return null;
-  }
+/** Ask the server whose credential it is, and change nothing. Raises ApiError and ConnectionLost. */
+export async function userOf(credential) {
+  const refused = { message: UNKNOWN, code: "invalid_credentials", requestId: null };
+  if (!isWritable(credential)) throw new ApiError(401, refused, null);
+  return get("v1/user", {}, { credential, organization: null, refused: () => {} });
 }
 
 /** Keep the credential on this device, or until this tab is closed. */
@@ -68,16 +71,16 @@ export function staySignedIn(stays) {
   changed();
 }
 
-/** Sign in with a token or a key; true when the server knows it. */
-export async function signIn(credential, stays) {
+/** Sign in with a token or a key; true when the server knows it. `user` is who that is, when it has been asked. */
+export async function signIn(credential, stays, user = null) {
   const text = credential.trim();
-  if (!/^[\x21-\x7e]+$/.test(text)) return refuse("That is neither a token nor a key: paste it whole, without spaces.");
+  if (!isWritable(text)) return refuse("That is neither a token nor a key: paste it whole, without spaces.");
   if (session.user !== null) forgetPerson("starting");
   Object.assign(session, { isBusy: true, credential: text, stays, sentence: null });
   callAs(text, (error) => session.credential === text && endSession(refusedSentence(error)));
   changed();
   try {
-    session.user = await get("v1/user");
+    session.user = user ?? (await get("v1/user"));
   } catch (error) {
     session.isBusy = false;
     // Somebody else has signed in while this was asked.
@@ -121,8 +124,7 @@ function forgetOnDevice(credential) {
 /** Go on with one of the user's organizations: the asked one, the last one, the only one, or ask. */
 export function chooseOrganization(asked) {
   const ids = session.user.organizations.map((organization) => organization.id);
-  const remembered = deviceStorage.read("organization");
-  const chosen = [asked, remembered, ids.length === 1 ? ids[0] : null].find((id) => ids.includes(id));
+  const chosen = [asked, lastOrganization(), ids.length === 1 ? ids[0] : null].find((id) => ids.includes(id));
   if (session.organization !== null && session.organization.id !== chosen) leave(false);
   session.organization = session.user.organizations.find((organization) => organization.id === chosen) ?? null;
   session.phase = session.organization ? "ready" : "choosing";
@@ -148,13 +150,14 @@ export function listenToOtherTabs() {
   });
 }
 
-function refuse(sentence) {
+/** Say why nobody is signed in. */
+export function refuse(sentence) {
   Object.assign(session, { phase: "signedOut", sentence, isBusy: false });
   changed();
   return false;
 }
 
-function unreachable(error) {
+export function unreachable(error) {
   Object.assign(session, { phase: "unreachable", sentence: error.message });
   changed();
 }
@@ -162,5 +165,10 @@ function unreachable(error) {
 function refusedSentence(error) {
   return error instanceof ApiError && session.phase === "ready"
     ? "You have been signed out: the token or key has expired or was revoked. Sign in again; what you were writing is kept."
-    : "The server does not know this token or key. It may have expired: ask for a new one.";
+    : UNKNOWN;
+}
+
+/** Whether it can be sent in a header at all. */
+function isWritable(credential) {
+  return /^[\x21-\x7e]+$/.test(credential);
 }

@@ -1,6 +1,7 @@
 // Before anybody is signed in, or before an organization is chosen.
 
 import { icon } from "./icons.js";
+import { openDialog } from "./dialogs.js";
 import { html, nothing } from "./lit.js";
 import { go } from "./route.js";
 import { session, signOut } from "./session.js";
@@ -43,6 +44,19 @@ export function organizationChoice() {
     <ul class="choices">${all.map(({ id, name, role }) => html`<li><button class="choice" @click=${() => go(id)}>
       <bdi>${name}</bdi> <small class="faint">${role}</small></button></li>`)}</ul>
     <button class="button quiet wide" @click=${() => signOut()}>Sign out</button>`);
+}
+
+/** Ask whether to be who a link says; `current` is who is signed in, or null. Both are as the server says. */
+export function askAboutLink(user, current) {
+  const names = user.organizations.map(({ name }) => html` <bdi>${name}</bdi>`);
+  return openDialog(current === null ? "Sign in by this link?" : "Sign in as somebody else?", (close) => html`
+    <p>${current === null ? nothing : html`You are signed in as <bdi>${current.id}</bdi>. `}This link signs you in as
+      <strong><bdi>${user.id}</bdi></strong>${names.length === 0 ? ", who belongs to no organization." : html`, of${names}.`}</p>
+    <p class="faint">Agree if the link was meant for you: whoever it belongs to can read what you write there.</p>
+    <div class="dialog-foot">
+      <button class="button quiet" @click=${() => close(false)}>Cancel</button>
+      <button class="button" @click=${() => close(true)}>Sign in</button>
+    </div>`);
 }
 
 export function startingView() {

@@ -29,21 +29,26 @@ export async function update(threadId, fields) {
 export async function lock(threadId) {
   const as = currentCaller();
   const undo = { label: "Undo", run: () => move(threadId, "unlock", as) };
-  if (await move(threadId, "lock")) toast({ text: "Locked.", action: undo });
+  if (await move(threadId, "lock")) toast({ text: "Locked.", action: undo, topic: stateOf(threadId) });
 }
 
 export async function unlock(threadId) {
-  if (await move(threadId, "unlock")) toast({ text: "Unlocked." });
+  if (await move(threadId, "unlock")) toast({ text: "Unlocked.", topic: stateOf(threadId) });
 }
 
 export async function archive(threadId) {
   const as = currentCaller();
   const undo = { label: "Undo", run: () => move(threadId, "unarchive", as) };
-  if (await move(threadId, "archive")) toast({ text: "Archived.", action: undo });
+  if (await move(threadId, "archive")) toast({ text: "Archived.", action: undo, topic: stateOf(threadId) });
 }
 
 export async function unarchive(threadId) {
-  if (await move(threadId, "unarchive")) toast({ text: "Back from the archive." });
+  if (await move(threadId, "unarchive")) toast({ text: "Back from the archive.", topic: stateOf(threadId) });
+}
+
+/** What a note is about, so that the next one takes its place: of two states of one thread only the newer is true. */
+function stateOf(threadId) {
+  return `state of ${threadId}`;
 }
 
 /** Delete after a while in which it can be undone: the API's own deletion is final. */
@@ -66,6 +71,7 @@ export function remove(threadId) {
   };
   toast({
     text: "Thread deleted.",
+    topic: stateOf(threadId),
     action: { label: "Undo", run: undo },
     shownMs: UNDO_MS,
     expired: async () => ((await removeNow(threadId, as)) ? setTimeout(stay, LATE_LIST_MS) : stay()),

@@ -38,7 +38,7 @@ function title(thread) {
   const isMaking = namesInMaking.has(thread.id);
   const words = isMaking ? namesInMaking.get(thread.id) || "Finding a name…" : titleOf(thread);
   return html`<div class="title">
-    <h1 tabindex="-1"><bdi class=${hasTitle(thread) ? "" : "faint"} title=${words}>${words}</bdi></h1>
+    <h1 tabindex="-1" dir="auto" class=${hasTitle(thread) ? "" : "faint"} title=${words}>${words}</h1>
     ${thread.state === "open" && !isMaking
       ? html`<button class="icon-button small" aria-label="Rename" title="Rename"
           @click=${() => beginRenaming(thread)}>${icon("edit")}</button>`

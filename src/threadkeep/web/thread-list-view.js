@@ -62,7 +62,7 @@ function rowOf(threadId) {
 
 function organizations() {
   const all = session.user.organizations;
-  if (all.length === 1) return html`<p class="organization faint"><bdi>${session.organization.name}</bdi></p>`;
+  if (all.length === 1) return html`<p class="organization faint" dir="auto">${session.organization.name}</p>`;
   return html`<select class="organization" aria-label="Organization" @change=${(event) => go(event.target.value)}>
     ${all.map(({ id, name }) => html`<option value=${id} ?selected=${id === session.organization.id}>${name}</option>`)}
   </select>`;
@@ -85,23 +85,32 @@ function ghosts() {
 
 function row(thread, isTabStop) {
   const isOpen = thread.id === conversation.threadId;
-  const { title, isTitle, below } = wordsOf(thread);
+  const { title, isTitle, below, who } = wordsOf(thread);
   // The time that the list is sorted by: another one would contradict the order.
   const time = thread.updatedAt;
   return html`<a class="row" data-thread=${thread.id} href=${addressOf(session.organization.id, thread.id)}
       tabindex=${isTabStop ? "0" : "-1"} aria-current=${isOpen ? "true" : nothing}>
-    <span class="row-title"><bdi class=${isTitle ? "" : "no-title"}>${title}</bdi>
+    <span class="row-title">${who && !isTitle ? html`<span class="no-title">${who}</span>` : nothing}<bdi class=${isTitle ? "" : "no-title"}>${title}</bdi>
       <time datetime=${new Date(time * 1000).toISOString()} title=${`Changed ${exactTime(time)}`}>${ago(time)}</time></span>
-    <span class="row-preview"><bdi>${below}</bdi></span>
+    <span class="row-preview">${who && isTitle ? html`<span>${who}</span>` : nothing}<bdi>${below}</bdi></span>
     <span class="row-marks">${marks(thread)}</span>
   </a>`;
 }
 
-/** What stands in a row. What was said last tells threads without a title apart: it takes the title's place. */
+/**
+ * What stands in a row. What was said last tells threads without a title apart: it takes the title's place.
+ *
+ * `who` stands before what was said, apart from it: the other may be written from right to left.
+ */
 function wordsOf(thread) {
   const said = preview(thread);
-  if (hasTitle(thread)) return { title: thread.title, isTitle: true, below: said || messageCount(thread) };
-  return { title: isSeen(said) ? said : titleOf(thread), isTitle: false, below: messageCount(thread) };
+  const who = said && isMine(thread) ? "You:" : "";
+  if (hasTitle(thread)) return { title: thread.title, isTitle: true, below: said || messageCount(thread), who };
+  return { title: said || titleOf(thread), isTitle: false, below: messageCount(thread), who };
+}
+
+function isMine({ lastMessage, userId }) {
+  return lastMessage.role === "user" && userId === session.user.id;
 }
 
 function messageCount({ messageCount: count }) {
@@ -112,8 +121,7 @@ function messageCount({ messageCount: count }) {
 function preview(thread) {
   const last = thread.lastMessage;
   if (!last || !isSeen(last.preview)) return "";
-  const isMine = last.role === "user" && thread.userId === session.user.id;
-  return `${isMine ? "You: " : ""}${withoutMarks(last.preview)}`;
+  return withoutMarks(last.preview);
 }
 
 /** Leave out the commonest signs of Markdown: in one line of text they only disturb. */

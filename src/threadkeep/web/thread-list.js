@@ -1,11 +1,12 @@
 // The list of threads: its pages, its filters, its refreshing.
 
-import { get } from "./api.js";
+import { currentCaller, reread } from "./api.js";
+import { paced } from "./pace.js";
 import { session } from "./session.js";
 import { changed } from "./store.js";
 import { merge } from "./thread-merge.js";
 
-const PAGE_SIZE = 50;
+const PAGE_SIZE = 30;
 const PAGE_MAX = 100;
 // What is refreshed reaches this far beyond the last row in sight, and never further than that many rows.
 const MARGIN = 20;
@@ -32,9 +33,17 @@ export const list = {
   lastRowInSight: 0,
 };
 
+const NOTHING_EARLY = { as: {}, page: null };
+let early = NOTHING_EARLY;
 let generation = 0;
 let timer = null;
 let pointerMovedAt = -Infinity;
+
+/** Ask for the list that is likely to be shown, before it is known who is signed in, and what they may see. */
+export function askEarly(organization) {
+  const as = { ...currentCaller(), organization };
+  early = { as, page: organization === null ? null : fetchPage({ limit: PAGE_SIZE }, as).catch(() => null) };
+}
 
 /** Begin anew: another organization, or after an error. */
 export function loadList() {
@@ -47,14 +56,14 @@ async function search() {
   Object.assign(list, { isSearching: true, isLoadingMore: false, error: null });
   changed();
   await attempt(mine, async () => {
-    const page = await fetchPage({ limit: PAGE_SIZE });
+    const page = (await takeEarly()) ?? (await fetchPage({ limit: PAGE_SIZE }));
     if (mine !== generation) return;
     Object.assign(list, { status: "ready", threads: page.data, nextCursor: page.nextCursor, lastRowInSight: 0 });
   });
   if (mine !== generation) return;
   list.isSearching = false;
   changed();
-  plan(REFRESH_MS);
+  plan(paced(REFRESH_MS));
 }
 
 export async function loadMore() {
@@ -122,7 +131,7 @@ function plan(delay) {
   clearTimeout(timer);
   timer = setTimeout(async () => {
     if (!document.hidden && session.phase === "ready") await refreshList();
-    plan(REFRESH_MS);
+    plan(paced(REFRESH_MS));
   }, delay);
 }
 
@@ -138,6 +147,15 @@ async function attempt(mine, work) {
   changed();
 }
 
+/** What was asked for early, once, if it is what is needed now. */
+function takeEarly() {
+  const { as, page } = early;
+  early = NOTHING_EARLY;
+  const { credential, organization } = currentCaller();
+  const isRight = as.credential === credential && as.organization === organization && !isFiltered() && !list.filters.showsHidden;
+  return isRight ? page : null;
+}
+
 async function fetchTop(count) {
   const first = await fetchPage({ limit: Math.min(count, PAGE_MAX) });
   while (first.data.length < count && first.nextCursor !== null) {
@@ -148,7 +166,7 @@ async function fetchTop(count) {
   return first;
 }
 
-async function fetchPage(position) {
+async function fetchPage(position, as) {
   const { title, state, assistantId, metadata, showsHidden, onlyMine } = list.filters;
   const query = { include: "lastMessage", sort: "updatedAt", ...position };
   if (title) query.titleContains = title;
@@ -158,7 +176,7 @@ async function fetchPage(position) {
   if (onlyMine) query.userId = session.user.id;
   // The same key may be asked for twice: both values must then be there.
   const pairs = metadata.map(({ key, value }) => [`metadata.${key}`, value]);
-  const page = await get("v1/threads", [...Object.entries(query), ...pairs]);
+  const { data: page } = await reread("v1/threads", [...Object.entries(query), ...pairs], as);
   return { ...page, data: page.data.map(withWords) };
 }
 

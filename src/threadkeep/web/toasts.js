@@ -6,13 +6,24 @@ import { html, nothing, render, repeat } from "./lit.js";
 
 const SHOWN_MS = 5000;
 const TOASTS_MAX = 4;
+// Between the notes and what makes room for them.
+const GAP_PX = 24;
+
+// Notes lie on what is below them: that gets as much less room, so that no text is covered.
+const room = new CSSStyleSheet();
+document.adoptedStyleSheets = [room];
 
 let toasts = [];
 let nextNumber = 1;
 
-/** Show `text`; `action` is `{label, run}`. `expired` is called once when the time is over and nobody took the action. */
-export function toast({ text, code, action, isError = false, shownMs = SHOWN_MS, expired = () => {} }) {
-  const note = { number: nextNumber++, text, code, action, isError, shownMs, expired };
+/**
+ * Show `text`; `action` is `{label, run}`. `expired` is called once when the time is over and nobody took the action.
+ *
+ * A note takes the place of an older one about the same: its `topic`, or else what has the same words.
+ */
+export function toast({ text, code, action, topic = text, isError = false, shownMs = SHOWN_MS, expired = () => {} }) {
+  const note = { number: nextNumber++, text, code, action, topic, isError, shownMs, expired };
+  for (const older of toasts.filter((other) => other.topic === topic)) expire(older);
   toasts = [...toasts, note];
   start(note);
   // The oldest gives way; what it was waiting for happens.
@@ -65,10 +76,16 @@ const goOn = (note) => () => toasts.includes(note) && start(note);
 
 function draw() {
   const container = document.getElementById("toasts");
+  const area = document.getElementById("messages");
+  const before = area && { top: area.offsetTop, scrolled: area.scrollTop };
   render(html`${repeat(toasts, (note) => note.number, row)}`, container);
   // Shown anew each time, so that notes lie above a dialog that was opened meanwhile.
   if (container.matches(":popover-open") && !container.contains(document.activeElement)) container.hidePopover();
   if (toasts.length > 0) container.showPopover();
+  const height = toasts.length > 0 ? container.offsetHeight + GAP_PX : 0;
+  room.replaceSync(`:root { --notes-room: ${height}px; }`);
+  // What is being read stays where it is.
+  if (area) area.scrollTop = before.scrolled + area.offsetTop - before.top;
 }
 
 function row(note) {
