@@ -59,7 +59,7 @@ async def test_links_of_a_text_open_apart_and_tell_nothing(visit, model, ada):
 
     await screen.write("when?")
 
-    link = screen.page.get_by_role("link", name="date")
+    link = screen.page.get_by_role("link", name="date", exact=True)
     await expect(link).to_have_attribute("rel", "noopener noreferrer")
     await expect(link).to_have_attribute("target", "_blank")
     await expect(link).to_have_attribute("title", "https://example.org/dates")
