@@ -108,3 +108,12 @@ def test_a_changed_file_changes_the_version(tmp_path):
     (tmp_path / "a.css").write_text("a {}\n")
 
     assert WebFiles(tmp_path).version != before
+
+
+def test_a_function_that_a_module_exports_as_its_default_is_what_others_import(folder):
+    place = folder(app='import f from "./f.mjs";\nf();\n')
+    (place / "f.mjs").write_text("export default function named (x) {\n}\n")
+
+    [script] = join(place, "app.js").values()
+
+    assert "\nfunction named (x) {\n" in script and "return { default: named };" in script

@@ -70,19 +70,48 @@ HOSTILE = [
     "\ufeff\u200b\u00ad\u2028line\u2029paragraph",
     "> " * 60 + "deep",
     "*" * 190,
+    # formulas that run, load, grow without end, or leave their place
+    r"\(\href{javascript:pwn()}{click}\) $$\url{javascript:pwn()}$$",
+    r"\(\includegraphics[height=1em]{https://evil.example/f.png}\)",
+    r"$$\htmlData{x=y}{a}\htmlId{app}{b}\htmlClass{dialog}{c}$$",
+    r"\[\htmlStyle{background:url(https://evil.example/s.png)}{a}\]",
+    r"\(\text{<img src=x onerror=pwn()>}\) \(\color{red;background:url(https://evil.example/c.png)}x\)",
+    '\\(\\text{" style="background:url(https://evil.example/d.png)" onclick="pwn()}\\)',
+    r"\(\def\a{\a\a}\a\) and \(\def\b{xxxx}\def\c{\b\b\b\b}\def\d{\c\c\c\c}\def\e{\d\d\d\d}\e\e\e\e\)",
+    r"\(\gdef\x{\href{javascript:pwn()}{x}}\) and \(\x\)",
+    r"\(\kern-999em\rule{999em}{999em}\raisebox{-99em}{over the others}\)",
+    r"$$\fcolorbox{red}{blue}{x}\pmb{x}\boxed{x}\sqrt{x}$$",
+    r"\(" + "x^{" * 60,
+    r"\(" + "{x^" * 40 + "}" * 40 + r"\)",
+    "\\(\\text{\u202egnp.exe}\u202e\\) and after",
+    "$" * 150,
+    r"\(" * 60,
+    '<span data-formula="inline">\\href{javascript:pwn()}{x}</span>',
+    # code, tasks and notes
+    '```html\n<script>pwn()</script><img src=x onerror=pwn() style="background:url(https://evil.example/h.png)">\n```',
+    "```js\n`${pwn()}`; '</code></pre><script>pwn()</script>'\n```",
+    "```hasOwnProperty\nx\n```\n\n```__proto__\nx\n```\n\n```toString\nx\n```",
+    "- [x] <img src=x onerror=pwn()>\n- [ ] [click](javascript:pwn())",
+    "a[^app] b[^__proto__]\n\n[^app]: <script>pwn()</script>\n[^__proto__]: [x](javascript:pwn())",
+    "^[<img src=x onerror=pwn()>] and [^toString]\n\n[^toString]: ![p](https://evil.example/n.png)",
+    '[^"onclick=pwn()]\n\n[^"onclick=pwn()]: x',
+    "[^a]\n\n[^a]: b[^b]\n[^b]: a[^a]",
 ]
 
 # What stands in the page must be of the page's own making: these tags, no handlers, links to the web or within.
 INTRUDERS = """() => {
   const bad = [];
+  const mayHaveStyle = (element, style) => element.tagName === "TEXTAREA"
+    || (element.closest(".formula") !== null && !/url|fixed|z-index/.test(style));
   const never = "script:not(head > script), iframe, object, embed, base, meta[http-equiv], form[action], video, audio, "
-    + "math, template, style:not(head > style), link:not([href^='web/']), svg:not(.icon), "
+    + "math:not(.formula math), template, style:not(head > style), link:not([href^='web/']), "
+    + "svg:not(.icon, .formula svg), .prose [id], .prose [name], "
     + "img:not([src^='web/'][src$='/icon.svg']), "
     + "dialog:not(.dialog)";
   for (const element of document.querySelectorAll(never)) bad.push(element.outerHTML.slice(0, 200));
   for (const element of document.querySelectorAll("*")) {
     for (const { name, value } of element.attributes) {
-      if (name.startsWith("on") || name === "srcset" || name === "style" && element.tagName !== "TEXTAREA") {
+      if (name.startsWith("on") || name === "srcset" || name === "style" && !mayHaveStyle(element, value)) {
         bad.push(`${element.tagName} ${name}=${value.slice(0, 80)}`);
       }
     }

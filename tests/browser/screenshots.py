@@ -113,6 +113,53 @@ async def test_a_conversation_and_what_can_be_done(visit, owner, model):
     await screen.button("Undo").click()
 
 
+RICH = r"""The mean of a sample of size \(n\) has a standard error of
+
+\[
+\operatorname{SE}(\bar x) = \frac{\sigma}{\sqrt{n}}, \qquad \sigma^2 = \frac{1}{n} \sum_{i=1}^{n} (x_i - \mu)^2
+\]
+
+so four times the sample halves it[^1]. In Python:
+
+```python
+from math import sqrt
+
+def standard_error(sigma: float, n: int) -> float:
+    return sigma / sqrt(n)  # of the mean
+```
+
+- [x] formula
+- [ ] figures of last year
+
+[^1]: As long as the values are independent.
+"""
+
+
+async def test_a_rich_answer_and_a_long_thread(visit, owner):
+    thread = await owner.create_thread(title="How large a sample?")
+    await owner.post_messages(
+        thread, [{"role": "user", "content": "How large must it be?"}, {"role": "assistant", "content": RICH}]
+    )
+    screen = await visit(owner, thread, **WINDOW)
+    await expect(screen.page.locator(".katex")).to_have_count(2)
+    await expect(screen.page.locator(".hljs-keyword").first).to_be_visible()
+    await take(screen, "rich")
+    long = await owner.create_thread(title="Minutes of the year")
+    for month in range(10):
+        said = [f"Week {month * 5 + number // 2 + 1}: the budget was discussed." for number in range(100)]
+        roles = ["user", "assistant"] * 50
+        await owner.post_messages(
+            long, [{"role": role, "content": text} for role, text in zip(roles, said, strict=True)]
+        )
+    await screen.open_thread(owner, long)
+    await expect(screen.page.get_by_role("heading", name="Minutes of the year")).to_be_visible()
+    await screen.button("Find in the thread").click()
+    await screen.page.get_by_role("textbox", name="Find in the thread").fill("week 7:")
+    await screen.page.keyboard.press("Enter")
+    await expect(screen.page.locator("#find-state")).to_have_text("1 of 4")
+    await take(screen, "find")
+
+
 async def test_dark_and_trouble(visit, owner, model):
     thread = await furnish(owner)
     screen = await visit(owner, thread, color_scheme="dark", **WINDOW)

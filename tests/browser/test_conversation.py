@@ -318,7 +318,7 @@ async def test_a_long_thread_is_read_backwards_without_a_jump(visit, ada):
     await expect(screen.messages).to_have_count(30)
 
     before = await screen.page.evaluate(SCROLL_NEAR_THE_TOP)
-    await expect(screen.messages).to_have_count(60)
+    await expect(screen.messages).to_have_count(40)
 
     after = await screen.messages.filter(has_text="number 170").bounding_box()
     assert abs(after["y"] - before) < 2

@@ -98,3 +98,37 @@ async def test_hostile_names_of_assistants_and_organizations_stay_texts(visit, a
         await screen.button("Add").click()
     await expect(screen.page.locator(".chip")).to_have_count(2)
     await check_untouched(screen)
+
+
+async def test_formulas_and_code_without_measure_are_left_as_they_are_and_freeze_nothing(visit, ada):
+    long = "\\[" + "x+" * 50_000 + "x\\]"
+    many = r"\(\frac{1}{2}\) " * 600
+    bombs = r"\(\def\a{\a\a}\a\) " * 300
+    deep = (r"\(" + r"\sqrt{" * 180 + "x" + "}" * 180 + r"\) ") * 20
+    code = "```js\n" + "`${" * 16_000 + "\n```\n\n" + "```c\n" + "(" * 60_000 + "\n```"
+    thread = await ada.create_thread(title="without measure")
+    for words in (long, many, bombs, deep, code):
+        await ada.post_message(thread, words, "assistant")
+    screen = await watched(visit, ada)
+    await screen.open_thread(ada, thread)
+    await expect(screen.messages).to_have_count(5)
+
+    await screen.composer.press_sequentially("still here")
+
+    await expect(screen.composer).to_have_value("still here")
+    await expect(screen.texts.nth(1).locator(".formula")).to_have_count(500)
+    assert await screen.texts.nth(3).locator(".formula").count() == 0
+    assert await screen.texts.nth(0).locator(".formula").count() == 0
+    assert await screen.texts.nth(2).locator(".formula").count() == 0
+    await check_untouched(screen)
+
+
+async def test_a_formula_stays_within_its_message(visit, ada):
+    thread = await ada.create_thread(title="outside")
+    await ada.post_message(thread, r"\(\kern-999em\raisebox{30em}{over}\) \(x\)", "assistant")
+    screen = await watched(visit, ada)
+    await screen.open_thread(ada, thread)
+
+    await expect(screen.page.locator(".formula")).to_have_count(2)
+
+    assert await screen.texts.evaluate("text => getComputedStyle(text).overflowX") == "clip"

@@ -19,6 +19,7 @@ IMPORT = re.compile(r'import(?<![^\n;]import)\s*(\w+|\{[^}]*\})\s*from\s*"(\.[^"
 PASSED_ON = re.compile(r'export(?<![^\n]export)\s*\{([^}]*)\}\s*from\s*"(\.[^"]+)";?')
 LISTED = re.compile(r"export(?<![^\n;}]export)\s*\{([^}]*)\};?")
 DECLARED = re.compile(r"export (?<![^\n]export )(?=(?:async )?(?:function\*?|class|const) ([\w$]+))")
+DEFAULT = re.compile(r"export default (?<![^\n]export default )(?=(?:async )?function\*? ([\w$]+))")
 LATER = re.compile(r'import\("(\.[^"]+)"\)')
 # Comments that fill lines, but licences. A line of a template must not look like one.
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*(?!\*\n \* @license|!)(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.M)
@@ -50,6 +51,7 @@ class Module:
             (LISTED, self._export),
             # Only the word before what is declared is left out: that is all that this form matches.
             (DECLARED, self._export),
+            (DEFAULT, self._export_default),
             (LATER, self._begin_later),
         ):
             text = form.sub(written, text)
@@ -71,6 +73,10 @@ class Module:
 
     def _export(self, found: re.Match[str]) -> str:
         self.exports += [f"{shown}: {own}" for own, shown in pairs(found[1])]
+        return ""
+
+    def _export_default(self, found: re.Match[str]) -> str:
+        self.exports.append(f"default: {found[1]}")
         return ""
 
     def _begin_later(self, found: re.Match[str]) -> str:

@@ -26,7 +26,7 @@ const REDRAW_MS = 30_000;
 
 // What shows threads is most of the page, and comes behind the list: until it is there, this stands in its place.
 const COMING = {
-  conversationView: comingView, forgetDrawn() {}, noteScroll() {}, settleScroll() {}, showEnd() {},
+  conversationView: comingView, forgetDrawn() {}, noteScroll() {}, settleScroll() {},
 };
 
 let half = COMING;
@@ -151,7 +151,6 @@ function showOrganization() {
 function showThread(thread) {
   half.forgetDrawn();
   endEdit();
-  half.showEnd();
   if (thread !== null) loadHalf();
   if (thread === null) closeThread();
   else if (thread === "new") openNew();

@@ -2,49 +2,82 @@
 
 import { assistants, refreshAssistants } from "./assistants.js";
 import { composer, fitComposer } from "./composer-view.js";
-import { conversation, loadOlder, newestMessage, reopen } from "./conversation.js";
+import { conversation, jumpTo, loadMore, newestMessage, releaseHeld, reopen } from "./conversation.js";
+import { leaveOtherThread, openFind } from "./find.js";
+import { findBar, markFound } from "./find-view.js";
 import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
-import { failureRow, messageRow, pendingRow, retryButton } from "./message-view.js";
-import { changed } from "./store.js";
+import { failureRow, forgetDrawn, messageRow, pendingRow, retryButton } from "./message-view.js";
+import { messagesArea, notePlaces, restorePlaces } from "./reader.js";
+import { addActions } from "./shortcuts.js";
+import { changed, drawNow } from "./store.js";
 import { threadHeader, newHeader } from "./thread-header-view.js";
 
-const NEAR_TOP_PX = 400;
+const NEAR_PX = 800;
 const NEAR_END_PX = 40;
+const MORE = { older: { id: "older", words: "Loading older messages…" }, newer: { id: "newer", words: "Loading newer messages…" } };
 
-// Whether the end stays in sight as it grows; else the first message, and where it was before the drawing.
-const scroll = { followsEnd: true, first: null, offset: 0 };
+// Where the rows were before the drawing; others may come and go above them.
+let places = [];
+// Brings the reader elsewhere at the next drawing.
+let goThere = null;
+
+addActions({ f: openFind, g: () => conversation.status === "ready" && showStart() });
 
 export function conversationView() {
   const { status } = conversation;
   return html`<section class="conversation" aria-label="Conversation">
     ${conversation.thread ? threadHeader(conversation.thread) : newHeader(status === "new" ? "New thread" : "Thread")}
+    ${findBar({ show: showMessage, start: showStart })}
     ${conversation.error && status === "ready" ? staleNote() : nothing}
     ${status === "ready" || status === "new" ? messages() : substitute(status)}
     ${status === "ready" || status === "new" ? composer(showEnd) : nothing}
   </section>`;
 }
 
-/** Before each drawing: remember where the first message is; older ones may come in above it. */
+/** Before each drawing: remember where what is being read stands. */
 export function noteScroll() {
-  scroll.first = document.querySelector("#messages [data-message]");
-  scroll.offset = scroll.first?.offsetTop ?? 0;
+  leaveOtherThread();
+  releaseHeld();
+  places = conversation.followsEnd ? [] : notePlaces(conversation.messages);
 }
 
 /** After each drawing: keep the end, or what was being read, in its place. */
 export function settleScroll() {
   fitComposer();
-  const area = document.getElementById("messages");
+  const area = messagesArea();
   if (!area) return;
-  if (scroll.followsEnd) area.scrollTop = area.scrollHeight;
-  else if (scroll.first?.isConnected) area.scrollTop += scroll.first.offsetTop - scroll.offset;
-  if (area.scrollTop < NEAR_TOP_PX) loadOlder();
+  if (goThere) goThere();
+  else if (conversation.followsEnd) area.scrollTop = area.scrollHeight;
+  else restorePlaces(places);
+  goThere = null;
+  markFound();
+  loadNear();
 }
 
-/** A newly opened thread, or a message just sent, is read from its end. */
-export function showEnd() {
-  scroll.followsEnd = true;
+/** A message just sent is read from the thread's end. */
+export async function showEnd() {
+  if (conversation.hasNewer && !(await jumpTo("end"))) return;
+  conversation.followsEnd = true;
   changed();
+}
+
+export async function showStart() {
+  if (conversation.hasOlder && !(await jumpTo("start"))) return;
+  leaveEnd(() => messagesArea().scrollTo(0, 0));
+}
+
+/** Show a message, wherever in the thread it is; `scroll` brings it into sight. Returns what jumpTo() does. */
+async function showMessage(id, scroll) {
+  const isLoaded = conversation.messages.some((message) => message.id === id) || (await jumpTo(id));
+  if (isLoaded === true) leaveEnd(scroll);
+  return isLoaded;
+}
+
+function leaveEnd(scroll) {
+  conversation.followsEnd = false;
+  goThere = scroll;
+  drawNow();
 }
 
 function substitute(status) {
@@ -67,18 +100,35 @@ function staleNote() {
 }
 
 function messages() {
-  const { messages, pending, failure, status } = conversation;
-  return html`<div id="messages" class="messages" tabindex="0" role="region" aria-label="Messages" @scroll=${scrolled}>
-    ${conversation.olderCursor === null ? nothing : html`<p class="older faint">Loading older messages…</p>`}
+  const { messages, pending, failure, status, hasNewer } = conversation;
+  const rows = shownRows();
+  forgetDrawn(new Set(rows.map(({ id }) => id)));
+  return html`<div id="messages" class="messages" tabindex="0" role="region" aria-label="Messages"
+      @scroll=${scrolled} @keydown=${keys}>
     <ol>
-      ${repeat(messages, (message) => message.id, messageRow)}
-      ${pending ? pendingRow(pending.text) : nothing}
-      ${failure && !pending ? failureRow(failure) : unanswered()}
+      ${repeat(rows, ({ id }) => id, (row) => (row.words ? moreRow(row) : messageRow(row)))}
+      ${hasNewer ? nothing : html`${pending ? pendingRow(pending.text) : nothing}
+        ${failure && !pending ? failureRow(failure) : unanswered()}`}
     </ol>
     ${status === "new" && !pending ? beginning() : nothing}
     ${status === "ready" && messages.length === 0 && !pending && !failure ? emptyThread() : nothing}
   </div>
-  ${scroll.followsEnd ? nothing : toEndButton()}`;
+  ${conversation.followsEnd ? nothing : ways()}`;
+}
+
+/** The loaded messages, what stands for the others, and beyond that what is in use. */
+function shownRows() {
+  const { messages, held, hasOlder, hasNewer } = conversation;
+  const [first, last] = [messages[0]?.seq, messages.at(-1)?.seq];
+  return [
+    ...held.filter(({ seq }) => seq < first),
+    ...(hasOlder ? [MORE.older] : []), ...messages, ...(hasNewer ? [MORE.newer] : []),
+    ...held.filter(({ seq }) => seq > last),
+  ];
+}
+
+function moreRow({ id, words }) {
+  return html`<li class="more faint" data-more=${id}>${words}</li>`;
 }
 
 function beginning() {
@@ -111,17 +161,35 @@ function unanswered() {
     ${retryButton("Ask for an answer")}</li>`;
 }
 
-function toEndButton() {
-  return html`<button class="to-end icon-button" aria-label="To the newest message" title="To the newest message"
-    @click=${showEnd}>${icon("down")}</button>`;
+function ways() {
+  const way = (name, label, act) => html`<button class="icon-button" aria-label=${label} title=${label}
+    @click=${act}>${icon(name)}</button>`;
+  return html`<div class="ways">
+    ${way("up", "To the first message", showStart)} ${way("down", "To the newest message", showEnd)}</div>`;
+}
+
+function keys(event) {
+  if (event.target !== event.currentTarget) return;
+  const act = { Home: showStart, End: showEnd }[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
 }
 
 function scrolled(event) {
   const area = event.currentTarget;
-  const followsEnd = area.scrollHeight - area.scrollTop - area.clientHeight < NEAR_END_PX;
-  if (followsEnd !== scroll.followsEnd) {
-    scroll.followsEnd = followsEnd;
+  const isAtEnd = area.scrollHeight - area.scrollTop - area.clientHeight < NEAR_END_PX;
+  const followsEnd = isAtEnd && !conversation.hasNewer;
+  if (followsEnd !== conversation.followsEnd) {
+    conversation.followsEnd = followsEnd;
     changed();
   }
-  if (area.scrollTop < NEAR_TOP_PX) loadOlder();
+  loadNear();
+}
+
+function loadNear() {
+  const area = messagesArea().getBoundingClientRect();
+  const [older, newer] = ["older", "newer"].map((id) => document.querySelector(`[data-more="${id}"]`)?.getBoundingClientRect());
+  if (older && older.bottom > area.top - NEAR_PX) loadMore("desc");
+  else if (newer && newer.top < area.bottom + NEAR_PX) loadMore("asc");
 }

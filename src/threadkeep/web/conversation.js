@@ -1,12 +1,14 @@
-// The open thread: its messages, its older pages, and staying up to date.
+// The open thread: its messages near the reader, and staying up to date.
 
 import { get, reread } from "./api.js";
+import { extended, readAgain, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
 import { paced } from "./pace.js";
-import { changed } from "./store.js";
+import { isFar, isHeld } from "./reader.js";
+import { changed, drawn } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
-const PAGE_SIZE = 30;
-const PAGE_MAX = 100;
+// So many messages are made into rows within one frame, so that scrolling goes on smoothly.
+const AT_ONCE = 4;
 const POLL_MS = 2500;
 
 /** `status`: none, new, loading, ready, missing, error. */
@@ -15,9 +17,15 @@ export const conversation = {
   threadId: null,
   thread: null,
   tag: null,
+  // The loaded ones, without a gap, and whether the thread has more on either side: see message-window.js.
   messages: [],
-  olderCursor: null,
-  isLoadingOlder: false,
+  hasOlder: false,
+  hasNewer: false,
+  // Messages outside of these whose rows are in use: see reader.js.
+  held: [],
+  isLoadingMore: false,
+  // Whether the end stays in sight as it grows.
+  followsEnd: true,
   error: null,
   // The assistant of a thread that is yet to be created.
   assistantId: null,
@@ -42,6 +50,8 @@ export function readAnswersWith(functions) {
 let changesCount = 0;
 
 let generation = 0;
+// The newest wins.
+let jumpsCount = 0;
 let timer = null;
 
 export function closeThread() {
@@ -75,9 +85,9 @@ export async function loadThread({ follows = true } = {}) {
   const mine = generation;
   const before = changesCount;
   try {
-    const [{ data: thread, tag }, page] = await Promise.all([readThread(), readMessages()]);
+    const [{ data: thread, tag }, window] = await Promise.all([readThread(), readWindow()]);
     if (mine !== generation || before !== changesCount) return;
-    Object.assign(conversation, { status: "ready", messages: page.messages, olderCursor: page.olderCursor, error: null });
+    Object.assign(conversation, { status: "ready", error: null, ...window });
     showThread(thread, tag);
     if (follows && thread.status === "streaming" && conversation.answer === null) answers.follow().catch(fail);
     await explain(mine);
@@ -87,23 +97,73 @@ export async function loadThread({ follows = true } = {}) {
   changed();
 }
 
-export async function loadOlder() {
+/** Load what comes before (`order` is "desc") or after ("asc"); what is then far from the reader leaves. */
+export async function loadMore(order) {
+  const edgeOf = () => conversation.messages.at(order === "desc" ? 0 : -1)?.id;
+  let edge = edgeOf();
+  const hasMore = edge && (order === "desc" ? conversation.hasOlder : conversation.hasNewer);
   // After an error it is tried again when the thread has been read again.
-  if (conversation.isLoadingOlder || conversation.olderCursor === null || conversation.error) return;
+  if (!hasMore || conversation.isLoadingMore || conversation.error) return;
   const mine = generation;
-  conversation.isLoadingOlder = true;
-  changed();
+  conversation.isLoadingMore = true;
   try {
-    const page = await get(messagesPath(), { order: "desc", limit: PAGE_SIZE, after: conversation.olderCursor });
-    if (mine !== generation) return;
-    conversation.messages = [...page.data.reverse(), ...conversation.messages];
-    conversation.olderCursor = page.nextCursor;
-    explain(mine).catch(() => {});
+    const page = await readBeyond(messagesPath(), order, edge);
+    for (let at = 0; at < page.data.length && mine === generation && edge === edgeOf(); at += AT_ONCE) {
+      const data = page.data.slice(at, at + AT_ONCE);
+      extend(order, { data, hasMore: page.hasMore || at + AT_ONCE < page.data.length });
+      edge = edgeOf();
+      await drawn();
+    }
   } catch (error) {
     if (mine === generation) fail(error);
   }
-  if (mine === generation) conversation.isLoadingOlder = false;
+  if (mine === generation) conversation.isLoadingMore = false;
   changed();
+}
+
+function extend(order, page) {
+  changesCount++;
+  const { gone, ...window } = extended(conversation, order, page, isFar);
+  conversation.held.push(...gone.filter(({ id }) => isHeld(id)));
+  Object.assign(conversation, window);
+  explain(generation).catch(() => {});
+}
+
+/**
+ * Load another part of the thread: its "start", its "end", or what is around a message.
+ *
+ * Returns whether that worked, or "gone" when there is no such message any more.
+ */
+export async function jumpTo(place) {
+  const mine = generation;
+  const jump = ++jumpsCount;
+  const isLate = () => mine !== generation || jump !== jumpsCount;
+  try {
+    let before, window;
+    do {
+      before = changesCount;
+      window = await readPlace(place);
+      if (isLate()) return false;
+    } while (before !== changesCount);
+    changesCount++;
+    Object.assign(conversation, { ...window, followsEnd: place === "end" });
+    explain(mine).catch(() => {});
+  } catch (error) {
+    if (error.code === "message_not_found") return "gone";
+    if (!isLate()) fail(error);
+    return false;
+  }
+  return true;
+}
+
+function readPlace(place) {
+  if (place === "start") return readFirst(messagesPath());
+  return place === "end" ? readNewest(messagesPath()) : readAround(messagesPath(), place);
+}
+
+/** Forget messages that were kept outside of the window and are no longer in use. */
+export function releaseHeld() {
+  if (conversation.held.length > 0) conversation.held = conversation.held.filter(({ id }) => isHeld(id));
 }
 
 /** Show the thread as it is now, here and in the list. */
@@ -120,18 +180,20 @@ export function putMessage(message) {
   changesCount++;
   const index = conversation.messages.findIndex((other) => other.id === message.id);
   if (index >= 0) conversation.messages = conversation.messages.with(index, message);
-  else conversation.messages = [...conversation.messages, message].sort((a, b) => a.seq - b.seq);
+  // Where the end is not loaded, it is read when the reader goes there.
+  else if (!conversation.hasNewer) conversation.messages = [...conversation.messages, message].sort((a, b) => a.seq - b.seq);
   changed();
 }
 
 export function dropMessage(id) {
   changesCount++;
-  conversation.messages = conversation.messages.filter((message) => message.id !== id);
+  for (const part of ["messages", "held"]) conversation[part] = conversation[part].filter((message) => message.id !== id);
   changed();
 }
 
+/** The thread's newest message; null also while the thread's end is not loaded. */
 export function newestMessage() {
-  return conversation.messages.at(-1) ?? null;
+  return conversation.hasNewer ? null : conversation.messages.at(-1) ?? null;
 }
 
 /** Look at once whether anything has changed. */
@@ -150,8 +212,9 @@ function reset(fields) {
   clearTimeout(timer);
   answers.leave();
   Object.assign(conversation, {
-    status: "none", threadId: null, thread: null, tag: null, messages: [], olderCursor: null, isLoadingOlder: false,
-    error: null, assistantId: null, answer: null, pending: null, failure: null, reasons: new Map(), ...fields,
+    status: "none", threadId: null, thread: null, tag: null, messages: [], hasOlder: false, hasNewer: false,
+    held: [], isLoadingMore: false, followsEnd: true, error: null, assistantId: null, answer: null, pending: null,
+    failure: null, reasons: new Map(), ...fields,
   });
   changed();
 }
@@ -192,20 +255,14 @@ function readThread() {
   return reread(`v1/threads/${conversation.threadId}`);
 }
 
-/** The newest messages, back to the oldest that is on the screen. */
-async function readMessages() {
-  const oldest = conversation.messages[0]?.seq ?? null;
-  const first = { order: "desc", limit: oldest === null ? PAGE_SIZE : PAGE_MAX };
-  let page = await get(messagesPath(), first);
-  const messages = page.data;
-  while (oldest !== null && page.nextCursor !== null && messages.at(-1).seq > oldest) {
-    page = await get(messagesPath(), { order: "desc", limit: PAGE_MAX, after: page.nextCursor });
-    messages.push(...page.data);
-  }
-  return { messages: messages.reverse(), olderCursor: page.nextCursor };
+function readWindow() {
+  const { messages, followsEnd } = conversation;
+  const isAtEnd = followsEnd || messages.length < 2;
+  return isAtEnd ? readNewest(messagesPath(), messages.length) : readAgain(messagesPath(), conversation);
 }
 
-function messagesPath() {
+/** Where the open thread's messages are. */
+export function messagesPath() {
   return `v1/threads/${conversation.threadId}/messages`;
 }
 

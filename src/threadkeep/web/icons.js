@@ -28,6 +28,7 @@ const PATHS = {
   stop: "M7 7h10v10H7z",
   system: "M4 5h16v11H4zM9 20h6M12 16v4",
   tool: "M14.5 6.5a4 4 0 0 0-5 5L4 17v3h3l5.500-5.500a4 4 0 0 0 5-5L15 12l-3-3z",
+  up: "M12 19V5M6 11l6-6 6 6",
   unlock: "M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 6.700-1.400",
   warning: "M12 4l9 16H3zM12 10v4.500M12 17.500v.1",
 };

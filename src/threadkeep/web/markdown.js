@@ -4,17 +4,22 @@
 // pictures become links, so that reading a message never calls another host.
 
 import { copy } from "./clipboard.js";
+import { findFormulas } from "./formulas.js";
+import { dressNotes, findNotes, noteNames, switchNotes } from "./notes.js";
 import DOMPurify from "./vendor/dompurify/purify.es.mjs";
 import MarkdownIt from "./vendor/markdown-it/markdown-it.esm.min.mjs";
 
 const TAGS = [
   "a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
-  "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
+  "span", "strong", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+];
+const PLAIN = [
+  "title", "start", "data-align", "data-formula", "data-language", "data-note", "data-notes", "data-task",
 ];
 const CLEAN = {
   ALLOWED_TAGS: TAGS,
-  ALLOWED_ATTR: ["href", "title", "start", "data-align", "data-language"],
-  ADD_URI_SAFE_ATTR: ["title", "start", "data-align", "data-language"],
+  ALLOWED_ATTR: ["href", ...PLAIN],
+  ADD_URI_SAFE_ATTR: PLAIN,
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
@@ -29,6 +34,9 @@ markdown.renderer.rules.image = renderImage;
 markdown.renderer.rules.fence = renderFence;
 for (const cell of ["th_open", "td_open"]) markdown.renderer.rules[cell] = renderCell;
 
+findFormulas(markdown);
+findNotes(markdown);
+
 /** Return the address if it is one of the web, else null. */
 export function safeUrl(text) {
   try {
@@ -40,12 +48,13 @@ export function safeUrl(text) {
 }
 
 /** Return the top-level blocks of a text as `{source, line, render}`: equal sources look equal; `line` is its first. */
-export function blocksOf(text) {
-  const context = {};
+export function blocksOf(text, { isGrowing = false } = {}) {
+  const context = { isGrowing };
+  switchNotes(markdown, !isGrowing);
   const tokens = markdown.parse(text, context);
   const lines = text.split("\n");
-  // A definition of a link that comes later changes what was before it.
-  const definitions = Object.keys(context.references ?? {}).join("\n");
+  // A definition of a link or a note that comes later changes what was before it.
+  const definitions = Object.keys(context.references ?? {}).join("\n") + noteNames(context);
   const blocks = [];
   for (let start = 0; start < tokens.length; ) {
     const end = endOfBlock(tokens, start);
@@ -78,6 +87,7 @@ function toElements(tokens, context) {
   for (const element of fragment.querySelectorAll(OWN_DIRECTION)) element.dir = "auto";
   for (const block of fragment.querySelectorAll("pre")) addCodeHead(block);
   for (const table of fragment.querySelectorAll("table")) makeScrollable(table);
+  dressNotes(fragment);
   return [...fragment.childNodes];
 }
 

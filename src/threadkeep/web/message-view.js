@@ -31,15 +31,15 @@ const ADVICE_WHEN_CLOSED = {
 // Drawn texts by message and part; drawing all of a long thread again at each new word would be slow.
 const drawn = new Map();
 
-/** Forget what was drawn: another thread is opened. */
-export function forgetDrawn() {
-  drawn.clear();
+/** Forget what was drawn of messages that are no longer shown; an answer that grows may be shown again. */
+export function forgetDrawn(shown = new Set()) {
+  for (const [key, { id }] of drawn) if (!shown.has(id) && id !== conversation.answer?.messageId) drawn.delete(key);
 }
 
 export function messageRow(message) {
   const answer = conversation.answer?.messageId === message.id ? conversation.answer : null;
   const isGrowing = answer !== null && message.status === "in_progress";
-  return html`<li class="message ${message.role}" data-message=${message.id}>
+  return html`<li class="message ${message.role}" data-message=${message.id} aria-setsize="-1" aria-posinset=${message.seq}>
     <article aria-label=${`${who(message)}, ${exactTime(message.createdAt)}`} aria-busy=${isGrowing ? "true" : "false"}>
       ${isPlain(message) ? nothing : html`<p class="who"><bdi>${who(message)}</bdi></p>`}
       ${editing.current?.id === message.id ? editor(message) : body(message, answer, isGrowing)}
@@ -91,7 +91,7 @@ function body(message, answer, isGrowing) {
 function text(message, index, value, isGrowing) {
   if (message.role !== "assistant") return html`<div class="plain" dir="auto">${value}</div>`;
   const key = `${message.id}.${index}`;
-  if (!drawn.has(key)) drawn.set(key, { prose: new Prose(), isLive: isGrowing });
+  if (!drawn.has(key)) drawn.set(key, { id: message.id, prose: new Prose(), isLive: isGrowing });
   const { prose, isLive } = drawn.get(key);
   prose.show(value, { isGrowing, isSpoken: isLive });
   return prose.element;

@@ -19,6 +19,11 @@ const ACTIONS = {
   "?": openShortcuts,
 };
 
+/** Add keys of what is loaded later: `{key: action}`. */
+export function addActions(more) {
+  Object.assign(ACTIONS, more);
+}
+
 /** Listen to the keyboard from now on. */
 export function listenToKeys() {
   document.addEventListener("keydown", (event) => {

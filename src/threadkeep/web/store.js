@@ -9,6 +9,7 @@ const DRAWN_AT_THE_LATEST_MS = 200;
 let draw = () => {};
 let frame = null;
 let timer = null;
+const waiting = [];
 
 /** Say how the page is drawn; done once, by app.js. */
 export function drawWith(function_) {
@@ -22,10 +23,17 @@ export function changed() {
   timer = setTimeout(drawNow, DRAWN_AT_THE_LATEST_MS);
 }
 
+/** Draw the page soon; the promise is kept when that is done. */
+export function drawn() {
+  changed();
+  return new Promise((done) => waiting.push(done));
+}
+
 /** Draw at once, for code that moves the focus into what it has just made. */
 export function drawNow() {
   cancelAnimationFrame(frame);
   clearTimeout(timer);
   frame = null;
   draw();
+  for (const done of waiting.splice(0)) done();
 }

@@ -3,6 +3,7 @@
 import { assistantName } from "./assistants.js";
 import { conversation } from "./conversation.js";
 import { openDetails } from "./details-dialog.js";
+import { openFind } from "./find.js";
 import { icon } from "./icons.js";
 import { html, nothing } from "./lit.js";
 import { go } from "./route.js";
@@ -22,6 +23,7 @@ export function threadHeader(thread) {
     <div class="head-tools" role="toolbar" aria-label="Thread">
       ${thread.state === "open" && thread.messageCount > 0 ? nameTool(thread) : nothing}
       ${stateTools(thread)}
+      ${tool("search", "Find in the thread", openFind, false, "always")}
       ${tool("remove", "Delete thread", () => remove(thread.id))}
       ${tool("details", "Details, tags and metadata", () => openDetails(thread.id), false, "always")}
     </div>
