@@ -1,48 +1,37 @@
 """The API under /v1: from an ASGI request to its endpoint and back."""
 
 import asyncio
-import hashlib
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
-from threadkeep import ids
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import (
     ApiError,
-    AssistantNotFound,
     Internal,
     InvalidCredentials,
     InvalidCursor,
     InvalidField,
     InvalidParameter,
-    KeyNotFound,
-    MemberNotFound,
-    MessageNotFound,
     MethodNotAllowed,
-    NotFound,
     RateLimited,
-    ResponseNotFound,
-    ThreadNotFound,
 )
-from threadkeep.objects import Error, ErrorDetail
 from threadkeep.operations import idempotency, paging
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.runtime.places import Place, Places
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
+from threadkeep.server.answer_heads import encode_error, error_headers, headers_of, unless_known
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
 from threadkeep.server.crowd import HOLDER, Room
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import SAFE_HEADERS, Headers
+from threadkeep.server.cycle import Headers
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -50,11 +39,11 @@ from threadkeep.server.endpoint import (
     Way,
     check_idempotency_key,
     convert,
-    encode,
     precondition,
     result_of,
 )
 from threadkeep.server.metrics import Metrics
+from threadkeep.server.paths import Route, build_routes, check_path, find_route
 from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_ids import request_id_of
@@ -65,16 +54,6 @@ from threadkeep.settings import Settings
 logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
-
-# What a path parameter looks like, and what is missing when it does not look like that.
-PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
-    "threadId": (re.compile(r"thread_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
-    "messageId": (re.compile(r"msg_[0-9a-z]{26}"), MessageNotFound),
-    "assistantId": (re.compile(r"asst_[0-9a-z]{26}"), AssistantNotFound),
-    "responseId": (re.compile(r"resp_[0-9a-z]{26}"), ResponseNotFound),
-    "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
-    "userId": (ids.OPAQUE, MemberNotFound),
-}
 
 REFUSED = "Too many requests without valid credentials came from this address: wait as long as Retry-After says."
 
@@ -96,18 +75,6 @@ class Stream(NamedTuple):
     streamed: Streamed
     allowed: Allowed
     place: Place
-
-
-class Route:
-    """One path: its methods and the names of its parameters."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.endpoints: dict[str, Endpoint] = {}
-        self.names = re.findall(r"\{(\w+)\}", path)
-        self.names_organization = "organizationId" in self.names
-        # What is looked at of each parameter but the organization, whose id is compared with those that are opened.
-        self.checks = [PATH_PARAMETERS[name] for name in self.names if name != "organizationId"]
 
 
 class Api:
@@ -159,7 +126,7 @@ class Api:
         try:
             if len(headers) < len(raw_headers):
                 headers = join_repeated(raw_headers)
-            route, values = self._find(scope)
+            route, values = find_route(self._routes, scope)
             result = await self._answer(route, values, method, scope, headers, receive)
             if isinstance(result, Stream):
                 streams = True
@@ -196,21 +163,6 @@ class Api:
         except RateLimited as limited:
             return limited
         return error
-
-    def _find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
-        """Return the route of a path and the values of its parameters. Raises NotFound."""
-        path: str = scope["path"]
-        route = self._routes.get(path)
-        if route is not None:
-            return route, []
-        segments = path.split("/")
-        if b"%" in scope["raw_path"]:
-            # An escaped slash is part of its segment.
-            segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
-        route = self._routes.get((len(segments), *segments[2::2]))
-        if route is None:
-            raise NotFound()
-        return route, segments[3::2]
 
     async def _answer(
         self,
@@ -332,21 +284,6 @@ class Api:
                 )
 
 
-def build_routes(endpoints: list[Endpoint]) -> dict[Any, Route]:
-    """Return routes by their path or, where every second segment after /v1/<collection> is a parameter, by the others.
-
-    The count of segments tells /v1/threads/* from /v1/threads.
-    """
-    routes: dict[Any, Route] = {}
-    for endpoint in endpoints:
-        segments = endpoint.path.split("/")
-        has_parameters = "{" in endpoint.path
-        key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
-        route = routes.setdefault(key, Route(endpoint.path))
-        route.endpoints[endpoint.method] = endpoint
-    return routes
-
-
 def join_repeated(raw_headers: Headers) -> dict[bytes, bytes]:
     """Return headers that came in several lines; only a list may. Raises InvalidParameter for two different values."""
     headers: dict[bytes, bytes] = {}
@@ -384,59 +321,3 @@ def agreed(first: str | None, second: Any) -> str | None:
     if first is not None and first != second:
         raise InvalidParameter("Two different organizations are named: name one.", param="organizationId")
     return str(second)
-
-
-def check_path(route: Route, values: list[str], method: str) -> None:
-    for (pattern, missing), value in zip(route.checks, values, strict=True):
-        if not pattern.fullmatch(value):
-            if missing is MemberNotFound and method == "PUT":
-                raise InvalidParameter("A user id has 1 to 128 of A-Z a-z 0-9 _ . : @ | -", param="userId")
-            raise missing()
-
-
-def headers_of(result: Result, request_id: bytes) -> Headers:
-    if result.status == 204:
-        return [(b"x-request-id", request_id), *SAFE_HEADERS]
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(result.body)),
-        (b"x-request-id", request_id),
-        *SAFE_HEADERS,
-    ]
-    if result.revision is not None:
-        headers.append((b"etag", b'"%d"' % result.revision))
-    if result.replayed:
-        headers.append((b"idempotent-replayed", b"true"))
-    return headers
-
-
-def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
-    """Return a read answer with a weak tag of its content, or 304 without it if the caller has the same already.
-
-    Made for those alone who send a weak tag, whatever it is: others need not wait for a hash. It takes the place of a
-    revision, which does not move with all that an answer shows.
-    """
-    if status != 200 or b'W/"' not in known:
-        return status, headers, body
-    tag = b'W/"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
-    tagged = [header for header in headers if header[0] != b"etag"] + [(b"etag", tag)]
-    if tag not in known:
-        return status, tagged, body
-    return 304, [header for header in tagged if not header[0].startswith(b"content-")], b""
-
-
-def encode_error(error: ApiError, request_id: bytes) -> bytes:
-    return encode(Error(ErrorDetail(error.message, error.type, error.code, error.param, request_id.decode())))
-
-
-def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-        *SAFE_HEADERS,
-        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
-    ]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    return headers

@@ -15,7 +15,8 @@ from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi, pages
-from threadkeep.server.api import Api, encode_error, error_headers
+from threadkeep.server.answer_heads import encode_error, error_headers
+from threadkeep.server.api import Api
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.cycle import SAFE_HEADERS, Answer

@@ -1,0 +1,56 @@
+"""The heads of the API's answers, and errors in their one shape."""
+
+import hashlib
+
+from threadkeep.errors import ApiError
+from threadkeep.objects import Error, ErrorDetail
+from threadkeep.server.cycle import SAFE_HEADERS, Headers
+from threadkeep.server.endpoint import Result, encode
+
+
+def headers_of(result: Result, request_id: bytes) -> Headers:
+    if result.status == 204:
+        return [(b"x-request-id", request_id), *SAFE_HEADERS]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(result.body)),
+        (b"x-request-id", request_id),
+        *SAFE_HEADERS,
+    ]
+    if result.revision is not None:
+        headers.append((b"etag", b'"%d"' % result.revision))
+    if result.replayed:
+        headers.append((b"idempotent-replayed", b"true"))
+    return headers
+
+
+def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
+    """Return a read answer with a weak tag of its content, or 304 without it if the caller has the same already.
+
+    Made for those alone who send a weak tag, whatever it is: others need not wait for a hash. It takes the place of a
+    revision, which does not move with all that an answer shows.
+    """
+    if status != 200 or b'W/"' not in known:
+        return status, headers, body
+    tag = b'W/"%b"' % hashlib.blake2b(body, digest_size=12).hexdigest().encode()
+    tagged = [header for header in headers if header[0] != b"etag"] + [(b"etag", tag)]
+    if tag not in known:
+        return status, tagged, body
+    return 304, [header for header in tagged if not header[0].startswith(b"content-")], b""
+
+
+def encode_error(error: ApiError, request_id: bytes) -> bytes:
+    return encode(Error(ErrorDetail(error.message, error.type, error.code, error.param, request_id.decode())))
+
+
+def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id),
+        *SAFE_HEADERS,
+        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    return headers

@@ -1,0 +1,80 @@
+"""From the path of a request to its route, and back to what its parameters must look like."""
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from threadkeep import ids
+from threadkeep.errors import (
+    ApiError,
+    AssistantNotFound,
+    InvalidParameter,
+    KeyNotFound,
+    MemberNotFound,
+    MessageNotFound,
+    NotFound,
+    ResponseNotFound,
+    ThreadNotFound,
+)
+from threadkeep.server.endpoint import Endpoint
+
+# What a path parameter looks like, and what is missing when it does not look like that.
+PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
+    "threadId": (re.compile(r"thread_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
+    "messageId": (re.compile(r"msg_[0-9a-z]{26}"), MessageNotFound),
+    "assistantId": (re.compile(r"asst_[0-9a-z]{26}"), AssistantNotFound),
+    "responseId": (re.compile(r"resp_[0-9a-z]{26}"), ResponseNotFound),
+    "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
+    "userId": (ids.OPAQUE, MemberNotFound),
+}
+
+
+class Route:
+    """One path: its methods and the names of its parameters."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.endpoints: dict[str, Endpoint] = {}
+        self.names = re.findall(r"\{(\w+)\}", path)
+        self.names_organization = "organizationId" in self.names
+        # What is looked at of each parameter but the organization, whose id is compared with those that are opened.
+        self.checks = [PATH_PARAMETERS[name] for name in self.names if name != "organizationId"]
+
+
+def build_routes(endpoints: list[Endpoint]) -> dict[Any, Route]:
+    """Return routes by their path or, where every second segment after /v1/<collection> is a parameter, by the others.
+
+    The count of segments tells /v1/threads/* from /v1/threads.
+    """
+    routes: dict[Any, Route] = {}
+    for endpoint in endpoints:
+        segments = endpoint.path.split("/")
+        has_parameters = "{" in endpoint.path
+        key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
+        route = routes.setdefault(key, Route(endpoint.path))
+        route.endpoints[endpoint.method] = endpoint
+    return routes
+
+
+def find_route(routes: dict[Any, Route], scope: dict[str, Any]) -> tuple[Route, list[str]]:
+    """Return the route of a path and the values of its parameters. Raises NotFound."""
+    path: str = scope["path"]
+    route = routes.get(path)
+    if route is not None:
+        return route, []
+    segments = path.split("/")
+    if b"%" in scope["raw_path"]:
+        # An escaped slash is part of its segment.
+        segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
+    route = routes.get((len(segments), *segments[2::2]))
+    if route is None:
+        raise NotFound()
+    return route, segments[3::2]
+
+
+def check_path(route: Route, values: list[str], method: str) -> None:
+    for (pattern, missing), value in zip(route.checks, values, strict=True):
+        if not pattern.fullmatch(value):
+            if missing is MemberNotFound and method == "PUT":
+                raise InvalidParameter("A user id has 1 to 128 of A-Z a-z 0-9 _ . : @ | -", param="userId")
+            raise missing()
