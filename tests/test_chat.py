@@ -382,6 +382,17 @@ async def test_a_call_of_a_tool_is_told(chat, model):
     await terminal.shows(PROMPT)
 
 
+async def test_an_answer_that_reached_its_greatest_length_is_told(chat, model):
+    model.script = ["Once upon a", finish("length"), DONE]
+    terminal = chat()
+
+    await terminal.shows(PROMPT)
+    terminal.types("A tale!\n")
+
+    await terminal.shows("The answer reached its greatest length and was cut off.")
+    await terminal.shows(PROMPT)
+
+
 async def test_a_chat_fits_a_narrow_terminal(chat, user, model):
     thread = await user.create_thread(title="A title that is much longer than the terminal is wide")
     model.answer("word " * 60)

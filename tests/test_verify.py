@@ -94,6 +94,13 @@ CORRUPTIONS = {
     "status": (f"update messages set status = 'half' {MESSAGE}", "its status does not exist"),
     "tool_calls": (f"update messages set tool_calls = '[1]' {MESSAGE}", "its tool calls are not"),
     "tool_call_id": (f"update messages set tool_call_id = 'x' {MESSAGE}", "answers a tool call"),
+    "finish_reason": (
+        "insert into responses (organization, id, thread, message_seq, message_id, user_id, is_personal, model, "
+        "status, error_code, finish_reason, input_count, input_message_ids, metadata, input_tokens, output_tokens, "
+        "is_estimated, created_ms, ended_ms, last_n) select organization, 'resp_whole', key, 9, 'msg_x', user_id, 1, "
+        "'m', 'failed', 'internal', 'stop', 0, '[]', '{}', 0, 0, 1, created_ms, created_ms, 2 from threads where key = $key",
+        "says why it is whole, and is not",
+    ),
 }
 
 # What belongs to no thread that can be named.

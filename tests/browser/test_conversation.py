@@ -95,6 +95,16 @@ async def test_stopping_keeps_what_was_said_and_says_so(visit, model, ada):
     await expect(screen.messages.last).to_contain_text("The answer was stopped.")
 
 
+async def test_an_answer_that_reached_its_greatest_length_says_so(visit, model, ada):
+    screen = await visit(ada, await ada.create_thread())
+    model.script = ["Once upon a", finish("length"), DONE]
+
+    await screen.write("a tale")
+
+    await expect(screen.texts.last).to_have_text("Once upon a")
+    await expect(screen.page.locator(".cut-off")).to_contain_text("reached its greatest length")
+
+
 async def test_a_stopped_answer_of_a_closed_thread_is_told_what_is_possible_there(visit, model, ada):
     thread = await ada.create_thread()
     screen = await visit(ada, thread)

@@ -17,6 +17,7 @@ SHOWN_MESSAGES = 6
 STOPPED = "Stopped. What came of the answer so far is kept."
 # How long a person waits before wondering.
 PATIENCE_S = 1.0
+CUT_OFF = "The answer reached its greatest length and was cut off."
 WAITING = "The server does not answer yet. Ctrl-C once more ends the waiting."
 LEFT = "No longer waiting. The server may still be writing: --continue shows what came of it."
 
@@ -164,6 +165,8 @@ class Talk:
             self.screen.note(STOPPED)
         elif response.error is not None:
             self.screen.note(f"{response.error.code}: {response.error.message} ({response.id})")
+        elif response.finish_reason == "length":
+            self.screen.note(CUT_OFF)
         elif not text and response.message_id is not None:
             message = await self.client.threads.messages.retrieve(response.thread_id, response.message_id)
             for call in message.tool_calls or ():

@@ -148,7 +148,7 @@ RESPONSES = walk(
     left join organizations o on o.key = r.organization""",
     f"""o.id, t.id,
         exists (select 1 from purges p where p.organization = r.organization and p.thread = r.thread),
-        t.response_id, r.status, r.error_code, r.created_ms, r.ended_ms, r.last_n,
+        t.response_id, r.status, r.finish_reason, r.error_code, r.created_ms, r.ended_ms, r.last_n,
         (select count(*) {ITS_EVENTS}), (select min(e.n) {ITS_EVENTS}), (select max(e.n) {ITS_EVENTS})""",
     rules.broken_in_response,
     lambda row: (ResponseFacts(*row).organization_id, ResponseFacts(*row).thread_id, None),

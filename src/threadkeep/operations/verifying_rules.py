@@ -100,6 +100,7 @@ class ResponseFacts(NamedTuple):
     is_purged: int | bool
     running_id: str | None
     status: str
+    finish_reason: str | None
     error_code: str | None
     created_ms: int
     ended_ms: int | None
@@ -262,6 +263,8 @@ def broken_in_response(row: Row) -> Iterator[str]:
         yield "a response has events behind its last one"
     if (response.status == "failed") and response.error_code is None:
         yield "a response has failed without a reason"
+    if response.finish_reason is not None and response.status != "completed":
+        yield "a response says why it is whole, and is not"
     if response.events_count and (response.lowest_n, response.highest_n) != (2, response.events_count + 1):
         yield "the events of a response have gaps"
 

@@ -229,7 +229,7 @@ function addToolCall(calls, { index, name, arguments: text }) {
 
 function ended(answer, response) {
   const reason = reasonOf(response);
-  if (response.status !== "completed") conversation.reasons.set(response.id, reason);
+  if (reason) conversation.reasons.set(response.id, reason);
   answer.text = response.outputText || answer.text;
   const message = conversation.messages.find((candidate) => candidate.id === answer.messageId);
   if (response.messageId === null) {

@@ -20,6 +20,7 @@ const ADVICE = {
   model_timeout: "Try again; a shorter question may help.",
   model_refused: "Change what you asked, or ask whoever runs this server to look at the model's settings.",
   context_too_long: "Shorten your message, or begin a new thread.",
+  length: "Ask for the rest.",
   answer_too_long: "Ask for a shorter answer, or for the rest.",
 };
 // In a closed thread nothing else is possible.
@@ -145,8 +146,9 @@ function lost(answer) {
 }
 
 function cutOff(message) {
-  if (message.status !== "incomplete") return nothing;
-  const reason = conversation.reasons.get(message.responseId) ?? UNKNOWN;
+  const known = conversation.reasons.get(message.responseId);
+  if (message.status !== "incomplete" && !known) return nothing;
+  const reason = known ?? UNKNOWN;
   // An answer that was followed by others cannot be replaced any more.
   const advice = newestMessage()?.id === message.id ? adviceOn(reason.code) : "";
   return html`<p class="cut-off">${icon("warning")} <span>${reason.message} ${advice}
