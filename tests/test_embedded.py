@@ -305,7 +305,8 @@ print(status, client.threads.create(title="the parent goes on").title)
 
     assert finished.stderr == ""
     assert finished.stdout.splitlines() == [
-        "This client was opened before the process was forked: use it in the parent alone.",
+        "This client cannot be used here: This client was opened before the process was forked: use it in the parent "
+        "alone.",
         "0 the parent goes on",
     ]
 

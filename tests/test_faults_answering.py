@@ -31,7 +31,7 @@ SETTLED_S = 20
 DRAIN_S = 3
 LONG_DRAIN_S = 5
 # What a stopping server may take beyond its drain.
-STOPPED_S = 4.5
+STOPPED_S = 12
 STREAMS = 5
 WAITING = 3
 READERS = 50

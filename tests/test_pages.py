@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from threadkeep.server.pages import FOLDER
+from threadkeep.server.web_files import WebFiles
+
 WEB = Path(__file__).parent.parent / "src" / "threadkeep" / "web"
 VENDOR = WEB / "docs" / "vendor"
 REFERENCE = re.compile(r'(?:src|href)="([^"]+)"')
@@ -76,12 +79,23 @@ async def test_a_file_is_compressed_for_those_who_take_that(nobody):
     packed = await nobody.request("GET", path, headers={"Accept-Encoding": "br, gzip"})
     plain = await nobody.request("GET", path, headers={"Accept-Encoding": "br"})
 
+    unwanted = await nobody.request("GET", path, headers={"Accept-Encoding": "gzip;q=0, identity"})
+
     assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in unwanted.headers
     assert "content-encoding" not in plain.headers
     assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
     assert packed.headers["etag"] != plain.headers["etag"]
     assert packed.response.content == plain.response.content
     assert 2 * int(packed.headers["content-length"]) < int(plain.headers["content-length"])
+
+
+def test_nothing_is_remembered_of_a_file_that_is_not_there():
+    files = WebFiles(FOLDER)
+
+    assert [files.find(path) for path in ("nothing.js", "x" * 7_000, "../settings.py")] == [None] * 3
+    assert files.find("icon.svg") is not None
+    assert files._read.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/web/icon.svg"])

@@ -1,11 +1,13 @@
 """What one caller may hold open: streams, waiting calls and names have limits, and others go on as before."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from conftest import connect
 from support.answering import begin_talk, open_place
+from support.holding import holding
 from support.naming import CONVERSATION, hold_name
 from support.scripted_model import DONE, STALL, finish
 from support.streams import Stream, events_path, responses_path, stream_path
@@ -107,6 +109,36 @@ async def test_whoever_ends_a_stream_may_open_another(member, model, opened):
     for stream in opened:
         await stream.rest()
     assert (await member.request("GET", events_path(talk.thread, talk.response))).status == 200
+
+
+async def test_a_program_takes_no_places_of_the_person_whose_user_id_it_has(owner, model, opened):
+    person = owner.with_token()
+    talk = await begin_talk(owner, model)
+
+    await follow(opened, owner, talk, USER_MAX)
+
+    assert await follow(opened, person, talk, USER_MAX) == [200] * USER_MAX
+    talk.go.set()
+
+
+async def test_a_stream_of_a_name_whose_client_left_before_it_began_holds_nothing(place, member, model):
+    """Its name is not made, so nothing would ever end it."""
+    thread = await member.create_thread(messages=CONVERSATION)
+    hold_name(model)
+    for _ in range(USER_MAX):
+        async with holding(place.server.database, thread.id):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    member.request("POST", f"/v1/threads/{thread.id}/generateName?stream=true", {}), 0.3
+                )
+        await asyncio.sleep(0.2)
+
+    async def waits():
+        return await member.request("GET", events_path(thread, "resp_" + "0" * 26))
+
+    assert await eventually(waits, lambda answer: answer.status == 404, SOON_S)
+    model.answer("Hello")
+    assert (await member.generate_name(thread)).status == 200
 
 
 async def test_a_client_that_no_longer_waits_for_its_answer_holds_nothing(member, model):

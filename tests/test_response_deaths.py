@@ -190,6 +190,23 @@ async def test_nobody_who_only_reads_waits_for_a_worker_that_holds_the_thread(st
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_nobody_is_told_of_an_end_while_another_may_be_stored(start_server, model, zygote):
+    """On SQLite the one writer has stored it long before."""
+    server = await start_server(**model.settings)
+    async with connect(server) as client, connected(server.database.url) as worker:
+        owner = await People(server, client, zygote).owner()
+        talk = await begin_talk(owner, model)
+        await expire_lease(server.database, talk.thread)
+        async with worker.transaction():
+            await worker.fetch("select 1 from threads for update")
+
+            during = await owner.get_response(talk.thread, talk)
+        after = await owner.get_response(talk.thread, talk)
+
+    assert (during["status"], after["status"]) == ("in_progress", "failed")
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
 async def test_a_retry_at_another_process_waits_for_the_same_response(start_server, model, zygote):
     one = await start_server(**model.settings)
     two = await start_server(one.database, **model.settings)

@@ -7,7 +7,7 @@ import pytest
 
 from threadkeep.database.slow_reads import PER_USER_MAX, SlowReads
 from threadkeep.errors import RateLimited, Unavailable
-from threadkeep.scope import Credential, Role, make_scope
+from threadkeep.scope import Credential, Role, make_scope, system_scope
 
 PATIENT_S = 30.0
 
@@ -96,6 +96,16 @@ async def test_one_user_has_so_many_searches_under_way_and_a_program_for_many_ha
 
     assert int(refused.value.headers["Retry-After"]) >= 1
     assert done == []
+
+
+async def test_the_services_own_reads_have_turns_of_their_own():
+    """As for an answer whose context is the whole thread."""
+    async with reads_of(2) as reads:
+        await reads.begin(*[somebody(1, f"uid_{number}") for number in range(3)] * 3, system_scope(1, "ORG_1"))
+        for _ in range(4):
+            await reads.end_oldest()
+
+        assert "" in [user for _, user in reads.order]
 
 
 async def test_whoever_waits_too_long_is_told_so_and_leaves_nothing_behind():

@@ -153,6 +153,8 @@ def settings_for(
         rate_key_per_minute=UNLIMITED,
         rate_token_per_minute=UNLIMITED,
         responses_per_user_max=base.responses_per_organization_max,
+        waiting_per_user_max=base.waiting_per_organization_max,
+        names_per_user_max=base.waiting_per_organization_max,
     )
 
 

@@ -64,7 +64,11 @@ BUGS = [
             Edit("operations/sweeping.py", "    settling.settle_one_expired,\n", ""),
             Edit("runtime/runtime.py", "            await settle_all_expired(self._database)\n", ""),
             # Nor does whoever reads one see that it was left.
-            Edit("operations/response_rows.py", "t.lease_until < lease_clock() then", "t.lease_until < 0 then"),
+            Edit(
+                "operations/response_rows.py",
+                "t.lease_until < lease_clock() - {LEFT_MS} then",
+                "t.lease_until < 0 then",
+            ),
         ),
         ("P6",),
     ),

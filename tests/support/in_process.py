@@ -13,7 +13,8 @@ from threadkeep.errors import Unavailable
 from threadkeep.objects import ResponseInThreadCreate, ThreadCreate
 from threadkeep.operations import administration, claiming, events, responses, settling
 from threadkeep.operations.claiming import Claim, Terms
-from threadkeep.providers import ModelRequest, Piece, Text
+from threadkeep.providers import Finish, ModelRequest, Piece, Text
+from threadkeep.providers.manners import Manners
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.following import Follower
 from threadkeep.runtime.journal import Journal
@@ -82,12 +83,19 @@ class Models:
     def provider(self, name: str) -> tuple["Models", str]:
         return self, name
 
+    def manners(self, name: str) -> Manners:
+        return Manners(reasoning="never")
+
+    def maker(self, name: str) -> str:
+        return name
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
         said = request.messages[-1]["content"]
         try:
             async for text in self.scripts[said]():
                 yield [Text(text)]
                 self.taken_count += 1
+            yield [Finish("stop")]
         finally:
             self.closed.add(said)
 
@@ -102,7 +110,7 @@ class Inside:
         tally = self.tally = Tally()
         self.channels = Channels(self.database, tally)
         self.journal = Journal(self.database, lease_s, tally)
-        self.namer = Namer(self.database, self.models, names_by_itself=False)
+        self.namer = Namer(self.database, self.models, names_by_itself=False, per_user_max=8)
         self.relay = Relay(self.database, self.models, self.channels, self.journal, self.namer, lease_s, 10**7, tally)
         self.scoped = ScopedDatabase(self.database, system_scope(organization, ORGANIZATION))
 

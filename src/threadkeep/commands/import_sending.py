@@ -273,7 +273,8 @@ class Sender:
                 if refused.code == "key_reused":
                     if (await self._read(thread_id)).message_count > place:
                         return False
-                elif refused.code != "message_not_found":
+                # Or to a thread of this id that was deleted since.
+                elif refused.code not in ("message_not_found", "thread_not_found"):
                     raise
         raise BadLine(DELETED_TOO_OFTEN)
 

@@ -50,6 +50,8 @@ def url_of(host: str, port: int) -> str:
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
     server.StopSignals()
+    # A model that cannot be used ends the program before anything is made or said.
+    Catalogue(settings)
     secret = server_secret(settings, None)
     database = await open_database(settings, serving=True)
     try:

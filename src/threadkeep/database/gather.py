@@ -80,7 +80,7 @@ class Gatherer:
         columns = {name: [call.parameters[name] for call in calls] for name in names}
         try:
             rows = await self._run(statement.postgres_many, columns)
-        except Unavailable as error:
+        except (Late, Unavailable) as error:
             for call in calls:
                 if not call.future.done():
                     call.future.set_exception(error)

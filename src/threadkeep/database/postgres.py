@@ -10,7 +10,7 @@ import asyncpg
 
 from threadkeep import clock
 from threadkeep.database.connections import Connections
-from threadkeep.database.driver import Operation, Row, UniqueViolation
+from threadkeep.database.driver import Late, Operation, Row, UniqueViolation
 from threadkeep.database.gather import Gatherer
 from threadkeep.database.hosts import REFUSALS, Hosts
 from threadkeep.database.postgres_start import prepare, refusal_of
@@ -31,6 +31,8 @@ STATEMENT_S = 10.0
 WRITE_ONCE_S = 4.5
 # How often the log says why no connection can be opened.
 COMPLAINT_INTERVAL_S = 60.0
+# With less left than this, after a wait for a connection, it is not sent at all: a server that needs longer is silent.
+SENT_S_MIN = WRITE_ONCE_S / 2
 STATEMENT_CACHE_SIZE = 300
 # Searches must leave connections to everything else.
 SLOW_READS_MAX = 3
@@ -200,7 +202,9 @@ class PostgresDatabase:
     async def _fetch(self, compiled: Compiled, parameters: Mapping[str, Any], until_s: float | None) -> Sequence[Row]:
         connection = await self._connections.take()
         try:
-            left_s = STATEMENT_S if until_s is None else max(0.001, until_s - clock.monotonic_s())
+            left_s = STATEMENT_S if until_s is None else until_s - clock.monotonic_s()
+            if left_s < SENT_S_MIN:
+                raise Late
             return await run(connection, compiled, parameters, left_s)
         except asyncio.CancelledError:
             connection.terminate()

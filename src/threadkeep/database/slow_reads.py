@@ -13,7 +13,8 @@ from threadkeep.scope import Scope
 
 PER_USER_MAX = 8
 
-Key: TypeAlias = tuple[int, str]
+# An organization, and a user of it or None for all; the service itself is a user without an id.
+Key: TypeAlias = tuple[int, str | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +44,7 @@ class SlowReads:
     async def place(self, scope: Scope) -> AsyncIterator[None]:
         """Wait for a place and hold it. Raises Unavailable after too long a wait, RateLimited for one user's many."""
         who = Waiting(
-            (scope.organization, ""), (scope.organization, scope.user_id), asyncio.get_running_loop().create_future()
+            (scope.organization, None), (scope.organization, scope.user_id), asyncio.get_running_loop().create_future()
         )
         if scope.is_one_user and self._asked[who.user] >= PER_USER_MAX:
             raise RateLimited(

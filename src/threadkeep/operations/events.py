@@ -136,28 +136,34 @@ NEWS = keyed(
     """,
 )
 
+# A response was left when its lease ran out so long ago and nobody holds its thread: whoever does may be storing its
+# end at this moment, and no reader may be told of another end before. SQLite has no such locks; there a write that
+# began within the lease is stored by then.
+LEFT_MS = 3_000
+
 RUNNING = keyed(
-    """
+    f"""
     select r.id from responses r
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
-    where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock()
+    where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock() - {LEFT_MS}
     """,
-    postgres_many="""
+    postgres_many=f"""
     with given as (
         select * from unnest(:organization::bigint[], :response_id::text[]) as g (organization, response_id)
     )
     select r.id from given g
     join responses r on r.organization = g.organization and r.id = g.response_id
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
-    where t.lease_until >= lease_clock()
+    where t.lease_until >= lease_clock() - {LEFT_MS}
     """,
 )
 
-IS_RUNNING = scoped("""
+LEFT = scoped(f"""
     select 1 from responses r
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
-    where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock()
-      and t.user_id = coalesce(:member, t.user_id)
+    where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
+      and t.lease_until < lease_clock() - {LEFT_MS}
+    for update of t skip locked
     """)
 
 READ = scoped("""
@@ -323,13 +329,20 @@ async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
     """
     if row[STATUS] != "in_progress":
         return row
+    # Asked first: what is stored of a response that was left is all that there will be.
+    is_left = await was_left(tx, row[RESPONSE_ID])
     found = await read_all(tx, row[RESPONSE_ID])
     stored = answer_of((type, data) for _, type, data in found).stored()
     changed = list(row)
     changed[CONTENT], changed[TOOL_CALLS] = stored["content"], stored["tool_calls"]
-    if await tx.fetch_one(IS_RUNNING, response_id=row[RESPONSE_ID]) is None:
+    if is_left:
         changed[STATUS] = "incomplete"
     return changed
+
+
+async def was_left(tx: ScopedTransaction, response_id: str) -> bool:
+    """Return whether nobody goes on with a response that runs, or is about to end it."""
+    return await tx.fetch_one(LEFT, response_id=response_id) is not None
 
 
 async def with_texts_so_far(tx: ScopedTransaction, rows: Sequence[Row]) -> list[Row]:

@@ -124,7 +124,11 @@ async def save(
 async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: str) -> Question | None:
     """Return what a thread is to be named from that has no title and got its first answer just now, else None."""
     held = await hold(tx, thread_id)
-    if held.title is not None or await tx.fetch(EARLIER_ANSWER, thread=held.key, response_id=response_id):
+    if (
+        held.title is not None
+        or not held.visible_in_ui
+        or await tx.fetch(EARLIER_ANSWER, thread=held.key, response_id=response_id)
+    ):
         return None
     question = await read(tx, held, NameCreate(), held.user_id)
     return question._replace(is_automatic=True) if any(text.strip() for _, text in question.texts) else None

@@ -18,14 +18,15 @@ from threadkeep.objects import (
     TextPart,
 )
 from threadkeep.operations import metadata
+from threadkeep.operations.events import LEFT_MS
 from threadkeep.operations.message_rows import NULL
 from threadkeep.scope import Scope
 
 # The answer's message is joined through the thread, so that one that was deleted, or cleared, shows no more.
-COLUMNS = """r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.model, r.status, r.finish_reason,
+COLUMNS = f"""r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.model, r.status, r.finish_reason,
     r.error_code, r.error_message, r.input_message_ids, r.metadata, r.input_tokens, r.output_tokens, r.is_estimated,
     r.last_n, r.message_seq, r.message_id, r.input_count, r.events_until_ms, t.key, t.cleared_seq, m.id, m.content,
-    case when r.status = 'in_progress' and t.lease_until < lease_clock() then t.lease_until end"""
+    case when r.status = 'in_progress' and t.lease_until < lease_clock() - {LEFT_MS} then t.lease_until end"""
 
 ANSWER = """left join messages m on m.organization = t.organization and m.thread = t.key and m.seq = r.message_seq
         and m.seq > t.cleared_seq"""
@@ -69,7 +70,7 @@ class StoredResponse(NamedTuple):
     cleared_seq: int
     stored_message_id: str | None
     content: str | None
-    # When it was left: it will not go on, and nobody has stored that yet.
+    # When its lease ran out, if it was perhaps left: it will not go on, and nobody has stored that yet.
     left_ms: int | None
 
     @property

@@ -116,10 +116,11 @@ class Answering:
         thread_id: str,
         body: NameCreate,
         streams: bool,
+        allowed: Allowed,
         presence: Presence,
     ) -> Answered | Streamed:
         """Name a thread after what its user wants."""
-        return await self._namer.generate(db, keyed, thread_id, body, presence, streams=streams)
+        return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
 
     def nudge(self, organization: int, thread_id: str) -> None:
         """A change may have ended the thread's response: its readers here look at once."""

@@ -11,7 +11,7 @@ import msgspec
 from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
-from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, Unavailable
+from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, StorageFull, Unavailable
 from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
 from threadkeep.operations import idempotency, names, usage
 from threadkeep.operations.context import estimate
@@ -64,6 +64,7 @@ class Namer:
         keyed: idempotency.Request | None,
         thread_id: str,
         body: NameCreate,
+        allowed: Allowed,
         presence: Presence,
         *,
         streams: bool,
@@ -87,6 +88,7 @@ class Namer:
         work = stream.make(begun) if streams else self.finish(db, keyed, thread_id, begun)
         task: asyncio.Task[Any] = self.start(work)
         task.add_done_callback(lambda _: place.leave())
+        task.add_done_callback(lambda _: stream.end())
         if keyed is None:
             presence.on_leave = stream.on_leave = task.cancel
             if presence.is_gone:
@@ -94,10 +96,15 @@ class Namer:
         if streams:
             return stream
         try:
-            # Shielded: a server that stops ends the request first, then the task, which frees the key.
-            return Answered(200, await asyncio.shield(task))
+            # Only waited for: a server that stops ends the request first, then the task, which frees the key.
+            while not (await asyncio.wait({task}, timeout=LOOK_S))[0]:
+                with suppress(Unavailable):  # The storage is away: asked again next time.
+                    await allowed()
+            return Answered(200, task.result())
         except asyncio.CancelledError:
             raise Unavailable(STOPPING) from None
+        finally:
+            presence.on_leave()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin `work`, which goes on though nobody waits for it any more."""
@@ -125,8 +132,14 @@ class Namer:
             raise
         finally:
             for each in spent:
-                # It was used, whoever may do what by now.
-                await db.as_service().write_once(record, self._catalogue.default, question.user_id, each)
+                await self._record(db.as_service(), question.user_id, each)
+
+    async def _record(self, db: ScopedDatabase, user_id: str, spent: "Spent") -> None:
+        """Note what was used, whoever may do what by now. The name is what it is, whether this can be stored or not."""
+        try:
+            await db.write_once(record, self._catalogue.default, user_id, spent)
+        except (Unavailable, StorageFull) as error:
+            logger.warning("The tokens of a generated name were not counted: %s", error)
 
     async def _make(self, question: Question, spent: "list[Spent]", on_text: OnText) -> tuple[str, str]:
         if self._catalogue.default == ECHO:
@@ -238,12 +251,14 @@ class NameStream(Streamed):
         """Emit the name. Whoever loses his rights meanwhile gets none, and it is not saved."""
         if isinstance(self._begun, Stored):
             self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
-            self._frames.put_nowait(None)
+            self.end()
         try:
             await emit(PING)
             await self._show_frames(emit, allowed)
         except asyncio.CancelledError:  # The server stops; what is being made ends after its streams.
             await emit(failed_frame(Unavailable(STOPPING), self.request_id))
+        finally:
+            self.on_leave()
 
     async def _show_frames(self, emit: Emit, allowed: Allowed) -> None:
         now_s = pinged_s = looked_s = clock.monotonic_s()
@@ -262,6 +277,10 @@ class NameStream(Streamed):
                 await emit(PING)
                 pinged_s = now_s
 
+    def end(self) -> None:
+        """Nothing more comes: what makes the name has ended, perhaps before its first step."""
+        self._frames.put_nowait(None)
+
     async def make(self, question: Question) -> None:
         """Make the name, for whoever runs the stream."""
         try:
@@ -271,8 +290,6 @@ class NameStream(Streamed):
         except Exception:  # Where a task ends: the stream must end too.
             logger.exception("A name for a stream could not be made.")
             self._frames.put_nowait(failed_frame(Internal(), self.request_id))
-        finally:
-            self._frames.put_nowait(None)
 
     def _hear(self, said: str) -> None:
         # The last word may still change.

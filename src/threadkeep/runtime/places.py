@@ -40,7 +40,10 @@ class Places:
         whole, own = (scope.organization, ""), (scope.organization, scope.user_id)
         if self._taken[whole] >= self._per_organization_max:
             raise self._full("organization", self._per_organization_max)
-        if scope.is_one_user and self._taken[own] >= self._per_user_max:
+        if not scope.is_one_user:
+            # It may have the user id of a person, who has places of his own.
+            return Place(self._taken, [whole])
+        if self._taken[own] >= self._per_user_max:
             raise self._full("user", self._per_user_max)
         return Place(self._taken, [whole, own])
 

@@ -13,6 +13,7 @@ What `web_files.py` makes of the package's `web` folder when the server starts:
 
 import asyncio
 import gzip
+import re
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -38,6 +39,8 @@ HEADERS = {
     "Accept-Ranges": "none",
     "Vary": "Accept-Encoding",
 }
+# Not with a weight of 0, which refuses it (RFC 9110, 12.5.3).
+TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s*,|\s*$))")
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 FILES = WebFiles(FOLDER)
@@ -86,7 +89,7 @@ async def found(request: Request, path: str) -> Response:
 
 def answer(request: Request, web_file: WebFile) -> Response:
     """Answer with a file, packed if the browser takes that, or with 304 if it has the same already."""
-    is_packed = web_file.is_packed and "gzip" in request.headers.get("accept-encoding", "")
+    is_packed = web_file.is_packed and TAKES_GZIP.search(request.headers.get("accept-encoding", "")) is not None
     tag = f'"{web_file.tag}{"-gzip" if is_packed else ""}"'
     headers = {**HEADERS, "ETag": tag}
     if tag in request.headers.get("if-none-match", ""):

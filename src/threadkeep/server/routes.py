@@ -207,8 +207,9 @@ RESPONSES = [
              lambda request: [*request.path, request.query.configuration()], Context, Way.ANSWER, query=ContextQuery,
              errors=("thread_not_found", "assistant_bound", "assistant_deleted")),
     Endpoint("POST", "/v1/threads/{threadId}/generateName", Answering.generate_name, "Generate a name",
-             lambda request: [*request.path, request.body, request.query.stream, request.presence], NameGenerated,
-             Way.ANSWER, body=NameCreate, query=NameQuery, streams=True,
+             lambda request: [
+                 *request.path, request.body, request.query.stream, request.allowed, request.presence
+             ], NameGenerated, Way.ANSWER, body=NameCreate, query=NameQuery, streams=True,
              errors=("thread_not_found", "thread_locked", "thread_archived", "thread_empty", "request_in_progress",
                      "model_unavailable", "model_timeout")),
 ]  # fmt: skip

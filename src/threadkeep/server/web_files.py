@@ -59,15 +59,17 @@ class WebFiles:
         self.version = version_of(self._paths)
         self.page, self._joined = self._join()
         # Kept in one form, packed where that is smaller, from the first time that a browser asks for it.
-        self.find = cache(self._find)
+        self._read = cache(self._read_one)
 
-    def _find(self, path: str) -> WebFile | None:
+    def find(self, path: str) -> WebFile | None:
         """Return a file by its path below the folder, or a joined script by its path below `joined/`."""
+        # Only what is there is remembered: anybody may ask for anything else.
+        return self._read(path) if path in self._joined or path in self._paths else None
+
+    def _read_one(self, path: str) -> WebFile:
         if path in self._joined:
             return packed(KINDS[".js"], self._joined[path].encode())
-        found = self._paths.get(path)
-        if found is None:
-            return None
+        found = self._paths[path]
         body = found.read_bytes()
         if found.suffix == ".html":
             body = self.renamed(body.decode()).encode()

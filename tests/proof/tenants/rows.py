@@ -146,7 +146,7 @@ ROWS = {
 PLAIN = frozenset(
     """
     limit order visibleInUi state status createdAfter createdBefore sort include includeTotal role contextMode
-    contextTokens stream background whenBusy threads from to groupBy If-Match
+    contextTokens stream background whenBusy threads from to groupBy If-Match If-None-Match
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
     model temperature topP maxOutputTokens stop responseFormat toolChoice tools function description parameters strict
     json_schema schema arguments
