@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from threadkeep.providers.wanted_back import is_thinking
+
 JSON: TypeAlias = Any  # Whatever a server sends.
 
 
@@ -237,7 +239,8 @@ def sort_parts(content: JSON, texts: list[str], thoughts: list[str], signed: lis
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in THOUGHTS:
             thoughts.append(joined_text(part))
-            if part.get("signature") or kind == "redacted_thinking":
+            # A signature may come later, in a piece of its own.
+            if part.get("signature") or kind == "redacted_thinking" or is_thinking(part):
                 signed.append(part)
         elif kind in ("tool_use", "tool_call", "function_call"):
             calls.append(part)
