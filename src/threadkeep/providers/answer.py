@@ -156,7 +156,7 @@ class Answer:
             if text := self._text.clean(text):
                 pieces.append(Text(text))
         if delta.tool_calls:
-            pieces.extend(self._calls.take(delta.tool_calls))
+            self._calls.take(delta.tool_calls, pieces)
 
     def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
         """Take an event that is more than text: an end, calls, reasoning, an error, or text in another form."""
@@ -217,9 +217,9 @@ class Answer:
             pieces.append(Text(text))
         pieces.extend(wanted_back(delta, MESSAGE_FIELDS))
         if delta.tool_calls:
-            pieces.extend(self._calls.take(delta.tool_calls))
+            self._calls.take(delta.tool_calls, pieces)
         elif delta.function_call is not None:
-            pieces.extend(self._calls.take([ToolCallDelta(index=0, function=delta.function_call)]))
+            self._calls.take([ToolCallDelta(index=0, function=delta.function_call)], pieces)
 
     def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
         """Take reasoning that is wanted back as it came; its text mostly stands beside it, to be shown."""
