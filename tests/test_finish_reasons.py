@@ -17,6 +17,8 @@ from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, Funct
 from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
 from threadkeep.providers.openai_chat import OpenAiChat
 
+PART = {"type": "refusal"}
+
 
 @pytest.fixture(scope="module")
 async def place(new_database, zygote):
@@ -128,8 +130,11 @@ async def test_an_empty_answer_that_failed_behind_a_gateway_has_failed(ada, mode
     assert "network_error" in failed.error["message"]
 
 
-async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, model):
-    model.script = [chunk({"refusal": "I cannot "}), chunk({"refusal": "do that."}), finish(), DONE]
+@pytest.mark.parametrize("form", ["field", "part"])
+async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, model, form):
+    words = ["I cannot ", "do that."]
+    deltas = [{"refusal": each} if form == "field" else {"content": [PART | {"refusal": each}]} for each in words]
+    model.script = [*map(chunk, deltas), finish(), DONE]
     thread = await ada.create_thread()
 
     failed = await ada.respond(thread, input="hi")
