@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from support.answering import begin_talk, open_place, texts
 from support.hearing import HELLO, KEY, PATIENCE, hear
-from support.scripted_model import DONE, ScriptedModel, chunk, finish, tool_call, usage
+from support.scripted_model import CLOSE, DONE, RESET, STALL, ScriptedModel, chunk, finish, tool_call, usage
 from support.streams import Stream, responses_path
-from threadkeep.providers import Text
+from threadkeep.providers import Text, ToolCallPart
 from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, FunctionDelta, ToolCallDelta
 from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
 from threadkeep.providers.openai_chat import OpenAiChat
+
+PART = {"type": "refusal"}
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +130,11 @@ async def test_an_empty_answer_that_failed_behind_a_gateway_has_failed(ada, mode
     assert "network_error" in failed.error["message"]
 
 
-async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, model):
-    model.script = [chunk({"refusal": "I cannot "}), chunk({"refusal": "do that."}), finish(), DONE]
+@pytest.mark.parametrize("form", ["field", "part"])
+async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, model, form):
+    words = ["I cannot ", "do that."]
+    deltas = [{"refusal": each} if form == "field" else {"content": [PART | {"refusal": each}]} for each in words]
+    model.script = [*map(chunk, deltas), finish(), DONE]
     thread = await ada.create_thread()
 
     failed = await ada.respond(thread, input="hi")
@@ -138,6 +144,8 @@ async def test_the_words_of_a_refusal_are_kept_and_the_response_has_failed(ada, 
 
 
 # As a provider hears it
+
+CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
 
 
 def said(delta: str | None, message: str, reason: str | None = None) -> dict[str, Any]:
@@ -179,6 +187,56 @@ async def test_a_message_beside_deltas_is_no_end_and_is_not_said_twice(
     heard = await hear(provider)
 
     assert (heard.pieces, heard.code, heard.finish) == (pieces, None, "stop")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        finish("network_error"),
+        {"error": {"message": "x"}},
+        b"data: no completion\n\n",
+        b"data: " + b"x" * 100_000,
+        b"data: [DONE]\n\n",
+        STALL,
+        CLOSE,
+        RESET,
+    ],
+)
+async def test_an_answer_that_fails_keeps_what_was_said_in_messages_and_its_whole_calls(
+    fault, server_of_models, provider
+):
+    told = said("", "Hello")
+    told["choices"][0]["message"]["tool_calls"] = [CALL]
+    server_of_models.script = [told, 0.05, fault, 0.05]
+    in_message = await hear(provider)
+    server_of_models.script = ["Hel", "lo", 0.05, chunk({"tool_calls": [CALL]}), 0.05, fault, 0.05]
+    in_delta = await hear(provider)
+
+    for heard in (in_message, in_delta):
+        assert heard.code in ("model_unavailable", "model_timeout")
+        assert (heard.text, heard.pieces[-1]) == ("Hello", ToolCallPart(0, "c", "f", "{}"))
+
+
+async def test_the_last_message_of_a_response_that_failed_is_kept(ada, model):
+    model.script = [said("", "Hel"), said("", "Hello", "network_error"), DONE]
+    thread = await ada.create_thread()
+
+    failed = await ada.respond(thread, input="hi")
+
+    message = await ada.get_message(thread, failed.messageId)
+    assert (failed["status"], failed.error["code"]) == ("failed", "model_unavailable")
+    assert (message["status"], texts([message.body])) == ("incomplete", ["Hello"])
+
+
+async def test_what_still_comes_behind_the_finish_gains_no_time(server_of_models, provider, monkeypatch):
+    monkeypatch.setattr("threadkeep.providers.openai_chat.AFTER_FINISH_S", 0.3)
+    server_of_models.script = ["Hel", "lo", finish(), *[0.1, b": ping\n\n"] * 30]
+    begun_s = time.monotonic()
+
+    heard = await hear(provider)
+
+    assert (heard.text, heard.code, heard.finish) == ("Hello", None, "stop")
+    assert time.monotonic() - begun_s < 1.5
 
 
 async def test_a_whole_completion_needs_no_reason(server_of_models, provider):

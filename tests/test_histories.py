@@ -261,6 +261,53 @@ async def test_what_is_too_long_is_not_kept(ada, model, stored, characters, is_k
     assert [each is not None for each in await kept(stored, thread)] == [is_kept]
 
 
+@pytest.mark.parametrize(("characters", "is_kept"), [(1, True), (100, False)])
+async def test_reasoning_in_thousands_of_pieces_is_counted_by_its_text(ada, model, stored, characters, is_kept):
+    detail = {"type": "reasoning.encrypted", "id": "reasoning-1", "format": "anthropic-claude-v1", "index": 0}
+    pieces = [chunk({"reasoning_details": [detail | {"data": "x" * characters}]}) for _ in range(4_000)]
+    signed = chunk({"reasoning_details": [detail | {"signature": "canary-signature"}]})
+    thread, _ = await called(ada, model, [*pieces, signed, *THOUGHTFUL[2:]])
+
+    await ada.respond(thread, input=[given("call_a")])
+
+    whole = detail | {"data": "x" * characters * 4_000, "signature": "canary-signature"}
+    assert sent(model, "assistant")[0].get("reasoning_details") == ([whole] if is_kept else None)
+    assert [each is not None for each in await kept(stored, thread)] == [is_kept, False]
+
+
+async def test_pieces_without_any_text_are_not_kept_without_end(ada, model, stored):
+    pieces = chunk({"reasoning_details": [{"type": "reasoning.text"}] * 1_000})
+    thread, response = await called(ada, model, [*[pieces] * 20, *THOUGHTFUL[2:]])
+
+    assert response["status"] == "completed"
+    assert await kept(stored, thread) == [None]
+
+
+THINKING = {"type": "thinking"}
+
+
+@pytest.mark.parametrize("field", ["thinking_blocks", "content"])
+async def test_blocks_in_pieces_go_back_as_they_were_and_none_without_its_signature(ada, model, field):
+    hidden = {"type": "redacted_thinking", "data": "AAAA"}
+    pieces = [
+        *[THINKING | {"thinking": text} for text in ("Let", " me", " think")],
+        THINKING | {"thinking": "", "signature": "canary-one"},
+        hidden,
+        THINKING | {"thinking": "Or", "signature": ""},
+        THINKING | {"thinking": "", "signature": "canary-two"},
+        THINKING | {"thinking": "never signed"},
+    ]
+    thread, _ = await called(ada, model, [*[chunk({field: [piece]}) for piece in pieces], *THOUGHTFUL[2:]])
+
+    await ada.respond(thread, input=[given("call_a")])
+
+    assert sent(model, "assistant")[0][field] == [
+        THINKING | {"thinking": "Let me think", "signature": "canary-one"},
+        hidden,
+        THINKING | {"thinking": "Or", "signature": "canary-two"},
+    ]
+
+
 async def test_odd_characters_in_a_signature_do_no_harm(ada, model):
     body = (
         b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"call_a","function":{"name":"f","arguments":"{}"}'

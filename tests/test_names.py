@@ -16,7 +16,7 @@ from support.naming import (
     listening,
     parts_of,
 )
-from support.scripted_model import CLOSE, STALL, Head, answer_of
+from support.scripted_model import CLOSE, DONE, STALL, Head, answer_of, chunk, finish
 
 # A model that has spoken, and the name is made of it.
 MADE_S = 1.0
@@ -152,6 +152,23 @@ async def test_a_silent_stream_is_pinged_every_fifteen_seconds(ada, model):
 async def test_what_stands_around_the_name_is_not_in_it(ada, model, said):
     thread = await ada.create_thread(messages=CONVERSATION)
     model.answer(*said)
+
+    streamed = events_of((await ada.generate_name(thread, stream=True)).text)
+    named = await ada.generate_name(thread)
+
+    assert (named.name, named["message"]) == (NAME, BY_MODEL)
+    assert streamed[-1][1] == named.body
+
+
+async def test_a_name_is_what_a_list_of_parts_says_and_not_what_it_thinks(ada, model):
+    thread = await ada.create_thread(messages=CONVERSATION)
+    thoughts = [{"type": "thinking", "thinking": each} for each in ("Weather in Bern", [{"type": "text", "text": "?"}])]
+    model.script = [
+        chunk({"content": [*thoughts, {"type": "text", "text": "Passport renewal "}]}),
+        chunk({"content": [{"type": "text", "text": "in Germany"}]}),
+        finish(),
+        DONE,
+    ]
 
     streamed = events_of((await ada.generate_name(thread, stream=True)).text)
     named = await ada.generate_name(thread)

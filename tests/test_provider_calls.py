@@ -51,6 +51,7 @@ def put_together(heard: Heard) -> list[tuple[str, str]]:
 
 
 A, B = '{"a":1}', '{"b":2}'
+A_SPACED = '{"a": 1}'
 
 # name: (chunks, calls)
 SPOKEN: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
@@ -89,6 +90,44 @@ SPOKEN: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
     "braces in a text": (
         [calls(part("w", '{"code":"f() {}')), calls(part(None, '{}"')), calls(part(None, "}"))],
         [("w", '{"code":"f() {}{}"}')],
+    ),
+    "objects within a text, in a piece of their own": (
+        [calls(part("w", '{"code":"')), calls(part(None, "{} {}")), calls(part(None, '"}'))],
+        [("w", '{"code":"{} {}"}')],
+    ),
+    "a blank in a piece of its own": (
+        [calls(part("w", '{"q":"a')), calls(part(None, " ")), calls(part(None, 'b"}'))],
+        [("w", '{"q":"a b"}')],
+    ),
+    "a blank between, and the whole again at the end": (
+        [
+            calls(part("w", '{"a":', id="c")),
+            calls(part(None, " ")),
+            calls(part(None, "1}")),
+            calls(part(None, A_SPACED)),
+        ],
+        [("w", A_SPACED)],
+    ),
+    "a blank and an object after a whole one": (
+        [calls(part("w", A)), calls(part(None, "\n")), calls(part(None, B))],
+        [("w", A + "\n"), ("w", B)],
+    ),
+    "a blank and the whole again": (
+        [calls(part("w", A)), calls(part(None, "\n")), calls(part(None, A))],
+        [("w", A + "\n")],
+    ),
+    "an empty object and a blank before the arguments": (
+        [calls(part("w", "{}", id="c")), calls(part(None, " ")), calls(part(None, A))],
+        [("w", A)],
+    ),
+    "a blank in arguments before the name": (
+        [
+            calls(part(None, '{"q":"a', id="c")),
+            calls(part(None, " ")),
+            calls(part(None, 'b"}')),
+            calls(part("w", None)),
+        ],
+        [("w", '{"q":"a b"}')],
     ),
     "id, name and arguments one after the other": (
         [calls(part(None, None, id="c1")), calls(part("w", None)), calls(part(None, A))],
@@ -187,6 +226,21 @@ async def test_known_functions_tell_a_name_in_pieces_from_two_names(model, provi
     assert put_together(two) == [("get_time", "{}"), ("time", "{}")]
 
 
+async def test_a_function_whose_name_begins_with_that_of_another_is_another(model, provider):
+    tools = [Tool("function", FunctionDefinition(name)) for name in ("list", "list_all")]
+    ask = ModelRequest("x", ASK.messages, Configuration(tools=tools))
+
+    model.script = [calls(part("list")), calls(part("list_all")), finish("tool_calls")]
+    two = await hear(provider, ask)
+    model.script = [calls(part("list")), calls(part("_all")), finish("tool_calls")]
+    in_pieces = await hear(provider, ask)
+    model.script = [calls(part("list", id="c")), calls(part("list_all", id="c")), finish("tool_calls")]
+    growing = await hear(provider, ask)
+
+    assert put_together(two) == [("list", "{}"), ("list_all", "{}")]
+    assert put_together(in_pieces) == put_together(growing) == [("list_all", "{}")]
+
+
 async def test_an_id_comes_once_with_the_name_and_the_first_arguments(model, provider):
     model.script = [calls(part("w", id="c1")), calls(part(None, '{"a"')), calls(part(None, ":1}")), finish()]
 
@@ -221,6 +275,7 @@ async def test_more_calls_than_can_be_kept_fail_the_answer(model, provider):
 
     assert heard.code == "model_unavailable"
     assert "128" in heard.error.message
+    assert put_together(heard) == [("w", A)] * 128
 
 
 async def test_a_call_in_five_thousand_parts_arrives_as_it_was_sent(model):

@@ -18,6 +18,7 @@ DETAIL = {"type": "reasoning.text", "index": 0, "text": "Hm", "format": "x"}
 ENCRYPTED = {"type": "reasoning.encrypted", "index": 1, "data": "AAAA"}
 HIDDEN = {"type": "redacted_thinking", "data": "AAAA"}
 BLOCK = {"type": "thinking", "thinking": "Hm", "signature": "c2ln"}
+OPEN = {"type": "thinking", "thinking": "Let"}
 
 
 @pytest.fixture
@@ -68,6 +69,20 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
         [chunk({"content": [BLOCK, {"type": "text", "text": "Hello"}]}), finish()],
         [Reasoning("Hm"), WantedBack(None, "content", [BLOCK]), Text("Hello")],
     ),
+    "Anthropic's blocks: one whose signature comes later": (
+        [
+            chunk({"content": [OPEN]}),
+            chunk({"content": [BLOCK | {"thinking": ""}]}),
+            chunk({"content": [{"type": "text", "text": "Hello"}]}),
+            finish(),
+        ],
+        [
+            Reasoning("Let"),
+            WantedBack(None, "content", [OPEN]),
+            WantedBack(None, "content", [BLOCK | {"thinking": ""}]),
+            Text("Hello"),
+        ],
+    ),
     "Anthropic's blocks: one that is hidden": (
         [chunk({"content": [HIDDEN, {"type": "text", "text": "Hello"}]}), finish()],
         [WantedBack(None, "content", [HIDDEN]), Text("Hello")],
@@ -105,6 +120,11 @@ async def test_what_a_server_wants_back_is_read_with_its_name_and_place(name, mo
         ("ab", "cd", "abcd"),
         ([1], [2], [1, 2]),
         ([BLOCK], [BLOCK], [BLOCK, BLOCK]),
+        ([OPEN], [OPEN | {"thinking": " me"}], [OPEN | {"thinking": "Let me"}]),
+        ([OPEN], [BLOCK], [BLOCK | {"thinking": "LetHm"}]),
+        ([BLOCK], [OPEN], [BLOCK, OPEN]),
+        ([OPEN], [HIDDEN], [OPEN, HIDDEN]),
+        ([OPEN | {"index": 0}], [OPEN], [OPEN | {"index": 0}, OPEN]),
         ([DETAIL], [DETAIL | {"text": " Hm"}], [DETAIL | {"text": "Hm Hm"}]),
         ([DETAIL], [DETAIL | {"text": None, "signature": "c2ln"}], [DETAIL | {"signature": "c2ln"}]),
         ([DETAIL], [ENCRYPTED], [DETAIL, ENCRYPTED]),

@@ -8,8 +8,9 @@ import pytest
 
 from support.server import run_threadkeep
 from threadkeep.files import write_private
+from threadkeep.objects import TEXT_CHARACTERS_MAX
 from threadkeep.server.tokens import server_secret
-from threadkeep.settings import SettingError, Settings, unknown
+from threadkeep.settings import SettingError, Settings, load, unknown
 
 ON_SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
 EVERYBODY = 0o022
@@ -124,3 +125,12 @@ async def test_a_variable_that_is_no_setting_is_named_with_the_nearest(server, n
 
 def test_a_variable_that_is_a_setting_or_another_programs_is_no_matter():
     assert list(unknown({"THREADKEEP_POOL_SIZE": "1", "THREADKEEP_ORGANIZATION": "a", "POOL_SIZE": "1"})) == []
+
+
+def test_an_answer_longer_than_a_message_may_be_is_refused_at_the_start():
+    longest = load({"THREADKEEP_ANSWER_CHARACTERS_MAX": str(TEXT_CHARACTERS_MAX)})
+
+    with pytest.raises(SettingError, match="THREADKEEP_ANSWER_CHARACTERS_MAX is at most 262144"):
+        load({"THREADKEEP_ANSWER_CHARACTERS_MAX": str(TEXT_CHARACTERS_MAX + 1)})
+
+    assert longest.answer_characters_max == TEXT_CHARACTERS_MAX

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from threadkeep.objects import TEXT_CHARACTERS_MAX
+
 PREFIX = "THREADKEEP_"
 # What clients alone read, beside `url` and `api_key`.
 OF_CLIENTS = ("token", "organization")
@@ -63,7 +65,7 @@ class Settings:
     model_idle_s: float = setting(60.0, "Seconds that a model may be silent within an answer.")
     model_total_s: float = setting(600.0, "Seconds that one answer may take.")
     model_line_bytes_max: int = setting(1024 * 1024, "Longest line that a model's server may send, in bytes.")
-    answer_characters_max: int = setting(256 * 1024, "Longest answer, in characters.")
+    answer_characters_max: int = setting(TEXT_CHARACTERS_MAX, "Longest answer, in characters.")
     context_tokens: int = setting(8_000, "Tokens of context that a model gets unless a request or assistant says.")
     auto_name: bool = setting(False, "Whether a thread without a title is named after its first answer.")
     url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
@@ -80,6 +82,11 @@ class Settings:
             raise SettingError(
                 "THREADKEEP_LEASE_S is 1 to 15: leases are looked at twice a second, and a worker's death is to be "
                 "noticed within 20 seconds."
+            )
+        if self.answer_characters_max > TEXT_CHARACTERS_MAX:
+            raise SettingError(
+                f"THREADKEEP_ANSWER_CHARACTERS_MAX is at most {TEXT_CHARACTERS_MAX}: an answer is stored as a message, "
+                "whose text has no more."
             )
         if self.credential_cache_s > 5:
             raise SettingError("THREADKEEP_CREDENTIAL_CACHE_S is at most 5, so that a revoked key is refused in time.")

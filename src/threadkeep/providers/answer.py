@@ -43,7 +43,8 @@ REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 class Answer:
     """One answer being read. Texts come out as they may be stored.
 
-    `feed` never raises: what came before a fault in the same chunk must not be lost. `error` holds the fault.
+    `feed` never raises: what came before a fault in the same chunk must not be lost. `error` holds the fault,
+    and who reads sets it for one of the connection.
     """
 
     def __init__(self, line_bytes_max: int, tool_names: Collection[str] = ()) -> None:
@@ -86,20 +87,23 @@ class Answer:
         return pieces
 
     def end(self) -> list[Piece]:
-        """Return the last pieces when nothing more will come. An answer that the model did not end is an error."""
+        """Return the last pieces when nothing more will come, also after an error, so that nothing held is lost.
+
+        An answer that the model did not end is an error.
+        """
         pieces: list[Piece] = []
         try:
-            if self._whole is not None:
-                self._take(decode(self._whole), pieces)
-            elif not self.is_over:
-                for data, is_error in self._events.rest():
-                    self._take_event(data, is_error, pieces)
-            self._take_what_was_not_said(pieces)
+            if self.error is None:
+                self._take_rest(pieces)
         except ModelError as error:
             self.error = error
         except (Unreadable, TooLong):
             # An event that was cut off is left aside, as the format has it.
             self.error = faults.unreadable() if self._whole is not None else None
+        try:
+            self._take_what_was_not_said(pieces)
+        except ModelError as error:
+            self.error = self.error or error
         if rest := self._reasoning.rest():
             pieces.append(Reasoning(rest))
         if rest := self._text.rest():
@@ -109,6 +113,13 @@ class Answer:
         if self.error is None:
             pieces.append(Finish("toolCalls" if self._reason == "stop" and self._calls.count else self._reason))
         return pieces
+
+    def _take_rest(self, pieces: list[Piece]) -> None:
+        if self._whole is not None:
+            self._take(decode(self._whole), pieces)
+        elif not self.is_over:
+            for data, is_error in self._events.rest():
+                self._take_event(data, is_error, pieces)
 
     def _last_fault(self) -> ModelError | None:
         """Return what is wrong with an answer that came to its end."""
@@ -156,7 +167,7 @@ class Answer:
             if text := self._text.clean(text):
                 pieces.append(Text(text))
         if delta.tool_calls:
-            pieces.extend(self._calls.take(delta.tool_calls))
+            self._calls.take(delta.tool_calls, pieces)
 
     def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
         """Take an event that is more than text: an end, calls, reasoning, an error, or text in another form."""
@@ -217,9 +228,9 @@ class Answer:
             pieces.append(Text(text))
         pieces.extend(wanted_back(delta, MESSAGE_FIELDS))
         if delta.tool_calls:
-            pieces.extend(self._calls.take(delta.tool_calls))
+            self._calls.take(delta.tool_calls, pieces)
         elif delta.function_call is not None:
-            pieces.extend(self._calls.take([ToolCallDelta(index=0, function=delta.function_call)]))
+            self._calls.take([ToolCallDelta(index=0, function=delta.function_call)], pieces)
 
     def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
         """Take reasoning that is wanted back as it came; its text mostly stands beside it, to be shown."""

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from threadkeep.providers.wanted_back import is_thinking
+
 JSON: TypeAlias = Any  # Whatever a server sends.
 
 
@@ -210,15 +212,15 @@ def delta_of(value: JSON) -> Delta | None:
     if not isinstance(value, dict):
         # An empty list is how some languages write an empty object.
         value = {"content": value}
-    texts, thoughts, signed, calls = [""], [""], list[JSON](), list[JSON]()
-    sort_parts(value.get("content"), texts, thoughts, signed, calls)
+    texts, thoughts, refusals, signed, calls = [""], [""], [""], list[JSON](), list[JSON]()
+    sort_parts(value.get("content"), texts, thoughts, refusals, signed, calls)
     function = value.get("function_call")
     return PartsDelta(
         content="".join(texts),
         reasoning_content=joined_text(value.get("reasoning_content")),
         reasoning=joined_text(value.get("reasoning")),
         reasoning_text=joined_text(value.get("reasoning_text")),
-        refusal=joined_text(value.get("refusal")),
+        refusal=joined_text(value.get("refusal")) or "".join(refusals),
         tool_calls=[call_of(each) for each in (*items(value.get("tool_calls")), *calls)],
         function_call=function_of(function, {}) if isinstance(function, dict) else None,
         reasoning_details=value.get("reasoning_details"),
@@ -231,16 +233,26 @@ def delta_of(value: JSON) -> Delta | None:
     )
 
 
-def sort_parts(content: JSON, texts: list[str], thoughts: list[str], signed: list[JSON], calls: list[JSON]) -> None:
-    """Sort a content that is no text into text, reasoning, parts that are wanted back, and calls."""
+def sort_parts(
+    content: JSON,
+    texts: list[str],
+    thoughts: list[str],
+    refusals: list[str],
+    signed: list[JSON],
+    calls: list[JSON],
+) -> None:
+    """Sort a content that is no text into text, reasoning, refusals, parts that are wanted back, and calls."""
     for part in content if isinstance(content, list) else [content]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in THOUGHTS:
             thoughts.append(joined_text(part))
-            if part.get("signature") or kind == "redacted_thinking":
+            # A signature may come later, in a piece of its own.
+            if part.get("signature") or kind == "redacted_thinking" or is_thinking(part):
                 signed.append(part)
         elif kind in ("tool_use", "tool_call", "function_call"):
             calls.append(part)
+        elif kind == "refusal":
+            refusals.append(joined_text(part))
         else:
             texts.append(str(part) if type(part) in (int, float) else joined_text(part))
 

@@ -71,14 +71,17 @@ class OpenAiChat:
             while data := await read(connection, answer, deadline):
                 if pieces := answer.feed(data):
                     yield pieces
-                if answer.error is not None:
-                    raise answer.error
-                if answer.is_over:
+                if answer.error is not None or answer.is_over:
                     break
                 now = clock()
+                if answer.has_finish:
+                    # Only the first `now` behind the finish counts: what else comes gains no time by coming.
+                    deadline = until = min(now + AFTER_FINISH_S, until)
+                else:
+                    deadline = min(now + self._patience.idle_s, until)
                 if now >= until:
-                    raise faults.timeout()
-                deadline = min(now + (AFTER_FINISH_S if answer.has_finish else self._patience.idle_s), until)
+                    too_late(answer)
+                    break
             if pieces := answer.end():
                 yield pieces
             if answer.error is not None:
@@ -142,9 +145,14 @@ async def read(connection: Connection, answer: Answer, deadline: float) -> bytes
     except Broken:
         return b""
     except TooLate:
-        if answer.has_finish:
-            return b""
-        raise faults.timeout() from None
+        too_late(answer)
+        return b""
+
+
+def too_late(answer: Answer) -> None:
+    """End an answer for which the time is over. Behind its finish only the counts are missing."""
+    if not answer.has_finish:
+        answer.error = faults.timeout()
 
 
 def names_of(request: ModelRequest) -> list[str]:

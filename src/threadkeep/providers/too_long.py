@@ -23,18 +23,20 @@ SENT = re.compile(
 MEASURED = re.compile(r"\b(tokens?|length|len|context|too long)\b|长度|超长|上下文")
 TOO_MUCH = re.compile(
     r"exceed|overflow|too (long|many|large|big)|(longer|larger|greater|bigger|higher|more) than|beyond|above"
-    r"|maximum|\bmax\b|\blimit|reduce|shorten|decrease|less than|fewer than|at most|only|up to|range of|<=|>|超|过长"
+    r"|maximum|\bmax\b|\blimit|reduce|shorten|decrease|range of|<=|>|超|过长"
+    # A number of two digits is no model's length, and "only text is supported" says nothing of one.
+    r"|\b(less than|fewer than|at most|only|up to)( [\w']+){0,3} \d[\d,]{2}"
 )
 # About one field of the request, one part of it, or its time.
 OF_ANOTHER = re.compile(
-    r"\b(images?|audio|videos?|files?|tools?|functions?|names?|ids?|schema|metadata|took|time|timed|seconds?"
-    r"|unrecognized|unknown|unsupported|completion tokens|output tokens)\b"
+    r"\b((?<!text and )images?(?! and text)|audio|videos?|files?|tools?|functions?|names?|ids?|schema|metadata"
+    r"|took|time|timed|seconds?|unrecognized|unknown|unsupported|completion tokens|output tokens)\b"
 )
 # Wherever it stands, all is about something that another time, or more money, would mend.
 OF_RATES = re.compile(
     r"\bper[ -]?(second|minute|min|hour|day|week|month)|\b(tpm|rpm|tpd|rpd|rates?|quotas?|daily|monthly|billing"
-    r"|credits?|balance|afford|concurrent|overloaded|throttl\w*)\b|too many requests|please wait|try again in \d"
-    r"|retry after"
+    r"|credits?|plans?|subscriptions?|balance|afford|concurrent|overloaded|throttl\w*)\b"
+    r"|too many requests|please wait|try again in \d|retry after"
 )
 # The greatest length of an answer, which the request asks for; by itself it says nothing of the conversation.
 ANSWER_LIMIT = re.compile(r"\bmax_(completion_|output_|new_)?tokens\b|\bbudget_tokens\b")

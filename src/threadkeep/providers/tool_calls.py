@@ -32,6 +32,7 @@ class Call:
     id: str = ""
     name: str = ""
     texts: list[str] = field(default_factory=list)
+    ends_object: bool = False  # The last character that is no blank may end an object.
     is_shown: bool = False
     looks_left: int = LOOKS_MAX
     characters: Characters = field(default_factory=Characters)
@@ -39,7 +40,7 @@ class Call:
     @property
     def is_whole(self) -> bool:
         """Whether the arguments so far are one whole object, after which nothing can come."""
-        if not self.texts or not self.texts[-1].rstrip().endswith("}") or not self.looks_left:
+        if not self.ends_object or not self.looks_left:
             return False
         self.looks_left -= 1
         return is_object("".join(self.texts))
@@ -66,9 +67,8 @@ class ToolCalls:
     def has_nameless(self) -> bool:
         return any(not call.name for call in self._calls)
 
-    def take(self, deltas: list[ToolCallDelta]) -> list[Piece]:
-        """Return the parts that deltas bring. Raises ModelError for too many calls, and for names too long to keep."""
-        pieces: list[Piece] = []
+    def take(self, deltas: list[ToolCallDelta], pieces: list[Piece]) -> None:
+        """Add the parts that deltas bring. Raises ModelError for too many calls, and for names too long to keep."""
         before = len(self._calls)
         for delta in deltas:
             function = delta.function or NOTHING
@@ -85,7 +85,6 @@ class ToolCalls:
                 call = self._add(call, function.arguments, pieces)
             if delta.extra_content or delta.provider_specific_fields or delta.thought_signature:
                 pieces.extend(wanted_back(delta, CALL_FIELDS, call.index))
-        return pieces
 
     def rest(self, *, is_whole: bool) -> list[Piece]:
         """Return what is left: calls not shown yet, characters never completed, and `{}` for arguments that never came.
@@ -125,7 +124,9 @@ class ToolCalls:
         if not name or not call.name:
             return False
         if name != call.name:
-            return bool(call.texts) or not self._may_go_on(call.name, name)
+            # Of two functions that both exist one name is no piece of the other's, unless an id says that it grows.
+            is_other = not call.id and call.name in self._tool_names and name in self._tool_names
+            return is_other or bool(call.texts) or not self._may_go_on(call.name, name)
         return bool(arguments and arguments.strip()) and call.is_whole
 
     def _may_go_on(self, begun: str, more: str) -> bool:
@@ -161,12 +162,13 @@ class ToolCalls:
 
     def _add(self, call: Call, arguments: str, pieces: list[Piece]) -> Call:
         """Add arguments to a call; a whole object after a whole one is another call's. Return the call of the last."""
-        if "{" not in arguments or not arguments.lstrip().startswith("{"):
+        begins_object = "{" in arguments and arguments.lstrip().startswith("{")
+        if not begins_object or (call.texts and not call.is_whole):
             self._add_text(call, call.characters.clean(arguments), pieces)
             return call
         for text in objects_in(arguments):
-            if call.is_whole:
-                if text == "".join(call.texts):
+            if call.texts:
+                if text.strip() == "".join(call.texts).strip():
                     continue  # Some servers send the whole again at the end.
                 if call.texts == ["{}"] and not call.is_shown:
                     call.texts.clear()  # Some send an empty object first, in place of nothing.
@@ -177,7 +179,10 @@ class ToolCalls:
         return call
 
     def _add_text(self, call: Call, text: str, pieces: list[Piece]) -> None:
-        if text.strip():
+        if end := text.rstrip():
+            call.ends_object = end.endswith("}")
+        # Blanks count within arguments, not in place of them.
+        if end or (call.texts and call.texts != ["{}"]):
             call.texts.append(text)
         if call.is_shown:
             if text:

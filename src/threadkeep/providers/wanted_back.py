@@ -34,8 +34,9 @@ def signatures(value: Any) -> Any:  # Any: JSON.
 def joined(before: Any, more: Any) -> Any:  # Any: JSON.
     """Join two pieces of one field, in the order in which they came.
 
-    Texts are joined; lists are concatenated, but an object goes on with the last one of the same `type` and `index`;
-    objects are merged, name by name; of all else the newest stands.
+    Texts are joined; lists are concatenated, but an object goes on with the last one of the same `type` and `index`,
+    and thinking without an index with thinking that is not signed yet; objects are merged, name by name; of all else
+    the newest stands.
     """
     if isinstance(before, str) and isinstance(more, str):
         return before + more
@@ -58,9 +59,24 @@ def joined_lists(before: list[Any], more: list[Any]) -> list[Any]:
 
 def goes_on(before: Any, more: Any) -> bool:
     """Whether an object of a list is the next piece of the one before it."""
-    if not isinstance(before, dict) or not isinstance(more, dict) or more.get("index") is None:
+    if not isinstance(before, dict) or not isinstance(more, dict) or before.get("type") != more.get("type"):
         return False
-    return (before.get("type"), before.get("index")) == (more.get("type"), more["index"])
+    if more.get("index") is None and before.get("index") is None:
+        # Anthropic's blocks, and LiteLLM's, have no index: a signature ends each.
+        return more.get("type") == "thinking" and not before.get("signature")
+    return before.get("index") == more.get("index")
+
+
+def without_unsigned(value: Any) -> Any:  # Any: JSON.
+    """Leave out the blocks whose signature never came, which Anthropic refuses."""
+    if not isinstance(value, list):
+        return value
+    return [each for each in value if not is_thinking(each) or each.get("signature")]
+
+
+def is_thinking(block: Any) -> bool:  # Any: JSON.
+    """Whether this is thinking in Anthropic's form. Mistral's is a list of parts, and it wants none of it back."""
+    return isinstance(block, dict) and block.get("type") == "thinking" and isinstance(block.get("thinking"), str)
 
 
 def merged(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from threadkeep.objects import ToolCall
 from threadkeep.operations import wanted_back
 from threadkeep.operations.events import CallSoFar
 from threadkeep.providers import Reasoning, WantedBack
-from threadkeep.providers.wanted_back import joined
+from threadkeep.providers.wanted_back import joined, without_unsigned
+
+# How much may come between two counts of what is held.
+UNCOUNTED_CHARACTERS_MIN = wanted_back.CHARACTERS_MAX // 8
 
 
 class Collector:
@@ -21,9 +24,10 @@ class Collector:
         self._fields: dict[str, Any] = {}  # Any: JSON that nobody here looks into.
         self._calls: dict[int, dict[str, Any]] = {}
         self._characters_left = wanted_back.CHARACTERS_MAX
+        self._is_too_long = False
 
     def take(self, piece: Reasoning | WantedBack) -> None:
-        if self._characters_left < 0:
+        if self._is_too_long:
             return
         if isinstance(piece, Reasoning):
             if piece.field:
@@ -35,6 +39,15 @@ class Collector:
             before = fields.get(piece.field)
             fields[piece.field] = piece.value if before is None else joined(before, piece.value)
         if self._characters_left < 0:
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """Count what is held, which may be little of what came: each piece repeats what is around its text."""
+        texts = sum(len(text) for texts in self._reasoning.values() for text in texts)
+        held = texts + len(str((self._fields, self._calls)))
+        self._is_too_long = held > wanted_back.CHARACTERS_MAX
+        self._characters_left = max(wanted_back.CHARACTERS_MAX - held, UNCOUNTED_CHARACTERS_MIN)
+        if self._is_too_long:
             self._reasoning, self._fields, self._calls = {}, {}, {}
 
     def stored(self, calls: Mapping[int, CallSoFar], kept: list[ToolCall]) -> str | None:
@@ -42,7 +55,8 @@ class Collector:
         if not kept and not self._keeps_all:
             return None
         ids = {call.id for call in kept}
-        wanted = {name: "".join(texts) for name, texts in self._reasoning.items()} | self._fields
+        fields = {name: each for name, value in self._fields.items() if (each := without_unsigned(value))}
+        wanted = {name: "".join(texts) for name, texts in self._reasoning.items()} | fields
         of_calls = {
             str(call.id): self._calls[index] for index, call in calls.items() if index in self._calls and call.id in ids
         }
