@@ -183,6 +183,36 @@ except threadkeep.ThreadkeepError as error:
     assert finished.stdout.startswith("x\nx\nThis client has been closed")
 
 
+async def test_the_first_calls_from_many_threads_at_once_share_what_sends_them(server, ada):
+    program = """
+import sys, threading, httpx, threadkeep
+made = []
+plain = httpx.Client.__init__
+
+def counted(self, *given, **named):
+    made.append(self)
+    plain(self, *given, **named)
+
+httpx.Client.__init__ = counted
+sys.setswitchinterval(1e-6)
+
+def call(client, barrier):
+    barrier.wait()
+    client.user.retrieve()
+
+for _ in range(5):
+    client = threadkeep.Client()
+    barrier = threading.Barrier(16)
+    threads = [threading.Thread(target=call, args=(client, barrier)) for _ in range(16)]
+    [each.start() for each in threads]
+    [each.join() for each in threads]
+print(len(made))
+"""
+    finished = await run_program(program, server, ada)
+
+    assert (finished.stdout, finished.stderr) == ("5\n", "")
+
+
 async def test_a_client_of_ones_own_from_another_loop_is_told_in_a_sentence(server, ada):
     program = """
 import asyncio, httpx, threadkeep

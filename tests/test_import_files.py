@@ -114,6 +114,33 @@ async def test_a_pipe_is_read_as_a_file_is(bash, ada, tmp_path, line):
     assert (await ada.get(f"thread_{listed[2]['id']}")).messageCount == 1
 
 
+NO_TEXT = {
+    "a value": b'"messages": [{"role": "user", "content": "caf\xe9"}]',
+    "a value as OpenAI writes it": b'"messages": [{"content": [{"type": "text", "text": {"value": "\xe9"}}]}]',
+    "a key of a message": b'"messages": [{"role": "user", "content": "a", "\xe9": 1}]',
+    "messages in their order": b'"messages": [{"object": "\xe9", "created_at": 2}, {"created_at": 1}]',
+    "turns": b'"turns": ["\xe9"]',
+    "a title": b'"title": "\xe9", "turns": ["a"]',
+    "a key": b'"\xe9": 1, "turns": ["a"]',
+    "half of a character at the end": b'"turns": ["a"]} \xe2\x82',
+    "a surrogate": b'"turns": ["\xed\xa0\x80"]',
+}
+
+
+async def test_bytes_that_are_no_text_spoil_their_line_and_no_other(bash, ada, tmp_path):
+    bad = [b'{"id": "no-text-%d", %b}' % (number, each) for number, each in enumerate(NO_TEXT.values())]
+    mark = b'{"object":"threadkeep.export\xe9","version":1}'
+    (tmp_path / "bytes.jsonl").write_bytes(b"\n".join([*bad, mark, b'{"id": "text", "turns": ["caf\xc3\xa9"]}\n']))
+
+    finished = await bash("threadkeep import bytes.jsonl")
+
+    assert finished.returncode == 1
+    said = finished.stderr.splitlines()
+    assert [each.split(" (")[0] for each in said] == [f"line {n}: it is not UTF-8" for n in range(1, len(bad) + 2)]
+    assert "threads created: 1," in finished.stdout
+    assert (await ada.get("thread_text")).messageCount == 1
+
+
 async def test_a_list_is_imported_and_a_bad_object_in_it_is_told_with_its_number(bash, ada, tmp_path):
     listed = [{"id": "list-1", "turns": ["a"]}, {"turns": ["b"]}, 7, {"id": "list-4", "turns": ["d"]}]
     (tmp_path / "list.json").write_text(json.dumps(listed, indent=2))

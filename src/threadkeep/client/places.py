@@ -2,7 +2,13 @@
 
 import asyncio
 import os
+import threading
 from typing import NamedTuple, Self
+
+# Held while what belongs to a place is made or taken away: threads may call for the first time at once.
+making = threading.Lock()
+# A fork waits for it: in the child, nobody would ever let it go.
+os.register_at_fork(before=making.acquire, after_in_parent=making.release, after_in_child=making.release)
 
 
 class Place(NamedTuple):

@@ -42,5 +42,5 @@ def mark_of(line: bytes | bytearray) -> Begin | End | None:
         return None
     try:
         return _decoder.decode(line)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None

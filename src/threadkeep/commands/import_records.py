@@ -1,5 +1,6 @@
 """What `threadkeep import` reads: the conversation that a line of a file, or an object in it, holds."""
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from threadkeep.operations.metadata import Value, check_limits
 INTEGER_MAX = 2**53
 # Longer than any title, id or metadata: it is not even decoded.
 FIELD_BYTES_MAX = 1024 * 1024
+UTF_8_PIECE_BYTES = 64 * 1024
 
 THREAD_ID_PATTERN = re.compile(THREAD_ID)
 OWN_FIELDS = {"id", "question_id", "messages", "turns", "title", "metadata"}
@@ -107,6 +109,7 @@ def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple
 
 def conversation_of(line: Line) -> Conversation:
     """Return the conversation in a line. Raises BadLine; what the API judges itself is left to it."""
+    check_utf_8(line)
     try:
         record = msgspec.json.decode(line, type=dict[str, Raw])
         long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
@@ -114,7 +117,7 @@ def conversation_of(line: Line) -> Conversation:
         short: Record = {name: msgspec.json.decode(value) for name, value in record.items() if name not in too_long}
     except msgspec.ValidationError:
         raise BadLine("it is not a JSON object") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadLine(f"it is not JSON ({error})") from None
     if too_long & OWN_FIELDS:
         raise BadLine(f"its {min(too_long & OWN_FIELDS)} is longer than any may be")
@@ -127,6 +130,20 @@ def conversation_of(line: Line) -> Conversation:
         fields["metadata"] = metadata
     kept = kept_of(short) if is_exported else None
     return Conversation(thread_id, fields, messages, left_out_count + dropped_count + len(too_long), kept)
+
+
+def check_utf_8(line: Line) -> None:
+    """Raise BadLine for bytes that are no text: a value that is passed on as it stands is not looked into."""
+    if line.isascii():
+        return
+    # In pieces: of a long line no copy is held.
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(line), UTF_8_PIECE_BYTES):
+            decoder.decode(line[start : start + UTF_8_PIECE_BYTES])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise BadLine(f"it is not UTF-8 ({error.reason})") from None
 
 
 def exported_id_of(record: Record) -> str:

@@ -363,7 +363,7 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
     """Return the error in an answer, or nothing if it is not the API's."""
     try:
         return read_answer(response.content).error or {}
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}
 
 

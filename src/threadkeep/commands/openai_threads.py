@@ -38,7 +38,7 @@ def in_order_of_time(messages: list[Raw]) -> list[Raw]:
         return messages
     try:
         first, last = read_message(messages[0]), read_message(messages[-1])
-    except msgspec.ValidationError:
+    except msgspec.MsgspecError:
         return messages
     return messages[::-1] if first.created_at > last.created_at else messages
 
@@ -53,7 +53,7 @@ def plain_content(content: Raw) -> Raw | list[Raw]:
 def plain_part(part: Raw) -> Raw:
     try:
         text = read_part(part).text.value
-    except msgspec.ValidationError:
+    except msgspec.MsgspecError:
         return part
     return Raw(msgspec.json.encode({"type": "text", "text": text}))
 
@@ -68,7 +68,7 @@ def annotated_count(content: Raw) -> int:
 def has_annotations(part: Raw) -> bool:
     try:
         return bool(read_part(part).text.annotations)
-    except msgspec.ValidationError:
+    except msgspec.MsgspecError:
         return False
 
 

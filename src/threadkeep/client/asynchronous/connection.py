@@ -8,7 +8,7 @@ import httpx
 from threadkeep.client.calls import Answer, Call, decode, headers_of
 from threadkeep.client.failures import ClientUnusable
 from threadkeep.client.options import LIMITS, Options, certificates
-from threadkeep.client.places import AsyncPlace
+from threadkeep.client.places import AsyncPlace, making
 from threadkeep.client.retrying import Attempts
 
 T = TypeVar("T")
@@ -35,11 +35,7 @@ class AsyncPool:
         if self._given is not None:
             return self._given
         here = AsyncPlace.here()
-        if here not in self._own:
-            # What is gone cannot be closed any more: nothing could wait for it.
-            self._own = {place: each for place, each in self._own.items() if not place.is_gone}
-            self._own[here] = httpx.AsyncClient(limits=LIMITS, verify=self._certificates, trust_env=False)
-        return self._own[here]
+        return self._own.get(here) or self._made(here)
 
     def own(self) -> None:
         """Close what was given, too."""
@@ -50,8 +46,19 @@ class AsyncPool:
         if self._given is not None:
             if self._closes_given:
                 await self._given.aclose()
-        elif (http := self._own.pop(AsyncPlace.here(), None)) is not None:
+            return
+        with making:
+            http = self._own.pop(AsyncPlace.here(), None)
+        if http is not None:
             await http.aclose()
+
+    def _made(self, here: AsyncPlace) -> httpx.AsyncClient:
+        with making:
+            if here not in self._own:
+                # What is gone cannot be closed any more: nothing could wait for it.
+                self._own = {place: each for place, each in self._own.items() if not place.is_gone}
+                self._own[here] = httpx.AsyncClient(limits=LIMITS, verify=self._certificates, trust_env=False)
+            return self._own[here]
 
 
 class AsyncConnection:

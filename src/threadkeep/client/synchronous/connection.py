@@ -9,7 +9,7 @@ import httpx
 from threadkeep.client.calls import Answer, Call, decode, headers_of
 from threadkeep.client.failures import ClientUnusable
 from threadkeep.client.options import LIMITS, Options, certificates
-from threadkeep.client.places import Place
+from threadkeep.client.places import Place, making
 from threadkeep.client.retrying import Attempts
 
 T = TypeVar("T")
@@ -36,11 +36,7 @@ class Pool:
         if self._given is not None:
             return self._given
         here = Place.here()
-        if here not in self._own:
-            # What is gone cannot be closed any more: nothing could wait for it.
-            self._own = {place: each for place, each in self._own.items() if not place.is_gone}
-            self._own[here] = httpx.Client(limits=LIMITS, verify=self._certificates, trust_env=False)
-        return self._own[here]
+        return self._own.get(here) or self._made(here)
 
     def own(self) -> None:
         """Close what was given, too."""
@@ -51,8 +47,19 @@ class Pool:
         if self._given is not None:
             if self._closes_given:
                 self._given.close()
-        elif (http := self._own.pop(Place.here(), None)) is not None:
+            return
+        with making:
+            http = self._own.pop(Place.here(), None)
+        if http is not None:
             http.close()
+
+    def _made(self, here: Place) -> httpx.Client:
+        with making:
+            if here not in self._own:
+                # What is gone cannot be closed any more: nothing could wait for it.
+                self._own = {place: each for place, each in self._own.items() if not place.is_gone}
+                self._own[here] = httpx.Client(limits=LIMITS, verify=self._certificates, trust_env=False)
+            return self._own[here]
 
 
 class Connection:
