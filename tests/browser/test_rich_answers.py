@@ -221,3 +221,42 @@ KNOWN_LANGUAGES = """async () => {
   const { default: highlight } = await import("/web/vendor/highlight/highlight.min.js");
   return highlight.listLanguages().flatMap((name) => [name, ...(highlight.getLanguage(name).aliases ?? [])]);
 }"""
+
+
+RIGHT_TO_LEFT = """שלום לכולם
+
+1. ראשון
+2. שני
+
+- נקודה
+- [x] נעשה
+- [ ] לא נעשה
+
+> ציטוט
+
+ראו[^1].
+
+[^1]: הערה.
+"""
+# The side of a block on which its marks stand, and how much room they have there.
+SIDES = """() => [...document.querySelectorAll(".prose :is(ul, ol, blockquote)")].map((block) => {
+  const style = getComputedStyle(block);
+  return [style.direction, parseFloat(style.paddingRight) > 10, parseFloat(style.paddingLeft) > 10];
+})"""
+BOXES_OUTSIDE = """() => {
+  const { left, right } = document.querySelector(".prose").getBoundingClientRect();
+  return [...document.querySelectorAll(".prose input[type=checkbox]")].map((box) => {
+    const edge = box.getBoundingClientRect();
+    const words = box.parentElement.getBoundingClientRect();
+    return edge.left < left || edge.right > right || edge.left < words.right - 2;
+  });
+}"""
+
+
+async def test_what_is_written_from_right_to_left_has_its_numbers_points_and_boxes_on_the_right(visit, ada):
+    screen, _ = await shown(visit, ada, RIGHT_TO_LEFT)
+
+    sides = await screen.page.evaluate(SIDES)
+
+    assert sides == [["rtl", True, False]] * 4
+    assert await screen.page.evaluate(BOXES_OUTSIDE) == [False, False]

@@ -211,6 +211,8 @@ async def test_a_link_of_somebody_else_asks_before_it_takes_over(visit, ada, pla
         await tab.page.evaluate("token => { location.hash = `token=${token}`; }", other.token)
 
     await expect(tab.dialog).to_contain_text(f"You are signed in as {ada.user}. This link signs you in as {other.user}")
+    await expect(tab.dialog).to_contain_text("of “")
+    await expect(tab.button("Cancel", tab.dialog)).to_be_focused()
     await tab.button("Cancel", tab.dialog).click()
 
     await expect(tab.page.locator(".account")).to_contain_text(ada.user)

@@ -143,7 +143,7 @@ async def test_a_first_link_says_whom_it_signs_in_as_before_it_does(visit, ada):
     await screen.page.goto(f"{screen.server_url}/#token={ada.token}")
 
     await expect(screen.dialog).to_contain_text(
-        f"This link signs you in as {ada.user}, of Organization {ada.organization}."
+        f"This link signs you in as {ada.user}, of “Organization {ada.organization}”."
     )
     assert ada.token not in screen.page.url
     await screen.button("Cancel", screen.dialog).click()

@@ -7,7 +7,7 @@ import { closeDialogs } from "./dialogs.js";
 import { html, render } from "./lit.js";
 import { forgetDrafts } from "./drafts.js";
 import { endEdit } from "./message-actions.js";
-import { whenSomebodyComes } from "./pace.js";
+import { paced, whenSomebodyComes } from "./pace.js";
 import { currentRoute, rename, whenArrived } from "./route.js";
 import {
   beforeLeaving, chooseOrganization, lastOrganization, listenToOtherTabs, refuse, session, signIn, staysSignedIn,
@@ -23,6 +23,7 @@ import { titleOf } from "./thread-words.js";
 import { expireAll, toast } from "./toasts.js";
 
 const REDRAW_MS = 30_000;
+const RETRY_MS = 5000;
 
 // What shows threads is most of the page, and comes behind the list: until it is there, this stands in its place.
 const COMING = {
@@ -113,6 +114,14 @@ function tryAgain() {
   return link === null ? enter(session.credential, session.stays) : enterByLink(link);
 }
 
+/** While the server cannot be reached, try again from time to time. */
+function keepTrying() {
+  setTimeout(() => {
+    if (session.phase === "unreachable" && !session.isBusy && !document.hidden) tryAgain();
+    keepTrying();
+  }, paced(RETRY_MS));
+}
+
 /** Show what the address names. */
 function arrive() {
   const token = takeTokenFromAddress();
@@ -184,6 +193,7 @@ function begin() {
   });
   startRefreshing();
   startChecking();
+  keepTrying();
   listenToKeys();
   // "5 minutes ago" gets older by itself.
   setInterval(changed, REDRAW_MS);

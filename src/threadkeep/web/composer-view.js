@@ -14,10 +14,11 @@ const HEIGHT_MAX_PX = 260;
 /** `sent` is called when a message goes. */
 export function composer(sent) {
   const state = conversation.thread?.state ?? "open";
-  if (state === "archived") return closed("This thread is archived: it takes no messages.", "Unarchive", unarchive);
-  if (state === "locked") return closed("This thread is locked: it takes no messages.", "Unlock", unlock);
+  if (state === "archived") return closed("archive", "This thread is archived: it takes no messages.", "Unarchive", unarchive);
+  if (state === "locked") return closed("lock", "This thread is locked: it takes no messages.", "Unlock", unlock);
   const draft = draftOf(draftName());
-  const isRunning = conversation.answer !== null;
+  const isSending = conversation.pending !== null;
+  const isRunning = conversation.answer !== null && !isSending;
   const isTooLong = draft.length > TEXT_CHARACTERS_MAX && [...draft].length > TEXT_CHARACTERS_MAX;
   return html`<form class="composer" @submit=${(event) => submit(event, sent)}>
     <textarea id="composer" rows="1" dir="auto" aria-label="Message" placeholder="Write a message"
@@ -25,9 +26,10 @@ export function composer(sent) {
     <div class="composer-foot">
       <span id="composer-hint" class="faint">${isTooLong
         ? html`<strong class="wrong">Too long: at most ${TEXT_CHARACTERS_MAX.toLocaleString()} characters.</strong>`
+        : isSending ? "Sending…"
         : isRunning ? html`<kbd>Esc</kbd> stops the answer`
         : html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> makes a new line`}</span>
-      ${isRunning ? stopButton() : sendButton(draft.trim() === "" || isTooLong)}
+      ${isRunning ? stopButton() : sendButton(isSending || draft.trim() === "" || isTooLong)}
     </div>
   </form>`;
 }
@@ -55,8 +57,8 @@ function stopButton() {
     ?disabled=${!responseId || isStopping} @click=${stopAnswer}>${icon("stop")}</button>`;
 }
 
-function closed(sentence, label, open) {
-  return html`<div class="composer closed"><p>${icon("lock")} ${sentence}</p>
+function closed(name, sentence, label, open) {
+  return html`<div class="composer closed"><p>${icon(name)} ${sentence}</p>
     <button class="button quiet" @click=${() => open(conversation.threadId)}>${label}</button></div>`;
 }
 

@@ -91,12 +91,12 @@ function substitute(status) {
   }
   const { message, code } = conversation.error;
   return html`<div class="substitute" role="alert"><h2>The thread could not be loaded</h2>
-    <p>${message} <code class="error-code">${code}</code></p>
+    <p>${message} The page keeps trying. <code class="error-code">${code}</code></p>
     <button class="button" @click=${reopen}>Try again</button></div>`;
 }
 
 function staleNote() {
-  return html`<p class="stale" role="status">${conversation.error.message} Trying again by itself.</p>`;
+  return html`<p class="stale" role="status">${conversation.error.message} The page keeps trying.</p>`;
 }
 
 function messages() {
@@ -107,7 +107,7 @@ function messages() {
       @scroll=${scrolled} @keydown=${keys}>
     <ol>
       ${repeat(rows, ({ id }) => id, (row) => (row.words ? moreRow(row) : messageRow(row)))}
-      ${hasNewer ? nothing : html`${pending ? pendingRow(pending.text) : nothing}
+      ${hasNewer ? nothing : html`${pending ? pendingRow(pending.text, conversation.answer?.isLost) : nothing}
         ${failure && !pending ? failureRow(failure) : unanswered()}`}
     </ol>
     ${status === "new" && !pending ? beginning() : nothing}

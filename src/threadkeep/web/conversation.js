@@ -225,7 +225,9 @@ function plan() {
 }
 
 async function check() {
-  if (document.hidden || conversation.status !== "ready" || conversation.answer || conversation.pending) return;
+  if (document.hidden || conversation.answer || conversation.pending) return;
+  if (conversation.status === "error") return loadThread();
+  if (conversation.status !== "ready") return;
   const mine = generation;
   try {
     const { data: thread, tag } = await readThread();

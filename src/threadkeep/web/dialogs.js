@@ -35,7 +35,7 @@ export function confirm(title, sentence, label) {
   return openDialog(title, (close) => html`
     <p>${sentence}</p>
     <div class="dialog-foot">
-      <button class="button quiet" @click=${() => close(false)}>Cancel</button>
+      <button class="button quiet" autofocus @click=${() => close(false)}>Cancel</button>
       <button class="button danger" @click=${() => close(true)}>${label}</button>
     </div>`);
 }

@@ -25,7 +25,8 @@ const CLEAN = {
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
 };
-const OWN_DIRECTION = "p, li, h1, h2, h3, h4, h5, h6, td, th, blockquote";
+const OWN_DIRECTION = "p, h1, h2, h3, h4, h5, h6, td, th";
+const CONTAINERS = "ul, ol, li, blockquote, table";
 
 const markdown = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: 40 });
 markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false });
@@ -83,12 +84,19 @@ function toElements(tokens, context) {
     link.target = "_blank";
     link.title = link.href;
   }
+  for (const element of fragment.querySelectorAll(CONTAINERS)) giveDirection(element);
   // Each paragraph has a direction of its own, and its control characters end with it.
   for (const element of fragment.querySelectorAll(OWN_DIRECTION)) element.dir = "auto";
   for (const block of fragment.querySelectorAll("pre")) addCodeHead(block);
   for (const table of fragment.querySelectorAll("table")) makeScrollable(table);
   dressNotes(fragment);
   return [...fragment.childNodes];
+}
+
+/** Marks, bars and columns stand where the words begin. `auto` would leave out what is inside and has a direction. */
+function giveDirection(element) {
+  element.dir = "auto";
+  element.dir = element.matches(":dir(rtl)") ? "rtl" : "ltr";
 }
 
 function addCodeHead(block) {

@@ -16,8 +16,8 @@ const UNKNOWN = { code: "incomplete", message: "The answer was cut off." };
 const ADVICE = {
   cancelled: "Press Try again for another answer, or write on.",
   interrupted: "The server was restarted meanwhile. Press Try again.",
-  model_unavailable: "Try again in a moment; if it stays, tell whoever runs this server.",
-  model_timeout: "Try again; a shorter question may help.",
+  model_unavailable: "If it stays, tell whoever runs this server.",
+  model_timeout: "A shorter question may help.",
   model_refused: "Change what you asked, or ask whoever runs this server to look at the model's settings.",
   context_too_long: "Shorten your message, or begin a new thread.",
   length: "Ask for the rest.",
@@ -50,9 +50,10 @@ export function messageRow(message) {
   </li>`;
 }
 
-export function pendingRow(text) {
+export function pendingRow(text, isLost) {
   return html`<li class="message user pending"><article aria-label="You, sending">
-    <div class="plain" dir="auto">${text}</div></article></li>`;
+    <div class="plain" dir="auto">${text}</div>
+    ${isLost ? html`<p class="progress" role="status">Not sent yet. The page keeps trying.</p>` : nothing}</article></li>`;
 }
 
 /** Why there is no answer, and what to do. */

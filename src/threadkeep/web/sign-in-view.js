@@ -27,7 +27,7 @@ export function signInView(enter) {
 }
 
 export function unreachableView(retry) {
-  return frame(html`<h1>No connection</h1><p role="alert">${session.sentence}</p>
+  return frame(html`<h1>No connection</h1><p role="alert">${session.sentence} The page keeps trying.</p>
     <button class="button wide" ?disabled=${session.isBusy} @click=${retry}>${icon("retry")} Try again</button>
     <button class="button quiet wide" @click=${() => signOut()}>Sign in otherwise</button>`);
 }
@@ -48,14 +48,14 @@ export function organizationChoice() {
 
 /** Ask whether to be who a link says; `current` is who is signed in, or null. Both are as the server says. */
 export function askAboutLink(user, current) {
-  const names = user.organizations.map(({ name }) => html` <bdi>${name}</bdi>`);
+  const names = user.organizations.map(({ name }) => html` “<bdi>${name}</bdi>”`);
   return openDialog(current === null ? "Sign in by this link?" : "Sign in as somebody else?", (close) => html`
     <p>${current === null ? nothing : html`You are signed in as <bdi>${current.id}</bdi>. `}This link signs you in as
       <strong><bdi>${user.id}</bdi></strong>${names.length === 0 ? ", who belongs to no organization." : html`, of${names}.`}</p>
     <p class="faint">Agree if the link was meant for you: whoever it belongs to can read what you write there.</p>
     <div class="dialog-foot">
-      <button class="button quiet" @click=${() => close(false)}>Cancel</button>
-      <button class="button" @click=${() => close(true)}>Sign in</button>
+      <button class="button quiet" ?autofocus=${current !== null} @click=${() => close(false)}>Cancel</button>
+      <button class="button" ?autofocus=${current === null} @click=${() => close(true)}>Sign in</button>
     </div>`);
 }
 

@@ -26,7 +26,7 @@ export function threadListView() {
     </header>
     ${organizations()}
     ${filters()}
-    ${list.error && list.status === "ready" ? staleNote() : nothing}
+    ${list.error && list.status === "ready" && !isSaidBeside() ? staleNote() : nothing}
     <div id="list" class="list" aria-busy=${list.isSearching ? "true" : "false"} @scroll=${scrolled}
       @pointermove=${pointerMoved}>${content()}</div>
     ${foot()}
@@ -141,12 +141,17 @@ function empty() {
 
 function failed() {
   return html`<div class="substitute small" role="alert"><h2>The list could not be loaded</h2>
-    <p>${list.error.message} <code class="error-code">${list.error.code}</code></p>
+    <p>${list.error.message} The page keeps trying. <code class="error-code">${list.error.code}</code></p>
     <button class="button" @click=${loadList}>Try again</button></div>`;
 }
 
+/** Whether the open thread says the same already. */
+function isSaidBeside() {
+  return conversation.error?.message === list.error.message;
+}
+
 function staleNote() {
-  return html`<p class="stale" role="status">${list.error.message} Trying again by itself.</p>`;
+  return html`<p class="stale" role="status">${list.error.message} The page keeps trying.</p>`;
 }
 
 function foot() {
