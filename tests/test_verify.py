@@ -98,7 +98,8 @@ CORRUPTIONS = {
         "insert into responses (organization, id, thread, message_seq, message_id, user_id, is_personal, model, "
         "status, error_code, finish_reason, input_count, input_message_ids, metadata, input_tokens, output_tokens, "
         "is_estimated, created_ms, ended_ms, last_n) select organization, 'resp_whole', key, 9, 'msg_x', user_id, 1, "
-        "'m', 'failed', 'internal', 'stop', 0, '[]', '{}', 0, 0, 1, created_ms, created_ms, 2 from threads where key = $key",
+        "'m', 'failed', 'internal', 'stop', 0, '[]', '{}', 0, 0, 1, created_ms, created_ms, 2 from threads "
+        "where key = $key",
         "says why it is whole, and is not",
     ),
 }
