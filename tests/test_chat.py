@@ -110,7 +110,7 @@ async def test_what_is_typed_is_answered_and_kept(chat, user, model):
     assert await terminal.ends() == 0
     thread = await only_thread(user)
     assert await said_in(user, thread) == ["What is rain?", "Rain is **wet** water."]
-    await terminal.shows(f"To go on: threadkeep chat {thread['id']}")
+    await terminal.shows(f"\nTo go on: threadkeep chat {thread['id']}")
 
 
 async def test_an_answer_is_shown_while_it_is_written(chat, model):

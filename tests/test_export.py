@@ -386,6 +386,27 @@ async def test_a_file_gets_its_name_when_it_is_complete(run, fresh_owner, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"all.jsonl", "none.jsonl.part"}
 
 
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [("nowhere/x.jsonl", "There is no folder nowhere."), (".", "The export cannot be written to .: Is a directory.")],
+)
+async def test_a_place_where_nothing_can_be_written_is_named_and_nothing_else_is_said(run, fresh_owner, out, told):
+    finished = await run(fresh_owner, "export", "--out", out)
+
+    assert (finished["returncode"], finished["stderr"]) == (1, told + "\n")
+
+
+async def test_a_file_that_is_there_is_replaced_by_a_whole_export_alone(run, fresh_owner, tmp_path):
+    (tmp_path / "x.jsonl").write_text("before")
+
+    await run(fresh_owner.with_key("tk_none"), "export", "--out", "x.jsonl")
+    kept = (tmp_path / "x.jsonl").read_text()
+    await run(fresh_owner, "export", "--out", "x.jsonl")
+
+    assert kept == "before"
+    assert '"threadkeep.export.end"' in (tmp_path / "x.jsonl").read_text()
+
+
 async def test_an_import_tells_when_the_end_of_an_export_is_missing(exported, imported, people, fresh_owner):
     for _ in range(3):
         await fresh_owner.create_thread()

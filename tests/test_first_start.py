@@ -7,6 +7,7 @@ from itertools import groupby
 
 from conftest import connect
 from support.cast import Caller
+from support.server import Database
 
 FIRST_RUN = "threadkeep-first-run.txt"
 
@@ -43,6 +44,22 @@ async def test_the_printed_link_carries_a_token_of_the_owner_in_its_fragment(sta
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert (user.credential, [each["role"] for each in user.organizations]) == ("token", ["owner"])
+
+
+async def test_the_first_credentials_of_another_service_in_the_same_folder_are_left_alone(start_server, new_database):
+    first = await start_server()
+    folder = first.database.folder
+    kept = (folder / FIRST_RUN).read_text()
+    url = f"sqlite:///{folder / 'two.db'}" if first.kind == "sqlite" else (await new_database()).url
+
+    second = await start_server(Database(first.kind, url, folder))
+
+    [its_own] = [path for path in folder.glob("threadkeep-first-run*.txt") if path.name != FIRST_RUN]
+    key = re.search(r"tk_\w+", its_own.read_text())[0]
+    async with connect(second) as client:
+        assert (await Caller(client, key=key).list_threads()).status == 200
+    assert (folder / FIRST_RUN).read_text() == kept
+    assert f"Its first credentials are in {its_own};" in second.log_text()
 
 
 async def run_in_shell(commands):

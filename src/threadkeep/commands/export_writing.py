@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 from msgspec import Raw
 
 from threadkeep.commands.export_format import Begin, End, encode
+from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import HARMLESS_LINES
 from threadkeep.errors import NotFound
 
@@ -134,10 +135,10 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         return
     path, part = Path(out), part_of(out)
     if part == path:
-        with path.open("wb") as file:
+        with create(path) as file:
             yield file
         return
-    with open(part, "wb", opener=private) as file:
+    with create(part) as file:
         if path.suffix == ".gz":
             # Without name and time, so that equal exports are equal files.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
@@ -160,9 +161,14 @@ class OnTerminal:
         return len(data)
 
 
-def private(path: str, flags: int) -> int:
+def create(path: Path) -> BinaryIO:
     """Open a file that its owner alone may read: an export holds what the server keeps apart."""
-    return os.open(path, flags, 0o600)
+    try:
+        return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
+    except FileNotFoundError:
+        fail(f"There is no folder {path.parent}.")
+    except OSError as error:
+        fail(f"The export cannot be written to {path}: {error.strerror}.")
 
 
 def part_of(out: str) -> Path:

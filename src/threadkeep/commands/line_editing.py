@@ -24,6 +24,9 @@ def read_line(prompt: str) -> str | None:
     except KeyboardInterrupt:
         print()
         return "" if readline is not None and readline.get_line_buffer() else None
+    except EOFError:
+        print()
+        raise
     # Bytes that are no UTF-8 come as halves of surrogate pairs.
     return line.encode(errors="replace").decode()
 

@@ -81,4 +81,4 @@ async def create_and_show(tx: Transaction, settings: Settings, url: str, secret:
     created = await administration.first_run(tx, new_id("ORG"), new_id("uid"))
     if created is not None:
         token = make_token(secret, created.user_id, TOKEN_VALID_S)
-        first_run.show(first_run.text(url, created, token), settings)
+        first_run.show(first_run.text(url, created, token), created.organization_id, settings)

@@ -1,6 +1,7 @@
 """What `threadkeep serve` shows on its first start: credentials, the page's link, and a tour that works as printed."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from threadkeep.database import is_sqlite, sqlite_path
@@ -8,7 +9,7 @@ from threadkeep.files import write_private
 from threadkeep.operations.administration import FirstRun
 from threadkeep.settings import SettingError, Settings
 
-FIRST_RUN_FILE = "threadkeep-first-run.txt"
+FIRST_RUN = "threadkeep-first-run"
 
 GUIDE = '{"name": "Guide", "instructions": "Answer in one sentence."}'
 # The shell puts the assistant's id between two quoted pieces.
@@ -57,16 +58,19 @@ def program() -> str:
     return sys.argv[0] if Path(sys.argv[0]).name == "threadkeep" else "python -m threadkeep"
 
 
-def show(shown: str, settings: Settings) -> None:
+def show(shown: str, organization_id: str, settings: Settings) -> None:
     """Print secrets to a terminal; otherwise write them to a file that only its owner can read.
 
+    A file that is there may hold another service's: this one is then named after the organization.
     Raises SettingError when they can be handed to nobody.
     """
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         print(shown, flush=True)
         return
     folder = sqlite_path(settings).parent if is_sqlite(settings) else Path()
-    path = (folder / FIRST_RUN_FILE).absolute()
+    path = (folder / f"{FIRST_RUN}.txt").absolute()
+    if path.is_file():
+        path = path.with_name(f"{FIRST_RUN}-{organization_id}.txt")
     try:
         write_private(path, shown)
     except OSError as error:
@@ -74,4 +78,5 @@ def show(shown: str, settings: Settings) -> None:
             f"The first credentials cannot be written to {path} ({error.strerror}), so none were made: start "
             "threadkeep in a folder where it may write, or in a terminal, which shows them."
         ) from error
-    print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)
+    with suppress(OSError):  # They are handed over: who hears of it finds the file.
+        print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)

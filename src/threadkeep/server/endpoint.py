@@ -238,12 +238,13 @@ def convert(value: dict[str, Any], kind: Any) -> Any:
     if problem.startswith("Object missing required field"):
         name = problem.split("`")[1]
         raise InvalidField("This field is required.", param=f"{path}.{name}" if path else name)
-    expected = problem.replace("`", "")
     if problem.startswith("Invalid"):
         # Imported when first needed: it costs memory, and most processes never refuse such a field.
         from threadkeep.server.choices import choices
 
-        expected = "one of " + (", ".join(choices(kind, INDEX.sub("", path))) or "its listed values")
+        listed = ", ".join(choices(kind, INDEX.sub("", path))) or "its listed values"
+        raise InvalidField(f"This field must be one of {listed}.", param=path or "body")
+    expected = problem.replace("`", "")
     raise InvalidField(f"This field is not what it must be: {expected}.", param=path or "body")
 
 

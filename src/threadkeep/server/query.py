@@ -187,9 +187,13 @@ def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$.")
-        expected = "a value from its list" if problem.startswith("Invalid enum") else problem.replace("`", "")
-        raise InvalidParameter(f"This parameter is not what it must be: {expected}.", param=path.rstrip("`")) from None
+        problem, _, path = str(error).replace("`", "").partition(" - at $.")
+    if problem.startswith("Invalid enum"):
+        # Imported when first needed, as for bodies.
+        from threadkeep.server.choices import choices
+
+        raise InvalidParameter(f"This parameter must be one of {', '.join(choices(kind, path))}.", param=path)
+    raise InvalidParameter(f"This parameter is not what it must be: {problem}.", param=path)
 
 
 def split(raw: bytes) -> list[tuple[str, str]]:
