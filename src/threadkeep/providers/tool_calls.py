@@ -162,8 +162,7 @@ class ToolCalls:
 
     def _add(self, call: Call, arguments: str, pieces: list[Piece]) -> Call:
         """Add arguments to a call; a whole object after a whole one is another call's. Return the call of the last."""
-        begins_object = "{" in arguments and arguments.lstrip().startswith("{")
-        if not begins_object or (call.texts and not call.is_whole):
+        if "{" not in arguments or not arguments.lstrip().startswith("{") or (call.texts and not call.is_whole):
             self._add_text(call, call.characters.clean(arguments), pieces)
             return call
         for text in objects_in(arguments):
@@ -180,7 +179,7 @@ class ToolCalls:
 
     def _add_text(self, call: Call, text: str, pieces: list[Piece]) -> None:
         if end := text.rstrip():
-            call.ends_object = end.endswith("}")
+            call.ends_object = end[-1] == "}"
         # Blanks count within arguments, not in place of them.
         if end or (call.texts and call.texts != ["{}"]):
             call.texts.append(text)
