@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from threadkeep.commands.export_format import Begin, End, encode
+from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import HARMLESS_LINES
 from threadkeep.errors import NotFound
 
@@ -133,11 +134,15 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     path, part = Path(out), part_of(out)
+    try:
+        file = path.open("wb") if part == path else open(part, "wb", opener=private)  # noqa: SIM115  # Closed below.
+    except OSError as error:
+        fail(f"{part} cannot be written ({error.strerror}): --out takes a file in a folder that is there.")
     if part == path:
-        with path.open("wb") as file:
+        with file:
             yield file
         return
-    with open(part, "wb", opener=private) as file:
+    with file:
         if path.suffix == ".gz":
             # Without name and time, so that equal exports are equal files.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
