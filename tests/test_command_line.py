@@ -1,6 +1,7 @@
 """The command line: the first start on an empty database, and `threadkeep admin`."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -217,6 +218,25 @@ async def test_admin_takes_the_database_as_an_option_too(server, new_database, a
 
     assert finished.returncode == 0, finished.stderr
     assert (await ada.with_token(json.loads(finished.stdout)["token"]).list_threads(limit=1)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["verify", "--database", "@{}/missing"], "should hold one line that names a database"),
+        (["verify", "--database", "@{}"], "should hold one line that names a database"),
+        (["export", "--api-key", "tk_a", "--out", "{}/missing/a.jsonl"], "There is no folder"),
+        (["export", "--api-key", "tk_a", "--out", "{}"], "The export cannot be written to"),
+    ],
+)
+def test_a_file_that_cannot_be_opened_is_told_with_what_is_right(zygote, tmp_path, arguments, sentence):
+    given = [each.format(tmp_path) for each in arguments]
+
+    finished = zygote.run(*given, cwd=tmp_path, environment=dict(os.environ))
+
+    assert (finished["returncode"], finished["stdout"]) == (1, "")
+    assert sentence in finished["stderr"]
+    assert len(finished["stderr"].splitlines()) == 1
 
 
 async def test_admin_speaks_to_people_without_json(server, ada):

@@ -159,7 +159,7 @@ def end_of(found: Found, *, is_list: bool, has_ended: bool) -> str | None:
     if found.is_closing:
         return None if is_list and not has_ended else "a bracket closes here that was not opened"
     if found.is_cut or (is_list and not has_ended):
-        return "the file was cut off here: it ends before what began in it"
+        return "the file ends before what began in it: it was cut off here, or what began was"
     return None
 
 

@@ -143,6 +143,8 @@ def read_secret(path: Path) -> str:
         secret = path.read_text().strip()
     except UnicodeDecodeError:
         fail(f"{path} is no text: it should hold a key and nothing else.")
+    except OSError as error:
+        fail(f"{path} cannot be read ({error.strerror}): it should hold a key and nothing else.")
     return secret or fail(f"{path} is empty: it should hold a key and nothing else.")
 
 

@@ -44,12 +44,15 @@ def settings_for(database: str | None) -> Settings:
 
 
 def database_in(path: Path) -> str:
+    right = "should hold one line that names a database, as --database does, and nothing else."
     try:
         text = path.read_text().strip()
     except UnicodeDecodeError:
         text = ""
+    except OSError as error:
+        fail(f"{path} cannot be read ({error.strerror}): it {right}")
     if not text or "\n" in text:
-        fail(f"{path} should hold one line that names a database, as --database does, and nothing else.")
+        fail(f"{path} {right}")
     return text
 
 
