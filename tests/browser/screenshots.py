@@ -9,7 +9,7 @@ from playwright.async_api import expect
 from support.answering import Place
 from support.scripted_model import DONE, Head, finish, tool_call
 
-USERS = iter(["uid_ada_lovelace", "uid_grace_hopper", "uid_mary_somerville", "uid_emmy_noether"])
+USERS = iter(["uid_ada_lovelace", "uid_grace_hopper", "uid_mary_somerville", "uid_emmy_noether", "uid_sonya_k"])
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WINDOW = {"viewport": {"width": 1180, "height": 760}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
