@@ -43,7 +43,7 @@ async def test_ten_outages_of_postgresql_lose_nothing_and_are_answered_503(clust
                     await load.goes_on()
                     await asyncio.to_thread(end, cluster, way)
                     await load.meets("503 unavailable", more=REFUSALS)
-                    assert (await owner.request("GET", "/readyz")).status == 503
+                    await eventually(lambda: owner.request("GET", "/readyz"), is_unready, within_s=RECOVERY_S)
                     assert (await owner.request("GET", "/healthz")).status == 200
                     await start_again(cluster)
                     await eventually(lambda: owner.request("GET", "/readyz"), is_ready, within_s=RECOVERY_S)
@@ -80,6 +80,10 @@ async def start_again(cluster):
 
 def is_ready(answer):
     return answer.status == 200
+
+
+def is_unready(answer):
+    return answer.status == 503
 
 
 async def test_a_server_that_starts_without_its_postgresql_says_so(cluster, tmp_path):

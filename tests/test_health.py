@@ -1,8 +1,15 @@
 """Health, readiness and metrics: for machines, without a credential."""
 
+import asyncio
 import re
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import connect
+from support.postgres import connected
+
+ASKED = 1000
 
 
 async def test_health_and_readiness_need_no_credential(nobody):
@@ -10,6 +17,22 @@ async def test_health_and_readiness_need_no_credential(nobody):
         answer = await nobody.request("GET", path)
         assert answer.status == 200
         assert answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_however_often_readiness_is_asked_the_database_is_not(start_server):
+    server = await start_server()
+
+    async with connect(server) as client:
+        answers = [await client.get("/readyz") for _ in range(ASKED)]
+    # A session tells what it did at its end.
+    await asyncio.to_thread(server.stop)
+
+    base, _, name = server.database.url.rpartition("/")
+    async with connected(f"{base}/postgres") as connection:
+        done = await connection.fetchval("select xact_commit from pg_stat_database where datname = $1", name)
+    assert {answer.status_code for answer in answers} == {200}
+    assert 0 < done < ASKED / 2
 
 
 async def test_metrics_are_prometheus_text(nobody, ada):

@@ -40,6 +40,11 @@ async def demote_all(url):
         )
 
 
+async def ready_with(caller, status):
+    """Wait until readiness is answered so: for a second it is answered by memory."""
+    return await eventually(lambda: caller.request("GET", "/readyz"), lambda answer: answer.status == status, SETTLED_S)
+
+
 async def test_writes_go_on_at_once_when_the_server_takes_writes_again(place):
     server, owner = place
     thread = await owner.create_thread()
@@ -47,12 +52,12 @@ async def test_writes_go_on_at_once_when_the_server_takes_writes_again(place):
     await eventually(lambda: owner.get(thread), lambda answer: answer.status == 200, SETTLED_S)
 
     refused = [await owner.post_message(thread), await owner.create_thread()]
-    unready = await owner.request("GET", "/readyz")
+    unready = await ready_with(owner, 503)
     read = await owner.get(thread)
     await change(server.database.url, WRITABLE)
     begun_s = time.monotonic()
     written = [await owner.post_message(thread), await owner.create_thread()]
-    ready = await owner.request("GET", "/readyz")
+    ready = await ready_with(owner, 200)
 
     assert [(each.status, each.code) for each in refused] == [(503, "unavailable")] * 2
     assert (unready.status, read.status) == (503, 200)
@@ -80,8 +85,8 @@ async def test_none_of_the_sessions_that_are_read_only_refuses_a_write_afterward
 async def test_readiness_finds_read_only_sessions_that_only_readers_use(place):
     server, owner = place
     await demote_all(server.database.url)
-    await eventually(lambda: owner.request("GET", "/readyz"), lambda answer: answer.status == 503, SETTLED_S)
+    await ready_with(owner, 503)
 
     await change(server.database.url, WRITABLE)
 
-    assert (await owner.request("GET", "/readyz")).status == 200
+    await ready_with(owner, 200)

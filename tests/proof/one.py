@@ -63,7 +63,7 @@ def where(error: BaseException) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m proof.one")
-    parser.add_argument("id", help="P1, P2 …")
+    parser.add_argument("id", help="as in docs/proof.md: P1, P2 …; not every number has a program")
     parser.add_argument("database", choices=DATABASES)
     parser.add_argument("--scale", type=float, default=1.0, metavar="0.2")
     parser.add_argument("--keep", action="store_true", help="leave the folder with logs and database")

@@ -9,7 +9,7 @@ from threadkeep.files import write_private
 from threadkeep.operations.administration import FirstRun
 from threadkeep.settings import SettingError, Settings
 
-FIRST_RUN = "threadkeep-first-run"
+FIRST_RUN_FILE = "threadkeep-first-run.txt"
 
 GUIDE = '{"name": "Guide", "instructions": "Answer in one sentence."}'
 # The shell puts the assistant's id between two quoted pieces.
@@ -68,9 +68,9 @@ def show(shown: str, organization_id: str, settings: Settings) -> None:
         print(shown, flush=True)
         return
     folder = sqlite_path(settings).parent if is_sqlite(settings) else Path()
-    path = (folder / f"{FIRST_RUN}.txt").absolute()
+    path = (folder / FIRST_RUN_FILE).absolute()
     if path.is_file():
-        path = path.with_name(f"{FIRST_RUN}-{organization_id}.txt")
+        path = path.with_stem(f"{path.stem}-{organization_id}")
     try:
         write_private(path, shown)
     except OSError as error:

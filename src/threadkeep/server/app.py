@@ -1,5 +1,6 @@
 """The application: /v1 goes to the API at once, the few other paths through Starlette."""
 
+import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
@@ -26,6 +28,7 @@ from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
 from threadkeep.settings import Settings, split
 
+READINESS_KEPT_S = 1.0
 EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
                    "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
 ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
@@ -52,6 +55,9 @@ class App:
 
     def __init__(self, database: Database, settings: Settings, secret: str, runtime: Runtime) -> None:
         self._database = database
+        # The newest question whether writes can be served, and when it was asked.
+        self._writable: asyncio.Task[None] | None = None
+        self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
         self._api = Api(
             database,
@@ -118,7 +124,12 @@ class App:
     async def _ready(self, _request: Request) -> Response:
         if not self.metrics.is_ready:
             raise Unavailable("The server is starting or stopping.")
-        await self._database.require_writable()
+        # Whoever asks needs no credential, so many askers share an answer.
+        now_s = clock.monotonic_s()
+        if self._writable is None or (self._writable.done() and now_s > self._asked_s + READINESS_KEPT_S):
+            self._asked_s = now_s
+            self._writable = asyncio.create_task(self._database.require_writable())
+        await asyncio.shield(self._writable)
         return Response(b'{"status":"ready"}', media_type="application/json")
 
     async def _metrics(self, _request: Request) -> Response:
