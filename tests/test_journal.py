@@ -212,7 +212,7 @@ async def test_whoever_lost_its_thread_stops_and_writes_nothing(database, pause_
         await it.all_ended()
 
         assert await it.stored(claim) == before
-        assert (await it.read(claim)).error_code == "interrupted"
+        assert (await it.read(claim)).error.code == "interrupted"
 
 
 async def as_future(value):

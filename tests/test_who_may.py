@@ -201,7 +201,7 @@ async def test_keys_from_before_that_have_more_than_their_user_are_lowered_by_th
 ):
     member = await people.member(fresh_owner, role="owner")
     program = await fresh_owner.create_key(userId="uid_program", role="owner")
-    [lowering] = [sql for number, sql in migrate.migrations(database_kind) if number == 6]
+    [lowering] = [sql for number, sql in migrate.migrations(database_kind) if number == 5]
 
     async with held(server.database, "select 1") as run:
         await run(f"update members set role = 'admin' where user_id = '{member.user}'")

@@ -58,7 +58,7 @@ BUGS = [
                 "operations/settling.py",
                 """    if held.response_id != response_id or not held.is_leased:
         raise FencedOff
-    await end(tx, held, finished)""",
+    await end(tx, held, finished, is_worker=True)""",
                 """    await end(tx, held._replace(response_id=response_id), finished)""",
             ),
         ),

@@ -136,9 +136,8 @@ NEWS = keyed(
     """,
 )
 
-# A response was left when its lease ran out so long ago and nobody holds its thread: whoever does may be storing its
-# end at this moment, and no reader may be told of another end before. SQLite has no such locks; there a write that
-# began within the lease is stored by then.
+# A response was left when its lease ran out so long ago. Whoever ends it as its worker, or stores events, does so
+# within the lease; a commit that was begun then is done by now, and nobody is told of two ends.
 LEFT_MS = 3_000
 
 RUNNING = keyed(
@@ -163,7 +162,6 @@ LEFT = scoped(f"""
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
     where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
       and t.lease_until < lease_clock() - {LEFT_MS}
-    for update of t skip locked
     """)
 
 READ = scoped("""
@@ -341,7 +339,7 @@ async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
 
 
 async def was_left(tx: ScopedTransaction, response_id: str) -> bool:
-    """Return whether nobody goes on with a response that runs, or is about to end it."""
+    """Return whether nobody goes on with a response that is not ended."""
     return await tx.fetch_one(LEFT, response_id=response_id) is not None
 
 

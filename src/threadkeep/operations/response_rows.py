@@ -70,7 +70,7 @@ class StoredResponse(NamedTuple):
     cleared_seq: int
     stored_message_id: str | None
     content: str | None
-    # When its lease ran out, if it was perhaps left: it will not go on, and nobody has stored that yet.
+    # When its lease ran out, if it was left: it will not go on, and nobody has stored that yet.
     left_ms: int | None
 
     @property

@@ -104,7 +104,7 @@ async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse
 
     The sweeper stores it when it can. A full disk may keep it from that, and nobody shall wait for a disk.
     """
-    if row.left_ms is None or not await events.was_left(tx, row.id):
+    if row.left_ms is None:
         return row
     streamed = await events.read_all(tx, row.id)
     answer = answer_of((type, data) for _, type, data in streamed)

@@ -52,6 +52,8 @@ END_TURN = scoped("""
         ),
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+        and (:is_worker = 0 or lease_until >= lease_clock())
+    returning key
     """)
 
 
@@ -143,10 +145,11 @@ async def finish(tx: ScopedTransaction, thread_id: str, response_id: str, finish
         raise FencedOff from None
     if held.response_id != response_id or not held.is_leased:
         raise FencedOff
-    await end(tx, held, finished)
+    await end(tx, held, finished, is_worker=True)
 
 
-async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> None:
+async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is_worker: bool = False) -> None:
+    """Write the end. A worker whose lease ran out on the way is fenced off: readers may have been told of another."""
     response_id, ending = held.response_id, finished.ending
     row = await tx.fetch_one(READ, response_id=response_id)
     assert row is not None and response_id is not None
@@ -183,13 +186,16 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished) -> No
         events_until_ms=now_ms + EVENTS_KEPT_MS,
         **tokens,
     )
-    await tx.fetch(
+    ended = await tx.fetch(
         END_TURN,
+        is_worker=int(is_worker),
         thread=held.key,
         message_count=held.message_count - answer.is_empty,
         cleared_seq=held.cleared_seq,
         now_ms=now_ms,
     )
+    if not ended:
+        raise FencedOff
     await usage.record(tx, user_id=user_id, assistant_id=assistant_id, model=model, **tokens)
 
 
