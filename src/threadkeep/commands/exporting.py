@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,7 +80,7 @@ def export_these(
 
 def export(connection: Connection, choice: Choice, out: str, concurrency: int) -> None:
     """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
-    from threadkeep.commands.export_writing import Exporter, opened, part_of
+    from threadkeep.commands.export_writing import Exporter, OnTerminal, opened, part_of
     from threadkeep.commands.showing import console_for_people, harmless
 
     console = console_for_people(stderr=True)
@@ -89,7 +89,9 @@ def export(connection: Connection, choice: Choice, out: str, concurrency: int) -
         async with connection.async_client() as client:
             exporter = Exporter(client, lambda sentence: console.print(harmless(sentence), soft_wrap=True))
             with opened(out) as output:
-                async with shown(console, exporter, choice, client):
+                # An export that is itself on the terminal shows how far it is, and no bar may stand in it.
+                is_shown = console.is_terminal and not isinstance(output, OnTerminal)
+                async with shown(console, exporter, choice, client) if is_shown else nullcontext():
                     await exporter.write(choice.threads(client), output, concurrency)
             return exporter
 
@@ -107,10 +109,7 @@ def export(connection: Connection, choice: Choice, out: str, concurrency: int) -
 
 @asynccontextmanager
 async def shown(console: "Console", exporter: "Exporter", choice: Choice, client: "AsyncClient") -> AsyncIterator[None]:
-    """Show how far the export is, while it runs, where somebody can see it."""
-    if not console.is_terminal:
-        yield
-        return
+    """Show how far the export is, while it runs."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
