@@ -189,7 +189,9 @@ class Race:
         """Let the 11 minutes pass for which a dead process keeps a name's key."""
         if work.freed < work.deaths and waited_s > RESERVED_S * (work.freed + 1):
             work.freed += 1
-            await change_stored(self.place.database, f"update idempotency set expires_ms = 1 where key = '{work.key}'")
+            # Only a reservation: the answer may have been stored a moment ago.
+            reserved = f"key = '{work.key}' and status = 0"
+            await change_stored(self.place.database, f"update idempotency set expires_ms = 1 where {reserved}")
             self.record.fault("names whose process died")
 
     def check_same(self, work: Work, got: list[Given]) -> None:
