@@ -79,7 +79,8 @@ class OneWriteCycle(RequestResponseCycle):
         if self.keep_alive or message.get("more_body", False):
             return await super().send(message)
         protocol: Any = self.transport.get_protocol()
-        self.keep_alive, self.on_response = True, protocol.on_last_response_complete
+        if protocol is not None:  # The connection is still there.
+            self.keep_alive, self.on_response = True, protocol.on_last_response_complete
         return await super().send(message)
 
     def write(self, data: bytes) -> bool:
