@@ -92,7 +92,7 @@ async def give_up_requests(place: Place, server: Server, record: Record) -> None
             tenant.who = inside(tenant.who, client)
         requests = record.size(3_000, 400)
         await crowd(tenants, requests, "requests given up inside", record)
-        record.need(record.faults[CANCELLED], CANCELLED, requests // 12)
+        record.need(record.faults[CANCELLED], CANCELLED, requests // 16)
         await check_stored(tenants, record)
 
 
