@@ -89,6 +89,7 @@ class Namer:
         task: asyncio.Task[Any] = self.start(work)
         task.add_done_callback(lambda _: place.leave())
         task.add_done_callback(lambda _: stream.end())
+        task.add_done_callback(note_mistake)
         if keyed is None:
             presence.on_leave = stream.on_leave = task.cancel
             if presence.is_gone:
@@ -189,6 +190,13 @@ class Namer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def note_mistake(task: asyncio.Task[Any]) -> None:
+    """Whoever asked may have gone or lost his rights: what his name was refused for is nobody's affair any more."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, ApiError):
+        logger.error("A name could not be made.", exc_info=error)
 
 
 class Spent:
