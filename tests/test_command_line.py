@@ -286,6 +286,25 @@ def test_help_imports_neither_the_server_nor_the_client_nor_a_driver():
     assert [name for name in heavy if name in imported] == []
 
 
+@pytest.mark.parametrize("loading", ["typer", "threadkeep.settings", "threadkeep.commands.chat"])
+def test_ctrl_c_while_a_command_is_loaded_ends_it_without_a_word(loading):
+    program = f"""
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {loading!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+from threadkeep.__main__ import main
+main()
+"""
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert (finished.returncode, finished.stdout, finished.stderr) == (130, "", "")
+
+
 async def test_verify_finds_nothing_wrong_after_all_that(start_server, new_database, server, ada):
     finished = run_threadkeep("verify", database=server.database)
 

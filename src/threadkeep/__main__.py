@@ -1,5 +1,16 @@
-"""`python -m threadkeep`."""
+"""Where `threadkeep` and `python -m threadkeep` begin. It imports nothing itself: Ctrl-C is met while others load."""
 
-from threadkeep.cli import main
+CANCELLED = 130
 
-main()
+
+def main() -> None:
+    try:
+        from threadkeep import cli
+
+        cli.main()
+    except KeyboardInterrupt:
+        raise SystemExit(CANCELLED) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -80,7 +80,3 @@ def mendable() -> tuple[type[Exception], ...]:
     from threadkeep.settings import SettingError
 
     return (SettingError, SchemaMismatch, ThreadkeepError, OSError)
-
-
-if __name__ == "__main__":
-    main()

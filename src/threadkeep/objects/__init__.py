@@ -1,5 +1,18 @@
 """Every object that crosses the wire, with its limits: a module for each resource."""
 
+from threadkeep.limits import (
+    METADATA_KEY_CHARACTERS_MAX,
+    METADATA_PAIRS_MAX,
+    METADATA_VALUE_CHARACTERS_MAX,
+    NAME_MESSAGES_MAX,
+    PARTS_MAX,
+    PREVIEW_CHARACTERS_MAX,
+    STOPS_MAX,
+    TEXT_CHARACTERS_MAX,
+    TITLE_CHARACTERS_MAX,
+    TOOL_CALLS_MAX,
+    TOOLS_MAX,
+)
 from threadkeep.objects.answers import Deleted, Error, ErrorDetail, ListDeleted, Nothing, Page
 from threadkeep.objects.assistants import (
     Assistant,
@@ -23,19 +36,8 @@ from threadkeep.objects.assistants import (
     TopP,
 )
 from threadkeep.objects.basis import (
-    METADATA_KEY_CHARACTERS_MAX,
-    METADATA_PAIRS_MAX,
-    METADATA_VALUE_CHARACTERS_MAX,
-    NAME_MESSAGES_MAX,
     OPAQUE_ID,
-    PARTS_MAX,
-    PREVIEW_CHARACTERS_MAX,
-    STOPS_MAX,
-    TEXT_CHARACTERS_MAX,
     THREAD_ID,
-    TITLE_CHARACTERS_MAX,
-    TOOL_CALLS_MAX,
-    TOOLS_MAX,
     Body,
     Metadata,
     MetadataChange,

@@ -9,17 +9,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
-TITLE_CHARACTERS_MAX = 200
-METADATA_PAIRS_MAX = 16
-METADATA_KEY_CHARACTERS_MAX = 64
-METADATA_VALUE_CHARACTERS_MAX = 512
-TEXT_CHARACTERS_MAX = 256 * 1024
-PARTS_MAX = 64
-TOOL_CALLS_MAX = 128
-TOOLS_MAX = 128
-STOPS_MAX = 4
-NAME_MESSAGES_MAX = 10
-PREVIEW_CHARACTERS_MAX = 200
+from threadkeep.limits import METADATA_PAIRS_MAX, TITLE_CHARACTERS_MAX
 
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
 OPAQUE_ID = r"^[A-Za-z0-9_.:@|-]{1,128}$(?!\n)"

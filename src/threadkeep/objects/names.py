@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from threadkeep.objects.basis import NAME_MESSAGES_MAX, PARTS_MAX, Body, Object
+from threadkeep.limits import NAME_MESSAGES_MAX, PARTS_MAX
+from threadkeep.objects.basis import Body, Object
 from threadkeep.objects.messages import Part
 
 

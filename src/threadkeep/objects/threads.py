@@ -6,8 +6,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from threadkeep.lifecycle import State
+from threadkeep.limits import PREVIEW_CHARACTERS_MAX
 from threadkeep.objects.basis import (
-    PREVIEW_CHARACTERS_MAX,
     Body,
     Metadata,
     MetadataChange,

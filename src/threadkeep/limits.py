@@ -1,0 +1,13 @@
+"""The contract's limits, as numbers. This module imports nothing: commands read it before anything else is loaded."""
+
+TITLE_CHARACTERS_MAX = 200
+METADATA_PAIRS_MAX = 16
+METADATA_KEY_CHARACTERS_MAX = 64
+METADATA_VALUE_CHARACTERS_MAX = 512
+TEXT_CHARACTERS_MAX = 256 * 1024
+PARTS_MAX = 64
+TOOL_CALLS_MAX = 128
+TOOLS_MAX = 128
+STOPS_MAX = 4
+NAME_MESSAGES_MAX = 10
+PREVIEW_CHARACTERS_MAX = 200
