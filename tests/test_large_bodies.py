@@ -1,61 +1,49 @@
 """Bodies that cost much to read: each is answered, and other requests go on meanwhile."""
 
 import asyncio
-import time
 
 import pytest
 
 from conftest import connect
 
-MEANWHILE_S = 1.0
-# A machine that does much else makes pauses of its own; a server that reads bodies on its loop makes one each time.
-ATTEMPTS = 3
+# So many others are answered while one body is read, however slow the machine is: it slows both alike.
+# A server that reads it on its loop answers 2 or 3, those that were under way.
+MEANWHILE_MIN = 10
 
 
 def large(count, value):
     return b'{"metadata":{"a":[' + b",".join([value] * count) + b"]}}"
 
 
-# Each with the longest pause for others, as a share of its own time: what is decoded in one go cannot be divided.
 LARGE_BODIES = {
-    "1 300 000 empty arrays": (large(1_300_000, b"[]"), 1.0),
-    "2 000 000 scalars": (large(2_000_000, b"1"), 0.5),
-    "370 000 keys and an escape": (
-        b'{"metadata":{"\\u0041":1,' + b",".join(b'"%d":1' % number for number in range(370_000)) + b"}}",
-        0.5,
-    ),
-    "4 MB of text and an escape": (b'{"title":"\\u0041' + b"a" * 4_100_000 + b'"}', 1.0),
+    "2 000 000 scalars": large(2_000_000, b"1"),
+    "370 000 keys and an escape": b'{"metadata":{"\\u0041":1,'
+    + b",".join(b'"%d":1' % number for number in range(370_000))
+    + b"}}",
+}
+# The decoder makes these in one go, which nothing divides: a few hundredths of a second.
+IN_ONE_GO = {
+    "1 300 000 empty arrays": large(1_300_000, b"[]"),
+    "4 MB of text and an escape": b'{"title":"\\u0041' + b"a" * 4_100_000 + b'"}',
 }
 
 
 @pytest.mark.parametrize("name", LARGE_BODIES)
 async def test_a_body_that_costs_much_to_read_keeps_nobody_else_waiting(ada, server, name):
-    body, share = LARGE_BODIES[name]
-    pauses_s = []
-
     async with connect(server) as client:
-        for _ in range(ATTEMPTS):
-            started_s = time.monotonic()
-            sending = asyncio.create_task(create(ada, body))
-            slowest_s = await slowest_answer(client, sending)
-            took_s = time.monotonic() - started_s
-            answer = await sending
-            assert answer.status in (400, 413), answer
-            pauses_s.append((slowest_s, took_s))
-            if slowest_s < MEANWHILE_S and slowest_s <= took_s * share:
-                return
+        sending = asyncio.create_task(create(ada, LARGE_BODIES[name]))
+        answered = 0
+        while not sending.done():
+            assert (await client.get("/healthz")).status_code == 200
+            answered += 1
 
-    pytest.fail(f"others waited too long each time (their longest wait, the time of the request): {pauses_s}")
+    assert (await sending).status in (400, 413)
+    assert answered >= MEANWHILE_MIN
 
 
-async def slowest_answer(client, until):
-    """Ask for /healthz again and again until the task is done; return how long the slowest answer took."""
-    slowest_s = 0.0
-    while not until.done():
-        started_s = time.monotonic()
-        assert (await client.get("/healthz")).status_code == 200
-        slowest_s = max(slowest_s, time.monotonic() - started_s)
-    return slowest_s
+@pytest.mark.parametrize("name", IN_ONE_GO)
+async def test_a_body_that_is_decoded_in_one_go_is_answered(ada, name):
+    assert (await create(ada, IN_ONE_GO[name])).status in (400, 413)
 
 
 @pytest.mark.parametrize("levels", [40, 100_000])

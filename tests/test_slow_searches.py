@@ -1,7 +1,6 @@
 """Searches that no index bounds: however many come at once, each is answered in time and plain reads stay quick."""
 
 import asyncio
-import time
 from collections import Counter
 
 import apsw
@@ -14,11 +13,8 @@ THREADS = 30_000
 TITLE_CHARACTERS = 200
 SEARCHES = 120
 SLOW_READ_S = 0.3
-QUICK_S = 1.0
-# A machine that does much else makes pauses of its own; a server that is at fault makes one each time.
-SLACK_S = 2.0
-ATTEMPTS = 3
-
+# Plain reads that are answered, one after the other, while the searches are: behind them it would be one.
+READS_MIN = 5
 FILL = """
     with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ?)
     insert into threads (organization, id, user_id, title, title_folded, metadata, visible_in_ui, message_count,
@@ -48,36 +44,22 @@ def fill(path, organization):
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
-async def test_many_searches_at_once_are_all_answered_in_time_while_plain_reads_stay_quick(searched):
+async def test_many_searches_at_once_are_all_answered_in_time_while_plain_reads_go_on(searched):
     thread = await searched.create_thread()
-    pauses_s = []
 
-    for _ in range(ATTEMPTS):
-        slowest_search_s, slowest_read_s = await search_and_read(searched, thread)
-        if slowest_search_s < SLOW_READ_S + SLACK_S and slowest_read_s < QUICK_S:
-            break
-        pauses_s.append((slowest_search_s, slowest_read_s))
+    searching = asyncio.gather(*(search(searched, number) for number in range(SEARCHES)))
+    reads = 0
+    while not searching.done():
+        assert (await searched.get(thread)).status == 200
+        reads += 1
 
-    assert len(pauses_s) < ATTEMPTS, f"too slow each time (the slowest search, the slowest read): {pauses_s}"
+    seen = Counter((answer.status, answer.code) for answer in await searching)
+    # A machine would have to be ten times as fast as one of 2026 to end them all in their time.
+    assert seen[503, "unavailable"], seen
+    assert set(seen) <= {(200, None), (503, "unavailable")}, seen
+    assert reads >= READS_MIN
     assert (await searched.list_threads(titleContains="abab", limit=1)).status == 200
 
 
-async def search_and_read(searched, thread):
-    """Send all searches at once and read a thread meanwhile; return how long the slowest of each took."""
-    slowest_read_s = 0.0
-
-    async def search(number):
-        started_s = time.monotonic()
-        answer = await searched.list_threads(titleContains=f"aba{number}", includeTotal=True)
-        return answer, time.monotonic() - started_s
-
-    searching = asyncio.gather(*(search(number) for number in range(SEARCHES)))
-    while not searching.done():
-        started_s = time.monotonic()
-        assert (await searched.get(thread)).status == 200
-        slowest_read_s = max(slowest_read_s, time.monotonic() - started_s)
-    answers = await searching
-
-    seen = Counter((answer.status, answer.code) for answer, _ in answers)
-    assert set(seen) <= {(200, None), (503, "unavailable")}, seen
-    return max(took_s for _, took_s in answers), slowest_read_s
+def search(who, number):
+    return who.list_threads(titleContains=f"aba{number}", includeTotal=True)
