@@ -72,15 +72,6 @@ async def open_pair(folder: Path, zygote: Zygote, *, confirmed_by: str = "", **s
             await asyncio.to_thread(node.remove)
 
 
-def open_to_all(folder: Path) -> Path:
-    """Make a folder, and let the system user that runs PostgreSQL in."""
-    folder.mkdir(exist_ok=True)
-    for each in (folder, *folder.parents[:2]):
-        if each != Path("/tmp"):
-            each.chmod(0o755)
-    return folder
-
-
 def at(who: Caller, client: httpx.AsyncClient) -> Caller:
     other = copy.copy(who)
     other.client = client

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import connect
 from operations.clusters import Node, copy
-from operations.places import Watch, at, open_to_all, tell, verified
+from operations.places import Watch, at, tell, verified
 from support.load import Load
 from support.people import People
 from support.server import SECRET, Database, Server, run_threadkeep
@@ -54,7 +54,7 @@ async def ids_in(database: Database) -> set[str]:
 
 
 @pytest.fixture
-async def load_on(zygote, tmp_path_factory):
+async def load_on(zygote, new_folder):
     """Start a server and clients that write through it until the test ends."""
     begun: list[Any] = []
 
@@ -77,8 +77,8 @@ async def load_on(zygote, tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path_factory):
-    return open_to_all(tmp_path_factory.mktemp("backup"))
+def folder(new_folder):
+    return new_folder()
 
 
 def sqlite_in(folder: Path, name: str = "threadkeep.db") -> Database:
@@ -104,7 +104,8 @@ def backup_api(origin: Path, copy: Path) -> None:
 @pytest.mark.parametrize("way", [vacuum_into, backup_api], ids=["vacuum into", "backup api"])
 async def test_a_copy_of_sqlite_made_under_load_is_whole(load_on, folder, way):
     origin = await load_on(sqlite_in(folder))
-    restored = open_to_all(folder / "restored")
+    restored = folder / "restored"
+    restored.mkdir()
 
     watch = origin.begin()
     await asyncio.to_thread(way, origin.file, restored / "threadkeep.db")
@@ -120,7 +121,8 @@ async def test_the_file_alone_is_no_backup(load_on, folder):
     origin = await load_on(sqlite_in(folder))
     lacking = []
     for number in range(5):
-        restored = open_to_all(folder / f"copy-{number}")
+        restored = folder / f"copy-{number}"
+        restored.mkdir()
         origin.begin()
         await asyncio.to_thread(shutil.copy, origin.file, restored / "threadkeep.db")
         database = sqlite_in(restored)
@@ -160,7 +162,8 @@ async def postgres_in(node: Node, folder: Path) -> Database:
 
 async def test_pg_dump_under_load_is_whole(cluster, folder, load_on):
     origin = await load_on(await postgres_in(cluster, folder))
-    open_to_all(folder / "dumps").chmod(0o777)
+    (folder / "dumps").mkdir()
+    (folder / "dumps").chmod(0o777)
     dump = folder / "dumps" / "threadkeep.dump"
 
     watch = origin.begin()

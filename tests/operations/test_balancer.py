@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from operations.clusters import Node
-from operations.places import Watch, open_to_all, tell, verified
+from operations.places import Watch, tell, verified
 from support.cast import Caller
 from support.load import Load, check
 from support.people import People
@@ -63,8 +63,8 @@ KINDS = {"nginx": ("nginx-balancer.conf", nginx), "haproxy": ("haproxy.cfg", hap
 
 
 @pytest.fixture(params=KINDS)
-async def site(request, tmp_path_factory, zygote) -> AsyncIterator[Site]:
-    folder = open_to_all(tmp_path_factory.mktemp("site"))
+async def site(request, new_folder, zygote) -> AsyncIterator[Site]:
+    folder = new_folder()
     node = Node(folder / "postgres")
     await asyncio.to_thread(node.start)
     model = await ScriptedModel.start()

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import connect
 from operations.clusters import Node
-from operations.places import open_to_all, tell, verified
+from operations.places import tell, verified
 from support.people import People
 from support.postgres import connected
 from support.server import Database, Server
@@ -21,8 +21,8 @@ TABLE = re.compile(r"create table (\w+) \((.*?)^\);", re.M | re.S)
 
 
 @pytest.fixture
-async def node(tmp_path_factory):
-    folder = open_to_all(tmp_path_factory.mktemp("distribution"))
+async def node(new_folder):
+    folder = new_folder()
     node = Node(folder / "postgres")
     await asyncio.to_thread(node.start)
     yield node

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from conftest import connect
-from operations.places import DATABASE, Pair, Watch, at, lost_of, open_pair, open_to_all, tell, verified
+from operations.places import DATABASE, Pair, Watch, at, lost_of, open_pair, tell, verified
 from support.load import Load, check
 from support.scripted_model import DONE, ScriptedModel, finish
 from support.server import Database, Server
@@ -25,18 +25,16 @@ BOTH = "FIRST 1 (standby)"
 
 
 @pytest.fixture
-async def confirmed(workspace, tmp_path_factory, zygote) -> AsyncIterator[Pair]:
+async def confirmed(new_folder, zygote) -> AsyncIterator[Pair]:
     """A pair whose primary answers nothing that is not on the standby's disk."""
-    folder = tmp_path_factory.mktemp("pair", numbered=True)
-    async with open_pair(open_to_all(folder), zygote, confirmed_by=BOTH) as pair:
+    async with open_pair(new_folder(), zygote, confirmed_by=BOTH) as pair:
         yield pair
 
 
 @pytest.fixture
-async def unconfirmed(workspace, tmp_path_factory, zygote) -> AsyncIterator[Pair]:
+async def unconfirmed(new_folder, zygote) -> AsyncIterator[Pair]:
     """A pair whose standby follows as fast as it can, and is not waited for."""
-    folder = tmp_path_factory.mktemp("pair", numbered=True)
-    async with open_pair(open_to_all(folder), zygote) as pair:
+    async with open_pair(new_folder(), zygote) as pair:
         yield pair
 
 
@@ -118,14 +116,13 @@ async def test_without_its_synchronous_standby_the_primary_answers_no_write(conf
     tell("the primary waits for no standby any more", stuck_before=stuck, writes_after_s=watch.s)
 
 
-async def test_answers_go_on_through_a_fail_over(workspace, tmp_path_factory, zygote):
+async def test_answers_go_on_through_a_fail_over(new_folder, zygote):
     model = await ScriptedModel.start()
     words = [f"word{number} " for number in range(60)]
     model.script = [part for word in words for part in (word, 0.1)] + [finish(), DONE]
-    folder = open_to_all(tmp_path_factory.mktemp("pair", numbered=True))
     settings = {**model.settings, "THREADKEEP_LEASE_S": "15"}
     try:
-        async with open_pair(folder, zygote, confirmed_by=BOTH, **settings) as pair:
+        async with open_pair(new_folder(), zygote, confirmed_by=BOTH, **settings) as pair:
             streams = [await stream_of(pair.callers[number % 2]) for number in range(10)]
             reading = [asyncio.create_task(stream.rest(120)) for _, stream in streams]
             await asyncio.sleep(2)

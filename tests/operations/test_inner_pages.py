@@ -5,7 +5,6 @@ import subprocess
 
 import pytest
 
-from operations.places import open_to_all
 from operations.test_balancer import DEPLOY, KINDS, PORTS
 from support.ports import free_port
 from support.waiting import eventually
@@ -32,9 +31,9 @@ SPELLINGS = (
 
 
 @pytest.fixture(params=KINDS)
-async def port(request, server, tmp_path_factory):
+async def port(request, server, new_folder):
     """The port of a balancer before one process that stands for both."""
-    folder = open_to_all(tmp_path_factory.mktemp("balancer"))
+    folder = new_folder()
     name, command = KINDS[request.param]
     config, port = (DEPLOY / name).read_text(), free_port()
     for written, used in zip(PORTS, (port, server.port, server.port), strict=True):

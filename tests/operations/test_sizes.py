@@ -8,7 +8,7 @@ import pytest
 
 from conftest import connect
 from operations.clusters import Node
-from operations.places import open_to_all, tell
+from operations.places import tell
 from support.cast import Caller
 from support.people import People
 from support.server import Database, Server
@@ -22,8 +22,8 @@ TEXT = ("How do I change the address on my invoice? " * 10)[:CHARACTERS]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def served(request, tmp_path_factory):
-    folder = open_to_all(tmp_path_factory.mktemp("sizes"))
+async def served(request, new_folder):
+    folder = new_folder()
     node = None
     if request.param == "postgres":
         node = Node(folder / "postgres", "-c autovacuum=off")
