@@ -23,7 +23,7 @@ from threadkeep.scope import Credential, Role, make_scope
 SOURCE = Path(threadkeep.__file__).parent
 
 # Which layers each layer may import, from the innermost to the outermost.
-WORDS = {"objects", "errors", "ids", "clock", "scope", "lifecycle", "settings", "files"}
+WORDS = {"limits", "objects", "errors", "ids", "clock", "scope", "lifecycle", "settings", "files"}
 LAYERS = ["words", "client", "database", "providers", "operations", "runtime", "server", "embedded", "commands", "cli"]
 # Whoever serves does without the client: it costs memory and the time to start.
 SERVING = {"database", "providers", "operations", "runtime", "server"}
