@@ -19,8 +19,8 @@ from benchmarks.sqlite_loop import fold_in
 from benchmarks.work import LIMIT, WORK, Rows, Work
 from threadkeep.lifecycle import State
 from threadkeep.objects import Page, Thread
-from threadkeep.operations.message_rows import message_of
-from threadkeep.operations.messages import new_row
+from threadkeep.operations.messages.messages import new_row
+from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import encode_position
 
 encode = msgspec.json.Encoder().encode

@@ -12,7 +12,8 @@ from benchmarks.places import SECRET
 from threadkeep.database import open_database
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
-from threadkeep.operations import administration, metadata
+from threadkeep.operations import metadata
+from threadkeep.operations.organizations import administration
 from threadkeep.operations.paging import encode_position
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.settings import Settings

@@ -9,10 +9,13 @@ from benchmarks.operations import TITLE, TOPIC
 from threadkeep import clock
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.ids import new_id
-from threadkeep.operations import message_list, messages, metadata, threads
+from threadkeep.operations import metadata
+from threadkeep.operations.messages import listing as message_list
+from threadkeep.operations.messages import messages
 from threadkeep.operations.paging import PAGE_BYTES_MAX, window
-from threadkeep.operations.thread_list import Filter, Query, plan
-from threadkeep.operations.thread_rows import PLAIN_FIELDS, READ, fold
+from threadkeep.operations.threads import threads
+from threadkeep.operations.threads.listing import Filter, Query, plan
+from threadkeep.operations.threads.rows import PLAIN_FIELDS, READ, fold
 
 LIMIT = 20
 ORGANIZATION = 1

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from threadkeep.database.sqlite import SqliteTransaction, apply_migrations, connect
-from threadkeep.operations import sweeping
+from threadkeep.operations.upkeep import sweeping
 
 NEVER_WAS = "asst_01h455vb4pex5vsknk084sn02q"
 TEXT_CHARACTERS_MAX = 256 * 1024

@@ -8,8 +8,9 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import SqliteTransaction, apply_migrations, connect
 from threadkeep.errors import AssistantBound, AssistantDeleted, AssistantNotFound, InvalidField
 from threadkeep.objects import AssistantCreate, AssistantUpdate, Configuration, ResponseCreate
-from threadkeep.operations import assistants, configuration
-from threadkeep.operations.assistant_rows import StoredAssistant
+from threadkeep.operations.assistants import assistants
+from threadkeep.operations.assistants.rows import StoredAssistant
+from threadkeep.operations.responses import configuration
 from threadkeep.scope import Credential, Role, make_scope
 
 FUNCTION = {"type": "function", "function": {"name": "look_up"}}

@@ -25,8 +25,10 @@ from threadkeep.objects import (
     ThreadCreate,
     ToolCall,
 )
-from threadkeep.operations import context, messages, threads, wanted_back
-from threadkeep.operations.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate
+from threadkeep.operations.messages import messages, wanted_back
+from threadkeep.operations.responses import context
+from threadkeep.operations.responses.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate
+from threadkeep.operations.threads import threads
 from threadkeep.runtime.chat_format import chat_messages
 from threadkeep.scope import Credential, Role, make_scope
 

@@ -23,7 +23,7 @@ from threadkeep.cli import app
 from threadkeep.commands.welcome import FIRST_RUN_FILE
 from threadkeep.lifecycle import Action, State
 from threadkeep.objects import ResponseError
-from threadkeep.operations import events
+from threadkeep.operations.responses import events
 from threadkeep.runtime import frames
 from threadkeep.server import protocol
 from threadkeep.server.endpoint import Endpoint

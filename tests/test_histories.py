@@ -9,7 +9,7 @@ from support.answering import SOON_S, SWEPT_S, open_place
 from support.cast import Caller
 from support.scripted_model import CLOSE, DONE, STALL, ScriptedModel, chunk, finish, reasoning, text, tool_call
 from support.waiting import eventually
-from threadkeep.operations.wanted_back import CHARACTERS_MAX
+from threadkeep.operations.messages.wanted_back import CHARACTERS_MAX
 
 SIGNED = {"google": {"thought_signature": "canary-signature"}}
 TOOLS = [{"type": "function", "function": {"name": "weather"}}]

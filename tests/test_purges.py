@@ -2,7 +2,7 @@
 
 from support.postgres import connected
 from threadkeep.database.postgres import PostgresTransaction, open_database
-from threadkeep.operations import sweeping
+from threadkeep.operations.upkeep import sweeping
 from threadkeep.settings import Settings
 
 

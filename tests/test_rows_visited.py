@@ -12,9 +12,14 @@ from support.server import Database
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.lifecycle import State
 from threadkeep.objects import MessageCreate, MessagesCreate, ThreadCreate, ThreadUpdate
-from threadkeep.operations import claiming, message_list, messages, metadata, paging, thread_state, threads
+from threadkeep.operations import metadata, paging
+from threadkeep.operations.messages import listing as message_list
+from threadkeep.operations.messages import messages
 from threadkeep.operations.paging import window
-from threadkeep.operations.thread_list import Filter, Query, list_threads
+from threadkeep.operations.responses import claiming
+from threadkeep.operations.threads import state as thread_state
+from threadkeep.operations.threads import threads
+from threadkeep.operations.threads.listing import Filter, Query, list_threads
 from threadkeep.scope import Credential, Role, make_scope
 
 Counting = CountingSqlite | CountingPostgres

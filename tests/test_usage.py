@@ -11,7 +11,8 @@ from support.server import Database
 from support.waiting import eventually
 from threadkeep.database import open_database
 from threadkeep.database.scoped import ScopedDatabase
-from threadkeep.operations import sweeping, usage
+from threadkeep.operations.organizations import usage
+from threadkeep.operations.upkeep import sweeping
 from threadkeep.scope import Credential, Role, make_scope
 from threadkeep.settings import Settings
 

@@ -26,8 +26,8 @@ from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import InvalidCredentials
 from threadkeep.ids import new_id
-from threadkeep.operations import administration
-from threadkeep.operations.credentials import find_memberships
+from threadkeep.operations.organizations import administration
+from threadkeep.operations.organizations.credentials import find_memberships
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.scope import Credential

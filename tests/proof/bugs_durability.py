@@ -61,11 +61,11 @@ BUGS = [
     Bug(
         "no sweeper: nobody ends the responses of a process that died",
         (
-            Edit("operations/sweeping.py", "    settling.settle_one_expired,\n", ""),
+            Edit("operations/upkeep/sweeping.py", "    settling.settle_one_expired,\n", ""),
             Edit("runtime/runtime.py", "            await settle_all_expired(self._database)\n", ""),
             # Nor does whoever reads one see that it was left.
             Edit(
-                "operations/response_rows.py",
+                "operations/responses/rows.py",
                 "t.lease_until < lease_clock() - {LEFT_MS} then",
                 "t.lease_until < 0 then",
             ),
@@ -76,7 +76,7 @@ BUGS = [
         "streaming is a flag that is cleared at the end, and not the lease of who streams",
         (
             Edit(
-                "operations/thread_rows.py",
+                "operations/threads/rows.py",
                 "t.message_count, t.response_id, {IS_LEASED}, t.locked_ms, t.archived_ms",
                 "t.message_count, t.response_id, t.response_id is not null, t.locked_ms, t.archived_ms",
             ),

@@ -7,7 +7,7 @@ BUGS = [
         "a call that never got its result is sent without one",
         (
             Edit(
-                "operations/context.py",
+                "operations/responses/context.py",
                 "for call_id in missing.elements())",
                 "for call_id in [])",
             ),
@@ -18,7 +18,7 @@ BUGS = [
         "what one model wants back is sent to every model",
         (
             Edit(
-                "operations/wanted_back.py",
+                "operations/messages/wanted_back.py",
                 "if wanted.by != by or seq not in seqs:",
                 "if seq not in seqs:",
             ),
@@ -27,7 +27,7 @@ BUGS = [
     ),
     Bug(
         "what a model wants back is shown in the stream and not kept",
-        (Edit("operations/events.py", '"wanted_back": self.wanted_back,', '"wanted_back": None,'),),
+        (Edit("operations/responses/events.py", '"wanted_back": self.wanted_back,', '"wanted_back": None,'),),
         ("P28",),
     ),
     Bug(

@@ -7,18 +7,22 @@ BUGS = [
         "appends are counted outside their transaction",
         (
             Edit(
-                "operations/messages.py",
+                "operations/messages/messages.py",
                 "    RESERVE,\n    f",
                 '    RESERVE.replace("message_count + :count", "message_count"),\n    f',
             ),
             Edit(
-                "operations/messages.py",
+                "operations/messages/messages.py",
                 "    with t as ({RESERVE})\n",
                 "    with t as ({RESERVE.replace('message_count + :count', 'message_count')})\n",
             ),
-            Edit("operations/messages.py", "message_count = t.message_count + 1,", "message_count = t.message_count,"),
             Edit(
-                "operations/messages.py",
+                "operations/messages/messages.py",
+                "message_count = t.message_count + 1,",
+                "message_count = t.message_count,",
+            ),
+            Edit(
+                "operations/messages/messages.py",
                 "async def append(tx",
                 """COUNT_ONE = scoped(\"\"\"
     update threads set message_count = message_count + 1 where organization = :organization and id = :thread_id
@@ -56,7 +60,7 @@ async def append(tx""",
         "a thread is counted without its row being locked",
         (
             Edit(
-                "operations/thread_rows.py",
+                "operations/threads/rows.py",
                 "and t.user_id = coalesce(:member, t.user_id)\n    for update\n",
                 "and t.user_id = coalesce(:member, t.user_id)\n",
             ),
@@ -68,7 +72,7 @@ async def append(tx""",
         "an answer without a text is deleted and still counted",
         (
             Edit(
-                "operations/settling.py",
+                "operations/responses/settling.py",
                 "message_count=held.message_count - answer.is_empty,",
                 "message_count=held.message_count,",
             ),
@@ -77,7 +81,7 @@ async def append(tx""",
     ),
     Bug(
         "an answer that is replaced is still counted",
-        (Edit("operations/claiming.py", "    return await hold(tx, held.id)\n", "    return held\n"),),
+        (Edit("operations/responses/claiming.py", "    return await hold(tx, held.id)\n", "    return held\n"),),
         ("P1",),
     ),
     Bug(
@@ -103,7 +107,7 @@ async def append(tx""",
         "messages are listed in the order of the clock",
         (
             Edit(
-                "operations/message_list.py",
+                "operations/messages/listing.py",
                 "        where p.before <= :page_bytes\n        order by m.seq {direction}\n",
                 "        where p.before <= :page_bytes\n        order by m.created_ms {direction}, m.seq {direction}\n",
             ),
@@ -114,7 +118,7 @@ async def append(tx""",
         "messages are listed in the order of their ids, which a clock makes",
         (
             Edit(
-                "operations/message_list.py",
+                "operations/messages/listing.py",
                 "        where p.before <= :page_bytes\n        order by m.seq {direction}\n",
                 "        where p.before <= :page_bytes\n        order by m.id {direction}\n",
             ),
@@ -125,7 +129,7 @@ async def append(tx""",
         "the clock alone says when a thread was changed last",
         (
             Edit(
-                "operations/messages.py",
+                "operations/messages/messages.py",
                 """        last_message_ms = :now_ms,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where {GUARD}
@@ -142,7 +146,7 @@ async def append(tx""",
         "offset paging of threads",
         (
             Edit(
-                "operations/thread_list.py",
+                "operations/threads/listing.py",
                 """        statement, parameters = plan(query, user_id, await find_position(tx, query))
     rows = await tx.fetch(statement, **parameters)
 """,
@@ -153,12 +157,12 @@ async def append(tx""",
 """,
             ),
             Edit(
-                "operations/thread_list.py",
+                "operations/threads/listing.py",
                 "    if query.window.cursor is None:\n        statement",
                 "    offset = 0\n    if query.window.cursor is None:\n        statement",
             ),
             Edit(
-                "operations/thread_list.py",
+                "operations/threads/listing.py",
                 "lambda row: (row[column], row[15]),",
                 "lambda row: (0, offset + query.window.limit),",
             ),
@@ -169,18 +173,18 @@ async def append(tx""",
         "offset paging of messages",
         (
             Edit(
-                "operations/message_list.py",
+                "operations/messages/listing.py",
                 "                order by m.seq {direction} limit :limit\n",
                 "                order by m.seq {direction} limit :limit offset :at_seq\n",
             ),
-            Edit("operations/message_list.py", " and m.seq {bounds} {role}", " and m.seq > {cleared} {role}"),
+            Edit("operations/messages/listing.py", " and m.seq {bounds} {role}", " and m.seq > {cleared} {role}"),
             Edit(
-                "operations/message_list.py",
+                "operations/messages/listing.py",
                 "        return KEY_MAX if window.reads_descending else 0\n",
                 "        return 0\n",
             ),
             Edit(
-                "operations/message_list.py",
+                "operations/messages/listing.py",
                 "SORT, lambda row: (row[3],),",
                 "SORT, lambda row: (position + window.limit,),",
             ),
@@ -191,12 +195,12 @@ async def append(tx""",
         "a position in the list of threads is a time alone, and some have the same",
         (
             Edit(
-                "operations/thread_list_sql.py",
+                "operations/threads/listing_sql.py",
                 'f"({alias}.{shape.column}, {alias}.{key}) < (:high_ms, :high_key)"',
                 'f"{alias}.{shape.column} < :high_ms"',
             ),
             Edit(
-                "operations/thread_list_sql.py",
+                "operations/threads/listing_sql.py",
                 'f"({alias}.{shape.column}, {alias}.{key}) > (:low_ms, :low_key)"',
                 'f"{alias}.{shape.column} > :low_ms"',
             ),

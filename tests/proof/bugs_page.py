@@ -45,7 +45,7 @@ BUGS = [
         "the deletion of a thread forgets the events of its responses",
         (
             Edit(
-                "operations/sweeping_responses.py",
+                "operations/upkeep/sweeping_responses.py",
                 "        await tx.fetch(DELETE_EVENTS, its)\n        await tx.fetch(FORGET if",
                 "        await tx.fetch(FORGET if",
             ),
@@ -54,7 +54,7 @@ BUGS = [
     ),
     Bug(
         "the deletion of a thread forgets its stored answers",
-        (Edit("operations/threads.py", "    await idempotency.empty_thread(tx, held.key)\n", ""),),
+        (Edit("operations/threads/threads.py", "    await idempotency.empty_thread(tx, held.key)\n", ""),),
         ("P18",),
     ),
     Bug(

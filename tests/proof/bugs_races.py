@@ -70,10 +70,10 @@ BUGS = [
     Bug(
         "no fence: a worker writes without a look at the lease and at whose turn it is",
         (
-            Edit("operations/events.py", LIVE, NOT_FENCED),
-            Edit("operations/events.py", LIVE_OF_MANY, NOT_FENCED_OF_MANY),
+            Edit("operations/responses/events.py", LIVE, NOT_FENCED),
+            Edit("operations/responses/events.py", LIVE_OF_MANY, NOT_FENCED_OF_MANY),
             Edit(
-                "operations/settling.py",
+                "operations/responses/settling.py",
                 "if held.response_id != response_id or not held.is_leased:",
                 "if held.response_id is None:",
             ),
@@ -83,7 +83,11 @@ BUGS = [
     Bug(
         "whether a response runs is checked before the transaction that begins one",
         (
-            Edit("operations/claiming.py", "    held.require_idle()\n    await require_room", "    await require_room"),
+            Edit(
+                "operations/responses/claiming.py",
+                "    held.require_idle()\n    await require_room",
+                "    await require_room",
+            ),
             Edit(
                 "runtime/answering.py",
                 "        with self._relay.claiming():\n",
@@ -93,9 +97,10 @@ BUGS = [
             ),
             Edit(
                 "runtime/answering.py",
-                "from threadkeep.operations.claiming import Claim, Terms\n",
-                "from threadkeep.lifecycle import Action\nfrom threadkeep.operations.claiming import Claim, Terms\n"
-                "from threadkeep.operations.thread_rows import explain\n",
+                "from threadkeep.operations.responses.claiming import Claim, Terms\n",
+                "from threadkeep.lifecycle import Action\n"
+                "from threadkeep.operations.responses.claiming import Claim, Terms\n"
+                "from threadkeep.operations.threads.rows import explain\n",
             ),
         ),
         ("P5",),
@@ -103,8 +108,8 @@ BUGS = [
     Bug(
         "the state of a thread is checked before the transaction that appends to it",
         (
-            Edit("operations/messages.py", OPEN_IN_GUARD, '\n      and response_id is null"""'),
-            Edit("operations/messages.py", OPEN_IN_MANY, "\n        where t.response_id is null\n"),
+            Edit("operations/messages/messages.py", OPEN_IN_GUARD, '\n      and response_id is null"""'),
+            Edit("operations/messages/messages.py", OPEN_IN_MANY, "\n        where t.response_id is null\n"),
             Edit(
                 "server/endpoint.py",
                 KEYED_RUN,
@@ -113,10 +118,11 @@ BUGS = [
             ),
             Edit(
                 "server/endpoint.py",
-                "from threadkeep.operations import idempotency, settling\n",
+                "from threadkeep.operations.responses import settling\n",
                 "from threadkeep.lifecycle import Action\n"
-                "from threadkeep.operations import idempotency, messages, settling\n"
-                "from threadkeep.operations.thread_rows import explain\n",
+                "from threadkeep.operations.messages import messages\n"
+                "from threadkeep.operations.responses import settling\n"
+                "from threadkeep.operations.threads.rows import explain\n",
             ),
         ),
         ("P7",),
@@ -125,7 +131,7 @@ BUGS = [
         "a lock leaves the response that runs in the thread alone",
         (
             Edit(
-                "operations/thread_state.py",
+                "operations/threads/state.py",
                 "    if held.locked_ms is None:\n        await settling.settle(tx, held, settling.CANCELLED)\n",
                 "    if held.locked_ms is None:\n",
             ),

@@ -24,7 +24,7 @@ BUGS = [
     ),
     Bug(
         "a reader that comes back gets the event that it has once more",
-        (Edit("operations/responses.py", "if each[0] > after_n]", "if each[0] >= after_n]"),),
+        (Edit("operations/responses/responses.py", "if each[0] > after_n]", "if each[0] >= after_n]"),),
         ("P8",),
     ),
     Bug(
@@ -36,7 +36,7 @@ BUGS = [
         "a lock takes the thread's turn away and leaves the response as it is",
         (
             Edit(
-                "operations/thread_state.py",
+                "operations/threads/state.py",
                 """        await settling.settle(tx, held, settling.CANCELLED)
         return await set_state(tx, held, locked_ms=""",
                 """        await tx.fetch(
@@ -55,7 +55,7 @@ BUGS = [
         "a worker ends its response without a look at whether somebody else has ended it",
         (
             Edit(
-                "operations/settling.py",
+                "operations/responses/settling.py",
                 """    if held.response_id != response_id or not held.is_leased:
         raise FencedOff
     await end(tx, held, finished, is_worker=True)""",

@@ -12,13 +12,13 @@ BUGS = [
         "the organization is missing on the stream route: an `or` without parentheses",
         (
             Edit(
-                "operations/responses.py",
+                "operations/responses/responses.py",
                 f'FIND_RUNNING = scoped("""\n    select t.response_id from threads t\n    where {MINE}\n',
                 'FIND_RUNNING = scoped("""\n    select t.response_id from threads t\n'
                 f"    where {MINE}\n      or t.id = :thread_id\n",
             ),
             Edit(
-                "operations/responses.py",
+                "operations/responses/responses.py",
                 f'    where {MINE}\n      and r.id = :response_id\n    """)\n\nFIND_RUNNING',
                 f'    where ({MINE} or t.id = :thread_id)\n      and r.id = :response_id\n    """)\n\nFIND_RUNNING',
             ),
@@ -29,7 +29,7 @@ BUGS = [
         "the organization is missing on the cursor look-up of threads: an `or` without parentheses",
         (
             Edit(
-                "operations/thread_list.py",
+                "operations/threads/listing.py",
                 f"    select t.created_ms, t.key from threads t\n    where {MINE}\n",
                 f"    select t.created_ms, t.key from threads t\n    where {MINE} or t.id = :thread_id\n",
             ),
@@ -78,7 +78,7 @@ BUGS = [
         "a colleague's thread is told apart from one that never was",
         (
             Edit(
-                "operations/thread_list.py",
+                "operations/threads/listing.py",
                 "        raise InvalidCursor(param=query.window.param)\n    return list(row)",
                 "        raise InvalidCursor('There is no such thread, or it is not yours.' * (cursor[-1] < 'c'),\n"
                 "                            param=query.window.param)\n    return list(row)",
@@ -142,7 +142,7 @@ BUGS = [
     ),
     Bug(
         "a removed member's keys stay",
-        (Edit("operations/members.py", "    await tx.fetch(REVOKE_KEYS, user_id=user_id)\n", ""),),
+        (Edit("operations/organizations/members.py", "    await tx.fetch(REVOKE_KEYS, user_id=user_id)\n", ""),),
         ("P20",),
     ),
     Bug(

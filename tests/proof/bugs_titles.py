@@ -7,7 +7,7 @@ BUGS = [
         "a generated name is saved without a look at what a person did meanwhile",
         (
             Edit(
-                "operations/names.py",
+                "operations/threads/names.py",
                 "if title_revision != question.title_revision or (question.is_automatic and held.title is not None):",
                 "if question.is_automatic and held.title is not None:",
             ),

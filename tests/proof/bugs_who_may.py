@@ -43,14 +43,20 @@ BUGS = [
     ),
     Bug(
         "a caller who is judged again is looked for, but not for his role",
-        (Edit("operations/credentials.py", "    if role.rank < membership.role.rank:\n", "    if role.rank < 0:\n"),),
+        (
+            Edit(
+                "operations/organizations/credentials.py",
+                "    if role.rank < membership.role.rank:\n",
+                "    if role.rank < 0:\n",
+            ),
+        ),
         ("P27",),
     ),
     Bug(
         "a token is judged again by its signature alone, and not by its user's membership",
         (
             Edit(
-                "operations/credentials.py",
+                "operations/organizations/credentials.py",
                 '            raise OrganizationAccessDenied(param="organizationId")\n',
                 "            return\n",
             ),
@@ -61,7 +67,7 @@ BUGS = [
         "lowering a member leaves the member's keys as they are",
         (
             Edit(
-                "operations/members.py",
+                "operations/organizations/members.py",
                 "    await tx.fetch(LOWER_KEYS, user_id=user_id, role=body.role.value)\n",
                 "",
             ),

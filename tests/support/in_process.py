@@ -11,8 +11,9 @@ from threadkeep.database import open_database
 from threadkeep.database.scoped import ScopedDatabase, enter_write
 from threadkeep.errors import Unavailable
 from threadkeep.objects import ResponseInThreadCreate, ThreadCreate
-from threadkeep.operations import administration, claiming, events, responses, settling
-from threadkeep.operations.claiming import Claim, Terms
+from threadkeep.operations.organizations import administration
+from threadkeep.operations.responses import claiming, events, responses, settling
+from threadkeep.operations.responses.claiming import Claim, Terms
 from threadkeep.providers import Finish, ModelRequest, Piece, Text
 from threadkeep.providers.manners import Manners
 from threadkeep.runtime.channels import Channels

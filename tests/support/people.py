@@ -15,7 +15,7 @@ from threadkeep import settings
 from threadkeep.commands.admin import HOURS_DEFAULT
 from threadkeep.database import is_sqlite, open_database, sqlite_path
 from threadkeep.database.driver import Transaction
-from threadkeep.operations import administration
+from threadkeep.operations.organizations import administration
 from threadkeep.scope import Role
 from threadkeep.server.tokens import make_token, server_secret
 

@@ -65,8 +65,8 @@ def serve_commands() -> None:
     import threadkeep.commands.tables
     import threadkeep.database.postgres
     import threadkeep.database.sqlite
-    import threadkeep.operations.administration
-    import threadkeep.operations.verifying
+    import threadkeep.operations.organizations.administration
+    import threadkeep.operations.upkeep.verifying
     import threadkeep.server.tokens
 
     # The library of commands imports most of its own when it first runs one.

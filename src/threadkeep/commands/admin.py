@@ -50,7 +50,7 @@ def create_organization(
     as_json: JsonOption = False,
 ) -> None:
     """Create an organization."""
-    from threadkeep.operations import administration
+    from threadkeep.operations.organizations import administration
 
     check_id("--id", id)
     check_id("--owner", owner)
@@ -67,7 +67,7 @@ def list_all(
 ) -> None:
     """List the organizations with their members and keys, without secrets. It is the way back for who lost theirs."""
     from threadkeep.commands.showing import one_line, print_json
-    from threadkeep.operations import administration
+    from threadkeep.operations.organizations import administration
 
     check_id("--organization", organization)
     for each in run(database, lambda db: db.read(administration.list_all, organization)):
@@ -90,7 +90,7 @@ def create_member(
     as_json: JsonOption = False,
 ) -> None:
     """Make a user a member, or change a member's role."""
-    from threadkeep.operations import administration
+    from threadkeep.operations.organizations import administration
 
     check_id("--user", user)
     member = run(database, lambda db: db.write(administration.create_member, organization, user, role))
@@ -111,7 +111,7 @@ def create_key(
     as_json: JsonOption = False,
 ) -> None:
     """Create an API key. It is shown this once."""
-    from threadkeep.operations import administration
+    from threadkeep.operations.organizations import administration
 
     check_id("--user", user)
     if name is not None:
@@ -127,7 +127,7 @@ def revoke_key(
     as_json: JsonOption = False,
 ) -> None:
     """Revoke an API key: every process refuses it within 10 seconds."""
-    from threadkeep.operations import administration
+    from threadkeep.operations.organizations import administration
 
     print_result({"id": run(database, lambda db: db.write(administration.revoke_key, key_id))}, as_json)
 
@@ -141,7 +141,7 @@ def create_token(
 ) -> None:
     """Create a user token, which stands for a signed-in person. It works once the user is a member somewhere."""
     from threadkeep.database import is_sqlite, sqlite_path
-    from threadkeep.operations.credentials import find_memberships
+    from threadkeep.operations.organizations.credentials import find_memberships
     from threadkeep.server.tokens import make_token, server_secret
 
     check_id("--user", user)

@@ -10,7 +10,7 @@ from threadkeep.commands.workers import supervise
 from threadkeep.database import is_sqlite, open_database
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.ids import new_id
-from threadkeep.operations import administration
+from threadkeep.operations.organizations import administration
 from threadkeep.providers import echo
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.tally import SharedTally

@@ -11,14 +11,14 @@ from threadkeep.commands.shared import DatabaseOption, JsonOption, settings_for
 from threadkeep.settings import Settings
 
 if TYPE_CHECKING:
-    from threadkeep.operations.verifying import Report
+    from threadkeep.operations.upkeep.verifying import Report
 
 SHOWN = ("organizations", "threads", "messages")
 
 
 def verify(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Prove that everything stored is as promised; print what is not. Works while a server runs; changes nothing."""
-    from threadkeep.operations.verifying import Report
+    from threadkeep.operations.upkeep.verifying import Report
 
     report = Report()
     started_s = clock.monotonic_s()
@@ -34,7 +34,7 @@ async def run(settings: Settings, report: "Report") -> None:
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from threadkeep.database import open_database
-    from threadkeep.operations import verifying
+    from threadkeep.operations.upkeep import verifying
 
     console = Console(stderr=True)
     progress = Progress(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from threadkeep.database import is_sqlite, sqlite_path
 from threadkeep.files import write_private
-from threadkeep.operations.administration import FirstRun
+from threadkeep.operations.organizations.administration import FirstRun
 from threadkeep.settings import SettingError, Settings
 
 FIRST_RUN_FILE = "threadkeep-first-run.txt"

@@ -5,9 +5,11 @@ from contextlib import suppress
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
 from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
-from threadkeep.operations import claiming, configuration, context, idempotency, responses, threads
-from threadkeep.operations.claiming import Claim, Terms
-from threadkeep.operations.response_rows import StoredResponse, as_deleted, find_by_id, response_of
+from threadkeep.operations import idempotency
+from threadkeep.operations.responses import claiming, configuration, context, responses
+from threadkeep.operations.responses.claiming import Claim, Terms
+from threadkeep.operations.responses.rows import StoredResponse, as_deleted, find_by_id, response_of
+from threadkeep.operations.threads import threads
 from threadkeep.runtime.channels import Channels, Waiter
 from threadkeep.runtime.following import LOOK_S, Follower, Position, position_of
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed

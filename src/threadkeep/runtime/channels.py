@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError
-from threadkeep.operations import events
+from threadkeep.operations.responses import events
 from threadkeep.runtime.frames import Write, frame
 from threadkeep.runtime.tally import READERS, Tally
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from threadkeep.objects import Part, TextPart
-from threadkeep.operations.context import Chosen, ChosenMessage, decode_parts, shows_image, text_of
-from threadkeep.operations.wanted_back import WantedBack
+from threadkeep.operations.messages.wanted_back import WantedBack
+from threadkeep.operations.responses.context import Chosen, ChosenMessage, decode_parts, shows_image, text_of
 
 NOTHING: Mapping[int, WantedBack] = {}
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from threadkeep.objects import ToolCall
-from threadkeep.operations import wanted_back
-from threadkeep.operations.events import CallSoFar
+from threadkeep.operations.messages import wanted_back
+from threadkeep.operations.responses.events import CallSoFar
 from threadkeep.providers import Reasoning, WantedBack
 from threadkeep.providers.wanted_back import joined, without_unsigned
 

@@ -8,8 +8,8 @@ from threadkeep import clock
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
 from threadkeep.objects import Response, ResponseEnded, ResponseReset
-from threadkeep.operations import events, responses
-from threadkeep.operations.response_rows import StoredResponse, as_deleted, response_of
+from threadkeep.operations.responses import events, responses
+from threadkeep.operations.responses.rows import StoredResponse, as_deleted, response_of
 from threadkeep.runtime.channels import Channels, Key, Reader
 from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, Allowed, Emit, Streamed, Write, frame, frame_of
 

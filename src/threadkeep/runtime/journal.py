@@ -14,9 +14,9 @@ import msgspec
 from threadkeep import clock
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.errors import StorageFull, Unavailable
-from threadkeep.operations import events
-from threadkeep.operations.claiming import Claim
-from threadkeep.operations.events import KINDS, TOOL_CALL, TextDelta, ToolCallDelta
+from threadkeep.operations.responses import events
+from threadkeep.operations.responses.claiming import Claim
+from threadkeep.operations.responses.events import KINDS, TOOL_CALL, TextDelta, ToolCallDelta
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
 from threadkeep.runtime.tally import FLUSHES, Tally

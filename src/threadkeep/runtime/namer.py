@@ -13,10 +13,12 @@ from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, StorageFull, Unavailable
 from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
-from threadkeep.operations import idempotency, names, usage
-from threadkeep.operations.context import estimate
+from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Stored
-from threadkeep.operations.names import Question
+from threadkeep.operations.organizations import usage
+from threadkeep.operations.responses.context import estimate
+from threadkeep.operations.threads import names
+from threadkeep.operations.threads.names import Question
 from threadkeep.providers import ModelError, ModelRequest, Text, TokenCounts
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 
 from threadkeep import clock
-from threadkeep.operations.settling import Ending
+from threadkeep.operations.responses.settling import Ending
 from threadkeep.runtime.tally import Tally
 
 # Nobody else tells the operator that a model is down; who asked too much is told by the answer itself.

@@ -13,10 +13,11 @@ from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import StorageFull, Unavailable
-from threadkeep.operations import context, events, settling, wanted_back
-from threadkeep.operations.claiming import Claim
-from threadkeep.operations.events import Answer, CallSoFar, ToolCallDelta, finished_calls
-from threadkeep.operations.settling import Ending, FencedOff, Finished
+from threadkeep.operations.messages import wanted_back
+from threadkeep.operations.responses import context, events, settling
+from threadkeep.operations.responses.claiming import Claim
+from threadkeep.operations.responses.events import Answer, CallSoFar, ToolCallDelta, finished_calls
+from threadkeep.operations.responses.settling import Ending, FencedOff, Finished
 from threadkeep.providers import (
     Finish,
     ModelError,

@@ -1,8 +1,8 @@
 """All that goes on in a serving process while nobody asks, put together."""
 
 from threadkeep.database.driver import Database
-from threadkeep.operations import settling
-from threadkeep.operations.claiming import Terms
+from threadkeep.operations.responses import settling
+from threadkeep.operations.responses.claiming import Terms
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.channels import Channels

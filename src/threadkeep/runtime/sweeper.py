@@ -6,7 +6,7 @@ import random
 
 from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError
-from threadkeep.operations import sweeping
+from threadkeep.operations.upkeep import sweeping
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from threadkeep.errors import (
     OrganizationRequired,
 )
 from threadkeep.objects import User, UserOrganization
-from threadkeep.operations import keys, organizations
-from threadkeep.operations.credentials import Membership, find_key, find_memberships, judge
+from threadkeep.operations.organizations import keys, organizations
+from threadkeep.operations.organizations.credentials import Membership, find_key, find_memberships, judge
 from threadkeep.scope import Credential, Role, Scope, make_scope
 from threadkeep.server.tokens import TokenVerifier
 

@@ -19,9 +19,10 @@ from threadkeep.errors import (
     UnknownField,
 )
 from threadkeep.objects import Assistant, Key, KeyCreated, Message, Page, Response, Thread
-from threadkeep.operations import idempotency, settling
+from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
-from threadkeep.operations.thread_rows import ATTEMPTS_MAX, Precondition, Versioned
+from threadkeep.operations.responses import settling
+from threadkeep.operations.threads.rows import ATTEMPTS_MAX, Precondition, Versioned
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.scope import Role

@@ -19,9 +19,9 @@ from threadkeep.objects import (
     TokensMax,
 )
 from threadkeep.operations import metadata
+from threadkeep.operations.organizations.usage import Days, days_between
 from threadkeep.operations.paging import Window, window
-from threadkeep.operations.thread_list import Filter, Query
-from threadkeep.operations.usage import Days, days_between
+from threadkeep.operations.threads.listing import Filter, Query
 
 PARAMETERS_MAX = 64
 METADATA_FILTERS_MAX = 8

@@ -36,19 +36,14 @@ from threadkeep.objects import (
     Usage,
     User,
 )
-from threadkeep.operations import (
-    assistants,
-    keys,
-    members,
-    message_list,
-    messages,
-    organizations,
-    responses,
-    thread_list,
-    thread_state,
-    threads,
-    usage,
-)
+from threadkeep.operations.assistants import assistants
+from threadkeep.operations.messages import listing as message_list
+from threadkeep.operations.messages import messages
+from threadkeep.operations.organizations import keys, members, organizations, usage
+from threadkeep.operations.responses import responses
+from threadkeep.operations.threads import listing as thread_list
+from threadkeep.operations.threads import state as thread_state
+from threadkeep.operations.threads import threads
 from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
 from threadkeep.server.auth import Caller

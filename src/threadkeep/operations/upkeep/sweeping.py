@@ -11,8 +11,11 @@ from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
-from threadkeep.operations import members, settling, sweeping_responses, threads
 from threadkeep.operations.idempotency import KEPT_MS
+from threadkeep.operations.organizations import members
+from threadkeep.operations.responses import settling
+from threadkeep.operations.threads import threads
+from threadkeep.operations.upkeep import sweeping_responses
 from threadkeep.scope import system_scope
 
 ROWS_AT_ONCE = 1000

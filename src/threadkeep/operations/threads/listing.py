@@ -24,8 +24,8 @@ from threadkeep.objects import (
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
-from threadkeep.operations.thread_list_sql import Shape, page_statement, total_statement
-from threadkeep.operations.thread_rows import fold, threads_of
+from threadkeep.operations.threads.listing_sql import Shape, page_statement, total_statement
+from threadkeep.operations.threads.rows import fold, threads_of
 
 # In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
 PAIR_CHARACTERS_MAX = 6 * (METADATA_KEY_CHARACTERS_MAX + METADATA_VALUE_CHARACTERS_MAX) + 6

@@ -6,8 +6,8 @@ from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import InsufficientPermissions, InvalidCredentials, OrganizationAccessDenied
-from threadkeep.operations import keys, members
-from threadkeep.operations.keys import hash_secret
+from threadkeep.operations.organizations import keys, members
+from threadkeep.operations.organizations.keys import hash_secret
 from threadkeep.scope import Role
 
 FIND_KEY = everywhere("""

@@ -12,10 +12,12 @@ from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere, scoped
 from threadkeep.errors import ApiError, ThreadNotFound
-from threadkeep.operations import events, messages, usage
-from threadkeep.operations.context import estimate
-from threadkeep.operations.events import Answer, answer_of
-from threadkeep.operations.thread_rows import HeldThread, hold
+from threadkeep.operations.messages import messages
+from threadkeep.operations.organizations import usage
+from threadkeep.operations.responses import events
+from threadkeep.operations.responses.context import estimate
+from threadkeep.operations.responses.events import Answer, answer_of
+from threadkeep.operations.threads.rows import HeldThread, hold
 from threadkeep.scope import system_scope
 
 # Events stay readable for this long after the end.

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from threadkeep.database.statement import Statement, scoped
-from threadkeep.operations.thread_rows import COLUMNS, IS_LEASED
+from threadkeep.operations.threads.rows import COLUMNS, IS_LEASED
 
 LAST_MESSAGE = """
     left join messages m on m.organization = :organization and m.thread = t.key and m.seq = (

@@ -8,7 +8,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import Conflict, KeyNotFound, NotFound
 from threadkeep.objects import KeyCreate, KeyCreated, Member, MemberPut
-from threadkeep.operations import keys, members
+from threadkeep.operations.organizations import keys, members
 from threadkeep.scope import Credential, Role, make_scope
 
 # SQLite has one process that does this; on PostgreSQL several may start at once on an empty database.

@@ -3,7 +3,7 @@
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.statement import everywhere
-from threadkeep.operations import events
+from threadkeep.operations.responses import events
 
 RESPONSES_AT_ONCE = 20
 

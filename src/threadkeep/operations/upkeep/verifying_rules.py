@@ -16,10 +16,11 @@ from threadkeep.objects import (
     Part,
     ToolCall,
 )
-from threadkeep.operations import metadata, wanted_back
-from threadkeep.operations.message_rows import size_bytes, stored_content
+from threadkeep.operations import metadata
+from threadkeep.operations.messages import wanted_back
+from threadkeep.operations.messages.rows import size_bytes, stored_content
 from threadkeep.operations.metadata import Value
-from threadkeep.operations.thread_rows import fold
+from threadkeep.operations.threads.rows import fold
 from threadkeep.scope import Role
 
 MESSAGE_ROLES = ("user", "assistant", "system", "tool")

@@ -20,10 +20,12 @@ from threadkeep.errors import (
 from threadkeep.ids import new_id
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Deleted, ThreadCreate, ThreadUpdate
-from threadkeep.operations import idempotency, messages, metadata, settling
-from threadkeep.operations.assistant_rows import is_there
-from threadkeep.operations.message_rows import draft
-from threadkeep.operations.thread_rows import (
+from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.assistants.rows import is_there
+from threadkeep.operations.messages import messages
+from threadkeep.operations.messages.rows import draft
+from threadkeep.operations.responses import settling
+from threadkeep.operations.threads.rows import (
     PLAIN_FIELDS,
     READ,
     RETURNED_COLUMNS,

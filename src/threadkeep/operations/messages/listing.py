@@ -8,11 +8,12 @@ from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Page
-from threadkeep.operations import events, paging
+from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
-from threadkeep.operations.message_rows import COLUMNS, messages_of
+from threadkeep.operations.messages.rows import COLUMNS, messages_of
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX, Window
-from threadkeep.operations.thread_rows import explain
+from threadkeep.operations.responses import events
+from threadkeep.operations.threads.rows import explain
 
 SORT = "seq"
 

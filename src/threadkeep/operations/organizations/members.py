@@ -6,10 +6,12 @@ from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import LastOwner, MemberNotFound
 from threadkeep.objects import Member, MemberDeleted, MemberPut, Page
-from threadkeep.operations import organizations, paging, threads
-from threadkeep.operations.organizations import match
+from threadkeep.operations import paging
+from threadkeep.operations.organizations import organizations
+from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import Window
-from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.operations.threads import threads
+from threadkeep.operations.threads.rows import Precondition, Versioned
 from threadkeep.scope import Role, Scope
 
 SORT = "userId"

@@ -7,8 +7,9 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
 from threadkeep.lifecycle import Action
-from threadkeep.operations import metadata, settling
-from threadkeep.operations.thread_rows import (
+from threadkeep.operations import metadata
+from threadkeep.operations.responses import settling
+from threadkeep.operations.threads.rows import (
     RETURNED_COLUMNS,
     HeldThread,
     Precondition,
@@ -16,7 +17,7 @@ from threadkeep.operations.thread_rows import (
     hold,
     versioned,
 )
-from threadkeep.operations.threads import read
+from threadkeep.operations.threads.threads import read
 from threadkeep.scope import Role, Scope
 
 UPDATE_STATE = scoped(f"""

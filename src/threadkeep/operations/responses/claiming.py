@@ -20,12 +20,15 @@ from threadkeep.objects import (
     ResponseInThreadCreate,
     ThreadCreate,
 )
-from threadkeep.operations import configuration, idempotency, messages, metadata, settling, threads
-from threadkeep.operations.configuration import Combined
-from threadkeep.operations.message_rows import COLUMNS as MESSAGE_COLUMNS
-from threadkeep.operations.message_rows import draft, message_of
-from threadkeep.operations.response_rows import StoredResponse, find_by_id
-from threadkeep.operations.thread_rows import HeldThread, hold
+from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.messages import messages
+from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
+from threadkeep.operations.messages.rows import draft, message_of
+from threadkeep.operations.responses import configuration, settling
+from threadkeep.operations.responses.configuration import Combined
+from threadkeep.operations.responses.rows import StoredResponse, find_by_id
+from threadkeep.operations.threads import threads
+from threadkeep.operations.threads.rows import HeldThread, hold
 
 # Claims of one organization go one after the other, so that counting what runs and adding to it are one step.
 LOCK_COUNTS = scoped(

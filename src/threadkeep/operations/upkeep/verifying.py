@@ -12,8 +12,8 @@ import msgspec
 
 from threadkeep.database.driver import Database, Row, Transaction
 from threadkeep.database.statement import Statement, everywhere
-from threadkeep.operations import verifying_rules as rules
-from threadkeep.operations.verifying_rules import MessageFacts, PairFacts, ResponseFacts, ThreadFacts
+from threadkeep.operations.upkeep import verifying_rules as rules
+from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts, ResponseFacts, ThreadFacts
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000

@@ -19,8 +19,8 @@ from threadkeep.objects import (
     MessageUpdate,
     Page,
 )
-from threadkeep.operations import events, idempotency, metadata
-from threadkeep.operations.message_rows import (
+from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.messages.rows import (
     COLUMNS,
     RETURNED_COLUMNS,
     check_urls,
@@ -29,7 +29,8 @@ from threadkeep.operations.message_rows import (
     size_bytes,
     stored_content,
 )
-from threadkeep.operations.thread_rows import (
+from threadkeep.operations.responses import events
+from threadkeep.operations.threads.rows import (
     ATTEMPTS_MAX,
     HeldThread,
     Precondition,

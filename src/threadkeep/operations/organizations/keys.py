@@ -11,10 +11,11 @@ from threadkeep.database.statement import scoped
 from threadkeep.errors import InvalidField, KeyNotFound
 from threadkeep.ids import ALPHABET, new_id
 from threadkeep.objects import Deleted, Key, KeyCreate, KeyCreated, Page
-from threadkeep.operations import members, organizations, paging
-from threadkeep.operations.organizations import match
+from threadkeep.operations import paging
+from threadkeep.operations.organizations import members, organizations
+from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import Window
-from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.operations.threads.rows import Precondition, Versioned
 from threadkeep.scope import Role, Scope
 
 SORT = "id"

@@ -10,7 +10,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import AssistantNotFound
 from threadkeep.objects import Assistant, Configuration
-from threadkeep.operations.thread_rows import Versioned
+from threadkeep.operations.threads.rows import Versioned
 from threadkeep.scope import Scope
 
 COLUMNS = "a.id, a.name, a.instructions, a.configuration, a.metadata, a.created_ms, a.updated_ms, a.revision"

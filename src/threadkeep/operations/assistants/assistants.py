@@ -12,7 +12,7 @@ from threadkeep.errors import AssistantNotFound, InvalidField, NameTaken
 from threadkeep.ids import new_id
 from threadkeep.objects import Assistant, AssistantCreate, AssistantUpdate, Deleted, Page
 from threadkeep.operations import idempotency, metadata, paging
-from threadkeep.operations.assistant_rows import (
+from threadkeep.operations.assistants.rows import (
     COLUMNS,
     StoredAssistant,
     assistant_of,
@@ -21,10 +21,10 @@ from threadkeep.operations.assistant_rows import (
     stored_of,
     versioned,
 )
-from threadkeep.operations.configuration import changed, check_alone, configuration_of
-from threadkeep.operations.organizations import match
+from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import PAGE_BYTES_MAX, Window
-from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.operations.responses.configuration import changed, check_alone, configuration_of
+from threadkeep.operations.threads.rows import Precondition, Versioned
 
 SORT = "id"
 

@@ -18,8 +18,8 @@ from threadkeep.objects import (
     TextPart,
 )
 from threadkeep.operations import metadata
-from threadkeep.operations.events import LEFT_MS
-from threadkeep.operations.message_rows import NULL
+from threadkeep.operations.messages.rows import NULL
+from threadkeep.operations.responses.events import LEFT_MS
 from threadkeep.scope import Scope
 
 # The answer's message is joined through the thread, so that one that was deleted, or cleared, shows no more.

@@ -10,12 +10,13 @@ from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound
 from threadkeep.lifecycle import Action
 from threadkeep.objects import Message, Page, Response, ResponseCreated
-from threadkeep.operations import claiming, events, paging, settling
-from threadkeep.operations.events import answer_of
-from threadkeep.operations.message_rows import message_of
-from threadkeep.operations.messages import find as find_message
+from threadkeep.operations import paging
+from threadkeep.operations.messages.messages import find as find_message
+from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import Window
-from threadkeep.operations.response_rows import (
+from threadkeep.operations.responses import claiming, events, settling
+from threadkeep.operations.responses.events import answer_of
+from threadkeep.operations.responses.rows import (
     ANSWER,
     COLUMNS,
     StoredResponse,
@@ -23,7 +24,7 @@ from threadkeep.operations.response_rows import (
     response_of,
     stored_response,
 )
-from threadkeep.operations.thread_rows import explain, hold
+from threadkeep.operations.threads.rows import explain, hold
 
 SORT = "id"
 # How many events a reader gets at a time.

@@ -8,7 +8,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import OrganizationAccessDenied, PreconditionFailed
 from threadkeep.objects import Deleted, Organization, OrganizationUpdate
-from threadkeep.operations.thread_rows import Precondition, Versioned
+from threadkeep.operations.threads.rows import Precondition, Versioned
 from threadkeep.scope import Scope
 
 COLUMNS = "o.id, o.name, o.created_ms, o.updated_ms, o.revision"

@@ -10,7 +10,7 @@ from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
 from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX, FunctionCall, TextPart, ToolCall
-from threadkeep.operations.message_rows import is_json, size_bytes
+from threadkeep.operations.messages.rows import is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
 TEXT = "response.output_text.delta"

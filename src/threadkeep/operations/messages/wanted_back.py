@@ -13,9 +13,9 @@ import msgspec
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.objects import Configuration
-from threadkeep.operations import context
-from threadkeep.operations.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+from threadkeep.operations.responses import context
+from threadkeep.operations.responses.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen
 
 # Of what is kept with one message. What is longer is not kept: half a signature is none.
 CHARACTERS_MAX = 256 * 1024

@@ -16,7 +16,7 @@ from threadkeep.objects import (
     NamedToolChoice,
     ResponseCreate,
 )
-from threadkeep.operations.assistant_rows import StoredAssistant, find
+from threadkeep.operations.assistants.rows import StoredAssistant, find
 
 SETTINGS = structs.fields(Configuration)
 DEFAULT_CONTEXT_MODE: ContextMode = "recent"

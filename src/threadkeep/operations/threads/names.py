@@ -13,8 +13,8 @@ from threadkeep.lifecycle import Action
 from threadkeep.objects import NAME_MESSAGES_MAX, NameCreate, NameGenerated, Part, TextPart
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
-from threadkeep.operations.response_rows import text_of
-from threadkeep.operations.thread_rows import HeldThread, fold, hold
+from threadkeep.operations.responses.rows import text_of
+from threadkeep.operations.threads.rows import HeldThread, fold, hold
 
 PERSON_WON = "The title was changed while a name was being made; it stays as it was set."
 

@@ -19,9 +19,9 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ThreadNotFound
 from threadkeep.objects import Configuration, Context, ContextMessage, FilePart, ImagePart, Part, TextPart, ToolCall
-from threadkeep.operations import thread_rows
-from threadkeep.operations.message_rows import NULL
+from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+from threadkeep.operations.threads import rows as thread_rows
 
 FIRST_MAX = 3
 LAST_MAX = 7
