@@ -25,11 +25,11 @@ from threadkeep.lifecycle import Action, State
 from threadkeep.objects import ResponseError
 from threadkeep.operations.responses import events
 from threadkeep.runtime import frames
-from threadkeep.server import protocol
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.openapi import document
 from threadkeep.server.query import fields_of
 from threadkeep.server.routes import ENDPOINTS, LISTED
+from threadkeep.server.transport import protocol
 
 SOURCE = ROOT / "src" / "threadkeep"
 PAGES = {str(page.relative_to(ROOT)): page for page in pages()}

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from support.people import People
-from threadkeep.server.protocol import LINGER_S, UNWANTED_BYTES_MAX
+from threadkeep.server.transport.protocol import LINGER_S, UNWANTED_BYTES_MAX
 
 LIMIT_BYTES = 4 * 1024 * 1024
 LARGE = b"{" + b" " * 3_000_000 + b"}"

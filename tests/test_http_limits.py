@@ -18,7 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from threadkeep.server.protocol import HEADER_BYTES_MAX, TARGET_BYTES_MAX, LimitedHttpProtocol
+from threadkeep.server.transport.protocol import HEADER_BYTES_MAX, TARGET_BYTES_MAX, LimitedHttpProtocol
 
 LARGE_BYTES = 16 * 1024 * 1024
 PATIENCE_S = 15.0

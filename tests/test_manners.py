@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from support.strict_model import FAMILIES, SETTINGS, StrictModel
+from threadkeep import titles
 from threadkeep.objects import Configuration, FunctionDefinition, Tool
 from threadkeep.providers import ModelRequest, manners
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.manners import KNOWN, NO_ANSWER, NO_MESSAGE, Manners, manners_of, object_text
 from threadkeep.providers.openai_chat import OpenAiChat, body_of
-from threadkeep.runtime import naming
 from threadkeep.settings import Settings
 
 
@@ -58,7 +58,7 @@ HISTORIES: dict[str, list[dict[str, Any]]] = {
     "arguments of another kind": [USER, called(call("a", "[1]"), call("b", "cut")), given("a"), given("b")],
     "a name that is none": [USER, called(call("a", name="look at: it")), given("a")],
     "an empty result": [USER, called(call("a")), given("a", " ")],
-    "a name": naming.request_messages([("user", "How do I bake bread?")]),
+    "a name": titles.request_messages([("user", "How do I bake bread?")]),
     "an image and its question": [
         {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://i"}}]},
         USER,

@@ -16,17 +16,29 @@ from threadkeep.database import migrate, statement
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import apply_migrations, connect
 from threadkeep.database.statement import RefusedStatement, everywhere, scoped
-from threadkeep.operations import thread_list_sql
-from threadkeep.operations.thread_list_sql import Shape
+from threadkeep.operations.threads import listing_sql as thread_list_sql
+from threadkeep.operations.threads.listing_sql import Shape
 from threadkeep.scope import Credential, Role, make_scope
 
 SOURCE = Path(threadkeep.__file__).parent
 
 # Which layers each layer may import, from the innermost to the outermost.
 WORDS = {"limits", "objects", "errors", "ids", "clock", "scope", "lifecycle", "settings", "files"}
-LAYERS = ["words", "client", "database", "providers", "operations", "runtime", "server", "embedded", "commands", "cli"]
+LAYERS = [
+    "words",
+    "client",
+    "database",
+    "providers",
+    "operations",
+    "titles",
+    "runtime",
+    "server",
+    "embedded",
+    "commands",
+    "cli",
+]
 # Whoever serves does without the client: it costs memory and the time to start.
-SERVING = {"database", "providers", "operations", "runtime", "server"}
+SERVING = {"database", "providers", "operations", "titles", "runtime", "server"}
 
 
 def statements() -> list[statement.Statement]:

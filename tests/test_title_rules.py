@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from threadkeep.runtime.naming import CONVERSATION_CHARACTERS_MAX, MAX_OUTPUT_TOKENS, clean, extract, request_messages
-from threadkeep.runtime.unspaced import UNSPACED, graphemes
+from threadkeep.titles import MAX_OUTPUT_TOKENS, clean, extract, request_messages
+from threadkeep.titles.prompt import CONVERSATION_CHARACTERS_MAX
+from threadkeep.titles.unspaced import UNSPACED, graphemes
 
 TITLES = [
     "Passport renewal in Germany",
@@ -431,7 +432,7 @@ def test_the_conversation_is_cut_to_a_few_thousand_characters():
 
 def test_the_languages_are_read_only_when_a_title_is_extracted():
     program = (
-        "import sys; from threadkeep.runtime.naming import clean, extract; clean('Passport renewal');"
+        "import sys; from threadkeep.titles import clean, extract; clean('Passport renewal');"
         "before = {'budoux', 'stopwordsiso'} & set(sys.modules); extract([('user', '你好吗朋友')]);"
         "print(sorted(before), sorted({'budoux', 'stopwordsiso'} & set(sys.modules)))"
     )

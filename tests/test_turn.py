@@ -5,7 +5,7 @@ import contextvars
 
 import pytest
 
-from threadkeep.server.turn import Turn
+from threadkeep.server.transport.turn import Turn
 
 
 async def test_what_came_together_begins_in_the_next_turn_in_its_order():

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from test_http_limits import ServerInThread, ask, get, read_answer
-from threadkeep.server.protocol import LimitedHttpProtocol
+from threadkeep.server.transport.protocol import LimitedHttpProtocol
 
 LENGTH = [(b"content-length", b"2")]
 

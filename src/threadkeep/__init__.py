@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UnexpectedAnswer,
     )
     from threadkeep.database.sqlite import DatabaseInUse
-    from threadkeep.embedded import open, open_async
+    from threadkeep.embedded.service import open, open_async
     from threadkeep.errors import (
         ApiError,
         AuthenticationError,
@@ -87,8 +87,8 @@ __all__ = [
 
 # Where the names that are no error of the API and no part of the client come from.
 ELSEWHERE = {
-    "open": "threadkeep.embedded",
-    "open_async": "threadkeep.embedded",
+    "open": "threadkeep.embedded.service",
+    "open_async": "threadkeep.embedded.service",
     "DatabaseInUse": "threadkeep.database.sqlite",
     "SettingError": "threadkeep.settings",
     "Settings": "threadkeep.settings",

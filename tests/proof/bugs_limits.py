@@ -23,7 +23,7 @@ BUGS = [
         "a header may take for ever: no header time-out",
         (
             Edit(
-                "server/protocol.py",
+                "server/transport/protocol.py",
                 'self._read_timer = self.loop.call_later(self.HEADER_READ_S, self._stop, b"")',
                 'self._read_timer = self.loop.call_later(3600, self._stop, b"")',
             ),
@@ -35,7 +35,7 @@ BUGS = [
         "too many connections: the new one is turned away, however long others have been idle",
         (
             Edit(
-                "server/crowd.py",
+                "server/connection_limits.py",
                 "            oldest = next(iter(self._waiting))\n",
                 "            oldest = connection\n",
             ),

@@ -14,8 +14,8 @@ from threadkeep.operations.organizations import administration
 from threadkeep.providers import echo
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.tally import SharedTally
-from threadkeep.server import serve as server
 from threadkeep.server.tokens import make_token, server_secret
+from threadkeep.server.transport import serve as server
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600

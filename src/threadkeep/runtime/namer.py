@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from threadkeep import clock
+from threadkeep import clock, titles
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, StorageFull, Unavailable
@@ -22,7 +22,6 @@ from threadkeep.operations.threads.names import Question
 from threadkeep.providers import ModelError, ModelRequest, Text, TokenCounts
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO
-from threadkeep.runtime import naming
 from threadkeep.runtime.following import LOOK_S, PING_S
 from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Presence, Streamed, named_frame
 from threadkeep.runtime.places import Places
@@ -146,18 +145,18 @@ class Namer:
 
     async def _make(self, question: Question, spent: "list[Spent]", on_text: OnText) -> tuple[str, str]:
         if self._catalogue.default == ECHO:
-            return await asyncio.to_thread(naming.extract, question.texts), WITHOUT_MODEL
-        messages = naming.request_messages(question.texts)
+            return await asyncio.to_thread(titles.extract, question.texts), WITHOUT_MODEL
+        messages = titles.request_messages(question.texts)
         asked = Spent(messages)
         spent.append(asked)
-        name = naming.clean(await self._ask(asked, on_text))
+        name = titles.clean(await self._ask(asked, on_text))
         if name is not None:
             return name, BY_MODEL
-        return await asyncio.to_thread(naming.extract, question.texts), UNUSABLE
+        return await asyncio.to_thread(titles.extract, question.texts), UNUSABLE
 
     async def _ask(self, asked: "Spent", on_text: OnText) -> str:
         provider, upstream_name = self._catalogue.provider(self._catalogue.default)
-        configuration = Configuration(max_output_tokens=naming.MAX_OUTPUT_TOKENS)
+        configuration = Configuration(max_output_tokens=titles.MAX_OUTPUT_TOKENS)
         request = ModelRequest(upstream_name, asked.messages, configuration)
         try:
             async with asyncio.timeout(ASK_S), aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
@@ -303,7 +302,7 @@ class NameStream(Streamed):
 
     def _hear(self, said: str) -> None:
         # The last word may still change.
-        self._add((naming.clean(said) or "").rpartition(" ")[0])
+        self._add((titles.clean(said) or "").rpartition(" ")[0])
 
     def _complete(self, generated: NameGenerated) -> None:
         self._add(generated.name or "")

@@ -4,8 +4,8 @@ import hashlib
 
 from threadkeep.errors import ApiError
 from threadkeep.objects import Error, ErrorDetail
-from threadkeep.server.cycle import SAFE_HEADERS, Headers
 from threadkeep.server.endpoint import Result, encode
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Headers
 
 
 def headers_of(result: Result, request_id: bytes) -> Headers:

@@ -29,9 +29,8 @@ from threadkeep.server import cursors
 from threadkeep.server.answer_heads import encode_error, error_headers, headers_of, unless_known
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
-from threadkeep.server.crowd import HOLDER, Room
+from threadkeep.server.connection_limits import HOLDER, Room
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import Headers
 from threadkeep.server.endpoint import (
     Endpoint,
     Request,
@@ -49,6 +48,7 @@ from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.sse import leave_when_gone, send_stream
+from threadkeep.server.transport.cycle import Headers
 from threadkeep.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -21,11 +21,11 @@ from threadkeep.server.answer_heads import encode_error, error_headers
 from threadkeep.server.api import Api
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.cycle import SAFE_HEADERS, Answer
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Answer
 from threadkeep.settings import Settings, split
 
 READINESS_KEPT_S = 1.0

@@ -16,7 +16,7 @@ from threadkeep.errors import (
     UnsupportedMediaType,
     member_path,
 )
-from threadkeep.server.crowd import Room
+from threadkeep.server.connection_limits import Room
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32

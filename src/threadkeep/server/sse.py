@@ -8,7 +8,7 @@ from threadkeep.errors import ApiError
 from threadkeep.runtime.following import CutOff
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
 from threadkeep.server.body import Receive
-from threadkeep.server.cycle import TAKE_WRITE
+from threadkeep.server.transport.cycle import TAKE_WRITE
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
 

@@ -20,10 +20,10 @@ import uvloop
 from threadkeep import clock
 from threadkeep import settings as settings_module
 from threadkeep.client import AsyncClient, Client
-from threadkeep.client.in_process import AsyncInProcessTransport, Bridge, InProcessTransport
 from threadkeep.database import open_database, sqlite_path
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.database.statement import everywhere
+from threadkeep.embedded.transport import AsyncInProcessTransport, Bridge, InProcessTransport
 from threadkeep.errors import InvalidCredentials
 from threadkeep.ids import new_id
 from threadkeep.operations.organizations import administration

@@ -21,10 +21,10 @@ from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.runtime.tally import Tally
 from threadkeep.server.app import App
-from threadkeep.server.crowd import Crowd
-from threadkeep.server.protocol import LimitedHttpProtocol
+from threadkeep.server.connection_limits import Crowd
 from threadkeep.server.tokens import server_secret
-from threadkeep.server.turn import Turn
+from threadkeep.server.transport.protocol import LimitedHttpProtocol
+from threadkeep.server.transport.turn import Turn
 from threadkeep.settings import SettingError, Settings
 
 BACKLOG = 2048

@@ -3,10 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from threadkeep.runtime.extracting import extract
-from threadkeep.runtime.title_rules import CHARACTERS_MAX, WORDS_MAX, WORDS_MIN, clean
-
-__all__ = ["MAX_OUTPUT_TOKENS", "clean", "extract", "request_messages"]
+from threadkeep.titles.rules import CHARACTERS_MAX, WORDS_MAX, WORDS_MIN
 
 # A title takes ten to forty; the rest is for models that think aloud first.
 MAX_OUTPUT_TOKENS = 256

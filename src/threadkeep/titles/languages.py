@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from threadkeep.runtime.title_words import ARTICLES, CONTENT
+from threadkeep.titles.words import ARTICLES, CONTENT
 
 # What the languages with most writers are ahead by; of equals, English is first.
 PRIOR = 1.0

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from threadkeep.runtime.title_words import (
+from threadkeep.titles.unspaced import UNSPACED, graphemes, phrases
+from threadkeep.titles.words import (
     DANGLING,
     INTERJECTION,
     LABEL,
@@ -15,7 +16,6 @@ from threadkeep.runtime.title_words import (
     TITLE_FIELD,
     UNSPACED_DANGLING,
 )
-from threadkeep.runtime.unspaced import UNSPACED, graphemes, phrases
 
 WORDS_MIN = 2
 WORDS_MAX = 5

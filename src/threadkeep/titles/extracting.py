@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log2
 
-from threadkeep.runtime.languages import Vocabulary, vocabulary_of
-from threadkeep.runtime.title_rules import CHARACTERS_MAX, WORDS_MAX, finished, shortened, tidy
-from threadkeep.runtime.title_words import (
+from threadkeep.titles.languages import Vocabulary, vocabulary_of
+from threadkeep.titles.rules import CHARACTERS_MAX, WORDS_MAX, finished, shortened, tidy
+from threadkeep.titles.unspaced import UNSPACED
+from threadkeep.titles.words import (
     COMPANION,
     COMPANIONS,
     CONJUNCTIONS,
@@ -19,7 +20,6 @@ from threadkeep.runtime.title_words import (
     UNSPACED_DANGLING,
     UNSPACED_REQUEST,
 )
-from threadkeep.runtime.unspaced import UNSPACED
 
 # Some 20 milliseconds at most.
 TEXT_CHARACTERS_MAX = 4_000

@@ -20,9 +20,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
-from threadkeep.server.crowd import HOLDER, Crowd
-from threadkeep.server.cycle import SAFE_HEADERS, Answer, OneWriteCycle
-from threadkeep.server.turn import Turn
+from threadkeep.server.connection_limits import HOLDER, Crowd
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Answer, OneWriteCycle
+from threadkeep.server.transport.turn import Turn
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
