@@ -17,8 +17,9 @@ import uvloop
 
 from benchmarks.sqlite_loop import fold_in
 from benchmarks.work import LIMIT, WORK, Rows, Work
-from threadkeep.lifecycle import State
-from threadkeep.objects import Page, Thread
+from threadkeep.contract.answers import Page
+from threadkeep.contract.lifecycle import State
+from threadkeep.contract.threads import Thread
 from threadkeep.operations.messages.messages import new_row
 from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import encode_position

@@ -11,7 +11,7 @@ import threadkeep
 from support.either_client import KINDS, client_of
 from threadkeep import errors
 from threadkeep.client import answers
-from threadkeep.objects import MessageCreate, TextPart
+from threadkeep.contract.messages import MessageCreate, TextPart
 
 
 @pytest.fixture(params=KINDS)

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 from msgspec import structs
 
+from threadkeep.contract.assistants import AssistantCreate, AssistantUpdate, Configuration
+from threadkeep.contract.responses import ResponseCreate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import SqliteTransaction, apply_migrations, connect
 from threadkeep.errors import AssistantBound, AssistantDeleted, AssistantNotFound, InvalidField
-from threadkeep.objects import AssistantCreate, AssistantUpdate, Configuration, ResponseCreate
 from threadkeep.operations.assistants import assistants
 from threadkeep.operations.assistants.rows import StoredAssistant
 from threadkeep.operations.responses import configuration

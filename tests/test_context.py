@@ -10,21 +10,21 @@ import pytest
 from support.many_threads import CountingPostgres, CountingSqlite
 from support.postgres import connected
 from support.server import Database
-from threadkeep.database import migrate
-from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.sqlite import apply_migrations
-from threadkeep.errors import ThreadNotFound
-from threadkeep.objects import (
-    Configuration,
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.messages import (
     FilePart,
     FunctionCall,
     ImagePart,
     MessageCreate,
     MessagesCreate,
     TextPart,
-    ThreadCreate,
     ToolCall,
 )
+from threadkeep.contract.threads import ThreadCreate
+from threadkeep.database import migrate
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.sqlite import apply_migrations
+from threadkeep.errors import ThreadNotFound
 from threadkeep.operations.messages import messages, wanted_back
 from threadkeep.operations.responses import context
 from threadkeep.operations.responses.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate

@@ -18,11 +18,12 @@ import pytest
 import typer
 
 from support.doc_examples import FENCE, ROOT, Places, Session, examples_of, pages, server_for
-from threadkeep import errors, lifecycle, settings
+from threadkeep import errors, settings
 from threadkeep.cli import app
 from threadkeep.commands.welcome import FIRST_RUN_FILE
-from threadkeep.lifecycle import Action, State
-from threadkeep.objects import ResponseError
+from threadkeep.contract import lifecycle
+from threadkeep.contract.lifecycle import Action, State
+from threadkeep.contract.responses import ResponseError
 from threadkeep.operations.responses import events
 from threadkeep.runtime import frames
 from threadkeep.server.endpoint import Endpoint

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from threadkeep.lifecycle import REFUSALS, STATES, Action, State
+from threadkeep.contract.lifecycle import REFUSALS, STATES, Action, State
 
 MESSAGE = [{"role": "user", "content": "hello"}]
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.strict_model import FAMILIES, SETTINGS, StrictModel
 from threadkeep import titles
-from threadkeep.objects import Configuration, FunctionDefinition, Tool
+from threadkeep.contract.assistants import Configuration, FunctionDefinition, Tool
 from threadkeep.providers import ModelRequest, manners
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.manners import KNOWN, NO_ANSWER, NO_MESSAGE, Manners, manners_of, object_text

@@ -8,7 +8,7 @@ import pytest
 
 from support.hearing import ASK, KEY, PATIENCE, Heard, hear
 from support.scripted_model import ScriptedModel, chunk, finish
-from threadkeep.objects import Configuration, FunctionDefinition, Tool
+from threadkeep.contract.assistants import Configuration, FunctionDefinition, Tool
 from threadkeep.providers import ModelRequest, ToolCallPart
 from threadkeep.providers.openai_chat import OpenAiChat
 

@@ -22,7 +22,7 @@ from support.scripted_model import (
     tool_call,
     usage,
 )
-from threadkeep.objects import Configuration, FunctionDefinition, ResponseFormat, Tool
+from threadkeep.contract.assistants import Configuration, FunctionDefinition, ResponseFormat, Tool
 from threadkeep.providers import ModelRequest, Piece, Reasoning, Text, TokenCounts, ToolCallPart
 from threadkeep.providers.echo import Echo
 from threadkeep.providers.openai_chat import OpenAiChat, limit_name_of

@@ -9,9 +9,10 @@ import pytest
 from support.many_threads import FEW, LONG, LONG_MESSAGES, CountingPostgres, CountingSqlite
 from support.postgres import connected
 from support.server import Database
+from threadkeep.contract.lifecycle import State
+from threadkeep.contract.messages import MessageCreate, MessagesCreate
+from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.lifecycle import State
-from threadkeep.objects import MessageCreate, MessagesCreate, ThreadCreate, ThreadUpdate
 from threadkeep.operations import metadata, paging
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.messages import messages

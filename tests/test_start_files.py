@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from support.server import run_threadkeep
+from threadkeep.contract.limits import TEXT_CHARACTERS_MAX
 from threadkeep.files import write_private
-from threadkeep.objects import TEXT_CHARACTERS_MAX
 from threadkeep.server.tokens import server_secret
 from threadkeep.settings import SettingError, Settings, load, unknown
 

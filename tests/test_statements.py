@@ -23,7 +23,7 @@ from threadkeep.scope import Credential, Role, make_scope
 SOURCE = Path(threadkeep.__file__).parent
 
 # Which layers each layer may import, from the innermost to the outermost.
-WORDS = {"limits", "objects", "errors", "ids", "clock", "scope", "lifecycle", "settings", "files"}
+WORDS = {"contract", "objects", "errors", "ids", "clock", "scope", "settings", "files"}
 LAYERS = [
     "words",
     "client",

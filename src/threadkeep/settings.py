@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from threadkeep.limits import TEXT_CHARACTERS_MAX
+from threadkeep.contract.limits import TEXT_CHARACTERS_MAX
 
 PREFIX = "THREADKEEP_"
 # What clients alone read, beside `url` and `api_key`.

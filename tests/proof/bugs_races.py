@@ -98,7 +98,7 @@ BUGS = [
             Edit(
                 "runtime/answering.py",
                 "from threadkeep.operations.responses.claiming import Claim, Terms\n",
-                "from threadkeep.lifecycle import Action\n"
+                "from threadkeep.contract.lifecycle import Action\n"
                 "from threadkeep.operations.responses.claiming import Claim, Terms\n"
                 "from threadkeep.operations.threads.rows import explain\n",
             ),
@@ -119,7 +119,7 @@ BUGS = [
             Edit(
                 "server/endpoint.py",
                 "from threadkeep.operations.responses import settling\n",
-                "from threadkeep.lifecycle import Action\n"
+                "from threadkeep.contract.lifecycle import Action\n"
                 "from threadkeep.operations.messages import messages\n"
                 "from threadkeep.operations.responses import settling\n"
                 "from threadkeep.operations.threads.rows import explain\n",

@@ -7,10 +7,11 @@ from typing import Any
 
 from support.server import SECRET, Database
 from support.waiting import eventually
+from threadkeep.contract.responses import ResponseInThreadCreate
+from threadkeep.contract.threads import ThreadCreate
 from threadkeep.database import open_database
 from threadkeep.database.scoped import ScopedDatabase, enter_write
 from threadkeep.errors import Unavailable
-from threadkeep.objects import ResponseInThreadCreate, ThreadCreate
 from threadkeep.operations.organizations import administration
 from threadkeep.operations.responses import claiming, events, responses, settling
 from threadkeep.operations.responses.claiming import Claim, Terms

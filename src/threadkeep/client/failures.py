@@ -18,8 +18,8 @@ import httpx
 import msgspec
 
 from threadkeep import clock, errors
+from threadkeep.contract.answers import Error, ErrorDetail
 from threadkeep.errors import ApiError, LeaseExpired, ThreadkeepError
-from threadkeep.objects import Error, ErrorDetail
 
 read_error = msgspec.json.Decoder(Error).decode
 

@@ -13,7 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from threadkeep import objects
 from threadkeep.client.failures import NotSendable
-from threadkeep.objects import ContextMode, FunctionCall, MessageCreate, NamedToolChoice, ResponseFormat, Tool, ToolCall
+from threadkeep.contract.assistants import ContextMode, NamedToolChoice, ResponseFormat, Tool
+from threadkeep.contract.messages import FunctionCall, MessageCreate, ToolCall
 
 Value: TypeAlias = str | int | float | bool
 MetadataFields: TypeAlias = Mapping[str, Value | Sequence[Value] | None]

@@ -6,8 +6,9 @@ import msgspec
 
 from threadkeep.client.failures import BY_CODE, UnexpectedAnswer, api_error
 from threadkeep.client.transcript import Frame, Frames
+from threadkeep.contract.answers import Error
+from threadkeep.contract.names import NameGenerated
 from threadkeep.errors import ApiError
-from threadkeep.objects import Error, NameGenerated
 
 
 class Delta(msgspec.Struct):

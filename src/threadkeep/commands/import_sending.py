@@ -14,7 +14,7 @@ from msgspec import Raw
 
 from threadkeep import clock
 from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, sendable
-from threadkeep.lifecycle import State
+from threadkeep.contract.lifecycle import State
 
 MESSAGES_PER_CALL = 100
 # Below the server's limit of 4 MiB, so that the rest of a body fits as well.

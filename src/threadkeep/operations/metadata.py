@@ -5,10 +5,10 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from threadkeep.contract.limits import METADATA_KEY_CHARACTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_CHARACTERS_MAX
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import MetadataKeyTooLong, MetadataTooMany, MetadataValueTooLong, member_path
-from threadkeep.objects import METADATA_KEY_CHARACTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_CHARACTERS_MAX
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | list[Scalar]

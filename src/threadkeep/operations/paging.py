@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from threadkeep import ids
+from threadkeep.contract.answers import Page
 from threadkeep.errors import InvalidCursor, InvalidParameter
-from threadkeep.objects import Page
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 # What an object takes on the wire besides its texts; generous, so that a page never exceeds its limit.

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from threadkeep.objects import Configuration
+from threadkeep.contract.assistants import Configuration
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from threadkeep.objects import TOOL_CALLS_MAX
+from threadkeep.contract.limits import TOOL_CALLS_MAX
 from threadkeep.providers import Piece, ToolCallPart, faults
 from threadkeep.providers.characters import Characters
 from threadkeep.providers.chunks import FunctionDelta, ToolCallDelta

@@ -2,9 +2,11 @@
 
 from contextlib import suppress
 
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.names import NameCreate
+from threadkeep.contract.responses import Context, Response, ResponseCreate
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
-from threadkeep.objects import Configuration, Context, NameCreate, Response, ResponseCreate
 from threadkeep.operations import idempotency
 from threadkeep.operations.responses import claiming, configuration, context, responses
 from threadkeep.operations.responses.claiming import Claim, Terms

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from threadkeep.objects import Part, TextPart
+from threadkeep.contract.messages import Part, TextPart
 from threadkeep.operations.messages.wanted_back import WantedBack
 from threadkeep.operations.responses.context import Chosen, ChosenMessage, decode_parts, shows_image, text_of
 

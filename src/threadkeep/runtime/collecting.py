@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from threadkeep.objects import ToolCall
+from threadkeep.contract.messages import ToolCall
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.responses.events import CallSoFar
 from threadkeep.providers import Reasoning, WantedBack

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 
 from threadkeep import clock
+from threadkeep.contract.responses import Response, ResponseEnded, ResponseReset
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
-from threadkeep.objects import Response, ResponseEnded, ResponseReset
 from threadkeep.operations.responses import events, responses
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, response_of
 from threadkeep.runtime.channels import Channels, Key, Reader

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from threadkeep import clock, titles
+from threadkeep.contract.answers import Error, ErrorDetail
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.names import NameCreate, NameGenerated
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, StorageFull, Unavailable
-from threadkeep.objects import Configuration, Error, ErrorDetail, NameCreate, NameGenerated
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Stored
 from threadkeep.operations.organizations import usage

@@ -2,8 +2,8 @@
 
 import hashlib
 
+from threadkeep.contract.answers import Error, ErrorDetail
 from threadkeep.errors import ApiError
-from threadkeep.objects import Error, ErrorDetail
 from threadkeep.server.endpoint import Result, encode
 from threadkeep.server.transport.cycle import SAFE_HEADERS, Headers
 

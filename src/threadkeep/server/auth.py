@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from threadkeep import clock, ids
+from threadkeep.contract.organizations import User, UserOrganization
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import (
@@ -14,7 +15,6 @@ from threadkeep.errors import (
     OrganizationAccessDenied,
     OrganizationRequired,
 )
-from threadkeep.objects import User, UserOrganization
 from threadkeep.operations.organizations import keys, organizations
 from threadkeep.operations.organizations.credentials import Membership, find_key, find_memberships, judge
 from threadkeep.scope import Credential, Role, Scope, make_scope

@@ -9,6 +9,12 @@ from typing import Any
 
 import msgspec
 
+from threadkeep.contract.answers import Page
+from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import Key, KeyCreated
+from threadkeep.contract.responses import Response
+from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import (
     InsufficientPermissions,
@@ -18,7 +24,6 @@ from threadkeep.errors import (
     Unavailable,
     UnknownField,
 )
-from threadkeep.objects import Assistant, Key, KeyCreated, Message, Page, Response, Thread
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.responses import settling

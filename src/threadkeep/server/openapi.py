@@ -8,7 +8,10 @@ from typing import Any
 import msgspec
 
 from threadkeep import __version__
-from threadkeep.objects import Assistant, KeyCreated, Member, Message, Organization, Thread
+from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import KeyCreated, Member, Organization
+from threadkeep.contract.threads import Thread
 from threadkeep.scope import Role
 from threadkeep.server import descriptions
 from threadkeep.server.endpoint import Endpoint, Way

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from threadkeep import errors
-from threadkeep.objects import Error, Page, Part, ToolCall
+from threadkeep.contract.answers import Error, Page
+from threadkeep.contract.messages import Part, ToolCall
 from threadkeep.server import examples
 from threadkeep.server.descriptions import FIELDS, SCHEMAS
 from threadkeep.server.endpoint import Endpoint

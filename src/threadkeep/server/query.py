@@ -9,15 +9,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Meta
 
+from threadkeep.contract.assistants import Configuration, ContextMode, TokensMax
+from threadkeep.contract.basis import OPAQUE_ID
+from threadkeep.contract.lifecycle import State
+from threadkeep.contract.limits import METADATA_KEY_CHARACTERS_MAX
 from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
-from threadkeep.lifecycle import State
-from threadkeep.objects import (
-    METADATA_KEY_CHARACTERS_MAX,
-    OPAQUE_ID,
-    Configuration,
-    ContextMode,
-    TokensMax,
-)
 from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
 from threadkeep.operations.paging import Window, window

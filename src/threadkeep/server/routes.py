@@ -4,38 +4,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from threadkeep.objects import (
-    Assistant,
-    AssistantCreate,
-    AssistantUpdate,
-    Context,
-    Deleted,
+from threadkeep.contract.answers import Deleted, ListDeleted, Nothing, Page
+from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
+from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
+from threadkeep.contract.names import NameCreate, NameGenerated
+from threadkeep.contract.organizations import (
     Key,
     KeyCreate,
     KeyCreated,
-    ListDeleted,
     Member,
     MemberDeleted,
     MemberPut,
-    Message,
-    MessageCreate,
-    MessagesCreate,
-    MessageUpdate,
-    NameCreate,
-    NameGenerated,
-    Nothing,
     Organization,
     OrganizationUpdate,
-    Page,
-    Response,
-    ResponseCreate,
-    ResponseInThreadCreate,
-    Thread,
-    ThreadCreate,
-    ThreadUpdate,
-    Usage,
     User,
 )
+from threadkeep.contract.responses import Context, Response, ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
+from threadkeep.contract.usage import Usage
 from threadkeep.operations.assistants import assistants
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.messages import messages

@@ -9,7 +9,8 @@ from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, query, read
 from threadkeep.client.fields import SettingsFields, Tag, body_of
-from threadkeep.objects import AssistantCreate, AssistantUpdate, Deleted
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.assistants import AssistantCreate, AssistantUpdate
 
 
 class AsyncAssistants:

@@ -10,7 +10,8 @@ from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, query, read
 from threadkeep.client.fields import Content, MessageFields, MetadataFields, Role, Tag, ToolCallFields, body_of
-from threadkeep.objects import Deleted, ListDeleted, MessageCreate, MessagesCreate, MessageUpdate, ToolCall
+from threadkeep.contract.answers import Deleted, ListDeleted
+from threadkeep.contract.messages import MessageCreate, MessagesCreate, MessageUpdate, ToolCall
 
 # Inside the class, `list` is a method.
 MessageList: TypeAlias = list[Message]

@@ -10,7 +10,7 @@ from threadkeep.client.calls import Answer, Call, streamed
 from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.name_transcript import NameTranscript
 from threadkeep.client.retrying import Attempts
-from threadkeep.objects import NameGenerated
+from threadkeep.contract.names import NameGenerated
 
 
 class AsyncNameStream:

@@ -9,7 +9,8 @@ from threadkeep.client.asynchronous.streams import AsyncResponseStream
 from threadkeep.client.calls import Call, path, post, query, read
 from threadkeep.client.fields import ResponseFields, ThreadFields, body_of
 from threadkeep.client.transcript import begin_following
-from threadkeep.objects import ResponseCreate, ResponseInThreadCreate, ThreadCreate
+from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.threads import ThreadCreate
 
 
 class AsyncResponses:

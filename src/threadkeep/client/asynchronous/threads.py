@@ -23,16 +23,11 @@ from threadkeep.client.fields import (
     metadata_filters,
     or_unset,
 )
-from threadkeep.objects import (
-    ContextMode,
-    Deleted,
-    MessageCreate,
-    NameCreate,
-    NameGenerated,
-    NameMessage,
-    ThreadCreate,
-    ThreadUpdate,
-)
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.assistants import ContextMode
+from threadkeep.contract.messages import MessageCreate
+from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
+from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 
 
 class AsyncThreads:

@@ -2,7 +2,7 @@
 
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.calls import path, read
-from threadkeep.objects import User
+from threadkeep.contract.organizations import User
 
 
 class AsyncCurrentUser:

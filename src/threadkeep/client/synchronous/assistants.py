@@ -10,7 +10,8 @@ from threadkeep.client.calls import delete, path, post, query, read
 from threadkeep.client.fields import SettingsFields, Tag, body_of
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
-from threadkeep.objects import AssistantCreate, AssistantUpdate, Deleted
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.assistants import AssistantCreate, AssistantUpdate
 
 
 class Assistants:

@@ -11,7 +11,7 @@ from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.name_transcript import NameTranscript
 from threadkeep.client.retrying import Attempts
 from threadkeep.client.synchronous.connection import Connection
-from threadkeep.objects import NameGenerated
+from threadkeep.contract.names import NameGenerated
 
 
 class NameStream:

@@ -10,15 +10,9 @@ from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
-from threadkeep.objects import (
-    Deleted,
-    KeyCreate,
-    KeyCreated,
-    MemberDeleted,
-    MemberPut,
-    OrganizationUpdate,
-    Usage,
-)
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.organizations import KeyCreate, KeyCreated, MemberDeleted, MemberPut, OrganizationUpdate
+from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 
 RoleName = Role | Literal["member", "admin", "owner"]

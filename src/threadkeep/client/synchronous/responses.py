@@ -10,7 +10,8 @@ from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.client.synchronous.streams import ResponseStream
 from threadkeep.client.transcript import begin_following
-from threadkeep.objects import ResponseCreate, ResponseInThreadCreate, ThreadCreate
+from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.threads import ThreadCreate
 
 
 class Responses:

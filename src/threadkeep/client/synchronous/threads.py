@@ -24,16 +24,11 @@ from threadkeep.client.synchronous.lists import List
 from threadkeep.client.synchronous.messages import Messages
 from threadkeep.client.synchronous.names import NameStream
 from threadkeep.client.synchronous.responses import Responses
-from threadkeep.objects import (
-    ContextMode,
-    Deleted,
-    MessageCreate,
-    NameCreate,
-    NameGenerated,
-    NameMessage,
-    ThreadCreate,
-    ThreadUpdate,
-)
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.assistants import ContextMode
+from threadkeep.contract.messages import MessageCreate
+from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
+from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 
 
 class Threads:

@@ -3,7 +3,7 @@
 
 from threadkeep.client.calls import path, read
 from threadkeep.client.synchronous.connection import Connection
-from threadkeep.objects import User
+from threadkeep.contract.organizations import User
 
 
 class CurrentUser:

@@ -5,12 +5,13 @@ from typing import Any
 from msgspec import UNSET, json
 
 from threadkeep import clock
+from threadkeep.contract.answers import Deleted, Page
+from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.database.driver import UniqueViolation
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import AssistantNotFound, InvalidField, NameTaken
 from threadkeep.ids import new_id
-from threadkeep.objects import Assistant, AssistantCreate, AssistantUpdate, Deleted, Page
 from threadkeep.operations import idempotency, metadata, paging
 from threadkeep.operations.assistants.rows import (
     COLUMNS,

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from threadkeep.contract.assistants import Assistant, Configuration
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import AssistantNotFound
-from threadkeep.objects import Assistant, Configuration
 from threadkeep.operations.threads.rows import Versioned
 from threadkeep.scope import Scope
 

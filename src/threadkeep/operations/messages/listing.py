@@ -3,11 +3,11 @@
 from functools import lru_cache
 
 from threadkeep import clock
+from threadkeep.contract.answers import Page
+from threadkeep.contract.lifecycle import Action
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor
-from threadkeep.lifecycle import Action
-from threadkeep.objects import Page
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.messages.rows import COLUMNS, messages_of

@@ -6,19 +6,12 @@ from typing import Any
 from msgspec import UNSET
 
 from threadkeep import clock
+from threadkeep.contract.answers import Deleted, ListDeleted, Page
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import MessageNotFound, PreconditionFailed, Unavailable
-from threadkeep.lifecycle import Action
-from threadkeep.objects import (
-    Deleted,
-    ListDeleted,
-    Message,
-    MessageCreate,
-    MessagesCreate,
-    MessageUpdate,
-    Page,
-)
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.messages.rows import (
     COLUMNS,

@@ -7,19 +7,11 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
+from threadkeep.contract.messages import FunctionCall, Message, MessageCreate, Part, TextPart, ToolCall
 from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidField
 from threadkeep.ids import new_id
-from threadkeep.objects import (
-    PREVIEW_CHARACTERS_MAX,
-    TEXT_CHARACTERS_MAX,
-    FunctionCall,
-    Message,
-    MessageCreate,
-    Part,
-    TextPart,
-    ToolCall,
-)
 from threadkeep.operations import metadata
 
 COLUMNS = """m.id, m.created_ms, m.updated_ms, m.seq, m.role, m.content, m.status, m.user_id, m.assistant_id,

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
+from threadkeep.contract.assistants import Configuration
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.objects import Configuration
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
 from threadkeep.operations.responses import context
 from threadkeep.operations.responses.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen

@@ -3,11 +3,11 @@
 from typing import Any, NamedTuple
 
 from threadkeep import clock
+from threadkeep.contract.organizations import KeyCreate, KeyCreated, Member, MemberPut
 from threadkeep.database.driver import Transaction, UniqueViolation
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere
 from threadkeep.errors import Conflict, KeyNotFound, NotFound
-from threadkeep.objects import KeyCreate, KeyCreated, Member, MemberPut
 from threadkeep.operations.organizations import keys, members
 from threadkeep.scope import Credential, Role, make_scope
 

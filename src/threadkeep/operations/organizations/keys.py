@@ -5,12 +5,13 @@ import zlib
 from hashlib import sha256
 
 from threadkeep import clock
+from threadkeep.contract.answers import Deleted, Page
+from threadkeep.contract.organizations import Key, KeyCreate, KeyCreated
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InvalidField, KeyNotFound
 from threadkeep.ids import ALPHABET, new_id
-from threadkeep.objects import Deleted, Key, KeyCreate, KeyCreated, Page
 from threadkeep.operations import paging
 from threadkeep.operations.organizations import members, organizations
 from threadkeep.operations.organizations.organizations import match

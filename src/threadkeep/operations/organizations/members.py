@@ -1,11 +1,12 @@
 """Members: who belongs to an organization, with which role."""
 
 from threadkeep import clock
+from threadkeep.contract.answers import Page
+from threadkeep.contract.organizations import Member, MemberDeleted, MemberPut
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import LastOwner, MemberNotFound
-from threadkeep.objects import Member, MemberDeleted, MemberPut, Page
 from threadkeep.operations import paging
 from threadkeep.operations.organizations import organizations
 from threadkeep.operations.organizations.organizations import match

@@ -3,11 +3,12 @@
 from msgspec import UNSET
 
 from threadkeep import clock
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.organizations import Organization, OrganizationUpdate
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import OrganizationAccessDenied, PreconditionFailed
-from threadkeep.objects import Deleted, Organization, OrganizationUpdate
 from threadkeep.operations.threads.rows import Precondition, Versioned
 from threadkeep.scope import Scope
 

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime
 from typing import Literal, TypeAlias
 
 from threadkeep import clock
+from threadkeep.contract.usage import Usage, UsageGroup
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InvalidParameter
-from threadkeep.objects import Usage, UsageGroup
 
 GroupBy: TypeAlias = Literal["day", "user", "assistant", "model"]
 

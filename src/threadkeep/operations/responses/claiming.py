@@ -7,19 +7,15 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.messages import Message, MessageCreate
+from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.threads import ThreadCreate
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
 from threadkeep.ids import new_id
-from threadkeep.lifecycle import Action
-from threadkeep.objects import (
-    Message,
-    MessageCreate,
-    ResponseCreate,
-    ResponseInThreadCreate,
-    ThreadCreate,
-)
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS

@@ -6,16 +6,16 @@ from typing import Any
 
 from msgspec import UNSET, structs
 
-from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.errors import AssistantBound, AssistantDeleted, AssistantNotFound, InvalidField
-from threadkeep.objects import (
+from threadkeep.contract.assistants import (
     AssistantCreate,
     AssistantUpdate,
     Configuration,
     ContextMode,
     NamedToolChoice,
-    ResponseCreate,
 )
+from threadkeep.contract.responses import ResponseCreate
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.errors import AssistantBound, AssistantDeleted, AssistantNotFound, InvalidField
 from threadkeep.operations.assistants.rows import StoredAssistant, find
 
 SETTINGS = structs.fields(Configuration)

@@ -14,11 +14,13 @@ from typing import TypeGuard
 import msgspec
 from msgspec import Raw
 
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart, ToolCall
+from threadkeep.contract.responses import Context, ContextMessage
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ThreadNotFound
-from threadkeep.objects import Configuration, Context, ContextMessage, FilePart, ImagePart, Part, TextPart, ToolCall
 from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
 from threadkeep.operations.threads import rows as thread_rows

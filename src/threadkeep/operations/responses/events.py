@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX
+from threadkeep.contract.messages import FunctionCall, TextPart, ToolCall
 from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
-from threadkeep.objects import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX, FunctionCall, TextPart, ToolCall
 from threadkeep.operations.messages.rows import is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 

@@ -5,11 +5,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from threadkeep import clock
+from threadkeep.contract.answers import Page
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.messages import Message
+from threadkeep.contract.responses import Response, ResponseCreated
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound
-from threadkeep.lifecycle import Action
-from threadkeep.objects import Message, Page, Response, ResponseCreated
 from threadkeep.operations import paging
 from threadkeep.operations.messages.messages import find as find_message
 from threadkeep.operations.messages.rows import message_of

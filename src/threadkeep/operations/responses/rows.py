@@ -6,17 +6,11 @@ import msgspec
 from msgspec import Raw
 
 from threadkeep import clock
+from threadkeep.contract.messages import Message, Part, TextPart
+from threadkeep.contract.responses import Response, ResponseError, ResponseUsage
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.objects import (
-    Message,
-    Part,
-    Response,
-    ResponseError,
-    ResponseUsage,
-    TextPart,
-)
 from threadkeep.operations import metadata
 from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.responses.events import LEFT_MS

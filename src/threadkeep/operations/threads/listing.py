@@ -7,20 +7,19 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from threadkeep import clock
-from threadkeep.database.driver import Row
-from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import Statement, scoped
-from threadkeep.errors import InsufficientPermissions, InvalidCursor
-from threadkeep.lifecycle import STATES, State
-from threadkeep.objects import (
+from threadkeep.contract.answers import Page
+from threadkeep.contract.lifecycle import STATES, State
+from threadkeep.contract.limits import (
     METADATA_KEY_CHARACTERS_MAX,
     METADATA_PAIRS_MAX,
     METADATA_VALUE_CHARACTERS_MAX,
     TITLE_CHARACTERS_MAX,
-    LastMessage,
-    Page,
-    Thread,
 )
+from threadkeep.contract.threads import LastMessage, Thread
+from threadkeep.database.driver import Row
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import Statement, scoped
+from threadkeep.errors import InsufficientPermissions, InvalidCursor
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import msgspec
 
 from threadkeep import clock
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.limits import NAME_MESSAGES_MAX
+from threadkeep.contract.messages import Part, TextPart
+from threadkeep.contract.names import NameCreate, NameGenerated
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ThreadEmpty, ThreadNotFound
-from threadkeep.lifecycle import Action
-from threadkeep.objects import NAME_MESSAGES_MAX, NameCreate, NameGenerated, Part, TextPart
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.responses.rows import text_of

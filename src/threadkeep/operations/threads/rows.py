@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw
 
+from threadkeep.contract.lifecycle import Action, State, check_allowed, state_of
+from threadkeep.contract.threads import Thread, ThreadUpdate
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import LeaseExpired, PreconditionFailed, ThreadBusy, ThreadNotFound
 from threadkeep.ids import made_ms
-from threadkeep.lifecycle import Action, State, check_allowed, state_of
-from threadkeep.objects import Thread, ThreadUpdate
 from threadkeep.scope import Scope
 
 # Fields with nothing special about them: each is a column of the same name, set by create and update alike.

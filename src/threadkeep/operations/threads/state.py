@@ -3,10 +3,10 @@
 from typing import Any
 
 from threadkeep import clock
+from threadkeep.contract.lifecycle import Action
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
-from threadkeep.lifecycle import Action
 from threadkeep.operations import metadata
 from threadkeep.operations.responses import settling
 from threadkeep.operations.threads.rows import (

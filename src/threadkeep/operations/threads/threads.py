@@ -6,6 +6,9 @@ from typing import Any
 from msgspec import UNSET
 
 from threadkeep import clock
+from threadkeep.contract.answers import Deleted
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 from threadkeep.database.driver import UniqueViolation
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
@@ -18,8 +21,6 @@ from threadkeep.errors import (
     ThreadNotFound,
 )
 from threadkeep.ids import new_id
-from threadkeep.lifecycle import Action
-from threadkeep.objects import Deleted, ThreadCreate, ThreadUpdate
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.assistants.rows import is_there
 from threadkeep.operations.messages import messages

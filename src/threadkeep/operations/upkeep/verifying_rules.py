@@ -5,17 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX
+from threadkeep.contract.messages import Part, ToolCall
 from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
-from threadkeep.objects import (
-    PARTS_MAX,
-    TEXT_CHARACTERS_MAX,
-    TITLE_CHARACTERS_MAX,
-    TOOL_CALLS_MAX,
-    Configuration,
-    Part,
-    ToolCall,
-)
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.messages.rows import size_bytes, stored_content

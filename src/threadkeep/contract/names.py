@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from threadkeep.limits import NAME_MESSAGES_MAX, PARTS_MAX
-from threadkeep.objects.basis import Body, Object
-from threadkeep.objects.messages import Part
+from threadkeep.contract.basis import Body, Object
+from threadkeep.contract.limits import NAME_MESSAGES_MAX, PARTS_MAX
+from threadkeep.contract.messages import Part
 
 
 class NameMessage(Body):

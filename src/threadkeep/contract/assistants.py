@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.limits import STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
-from threadkeep.objects.basis import Body, Metadata, MetadataChange, Name, Object, OrganizationId, Seconds
+from threadkeep.contract.basis import Body, Metadata, MetadataChange, Name, Object, OrganizationId, Seconds
+from threadkeep.contract.limits import STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
 
 
 class FunctionDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.objects.basis import Body, Name, Object, Seconds, UserId
+from threadkeep.contract.basis import Body, Name, Object, Seconds, UserId
 from threadkeep.scope import Credential, Role
 
 

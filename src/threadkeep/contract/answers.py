@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.objects.basis import Body, Object
+from threadkeep.contract.basis import Body, Object
 
 
 class Nothing(Body):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from threadkeep.objects.basis import Object
+from threadkeep.contract.basis import Object
 
 
 class UsageGroup(Object):

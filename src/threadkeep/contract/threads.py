@@ -5,9 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.lifecycle import State
-from threadkeep.limits import PREVIEW_CHARACTERS_MAX
-from threadkeep.objects.basis import (
+from threadkeep.contract.basis import (
     Body,
     Metadata,
     MetadataChange,
@@ -18,7 +16,9 @@ from threadkeep.objects.basis import (
     Title,
     UserId,
 )
-from threadkeep.objects.messages import MessageCreate
+from threadkeep.contract.lifecycle import State
+from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX
+from threadkeep.contract.messages import MessageCreate
 
 
 class LastMessage(Object):

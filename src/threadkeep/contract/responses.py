@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from threadkeep.objects.assistants import (
+from threadkeep.contract.assistants import (
     ContextMode,
     Instructions,
     ModelName,
@@ -17,9 +17,9 @@ from threadkeep.objects.assistants import (
     Tools,
     TopP,
 )
-from threadkeep.objects.basis import Body, Metadata, MetadataChange, Object, OrganizationId, Seconds, ThreadId
-from threadkeep.objects.messages import Message, MessageCreate
-from threadkeep.objects.threads import ThreadCreate
+from threadkeep.contract.basis import Body, Metadata, MetadataChange, Object, OrganizationId, Seconds, ThreadId
+from threadkeep.contract.messages import Message, MessageCreate
+from threadkeep.contract.threads import ThreadCreate
 
 
 class ResponseUsage(Object):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
-from threadkeep.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TOOL_CALLS_MAX
-from threadkeep.objects.basis import Body, Metadata, MetadataChange, Object, Seconds
+from threadkeep.contract.basis import Body, Metadata, MetadataChange, Object, Seconds
+from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TOOL_CALLS_MAX
 
 
 class TextPart(msgspec.Struct, tag_field="type", tag="text", frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Raw
 
-from threadkeep.limits import METADATA_PAIRS_MAX, TITLE_CHARACTERS_MAX
+from threadkeep.contract.limits import METADATA_PAIRS_MAX, TITLE_CHARACTERS_MAX
 
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
 OPAQUE_ID = r"^[A-Za-z0-9_.:@|-]{1,128}$(?!\n)"

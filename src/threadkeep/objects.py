@@ -1,0 +1,11 @@
+"""What crosses the wire, for callers: all structs of `threadkeep.contract` in one place."""
+
+from threadkeep.contract.answers import *  # noqa: F403
+from threadkeep.contract.assistants import *  # noqa: F403
+from threadkeep.contract.basis import *  # noqa: F403
+from threadkeep.contract.messages import *  # noqa: F403
+from threadkeep.contract.names import *  # noqa: F403
+from threadkeep.contract.organizations import *  # noqa: F403
+from threadkeep.contract.responses import *  # noqa: F403
+from threadkeep.contract.threads import *  # noqa: F403
+from threadkeep.contract.usage import *  # noqa: F403
