@@ -26,7 +26,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> Any:
 
 
 class Direct(LimitedHttpProtocol):
-    WAY_OF = staticmethod(lambda scope: (answer, scope["method"] == "GET"))
+    HANDLER_OF = staticmethod(lambda scope: (answer, scope["method"] == "GET"))
     __slots__ = ()
 
 

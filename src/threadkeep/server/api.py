@@ -28,8 +28,8 @@ from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
 from threadkeep.server.answer_heads import encode_error, error_headers, headers_of, unless_known
 from threadkeep.server.auth import Authenticator
-from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Share, decode, read_body
-from threadkeep.server.connection_limits import HOLDER, Room
+from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Reservation, decode, read_body
+from threadkeep.server.connection_limits import HOLDER, ByteBudget
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import (
     Endpoint,
@@ -94,7 +94,7 @@ class Api:
         self._seal = seal
         self._authenticator = authenticator
         self._settings = settings
-        self._room = Room(settings.transfer_bytes_max)
+        self._body_budget = ByteBudget(settings.transfer_bytes_max)
         self._metrics = metrics
         self._routes = build_routes(ENDPOINTS)
         self._places = Places(
@@ -258,8 +258,8 @@ class Api:
         self, endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[dict[str, Any], Any]:
         settings = self._settings
-        with Share(self._room) as share:
-            raw = await read_body(headers, receive, settings.body_bytes_max, settings.body_read_s, share)
+        with Reservation(self._body_budget) as reservation:
+            raw = await read_body(headers, receive, settings.body_bytes_max, settings.body_read_s, reservation)
             if len(raw) > LARGE_BYTES:
                 return await asyncio.to_thread(self._decode_body, endpoint, raw)
             return self._decode_body(endpoint, raw)

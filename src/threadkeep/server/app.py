@@ -25,7 +25,7 @@ from threadkeep.server.metrics import Metrics
 from threadkeep.server.request_ids import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
-from threadkeep.server.transport.cycle import SAFE_HEADERS, Answer
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler
 from threadkeep.settings import Settings, split
 
 READINESS_KEPT_S = 1.0
@@ -99,14 +99,18 @@ class App:
             send = with_common_headers(send, request_id_of(dict(scope["headers"])))
         return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
-    def way_of(self, scope: Any) -> tuple[Answer | None, bool]:
-        """Return what answers a request in fewer steps than ASGI's, and whether it may begin outside of a task.
+    def handler_of(self, scope: Any) -> tuple[Handler | None, bool]:
+        """Return what answers a request without ASGI's messages, and whether it may begin outside of a task.
 
-        SQLite is read without waiting, by GET and nothing else.
+        That is a GET on SQLite, which is read without waiting.
         """
         if not self._is_for_api_alone(scope):
             return None, False
         return self._api.answer, self._is_read_at_once and scope["method"] == "GET"
+
+    def set_ready(self, is_ready: bool) -> None:
+        """Say in /readyz and in the metrics whether this process takes requests."""
+        self.metrics.is_ready = is_ready
 
     def _is_for_api_alone(self, scope: Any) -> bool:
         return scope["path"].startswith("/v1/") and not self._has_origins and scope["method"] != "OPTIONS"

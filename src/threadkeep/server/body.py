@@ -16,7 +16,7 @@ from threadkeep.errors import (
     UnsupportedMediaType,
     member_path,
 )
-from threadkeep.server.connection_limits import Room
+from threadkeep.server.connection_limits import ByteBudget
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32
@@ -35,24 +35,24 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-class Share:
-    """What one body takes of the room, until it is decoded."""
+class Reservation:
+    """What one body takes of the byte budget until it is decoded."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
         self._bytes = 0
 
     def take(self, size_bytes: int) -> None:
         """Raises Unavailable when all bodies together are too large."""
         self._bytes += size_bytes
-        if not self._room.take(size_bytes):
+        if not self._budget.take(size_bytes):
             raise Unavailable("Too many large requests are coming in at once: try again.")
 
-    def __enter__(self) -> "Share":
+    def __enter__(self) -> "Reservation":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._room.give(self._bytes)
+        self._budget.give(self._bytes)
 
 
 class Suspicious(ValueError):
@@ -67,7 +67,7 @@ class Refused:
 
 
 async def read_body(
-    headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, share: Share
+    headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, reservation: Reservation
 ) -> bytes:
     """Return the whole body. Raises TooLarge, UnsupportedMediaType, Unavailable, InvalidJson for one that is late."""
     length = headers.get(b"content-length")
@@ -80,7 +80,7 @@ async def read_body(
             async with asyncio.timeout(read_s):
                 message = message or await go_on(receiving, waits_for)
                 if message.get("more_body", False):
-                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max, share)
+                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max, reservation)
         except TimeoutError:
             raise InvalidJson(f"The body was not complete within {read_s:g} seconds.") from None
     body: bytes = message.get("body", b"")
@@ -111,16 +111,16 @@ def go_on(receiving: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any,
     return (yield from receiving)
 
 
-async def read_rest(first: bytes, receive: Receive, bytes_max: int, share: Share) -> bytes:
+async def read_rest(first: bytes, receive: Receive, bytes_max: int, reservation: Reservation) -> bytes:
     chunks, size = [first], len(first)
-    share.take(size)
+    reservation.take(size)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        share.take(len(chunks[-1]))
+        reservation.take(len(chunks[-1]))
         if size > bytes_max:
             raise TooLarge(f"A request body has at most {bytes_max} bytes.")
         if not message.get("more_body", False):

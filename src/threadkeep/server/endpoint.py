@@ -135,7 +135,7 @@ class Endpoint:
                 await db.write(settling.settle_expired, expired.thread_id)
             else:
                 if self.may_end_response:
-                    answering.nudge(db.scope.organization, request.path[0])
+                    answering.wake(db.scope.organization, request.path[0])
                 return result
         raise Unavailable()
 
