@@ -51,7 +51,7 @@ BUGS = [
         "an Idempotency-Key counts for the whole organization",
         (
             Edit(
-                "server/api.py",
+                "server/pipeline.py",
                 'idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)',
                 'idempotency_request(headers[b"idempotency-key"], acting.organization_id, scope, decoded)',
             ),

@@ -34,7 +34,7 @@ BUGS = [
         "calls that change credentials take their caller from memory",
         (
             Edit(
-                "server/api.py",
+                "server/pipeline.py",
                 "caller.standing(organization_id, is_strict=changes_credentials)",
                 "caller.standing(organization_id, is_strict=False)",
             ),

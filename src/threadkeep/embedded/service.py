@@ -31,10 +31,10 @@ from threadkeep.operations.organizations.credentials import find_memberships
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.scope import Credential
-from threadkeep.server.api import Api
 from threadkeep.server.auth import Authenticator, Caller
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
+from threadkeep.server.pipeline import Pipeline
 from threadkeep.server.tokens import TokenVerifier, server_secret
 from threadkeep.settings import SettingError, Settings
 
@@ -252,14 +252,16 @@ class Service:
                 asyncio.get_running_loop().set_default_executor(Inline())
             await database.close()
 
-    def _api(self, database: Database, owner: str, runtime: Runtime) -> Api:
+    def _api(self, database: Database, owner: str, runtime: Runtime) -> Pipeline:
         settings = self._settings
         secret = server_secret(settings, sqlite_path(settings))
         tokens = TokenVerifier(settings, secret)
         authenticator = OwnerAuthenticator(database, tokens, settings.credential_cache_s, owner)
-        return Api(database, authenticator, settings, Metrics(runtime.tally), CursorSeal(secret), runtime.answering)
+        return Pipeline(
+            database, authenticator, settings, Metrics(runtime.tally), CursorSeal(secret), runtime.answering
+        )
 
-    async def _take_requests(self, api: Api, runtime: Runtime) -> None:
+    async def _take_requests(self, api: Pipeline, runtime: Runtime) -> None:
         """Answer requests until the client is closed; then give what runs its time."""
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         bridge = Bridge(api, self._close)

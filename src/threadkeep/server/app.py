@@ -17,12 +17,12 @@ from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi, pages
-from threadkeep.server.answer_heads import encode_error, error_headers
-from threadkeep.server.api import Api
+from threadkeep.server.answers import encode_error, error_headers
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
-from threadkeep.server.request_ids import request_id_of
+from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.request_heads import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
 from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler
@@ -59,7 +59,7 @@ class App:
         self._writable: asyncio.Task[None] | None = None
         self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
-        self._api = Api(
+        self._api = Pipeline(
             database,
             Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
             settings,

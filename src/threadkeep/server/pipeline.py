@@ -26,7 +26,7 @@ from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.runtime.places import Place, Places
 from threadkeep.scope import Credential, Scope
 from threadkeep.server import cursors
-from threadkeep.server.answer_heads import encode_error, error_headers, headers_of, unless_known
+from threadkeep.server.answers import encode_error, error_headers, headers_of, unless_known
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import LARGE_BYTES, Disconnected, Receive, Reservation, decode, read_body
 from threadkeep.server.connection_limits import HOLDER, ByteBudget
@@ -45,7 +45,7 @@ from threadkeep.server.metrics import Metrics
 from threadkeep.server.paths import Route, build_routes, check_path, find_route
 from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit, network_of
-from threadkeep.server.request_ids import request_id_of
+from threadkeep.server.request_heads import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.sse import leave_when_gone, send_stream
 from threadkeep.server.transport.cycle import Headers
@@ -77,7 +77,7 @@ class Stream(NamedTuple):
     place: Place
 
 
-class Api:
+class Pipeline:
     """Answers everything below /v1."""
 
     def __init__(
