@@ -35,7 +35,7 @@ BUGS = [
         (
             Edit(
                 "server/pipeline.py",
-                "caller.standing(organization_id, is_strict=changes_credentials)",
+                "caller.standing(organization_id, is_strict=endpoint.changes_credentials)",
                 "caller.standing(organization_id, is_strict=False)",
             ),
         ),

@@ -22,12 +22,12 @@ from threadkeep import settings as settings_module
 from threadkeep.client import AsyncClient, Client
 from threadkeep.database import open_database, sqlite_path
 from threadkeep.database.driver import Database, Transaction
-from threadkeep.database.statement import everywhere
 from threadkeep.embedded.transport import AsyncInProcessTransport, Bridge, InProcessTransport
 from threadkeep.errors import InvalidCredentials
 from threadkeep.ids import new_id
 from threadkeep.operations.organizations import administration
 from threadkeep.operations.organizations.credentials import find_memberships
+from threadkeep.operations.organizations.owners import find_owners
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.scope import Credential
@@ -35,6 +35,7 @@ from threadkeep.server.auth import Authenticator, Caller
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier, server_secret
 from threadkeep.settings import SettingError, Settings
 
@@ -44,19 +45,6 @@ NO_CREDENTIAL = "embedded"
 UNLIMITED = 1_000_000_000
 # How long requests that are under way may take when the client is closed; responses have `drain_s` before.
 LAST_REQUESTS_S = 1.0
-
-FIND_ORGANIZATIONS = everywhere("""
-    select o.id from organizations o
-    where o.deleted_ms is null and o.id = coalesce(:id, o.id)
-    order by o.key limit 2
-    """)
-
-FIND_OWNER = everywhere("""
-    select m.user_id from members m
-    join organizations o on o.key = m.organization and o.deleted_ms is null
-    where o.id = :id and m.role = 'owner'
-    order by m.created_ms, m.user_id limit 1
-    """)
 
 
 def open(
@@ -165,13 +153,13 @@ async def find_or_create(tx: Transaction, organization_id: str | None) -> tuple[
             tx, organization_id or new_id("ORG"), "My organization", new_id("uid")
         )
         organization_id = created
-    rows = await tx.fetch(FIND_ORGANIZATIONS, {"id": organization_id})
-    if len(rows) > 1:
+    found = await find_owners(tx, organization_id)
+    if len(found) > 1:
         raise SettingError("This database has several organizations: name one with organization_id.")
-    owners = await tx.fetch(FIND_OWNER, {"id": rows[0][0]}) if rows else ()
-    if not owners:
-        raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
-    return rows[0][0], owners[0][0]
+    for id, owner in found:
+        if owner is not None:
+            return id, owner
+    raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
 
 
 class OwnerAuthenticator(Authenticator):
@@ -244,7 +232,7 @@ class Service:
             runtime = Runtime(database, self._settings, catalogue)
             try:
                 await runtime.start()
-                await self._take_requests(self._api(database, owner, runtime), runtime)
+                await self._take_requests(self._pipeline(database, owner, runtime), runtime)
             finally:
                 await runtime.close()
         finally:
@@ -252,19 +240,18 @@ class Service:
                 asyncio.get_running_loop().set_default_executor(Inline())
             await database.close()
 
-    def _api(self, database: Database, owner: str, runtime: Runtime) -> Pipeline:
+    def _pipeline(self, database: Database, owner: str, runtime: Runtime) -> Pipeline:
         settings = self._settings
         secret = server_secret(settings, sqlite_path(settings))
         tokens = TokenVerifier(settings, secret)
         authenticator = OwnerAuthenticator(database, tokens, settings.credential_cache_s, owner)
-        return Pipeline(
-            database, authenticator, settings, Metrics(runtime.tally), CursorSeal(secret), runtime.answering
-        )
+        seal, metrics = CursorSeal(secret), Metrics(runtime.tally)
+        return Pipeline(ENDPOINTS, database, authenticator, settings, metrics, seal, runtime.answering)
 
-    async def _take_requests(self, api: Pipeline, runtime: Runtime) -> None:
+    async def _take_requests(self, pipeline: Pipeline, runtime: Runtime) -> None:
         """Answer requests until the client is closed; then give what runs its time."""
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        bridge = Bridge(api, self._close)
+        bridge = Bridge(pipeline, self._close)
         self._started.set_result(bridge)
         try:
             await self._closing.wait()

@@ -11,6 +11,12 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
+from threadkeep.contract.answers import Page
+from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import KeyCreated
+from threadkeep.contract.responses import Response
+from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import (
@@ -21,6 +27,7 @@ from threadkeep.errors import (
     ThreadNotFound,
     Unavailable,
 )
+from threadkeep.operations.threads.rows import Versioned
 
 KEPT_MS = 24 * 3600 * 1000
 # The status of a row whose work goes on; seen by others only where the row was committed before the work.
@@ -124,6 +131,26 @@ class Concerns:
     last_seq: int | None = None
     assistant_id: str | None = None
     response_id: str | None = None
+
+
+def without_secret(value: Any, body: bytes) -> bytes:
+    """Return what may be stored of an answer."""
+    shown = value.object if isinstance(value, Versioned) else value
+    return msgspec.json.encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
+
+
+def concerns_of(value: Any) -> Concerns:
+    """Return what an answer shows, so that its deletion empties the stored answer."""
+    shown = value.object if isinstance(value, Versioned) else value
+    if isinstance(shown, Thread):
+        return Concerns(shown.id)
+    if isinstance(shown, Response):
+        return Concerns(shown.thread_id, response_id=shown.id)
+    if isinstance(shown, Message):
+        return Concerns(shown.thread_id, shown.seq, shown.seq)
+    if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):
+        return Concerns(shown.data[0].thread_id, shown.data[0].seq, shown.data[-1].seq)
+    return Concerns(assistant_id=shown.id) if isinstance(shown, Assistant) else Concerns()
 
 
 def fingerprint(body: Any) -> bytes:

@@ -17,7 +17,7 @@ from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi, pages
-from threadkeep.server.answers import encode_error, error_headers
+from threadkeep.server.answers import error_answer
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
@@ -42,12 +42,8 @@ class Cors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response
-        request_id = request_id_of(dict(request_headers.raw))
         error = InvalidParameter("This origin, method or header is not allowed here: see THREADKEEP_CORS_ORIGINS.")
-        body = encode_error(error, request_id)
-        refusal = Response(body, status_code=error.status)
-        refusal.raw_headers = error_headers(error, body, request_id)
-        return refusal
+        return refusal(request_headers, error)
 
 
 class App:
@@ -60,6 +56,7 @@ class App:
         self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
         self._api = Pipeline(
+            ENDPOINTS,
             database,
             Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
             settings,
@@ -161,17 +158,17 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     """Answer what Starlette refuses in the one shape of errors."""
     assert isinstance(error, HTTPException)
     allow = (error.headers or {}).get("Allow", "GET")
-    return answer(request, MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound())
+    refused = MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound()
+    return refusal(request.headers, refused)
 
 
 async def answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return answer(request, error)
+    return refusal(request.headers, error)
 
 
-def answer(request: Request, error: ApiError) -> Response:
-    request_id = request_id_of(dict(request.scope["headers"]))
-    body = encode_error(error, request_id)
-    response = Response(body, status_code=error.status)
-    response.raw_headers = error_headers(error, body, request_id)
+def refusal(headers: Headers, error: ApiError) -> Response:
+    status, raw_headers, body = error_answer(error, request_id_of(dict(headers.raw)))
+    response = Response(body, status_code=status)
+    response.raw_headers = raw_headers
     return response

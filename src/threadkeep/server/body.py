@@ -7,12 +7,18 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+import msgspec
+
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import Key
+from threadkeep.contract.threads import Thread
 from threadkeep.errors import (
     InvalidField,
     InvalidJson,
     InvalidString,
     TooLarge,
     Unavailable,
+    UnknownField,
     UnsupportedMediaType,
     member_path,
 )
@@ -27,6 +33,7 @@ LARGE_BYTES = 64 * 1024
 BLANKS = " \t\n\r"
 REFUSED_CHARACTER = re.compile("[\0\ud800-\udfff]")
 PARAM_CHARACTERS_MAX = 128
+INDEX = re.compile(r"\[\d+\]")
 
 Receive = Callable[[], Coroutine[Any, Any, Any]]  # Any: ASGI messages are plain dictionaries.
 
@@ -265,3 +272,52 @@ def check_values(body: Any) -> None:
 def check_text(text: str, place: Place) -> None:
     if REFUSED_CHARACTER.search(text):
         raise InvalidString(param=place.path)
+
+
+def convert(value: dict[str, Any], kind: Any) -> Any:
+    """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        path = path.rstrip("`").removeprefix(".").replace("[...]", "")
+    if problem.startswith("Object contains unknown field"):
+        name = problem.split("`")[1]
+        param = f"{path}.{name}" if path else name
+        if name in READ_ONLY:
+            raise InvalidField("This field is read-only: leave it out.", param=param)
+        shown = name if name.isascii() and name.replace("_", "").isalnum() and len(name) <= 64 else "…"
+        raise UnknownField("This field is unknown here: leave it out.", param=f"{path}.{shown}" if path else shown)
+    if problem.startswith("Object missing required field"):
+        name = problem.split("`")[1]
+        raise InvalidField("This field is required.", param=f"{path}.{name}" if path else name)
+    if problem.startswith("Invalid"):
+        # Imported when first needed: it costs memory, and most processes never refuse such a field.
+        from threadkeep.server.choices import choices
+
+        listed = ", ".join(choices(kind, INDEX.sub("", path))) or "its listed values"
+        raise InvalidField(f"This field must be one of {listed}.", param=path or "body")
+    expected = problem.replace("`", "")
+    raise InvalidField(f"This field is not what it must be: {expected}.", param=path or "body")
+
+
+# Fields that every answer shows and no request may send.
+READ_ONLY = frozenset(
+    [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
+    + ["completedAt", "finishReason", "inputMessageIds", "messageId", "outputText", "usage", "error"]
+)
+
+
+def check_messages_count(decoded: dict[str, Any], paths: tuple[str, ...], messages_max: int) -> None:
+    """Raise InvalidField for a list at one of these paths of the body that holds more messages than a call may."""
+    for path in paths:
+        found = value_at(decoded, path)
+        if isinstance(found, list) and len(found) > messages_max:
+            raise InvalidField(f"One call takes at most {messages_max} messages: send several calls.", param=path)
+
+
+def value_at(decoded: Any, path: str) -> Any:
+    """Return what stands at a path such as `thread.messages` in a decoded body, or None."""
+    for name in path.split("."):
+        decoded = decoded.get(name) if isinstance(decoded, dict) else None
+    return decoded
