@@ -1,6 +1,6 @@
 """The pages for browsers, with headers that keep foreign code out of them.
 
-What `web_files.py` makes of the package's `web` folder when the server starts:
+What `web_files.py` makes of the package's `web` folder when somebody asks for a page for the first time:
 
 - `/` is the page: `index.html` with its styles, and with all modules that `app.js` imports, joined into one script.
 - `/web/<version>/<path>` is any file of the folder, compressed, and kept by browsers for ever. `/web/<path>` is the
@@ -14,7 +14,9 @@ What `web_files.py` makes of the package's `web` folder when the server starts:
 import asyncio
 import gzip
 import re
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -43,21 +45,29 @@ HEADERS = {
 TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s*,|\s*$))")
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
-FILES = WebFiles(FOLDER)
 
-# On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands
-# in the page and runs is named by its hash: no other text in it does.
-TEXT_POLICY = (
-    PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {FILES.page.scripts}").replace(
-        "style-src 'self'", f"style-src 'self' {FILES.page.styles}"
-    )
-    + "; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
-)
+class Web(NamedTuple):
+    """The files, and the policy of the page that is made of them."""
+
+    files: WebFiles
+    text_policy: str
+
+
+@cache
+def web() -> Web:
+    """Join the files, which takes as long as all else at a start: once, for the first who asks for a page."""
+    files = WebFiles(FOLDER)
+    # On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types). What
+    # stands in the page and runs is named by its hash: no other text in it does.
+    own = PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {files.page.scripts}")
+    own = own.replace("style-src 'self'", f"style-src 'self' {files.page.styles}")
+    return Web(files, f"{own}; require-trusted-types-for 'script'; trusted-types lit-html dompurify")
 
 
 async def page(request: Request) -> Response:
-    response = answer(request, FILES.page.file)
-    response.headers["Content-Security-Policy"] = TEXT_POLICY
+    files, text_policy = await asyncio.to_thread(web)
+    response = answer(request, files.page.file)
+    response.headers["Content-Security-Policy"] = text_policy
     return response
 
 
@@ -72,7 +82,8 @@ async def to_api_page(_request: Request) -> Response:
 async def file(request: Request) -> Response:
     path: str = request.path_params["path"]
     version, _, rest = path.partition("/")
-    if version != FILES.version:
+    files, _ = await asyncio.to_thread(web)
+    if version != files.version:
         return await found(request, path)
     response = await found(request, rest)
     response.headers["Cache-Control"] = KEPT_FOR_EVER
@@ -81,10 +92,14 @@ async def file(request: Request) -> Response:
 
 async def found(request: Request, path: str) -> Response:
     # In a thread: reading and packing the largest file takes a few hundredths of a second, once.
-    web_file = await asyncio.to_thread(FILES.find, path)
+    web_file = await asyncio.to_thread(find, path)
     if web_file is None:
         raise HTTPException(404)
     return answer(request, web_file)
+
+
+def find(path: str) -> WebFile | None:
+    return web().files.find(path)
 
 
 def answer(request: Request, web_file: WebFile) -> Response:
