@@ -27,7 +27,8 @@ from threadkeep.errors import (
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.responses import settling
-from threadkeep.operations.threads.rows import ATTEMPTS_MAX, Precondition, Versioned
+from threadkeep.operations.revisions import Precondition, Versioned
+from threadkeep.operations.threads.rows import ATTEMPTS_MAX
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.scope import Role
@@ -259,16 +260,6 @@ READ_ONLY = frozenset(
     [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
     + ["completedAt", "finishReason", "inputMessageIds", "messageId", "outputText", "usage", "error"]
 )
-
-
-def precondition(header: bytes | None) -> Precondition | None:
-    """Return what an If-Match header allows: `*`, or strong tags in quotes; weak ones never match."""
-    if header is None:
-        return None
-    tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
-    if "*" in tags:
-        return lambda revision: revision is not None
-    return lambda revision: revision is not None and f'"{revision}"' in tags
 
 
 def check_idempotency_key(key: str) -> None:
