@@ -27,7 +27,7 @@ from threadkeep.errors import (
     ThreadNotFound,
     Unavailable,
 )
-from threadkeep.operations.threads.rows import Versioned
+from threadkeep.operations.revisions import Versioned
 
 KEPT_MS = 24 * 3600 * 1000
 # The status of a row whose work goes on; seen by others only where the row was committed before the work.

@@ -1,8 +1,20 @@
-"""Revisions of objects, and what a caller demands of them with If-Match."""
+"""Revisions: the number that an object's ETag shows, and what If-Match demands of it."""
 
-from threadkeep.operations.threads.rows import Precondition, Versioned
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Precondition", "Versioned", "precondition"]
+from threadkeep.errors import PreconditionFailed
+
+
+class Versioned(NamedTuple):
+    """An object and its revision, which the caller gets as ETag."""
+
+    object: Any  # Any: whichever struct the operation answers with.
+    revision: int
+
+
+# Whether an If-Match header allows a change to an object of this revision, or to none (None).
+Precondition: TypeAlias = Callable[[int | None], bool]
 
 
 def precondition(header: bytes | None) -> Precondition | None:
@@ -13,3 +25,9 @@ def precondition(header: bytes | None) -> Precondition | None:
     if "*" in tags:
         return lambda revision: revision is not None
     return lambda revision: revision is not None and f'"{revision}"' in tags
+
+
+def match(revision: int | None, precondition: Precondition | None) -> None:
+    """Raise PreconditionFailed unless an object of this revision may change; of one that is not there it is None."""
+    if precondition is not None and not precondition(revision):
+        raise PreconditionFailed()

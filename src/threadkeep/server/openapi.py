@@ -9,6 +9,7 @@ import msgspec
 
 from threadkeep import __version__
 from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import KeyCreated, Member, Organization
 from threadkeep.contract.threads import Thread
@@ -16,7 +17,7 @@ from threadkeep.scope import Role
 from threadkeep.server import descriptions
 from threadkeep.server.endpoint import Endpoint, ExecutionMode
 from threadkeep.server.openapi_schemas import components, error_examples, reference, schema_of, status_of, structs_of
-from threadkeep.server.query import METADATA_FILTERS_MAX, EventsQuery, ThreadsQuery
+from threadkeep.server.query import EventsQuery, ThreadsQuery
 
 Json = dict[str, Any]  # Any: JSON.
 

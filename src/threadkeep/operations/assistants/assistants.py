@@ -22,10 +22,9 @@ from threadkeep.operations.assistants.rows import (
     stored_of,
     versioned,
 )
-from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import PAGE_BYTES_MAX, Window
 from threadkeep.operations.responses.configuration import changed, check_alone, configuration_of
-from threadkeep.operations.threads.rows import Precondition, Versioned
+from threadkeep.operations.revisions import Precondition, Versioned, match
 
 SORT = "id"
 
@@ -99,14 +98,7 @@ async def list_assistants(tx: ScopedTransaction, window: Window) -> Page:
         page_bytes=PAGE_BYTES_MAX,
     )
     found: list[Assistant] = [assistant_of(stored_of(row), tx.scope) for row in rows]
-    return paging.page(
-        found,
-        window,
-        SORT,
-        lambda assistant: assistant,
-        lambda assistant: (assistant.id,),
-        size_of=lambda assistant: len(json.encode(assistant)),
-    )
+    return paging.page(found, window, SORT, lambda each: (each.id,), size_of=lambda each: len(json.encode(each)))
 
 
 async def read(tx: ScopedTransaction, assistant_id: str) -> Versioned:

@@ -11,7 +11,6 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import ThreadCreate
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
@@ -19,7 +18,7 @@ from threadkeep.ids import new_id
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
-from threadkeep.operations.messages.rows import draft, message_of
+from threadkeep.operations.messages.rows import draft, messages_of
 from threadkeep.operations.responses import configuration, settling
 from threadkeep.operations.responses.configuration import Combined
 from threadkeep.operations.responses.rows import StoredResponse, find_by_id
@@ -44,8 +43,8 @@ COUNT_LIVE = scoped("""
     where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
     """, every_user=True)  # fmt: skip
 
-LAST = scoped(f"""
-    select {MESSAGE_COLUMNS} from messages m
+LAST = scoped("""
+    select m.id, m.role from messages m
     where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
     order by m.seq desc limit 1
     """)
@@ -194,8 +193,8 @@ async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate,
 
 async def replace_newest(tx: ScopedTransaction, held: HeldThread, message_id: str) -> HeldThread:
     """Delete the thread's newest message, an assistant's, so that it is answered anew."""
-    row = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if row is None or row[0] != message_id or row[4] != "assistant":
+    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if newest is None or tuple(newest) != (message_id, "assistant"):
         raise InvalidField("Only the thread's newest message, an assistant's, can be replaced.", param="replaces")
     await messages.delete(tx, held.id, message_id)
     return await hold(tx, held.id)
@@ -216,10 +215,11 @@ def input_drafts(body: ResponseCreate) -> list[dict[str, Any]]:
 
 async def require_question(tx: ScopedTransaction, held: HeldThread) -> None:
     """Raise unless the thread's last message waits for an answer."""
-    row: Row | None = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if row is None:
+    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if newest is None:
         raise ThreadEmpty(param="input")
-    if row[4] not in ("user", "tool"):
+    _, role = newest
+    if role not in ("user", "tool"):
         raise InvalidField("The last message is no user's and no tool's: send input to answer.", param="input")
 
 
@@ -278,4 +278,4 @@ async def input_messages(
         after_seq=max(cleared_seq, message_seq - count - 1),
         message_seq=message_seq,
     )
-    return [message_of(row, thread_id) for row in rows]
+    return messages_of(rows, thread_id)

@@ -18,14 +18,7 @@ from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import claiming, events, settling
 from threadkeep.operations.responses.events import answer_of
-from threadkeep.operations.responses.rows import (
-    ANSWER,
-    COLUMNS,
-    StoredResponse,
-    as_created,
-    response_of,
-    stored_response,
-)
+from threadkeep.operations.responses.rows import ANSWER, COLUMNS, StoredResponse, as_created, response_of
 from threadkeep.operations.threads.rows import explain, hold
 
 SORT = "id"
@@ -99,7 +92,7 @@ async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> Store
     if row is None:
         await explain_absence(tx, thread_id)
         raise ResponseNotFound()
-    return await as_it_is(tx, stored_response(row))
+    return await as_it_is(tx, StoredResponse(*row))
 
 
 async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse:
@@ -109,15 +102,15 @@ async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse
     """
     if row.left_ms is None:
         return row
-    streamed = await events.read_all(tx, row.id)
-    answer = answer_of((type, data) for _, type, data in streamed)
+    streamed, last_n = await events.read_all(tx, row.id)
+    answer = answer_of(streamed)
     return row._replace(
         status=settling.INTERRUPTED.status,
         error_code=settling.INTERRUPTED.error_code,
         error_message=settling.INTERRUPTED.error_message,
         ended_ms=max(row.created_ms, row.left_ms),
         events_until_ms=clock.now_ms() + settling.EVENTS_KEPT_MS,
-        last_n=(streamed[-1][0] if streamed else events.FIRST_N) + 1,
+        last_n=last_n + 1,
         output_tokens=settling.estimate_of(answer),
         stored_message_id=None if answer.is_empty else row.stored_message_id,
         content=answer.stored()["content"],
@@ -134,7 +127,8 @@ async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:
     if row is None:
         await explain_absence(tx, thread_id)
         return None
-    return str(row[0])
+    [response_id] = row
+    return str(response_id)
 
 
 async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
@@ -142,8 +136,8 @@ async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
     row = await as_it_is(tx, row)
     if row.has_ended:
         return response_of(row, tx.scope)
-    found = await events.read_all(tx, row.id)
-    return response_of(row, tx.scope, answer_of((type, data) for _, type, data in found).text)
+    streamed, _ = await events.read_all(tx, row.id)
+    return response_of(row, tx.scope, answer_of(streamed).text)
 
 
 async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
@@ -154,10 +148,13 @@ async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) 
     )
     if not rows:
         await explain_absence(tx, thread_id)
-    objects = {row[0]: await shown(tx, stored_response(row[:-1])) for row in rows}
-    return paging.page(
-        rows, window, SORT, lambda row: objects[row[0]], lambda row: (row[0],), size_of=lambda row: row[-1]
-    )
+    found: list[Response] = []
+    sizes: dict[str, int] = {}
+    for *columns, size_bytes in rows:
+        response = await shown(tx, StoredResponse(*columns))
+        found.append(response)
+        sizes[response.id] = size_bytes
+    return paging.page(found, window, SORT, lambda each: (each.id,), size_of=lambda each: sizes[each.id])
 
 
 async def cancel(tx: ScopedTransaction, thread_id: str, response_id: str) -> Response:
@@ -179,8 +176,8 @@ async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, afte
         return Progress(row, [], True, are_gone=True)
     # From the reader's own event on: one that is not there was never given.
     found = await events.read_some(tx, response_id, after_n - 1, EVENTS_PER_READ + 1)
-    is_beyond = after_n > events.FIRST_N and (not found or found[0][0] != after_n)
-    beyond = [each for each in found if each[0] > after_n]
+    is_beyond = after_n > events.FIRST_N and after_n not in (n for n, _, _ in found)
+    beyond = [(n, type, data) for n, type, data in found if n > after_n]
     shown = first_of(beyond)
     is_whole = len(found) <= EVENTS_PER_READ and len(shown) == len(beyond)
     return Progress(row, shown, is_whole, is_beyond=is_beyond)
@@ -208,12 +205,13 @@ async def created(tx: ScopedTransaction, row: StoredResponse) -> ResponseCreated
 async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tuple[int, Response, Message | None]:
     """Return the number of the last event before the end, the response with its whole text so far, and the answer."""
     row = await find(tx, thread_id, response_id)
-    last = await events.read_all(tx, response_id) if not row.has_ended else []
-    last_n = (row.last_n or 0) - 1 if row.has_ended else (last[-1][0] if last else events.FIRST_N)
-    text = answer_of((type, data) for _, type, data in last).text if last or not row.has_ended else None
+    last_n, text = (row.last_n or 0) - 1, None
+    if not row.has_ended:
+        streamed, last_n = await events.read_all(tx, response_id)
+        text = answer_of(streamed).text
     message = None
     # An answer that ends with nothing in it is gone between two reads.
     with suppress(MessageNotFound):
         stored = await find_message(tx, thread_id, row.message_id)
-        message = message_of(await events.with_text_so_far(tx, stored), thread_id)
+        message = await events.with_text_so_far(tx, message_of(stored, thread_id))
     return last_n, response_of(row, tx.scope, text), message

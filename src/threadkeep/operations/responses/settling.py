@@ -165,9 +165,8 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
     )
     answer, answer_n = finished.answer, finished.answer_n
     if answer is None:
-        streamed = await events.read_all(tx, response_id)
-        answer = answer_of((type, data) for _, type, data in streamed)
-        answer_n = streamed[-1][0] if streamed else events.FIRST_N
+        streamed, answer_n = await events.read_all(tx, response_id)
+        answer = answer_of(streamed)
     now_ms = clock.now_ms()
     await end_message(tx, held, message_seq, message_id, answer, ending, now_ms)
     tokens = {
