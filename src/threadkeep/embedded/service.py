@@ -7,12 +7,13 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import uvloop
@@ -43,6 +44,7 @@ ADDRESS = "http://embedded"
 # The client sends a credential; this service knows its caller without.
 NO_CREDENTIAL = "embedded"
 UNLIMITED = 1_000_000_000
+C = TypeVar("C", Client, AsyncClient)
 # How long requests that are under way may take when the client is closed; responses have `drain_s` before.
 LAST_REQUESTS_S = 1.0
 
@@ -66,19 +68,8 @@ def open(
     answers. Raises SettingError, DatabaseInUse while another process serves the file, and SchemaMismatch.
     """
     service = Service(settings_for(path, settings, model_url, model_key, model), organization_id)
-    with closed_if_refused(service):
-        client = Client(
-            ADDRESS,
-            api_key=NO_CREDENTIAL,
-            user_id=user_id,
-            organization_id=service.organization_id,
-            timeout_s=timeout_s,
-            total_timeout_s=total_timeout_s,
-            http_client=httpx.Client(transport=InProcessTransport(service.bridge), trust_env=False),
-        )
-    # Closing the client closes its transport, and that the service.
-    client._connection.pool.own()
-    return client
+    http_client = httpx.Client(transport=InProcessTransport(service.bridge), trust_env=False)
+    return made(service, partial(Client, http_client=http_client), user_id, timeout_s, total_timeout_s)
 
 
 def open_async(
@@ -95,29 +86,29 @@ def open_async(
 ) -> AsyncClient:
     """Like `open`, for asyncio; close it with `aclose()`, or use `async with`. Opening itself waits, for a moment."""
     service = Service(settings_for(path, settings, model_url, model_key, model), organization_id)
-    with closed_if_refused(service):
-        client = AsyncClient(
+    http_client = httpx.AsyncClient(transport=AsyncInProcessTransport(service.bridge), trust_env=False)
+    return made(service, partial(AsyncClient, http_client=http_client), user_id, timeout_s, total_timeout_s)
+
+
+def made(
+    service: "Service", kind: Callable[..., C], user_id: str | None, timeout_s: float, total_timeout_s: float
+) -> C:
+    """Return a client of this kind that closes the service with itself. If it cannot be made, let the file go again."""
+    try:
+        client = kind(
             ADDRESS,
             api_key=NO_CREDENTIAL,
             user_id=user_id,
             organization_id=service.organization_id,
             timeout_s=timeout_s,
             total_timeout_s=total_timeout_s,
-            http_client=httpx.AsyncClient(transport=AsyncInProcessTransport(service.bridge), trust_env=False),
         )
-    # Closing the client closes its transport, and that the service.
-    client._connection.pool.own()
-    return client
-
-
-@contextmanager
-def closed_if_refused(service: "Service") -> Iterator[None]:
-    """Let the file go again when there will be no client to close."""
-    try:
-        yield
     except (TypeError, ValueError):
         service.bridge.close()
         raise
+    # Closing the client closes its transport, and that the service.
+    client._connection.pool.own()
+    return client
 
 
 def settings_for(

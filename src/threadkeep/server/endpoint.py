@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from threadkeep.operations import idempotency
 from threadkeep.operations.revisions import Precondition
 from threadkeep.runtime.frames import Allowed, Presence
 from threadkeep.scope import Role
@@ -30,7 +31,9 @@ class ExecutionMode(enum.Enum):
 class Request:
     """One request while it is on its way through the pipeline: each step adds what it found out."""
 
-    __slots__ = ("allowed", "body", "headers", "last_event_id", "path", "precondition", "presence", "query", "route")
+    __slots__ = (
+        "allowed", "body", "headers", "keyed", "last_event_id", "path", "precondition", "presence", "query", "route"
+    )  # fmt: skip
 
     def __init__(self, headers: dict[bytes, bytes]) -> None:
         self.headers = headers
@@ -41,11 +44,12 @@ class Request:
         self.query: Any = None  # Any: the endpoint's own query struct.
         self.body: Any = None  # Any: the endpoint's own body struct, or None.
         self.precondition: Precondition | None = None
+        self.keyed: idempotency.Request | None = None
         # Where a reader of a stream stands, as its browser remembers it.
         self.last_event_id: bytes | None = None
-        # Both for endpoints that stream: the first raises when the credential does not count any more.
-        self.allowed: Allowed | None = None
-        self.presence: Presence | None = None
+        # Of endpoints that stream alone; the first raises when the credential does not count any more.
+        self.allowed: Allowed
+        self.presence: Presence
 
 
 Arguments = Callable[[Request], Sequence[Any]]

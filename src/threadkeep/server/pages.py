@@ -16,14 +16,13 @@ import gzip
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from threadkeep.server.web_files import WebFile, WebFiles
+from threadkeep.server.web_files import Page, WebFile, WebFiles
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
@@ -46,28 +45,27 @@ TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s*,|\s*$))")
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
-class Web(NamedTuple):
-    """The files, and the policy of the page that is made of them."""
-
-    files: WebFiles
-    text_policy: str
-
-
 @cache
-def web() -> Web:
-    """Join the files, which takes as long as all else at a start: once, for the first who asks for a page."""
-    files = WebFiles(FOLDER)
-    # On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types). What
-    # stands in the page and runs is named by its hash: no other text in it does.
-    own = PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {files.page.scripts}")
-    own = own.replace("style-src 'self'", f"style-src 'self' {files.page.styles}")
-    return Web(files, f"{own}; require-trusted-types-for 'script'; trusted-types lit-html dompurify")
+def files() -> WebFiles:
+    """Read and join the files once, for the first who asks for a page: most starts of the server would wait in vain."""
+    return WebFiles(FOLDER)
+
+
+def text_policy(page: Page) -> str:
+    """Return the policy of the page itself.
+
+    A text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands in the page and
+    runs is named by its hash: no other text in it does.
+    """
+    policy = PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {page.scripts}")
+    policy = policy.replace("style-src 'self'", f"style-src 'self' {page.styles}")
+    return f"{policy}; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
 
 
 async def page(request: Request) -> Response:
-    files, text_policy = await asyncio.to_thread(web)
-    response = answer(request, files.page.file)
-    response.headers["Content-Security-Policy"] = text_policy
+    whole = (await asyncio.to_thread(files)).page
+    response = answer(request, whole.file)
+    response.headers["Content-Security-Policy"] = text_policy(whole)
     return response
 
 
@@ -82,8 +80,7 @@ async def to_api_page(_request: Request) -> Response:
 async def file(request: Request) -> Response:
     path: str = request.path_params["path"]
     version, _, rest = path.partition("/")
-    files, _ = await asyncio.to_thread(web)
-    if version != files.version:
+    if version != (await asyncio.to_thread(files)).version:
         return await found(request, path)
     response = await found(request, rest)
     response.headers["Cache-Control"] = KEPT_FOR_EVER
@@ -92,14 +89,10 @@ async def file(request: Request) -> Response:
 
 async def found(request: Request, path: str) -> Response:
     # In a thread: reading and packing the largest file takes a few hundredths of a second, once.
-    web_file = await asyncio.to_thread(find, path)
+    web_file = await asyncio.to_thread(lambda: files().find(path))
     if web_file is None:
         raise HTTPException(404)
     return answer(request, web_file)
-
-
-def find(path: str) -> WebFile | None:
-    return web().files.find(path)
 
 
 def answer(request: Request, web_file: WebFile) -> Response:

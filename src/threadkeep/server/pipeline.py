@@ -25,14 +25,7 @@ from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
 from threadkeep.runtime.places import Place, Places
 from threadkeep.scope import Credential, Role, Scope
-from threadkeep.server.answers import (
-    Result,
-    error_answer,
-    headers_of,
-    result_of,
-    result_of_answered,
-    unless_known,
-)
+from threadkeep.server.answers import Result, error_answer, headers_of, result_of, result_of_answered, unless_known
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import (
     LARGE_BYTES,
@@ -69,7 +62,6 @@ class Stream(NamedTuple):
     """An answer that goes on for a while."""
 
     streamed: Streamed
-    allowed: Allowed
     place: Place
 
 
@@ -124,7 +116,7 @@ class Pipeline:
             if isinstance(result, Stream):
                 self._metrics.count(method, request.route, 200, time.perf_counter() - started_s)
                 try:
-                    await send_stream(result.streamed, receive, send, request_id, result.allowed)
+                    await send_stream(result.streamed, receive, send, request_id, request.allowed)
                 finally:
                     result.place.leave()
                 return None
@@ -168,9 +160,8 @@ class Pipeline:
         acting = caller.scope(organization_id, acting_for)
         check_path(route, values, method)
         request.path = values
-        keyed = None
         if method == "POST" and b"idempotency-key" in headers:
-            keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
+            request.keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
         check_role(endpoint, acting)
         standing = None if method == "GET" else caller.standing(organization_id, is_strict=endpoint.changes_credentials)
         db = ScopedDatabase(self._database, acting, standing)
@@ -178,17 +169,15 @@ class Pipeline:
         if endpoint.takes_precondition:
             request.precondition = precondition(headers.get(b"if-match"))
         if not endpoint.streams:
-            result = await self._run(endpoint, db, request, keyed)
+            result = await self._run(endpoint, db, request)
             assert isinstance(result, Result)
             return result
         request.last_event_id = headers.get(b"last-event-id")
-        allowed = request.allowed = self._still_allowed(headers, organization_id, acting)
-        return await self._run_for_a_while(endpoint, db, request, keyed, receive, allowed)
+        request.allowed = self._still_allowed(headers, organization_id, acting)
+        return await self._run_for_a_while(endpoint, db, request, receive)
 
-    async def _run(
-        self, endpoint: Endpoint, db: ScopedDatabase, request: Request, keyed: idempotency.Request | None
-    ) -> Result | Streamed:
-        result = await past_expired(db, self._execute, endpoint, db, endpoint.arguments(request), keyed)
+    async def _run(self, endpoint: Endpoint, db: ScopedDatabase, request: Request) -> Result | Streamed:
+        result = await past_expired(db, self._execute, endpoint, db, endpoint.arguments(request), request.keyed)
         if endpoint.may_end_response:
             self._answering.wake(db.scope.organization, request.path[0])
         if endpoint.changes_credentials:
@@ -197,11 +186,7 @@ class Pipeline:
         return result
 
     async def _execute(
-        self,
-        endpoint: Endpoint,
-        db: ScopedDatabase,
-        arguments: Sequence[Any],
-        keyed: idempotency.Request | None,
+        self, endpoint: Endpoint, db: ScopedDatabase, arguments: Sequence[Any], keyed: idempotency.Request | None
     ) -> Result | Streamed:
         operation, mode = endpoint.operation, endpoint.mode
         if not isinstance(mode, ExecutionMode):
@@ -227,25 +212,19 @@ class Pipeline:
         return result_of(value, endpoint.status)
 
     async def _run_for_a_while(
-        self,
-        endpoint: Endpoint,
-        db: ScopedDatabase,
-        request: Request,
-        keyed: idempotency.Request | None,
-        receive: Receive,
-        allowed: Allowed,
+        self, endpoint: Endpoint, db: ScopedDatabase, request: Request, receive: Receive
     ) -> Result | Stream:
         """Run what streams or waits in one of the caller's places. Raises RateLimited when there is none."""
         presence = request.presence = Presence()
         if not endpoint.takes_its_time(request.body):
-            result = await self._run(endpoint, db, request, keyed)
+            result = await self._run(endpoint, db, request)
             assert isinstance(result, Result)
             return result
         place = self._places.take(db.scope)
         watch = asyncio.ensure_future(leave_when_gone(receive, presence))
         ran: Result | Streamed | None = None
         try:
-            ran = await self._run(endpoint, db, request, keyed)
+            ran = await self._run(endpoint, db, request)
         except ApiError:
             if presence.is_gone:
                 raise Disconnected from None
@@ -254,7 +233,7 @@ class Pipeline:
             watch.cancel()
             if not isinstance(ran, Streamed):
                 place.leave()
-        return Stream(ran, allowed, place) if isinstance(ran, Streamed) else ran
+        return Stream(ran, place) if isinstance(ran, Streamed) else ran
 
     def _still_allowed(self, headers: dict[bytes, bytes], organization_id: str | None, acting: Scope) -> Allowed:
         """Return what raises InvalidCredentials or PermissionDenied when a credential does not count as it did."""
