@@ -97,6 +97,30 @@ def test_only_drivers_import_drivers_of_databases():
             assert not {"apsw", "asyncpg"} & {name.split(".")[0] for name in imported(tree)}, module
 
 
+def test_statements_are_made_by_operations_and_drivers_alone():
+    rooms = {
+        layer_of(module)
+        for _, module, tree in trees()
+        for name in imported(tree)
+        if name == "threadkeep.database.statement"
+    }
+
+    assert rooms == {"database", "operations"}
+
+
+def test_the_pipeline_knows_nothing_of_the_domain():
+    [tree] = [tree for path, _, tree in trees() if path.name == "pipeline.py"]
+    names = {name for name in imported(tree) if name.startswith(("threadkeep.contract", "threadkeep.operations"))}
+
+    assert names == {
+        "threadkeep.contract.answers",
+        "threadkeep.operations",
+        "threadkeep.operations.idempotency",
+        "threadkeep.operations.responses.expiring",
+        "threadkeep.operations.revisions",
+    }
+
+
 def test_only_the_transport_imports_uvicorn():
     found = {path.parent for path, _, tree in trees() for name in imported(tree) if name.split(".")[0] == "uvicorn"}
 

@@ -80,8 +80,9 @@ class Endpoint:
     takes_precondition: bool = False
     # Whether it may end the thread's response, whose readers should not have to wait for the next look.
     may_end_response: bool = False
-    # Whether it answers with a stream, always or when the body says so.
+    # Whether it may answer with a stream, or wait for what a model says, unless its body wants neither.
     streams: bool = False
+    wants_neither: Callable[[Any], bool] = lambda body: False
     more_statuses: tuple[int, ...] = ()
 
     @cached_property
@@ -104,7 +105,3 @@ class Endpoint:
     def body_for(self, decoded: dict[str, Any]) -> Any:
         """Return which of the endpoint's body structs was sent."""
         return self.body if self.choose_body is None else self.choose_body(decoded)
-
-    def takes_its_time(self, body: Any) -> bool:  # Any: the endpoint's own body struct.
-        """Whether the request is a stream or waits for what a model says."""
-        return self.streams and (getattr(body, "stream", False) or not getattr(body, "background", False))

@@ -216,7 +216,7 @@ class Pipeline:
     ) -> Result | Stream:
         """Run what streams or waits in one of the caller's places. Raises RateLimited when there is none."""
         presence = request.presence = Presence()
-        if not endpoint.takes_its_time(request.body):
+        if endpoint.wants_neither(request.body):
             result = await self._run(endpoint, db, request)
             assert isinstance(result, Result)
             return result

@@ -166,6 +166,7 @@ BEGIN = Endpoint(
     messages_at=("input",),
     errors=ANSWER,
     streams=True,
+    wants_neither=lambda body: body.background and not body.stream,
     more_statuses=(202,),
 )
 
