@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,14 @@ OF_SERVER_FOR_TRANSPORT = ("threadkeep.server.transport", "threadkeep.server.con
 OF_NAMED_TUPLES = {"_replace", "_make", "_fields", "_asdict", "_field_defaults"}
 
 
-def trees() -> Iterator[tuple[Path, str, ast.Module]]:
+@cache
+def trees() -> list[tuple[Path, str, ast.Module]]:
+    """Return all modules of the package: their files, names and texts."""
+    found = []
     for path in sorted(SOURCE.rglob("*.py")):
         name = ".".join(("threadkeep", *path.relative_to(SOURCE).with_suffix("").parts))
-        yield path, name.removesuffix(".__init__"), ast.parse(path.read_text())
+        found.append((path, name.removesuffix(".__init__"), ast.parse(path.read_text())))
+    return found
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
