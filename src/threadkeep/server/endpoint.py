@@ -10,10 +10,8 @@ from typing import Any
 import msgspec
 
 from threadkeep.contract.answers import Page
-from threadkeep.contract.assistants import Assistant
 from threadkeep.contract.messages import Message
-from threadkeep.contract.organizations import Key, KeyCreated
-from threadkeep.contract.responses import Response
+from threadkeep.contract.organizations import Key
 from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import (
@@ -25,7 +23,7 @@ from threadkeep.errors import (
     UnknownField,
 )
 from threadkeep.operations import idempotency
-from threadkeep.operations.idempotency import Concerns, Stored
+from threadkeep.operations.idempotency import Stored, concerns_of, without_secret
 from threadkeep.operations.responses import settling
 from threadkeep.operations.revisions import Precondition, Versioned
 from threadkeep.operations.threads.rows import ATTEMPTS_MAX
@@ -203,29 +201,9 @@ async def run_keyed(
     value = await endpoint.operation(tx, *arguments)
     result = result_of(value, endpoint.status)
     await idempotency.store(
-        tx, keyed, Stored(result.status, without_secret(value, result.body), result.revision), concerns(value, request)
+        tx, keyed, Stored(result.status, without_secret(value, result.body), result.revision), concerns_of(value)
     )
     return result
-
-
-def without_secret(value: Any, body: bytes) -> bytes:
-    """Return what may be stored of an answer."""
-    shown = value.object if isinstance(value, Versioned) else value
-    return encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
-
-
-def concerns(value: Any, request: Request) -> Concerns:
-    """Return what an answer shows, so that its deletion empties the stored answer."""
-    shown = value.object if isinstance(value, Versioned) else value
-    if isinstance(shown, Thread):
-        return Concerns(shown.id)
-    if isinstance(shown, Response):
-        return Concerns(shown.thread_id, response_id=shown.id)
-    if isinstance(shown, Message):
-        return Concerns(shown.thread_id, shown.seq, shown.seq)
-    if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):
-        return Concerns(request.path[0], shown.data[0].seq, shown.data[-1].seq)
-    return Concerns(assistant_id=shown.id) if isinstance(shown, Assistant) else Concerns()
 
 
 def convert(value: dict[str, Any], kind: Any) -> Any:

@@ -66,10 +66,9 @@ async def begin(
 
     Raises ThreadEmpty when there is nothing to name, RequestInProgress for a key whose work goes on.
     """
-    if keyed is not None:
-        stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
-        if stored is not None:
-            return stored
+    stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
+    if stored is not None:
+        return stored
     held = await hold(tx, thread_id)
     held.allow(Action.GENERATE_NAME)
     question = await read(tx, held, body, tx.scope.user_id)
@@ -117,9 +116,7 @@ async def save(
         if name != held.title:
             await tx.fetch(SET_TITLE, thread=held.key, title=name, title_folded=fold(name), now_ms=clock.now_ms())
         generated = NameGenerated(True, thread_id, name, message)
-    if keyed is not None:
-        answer = Stored(200, msgspec.json.encode(generated), None)
-        await idempotency.store(tx, keyed, answer, Concerns(thread_id))
+    await idempotency.store(tx, keyed, Stored(200, msgspec.json.encode(generated)), Concerns(thread_id))
     return generated
 
 
