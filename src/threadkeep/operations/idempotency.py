@@ -56,7 +56,7 @@ READ = scoped("""
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
 
-# What shows a response shows its answer's message.
+# Where the answer's message stands, if a response is shown: deleting that message empties the stored answer.
 ITS_SEQ = "(select r.message_seq from responses r where r.organization = :organization and r.id = :response_id)"
 
 # A caller that is a member now may have been an admin when the answer was stored.
@@ -78,7 +78,7 @@ FREE = scoped("""
     where organization = :organization and caller = :caller and request = :request and key = :key and status = 0
     """)
 
-# What was answered about its messages is from now on about a thread that is gone.
+# Without the numbers of messages a replay is refused for the thread, and not for a message in it.
 EMPTY_THREAD = scoped("""
     update idempotency set body = null, first_seq = null, last_seq = null
     where organization = :organization and thread = :thread
@@ -120,8 +120,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What an answer shows, so that deleting it empties the answer: a thread, messages or a response of it, or an
-    assistant."""
+    """What an answer shows; deleting that empties the stored answer."""
 
     thread_id: str | None = None
     first_seq: int | None = None

@@ -151,7 +151,7 @@ async def claim(
 
 
 async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
-    """Return the id of the thread that the body names, or of the one that is made as it says."""
+    """Return the id of the thread that the body names, or creates."""
     assert isinstance(body, ResponseInThreadCreate)
     if not isinstance(body.thread, ThreadCreate):
         return body.thread

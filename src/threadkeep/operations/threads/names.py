@@ -55,7 +55,7 @@ class Question(NamedTuple):
     title_revision: int
     # Whose usage it is.
     user_id: str
-    # Nobody asked for the name: it is for a title that is still null when it comes.
+    # Whether nobody asked for the name; it is saved then only if the title is still null.
     is_automatic: bool = False
 
 
@@ -121,7 +121,7 @@ async def save(
 
 
 async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: str) -> Question | None:
-    """Return what a thread is to be named from that has no title and got its first answer just now, else None."""
+    """Return what to name the thread from if it has no title and the response is its first answer, else None."""
     held = await hold(tx, thread_id)
     if (
         held.title is not None

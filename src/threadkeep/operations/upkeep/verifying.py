@@ -291,7 +291,7 @@ async def check(database: Database, each: Walk, row: Row, report: Report) -> Non
 
 
 async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report: Report) -> None:
-    """Check that every pair of the threads' metadata is there; that no other is there is checked in the pairs' walk."""
+    """Check that every pair of the threads' metadata is stored. Pairs too many are found by the walk through pairs."""
     by_key = {(thread.organization, thread.key): thread for thread in threads}
     suspects = [(organization, key) for organization, key, _ in await missing_pairs(database, threads)]
     for _ in range(LOOKS_MAX):
