@@ -8,6 +8,7 @@ import msgspec
 
 from threadkeep import ids
 from threadkeep.contract.answers import Page
+from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor, InvalidParameter
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -44,8 +45,16 @@ class Window:
 
     @property
     def reads_descending(self) -> bool:
-        """The direction in which rows are read; `before` reads away from the position and turns the page around."""
+        """Whether rows are read from the greatest down. With `before` they are read backwards and turned around."""
         return self.descending != (self.before is not None)
+
+
+def both_ways(text: str) -> dict[bool, Statement]:
+    """Return a list's statements, ascending and descending: `{compare}` and `{direction}` are filled into its text."""
+    return {
+        False: scoped(text.format(compare=">", direction="asc")),
+        True: scoped(text.format(compare="<", direction="desc")),
+    }
 
 
 def window(limit: int, order: str, after: str | None, before: str | None) -> Window:

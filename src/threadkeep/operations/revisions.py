@@ -13,7 +13,7 @@ class Versioned(NamedTuple):
     revision: int
 
 
-# Whether an If-Match header allows a change to an object of this revision, or to none (None).
+# Says whether If-Match allows a change, given the object's revision, or None while there is no such object.
 Precondition: TypeAlias = Callable[[int | None], bool]
 
 
@@ -28,6 +28,6 @@ def precondition(header: bytes | None) -> Precondition | None:
 
 
 def match(revision: int | None, precondition: Precondition | None) -> None:
-    """Raise PreconditionFailed unless an object of this revision may change; of one that is not there it is None."""
+    """Raise PreconditionFailed unless the change is allowed. `revision` is None while there is no such object."""
     if precondition is not None and not precondition(revision):
         raise PreconditionFailed()

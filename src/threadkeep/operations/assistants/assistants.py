@@ -43,32 +43,23 @@ UPDATE = scoped("""
 
 DELETE = scoped("delete from assistants where organization = :organization and id = :assistant_id")
 
-
-def page_statement(descending: bool) -> Statement:
-    """Return the statement that reads hardly more than a page may hold.
-
-    The inner part adds up sizes without reading long texts. The second assistant is always read: it tells that
-    there is more, when the first one alone exceeds the page.
-    """
-    direction, compare = ("desc", "<") if descending else ("asc", ">")
-    return scoped(f"""
-        select {COLUMNS} from (
-            select s.id, row_number() over (order by s.id {direction}) as place,
-                sum(s.size) over (order by s.id {direction} rows unbounded preceding) - s.size as before
-            from (
-                select a.id, octet_length(a.configuration) + coalesce(octet_length(a.instructions), 0) as size
-                from assistants a
-                where a.organization = :organization and a.id {compare} :at_id
-                order by a.id {direction} limit :limit
-            ) s
-        ) p
-        join assistants a on a.organization = :organization and a.id = p.id
-        where p.before <= :page_bytes or p.place = 2
-        order by a.id {direction}
-        """)
-
-
-LISTS = {descending: page_statement(descending) for descending in (False, True)}
+# Hardly more is read than a page may hold: the inner part adds up sizes without reading long texts. The second
+# assistant is always read: it tells that there is more, when the first one alone exceeds the page.
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from (
+        select s.id, row_number() over (order by s.id {{direction}}) as place,
+            sum(s.size) over (order by s.id {{direction}} rows unbounded preceding) - s.size as before
+        from (
+            select a.id, octet_length(a.configuration) + coalesce(octet_length(a.instructions), 0) as size
+            from assistants a
+            where a.organization = :organization and a.id {{compare}} :at_id
+            order by a.id {{direction}} limit :limit
+        ) s
+    ) p
+    join assistants a on a.organization = :organization and a.id = p.id
+    where p.before <= :page_bytes or p.place = 2
+    order by a.id {{direction}}
+    """)
 
 
 async def create(tx: ScopedTransaction, body: AssistantCreate) -> Versioned:

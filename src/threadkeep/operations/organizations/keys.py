@@ -33,14 +33,11 @@ INSERT = scoped("""
 
 READ = scoped(f"select {COLUMNS} from api_keys k where k.organization = :organization and k.id = :key_id")
 
-LISTS = {
-    descending: scoped(f"""
-        select {COLUMNS} from api_keys k
-        where k.organization = :organization and k.id {"<" if descending else ">"} :at_id
-        order by k.id {"desc" if descending else "asc"} limit :limit
-        """)
-    for descending in (False, True)
-}
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from api_keys k
+    where k.organization = :organization and k.id {{compare}} :at_id
+    order by k.id {{direction}} limit :limit
+    """)
 
 DELETE = scoped("delete from api_keys where organization = :organization and id = :key_id")
 

@@ -34,14 +34,11 @@ COLUMNS = ", ".join(f"m.{name}" for name in StoredMember._fields)
 
 READ = scoped(f"select {COLUMNS} from members m where m.organization = :organization and m.user_id = :user_id")
 
-LISTS = {
-    descending: scoped(f"""
-        select {COLUMNS} from members m
-        where m.organization = :organization and m.user_id {"<" if descending else ">"} :at_user
-        order by m.user_id {"desc" if descending else "asc"} limit :limit
-        """)
-    for descending in (False, True)
-}
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from members m
+    where m.organization = :organization and m.user_id {{compare}} :at_user
+    order by m.user_id {{direction}} limit :limit
+    """)
 
 PUT = scoped("""
     insert into members (organization, user_id, role, created_ms, updated_ms, revision)

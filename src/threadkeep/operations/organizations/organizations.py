@@ -8,7 +8,7 @@ from threadkeep import clock
 from threadkeep.contract.answers import Deleted
 from threadkeep.contract.organizations import Organization, OrganizationUpdate
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import scoped
+from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import OrganizationAccessDenied
 from threadkeep.operations.revisions import Precondition, Versioned, match
 
@@ -45,21 +45,19 @@ DELETE_KEYS = scoped("delete from api_keys where organization = :organization")
 
 async def hold(tx: ScopedTransaction) -> StoredOrganization:
     """Lock the organization's row, which orders all changes of its members and keys."""
-    row = await tx.fetch_one(HOLD)
+    return await find(tx, HOLD)
+
+
+async def find(tx: ScopedTransaction, statement: Statement) -> StoredOrganization:
+    row = await tx.fetch_one(statement)
     if row is None:
         raise OrganizationAccessDenied()
     return StoredOrganization(*row)
 
 
 async def read(tx: ScopedTransaction) -> Versioned:
-    row = await tx.fetch_one(READ)
-    if row is None:
-        raise OrganizationAccessDenied()
-    stored = StoredOrganization(*row)
-    return Versioned(
-        Organization(stored.id, "organization", stored.created_ms // 1000, stored.updated_ms // 1000, stored.name),
-        stored.revision,
-    )
+    id, name, created_ms, updated_ms, revision = await find(tx, READ)
+    return Versioned(Organization(id, "organization", created_ms // 1000, updated_ms // 1000, name), revision)
 
 
 async def update(

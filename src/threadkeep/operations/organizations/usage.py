@@ -74,7 +74,7 @@ async def record(
     is_estimated: int,
     responses: int = 1,
 ) -> None:
-    """Note what a response used. Written when it ends, in that transaction, whatever its end; a name is no response."""
+    """Note used tokens, in the transaction in which a response ends, whatever its end. A name counts no response."""
     await tx.fetch(
         INSERT,
         day=today().isoformat(),
@@ -109,7 +109,7 @@ async def read(tx: ScopedTransaction, days: Days, group_by: GroupBy, limit: int)
 
 
 def days_between(first: str | None, last: str | None) -> Days:
-    """Return the days that were asked for; without a last one up to today, without a first one the 30 until then.
+    """Return the days that were asked for. `last` is today unless given, `first` is 29 days before `last`.
 
     Raises InvalidParameter.
     """

@@ -16,6 +16,7 @@ from threadkeep.database.statement import scoped
 from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
 from threadkeep.ids import new_id
 from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
 from threadkeep.operations.messages.rows import draft, messages_of
@@ -111,10 +112,9 @@ async def claim(
     ThreadBusy, RateLimited, ThreadEmpty, AssistantBound and what else stands in the way; then nothing is stored.
     """
     claimed_s = clock.monotonic_s()
-    if keyed is not None:
-        stored = await idempotency.find_or_reserve(tx, keyed)
-        if stored is not None:
-            return str(stored.response_id)
+    earlier = await idempotency.find_or_reserve(tx, keyed)
+    if earlier is not None:
+        return str(earlier.response_id)
     if thread_id is None:
         thread_id = await thread_of_body(tx, body)
     await tx.fetch(LOCK_COUNTS)
@@ -132,8 +132,7 @@ async def claim(
     if not drafts:
         await require_question(tx, held)
     made = await store(tx, held, drafts, combined, body, terms)
-    if keyed is not None:
-        await idempotency.store_response(tx, keyed, made["response_id"], held.key)
+    await idempotency.store(tx, keyed, Stored(200, response_id=made["response_id"]), Concerns(thread_id))
     row = await find_by_id(tx, made["response_id"])
     assert row is not None
     return Claim(
@@ -152,7 +151,7 @@ async def claim(
 
 
 async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
-    """Return the id of the thread that the body names, or of the one that is made as it says."""
+    """Return the id of the thread that the body names, or creates."""
     assert isinstance(body, ResponseInThreadCreate)
     if not isinstance(body.thread, ThreadCreate):
         return body.thread

@@ -181,7 +181,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
         finish_reason=ending.finish_reason,
         error_code=ending.error_code,
         error_message=ending.error_message,
-        # One that was left ended then: readers may have been told already.
+        # A response that was left ended when its lease ran out: readers may have been told so.
         now_ms=now_ms if held.is_leased else max(created_ms, lease_until),
         last_n=answer_n + 1,
         events_until_ms=now_ms + EVENTS_KEPT_MS,
@@ -213,6 +213,6 @@ async def end_message(
 
 
 def estimate_of(answer: Answer) -> int:
-    """Return the tokens of an answer that its model did not count; nothing is nothing."""
+    """Return an estimate of an answer's tokens, for a model that did not count them; 0 for an empty answer."""
     calls = "".join(call.function.name + call.function.arguments for call in answer.tool_calls)
     return 0 if answer.is_empty else estimate(answer.text + calls)

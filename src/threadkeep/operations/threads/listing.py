@@ -158,7 +158,7 @@ def plan(query: Query, user_id: str | None, position: Position | None) -> tuple[
 
 @lru_cache(maxsize=512)
 def plan_first(query: Query, user_id: str | None) -> tuple[Statement, dict[str, Any]]:
-    """Return the same for the first page, which is asked for most."""
+    """Return what `plan` gives for the first page; remembered, since most requests ask for it."""
     return plan(query, user_id, None)
 
 

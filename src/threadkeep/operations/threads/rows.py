@@ -22,7 +22,7 @@ from threadkeep.scope import Scope
 # must remember to clear.
 IS_LEASED = "t.response_id is not null and t.lease_until >= lease_clock()"
 
-# A write that is guarded by a condition is tried so often: what stood in its way may be gone when somebody looks.
+# How often a guarded write is tried: what stood in its way may be gone by the time that it is looked up.
 ATTEMPTS_MAX = 3
 
 # Most threads are; a member of an enumeration takes longer to find than a name.

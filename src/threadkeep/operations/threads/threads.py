@@ -29,7 +29,7 @@ from threadkeep.operations.revisions import Precondition, Versioned, match
 from threadkeep.operations.threads.rows import INSERT, READ, UPDATE, HeldThread, columns_of, folded, hold, versioned
 from threadkeep.scope import Credential
 
-# What an update of a field is to the thread's state; whatever is not named here is refused as a title is.
+# As which action a field's update is allowed or refused; a field that is not named here counts as the title does.
 ACTIONS = {
     "metadata": Action.SET_METADATA,
     "assistant_id": Action.SET_ASSISTANT,
@@ -173,7 +173,7 @@ async def delete(tx: ScopedTransaction, thread_id: str, precondition: Preconditi
 
 
 async def erase_if_there(tx: ScopedTransaction, thread_ids: Sequence[str]) -> None:
-    """Delete threads for good. One that somebody else has deleted meanwhile is what was wanted."""
+    """Delete threads for good; those that are gone already are passed over."""
     for thread_id in thread_ids:
         try:
             held = await hold(tx, thread_id)

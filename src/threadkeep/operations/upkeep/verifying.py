@@ -6,14 +6,14 @@ more before it is reported. Nothing is locked and nothing is changed.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from threadkeep.database.driver import Database, Row, Transaction
 from threadkeep.database.statement import Statement, everywhere
 from threadkeep.operations.upkeep import verifying_rules as rules
-from threadkeep.operations.upkeep.verifying_rules import ThreadFacts
+from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts, ThreadFacts
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000
@@ -48,6 +48,10 @@ class Report:
             self.problems.append(problem)
 
 
+# Any: columns are of many types.
+Describe: TypeAlias = Callable[..., tuple[str | None, str | None, str | None]]
+
+
 @dataclass(frozen=True)
 class Walk:
     """How one table is gone through: in the order of `keys`, which are the first columns of its rows."""
@@ -57,10 +61,9 @@ class Walk:
     keys: dict[str, Any]
     batch: Statement
     single: Statement
-    # Its rows with their names. Any: each table has its own.
-    facts: Callable[..., Any]
-    broken: Callable[[Any], Iterator[str]]
-    describe: Callable[[Any], tuple[str | None, str | None, str | None]]
+    broken: Callable[[Row], Iterator[str]]
+    # Which organization, thread and message a row is about; it gets the columns.
+    describe: Describe
 
     def place(self, row: Row) -> dict[str, Any]:
         """Return where a row stands in the order."""
@@ -72,13 +75,8 @@ def walk(
     keys: dict[str, Any],
     select: str,
     columns: str,
-    facts: Callable[..., Any],
-    broken: Callable[[Any], Iterator[str]],
-    describe: Callable[[Any], tuple[str | None, str | None, str | None]] = lambda facts: (
-        facts.organization_id,
-        None,
-        None,
-    ),
+    broken: Callable[[Row], Iterator[str]],
+    describe: Describe,
     size: str = "1",
 ) -> Walk:
     """Put a walk together. `keys` have what is before all others; `size` is what a batch has at most `bound` of.
@@ -103,7 +101,6 @@ def walk(
         keys,
         everywhere(f"{text.format(batch=picked)} order by {names}"),
         everywhere(f"{text.format(batch='')} where {same}"),
-        facts,
         broken,
         describe,
     )
@@ -124,9 +121,8 @@ THREADS = walk(
         (select min(m.seq) {ITS_MESSAGES}),
         (select max(m.seq) {ITS_MESSAGES}),
         (select m.created_ms {ITS_MESSAGES} and m.seq > t.cleared_seq order by m.seq desc limit 1)""",
-    rules.ThreadFacts,
     rules.broken_in_thread,
-    lambda facts: (facts.organization_id, facts.id, None),
+    lambda _, id, organization_id, *rest: (organization_id, id, None),
     size="t.last_seq",
 )
 
@@ -143,9 +139,8 @@ MESSAGES = walk(
         m.created_ms, m.updated_ms, m.revision,
         (select r.status from responses r where r.organization = m.organization and r.id = m.response_id),
         m.wanted_back""",
-    rules.MessageFacts,
     rules.broken_in_message,
-    lambda facts: (facts.organization_id, facts.thread_id, facts.id),
+    lambda *row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
     size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0)"
     " + coalesce(octet_length(m.wanted_back), 0) + 1000)",
 )
@@ -162,9 +157,8 @@ RESPONSES = walk(
         exists (select 1 from purges p where p.organization = r.organization and p.thread = r.thread),
         t.response_id, r.status, r.finish_reason, r.error_code, r.created_ms, r.ended_ms, r.last_n,
         (select count(*) {ITS_EVENTS}), (select min(e.n) {ITS_EVENTS}), (select max(e.n) {ITS_EVENTS})""",
-    rules.ResponseFacts,
     rules.broken_in_response,
-    lambda facts: (facts.organization_id, facts.thread_id, None),
+    lambda _, id, organization_id, thread_id, *rest: (organization_id, thread_id, None),
 )
 
 ASSISTANTS = walk(
@@ -173,8 +167,8 @@ ASSISTANTS = walk(
     """select {columns} from assistants a {batch}
     left join organizations o on o.key = a.organization""",
     "o.id, a.configuration, a.metadata",
-    rules.AssistantFacts,
     rules.broken_in_assistant,
+    lambda _, id, organization_id, *rest: (organization_id, None, None),
 )
 
 USAGE = walk(
@@ -182,8 +176,8 @@ USAGE = walk(
     {"organization": 0, "day": "", "user_id": "", "assistant_id": "", "model": ""},
     "select {columns} from usage_days u {batch} left join organizations o on o.key = u.organization",
     "o.id, u.responses, u.input_tokens, u.output_tokens, u.estimated_tokens",
-    rules.UsageFacts,
     rules.broken_in_usage,
+    lambda _, day, user_id, assistant_id, model, organization_id, *rest: (organization_id, None, None),
 )
 
 PAIRS = walk(
@@ -193,9 +187,8 @@ PAIRS = walk(
     left join threads s on s.organization = t.organization and s.key = t.thread
     left join organizations o on o.key = t.organization""",
     "t.user_id, o.id, s.id, s.shelf, s.created_ms, s.user_id, s.metadata",
-    rules.PairFacts,
     rules.broken_in_pair,
-    lambda facts: (facts.organization_id, facts.thread_id, None),
+    lambda *row: (PairFacts(*row).organization_id, PairFacts(*row).thread_id, None),
 )
 
 ORGANIZATIONS = walk(
@@ -205,8 +198,8 @@ ORGANIZATIONS = walk(
     """o.id, o.deleted_ms,
         (select count(*) from members m where m.organization = o.key),
         (select count(*) from members m where m.organization = o.key and m.role = 'owner')""",
-    rules.OrganizationFacts,
     rules.broken_in_organization,
+    lambda key, organization_id, *rest: (organization_id, None, None),
 )
 
 MEMBERS = walk(
@@ -215,8 +208,8 @@ MEMBERS = walk(
     """select {columns} from members m {batch}
     left join organizations o on o.key = m.organization and o.deleted_ms is null""",
     "o.id, m.role",
-    rules.MemberFacts,
     rules.broken_in_member,
+    lambda _, user_id, organization_id, *rest: (organization_id, None, None),
 )
 
 KEYS = walk(
@@ -226,8 +219,8 @@ KEYS = walk(
     left join members m on m.organization = a.organization and m.user_id = a.user_id
     left join organizations o on o.key = a.organization and o.deleted_ms is null""",
     "o.id, a.role, m.role",
-    rules.KeyFacts,
     rules.broken_in_key,
+    lambda _, id, organization_id, *rest: (organization_id, None, None),
 )
 
 ANSWERS = walk(
@@ -235,8 +228,8 @@ ANSWERS = walk(
     {"organization": 0, "caller": "", "request": "", "key": ""},
     "select {columns} from idempotency i {batch} left join organizations o on o.key = i.organization",
     "o.id, i.status",
-    rules.AnswerFacts,
     rules.broken_in_answer,
+    lambda _, caller, request, key, organization_id, *rest: (organization_id, None, None),
 )
 
 WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
@@ -290,16 +283,15 @@ def batch_parameters(each: Walk, place: dict[str, Any]) -> dict[str, Any]:
 
 async def check(database: Database, each: Walk, row: Row, report: Report) -> None:
     """Check a row; what looks broken is read again, and reported if it still is."""
-    if next(each.broken(each.facts(*row)), None) is None:
+    if next(each.broken(row), None) is None:
         return
     for again in await database.read(fetch, each.single, each.place(row)):
-        facts = each.facts(*again)
-        for what in each.broken(facts):
-            report.add(Problem(*each.describe(facts), what))
+        for what in each.broken(again):
+            report.add(Problem(*each.describe(*again), what))
 
 
 async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report: Report) -> None:
-    """Check that every pair of the threads' metadata is there; that no other is there is checked in the pairs' walk."""
+    """Check that every pair of the threads' metadata is stored. Pairs too many are found by the walk through pairs."""
     by_key = {(thread.organization, thread.key): thread for thread in threads}
     suspects = [(organization, key) for organization, key, _ in await missing_pairs(database, threads)]
     for _ in range(LOOKS_MAX):
@@ -315,7 +307,7 @@ async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report
             if changed:
                 suspects.append((organization, key))
             else:
-                where = THREADS.describe(by_key[organization, key])
+                where = THREADS.describe(*by_key[organization, key])
                 report.add(Problem(*where, "it cannot be found by a metadata pair that it has"))
 
 

@@ -8,6 +8,7 @@ import msgspec
 from threadkeep.contract.assistants import Configuration
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX
 from threadkeep.contract.messages import Part, ToolCall
+from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
@@ -121,72 +122,8 @@ class PairFacts(NamedTuple):
     metadata: str | None
 
 
-class AssistantFacts(NamedTuple):
-    """An assistant."""
-
-    organization: int
-    id: str
-    organization_id: str | None
-    configuration: str
-    metadata: str
-
-
-class UsageFacts(NamedTuple):
-    """The usage of a day by a user, an assistant and a model."""
-
-    organization: int
-    day: str
-    user_id: str
-    assistant_id: str
-    model: str
-    organization_id: str | None
-    responses: int
-    input_tokens: int
-    output_tokens: int
-    estimated_tokens: int
-
-
-class OrganizationFacts(NamedTuple):
-    """An organization and its members, counted."""
-
-    key: int
-    organization_id: str
-    deleted_ms: int | None
-    members_count: int
-    owners_count: int
-
-
-class MemberFacts(NamedTuple):
-    """A member; of an organization that was deleted there is no id."""
-
-    organization: int
-    user_id: str
-    organization_id: str | None
-    role: str
-
-
-class KeyFacts(NamedTuple):
-    """An API key, and the role that its user has as a member."""
-
-    organization: int
-    id: str
-    organization_id: str | None
-    role: str
-    holders_role: str | None
-
-
-class AnswerFacts(NamedTuple):
-    """An answer that is stored for retries."""
-
-    organization: int
-    caller: str
-    request: str
-    key: str
-    organization_id: str | None
-    status: int
-
-
-def broken_in_thread(thread: ThreadFacts) -> Iterator[str]:
+def broken_in_thread(row: Row) -> Iterator[str]:
+    thread = ThreadFacts(*row)
     if thread.organization_id is None:
         yield "its organization does not exist"
     yield from broken_in_counts(thread)
@@ -223,7 +160,8 @@ def broken_in_counts(thread: ThreadFacts) -> Iterator[str]:
         yield "lastMessageAt is not the time of its newest message"
 
 
-def broken_in_message(message: MessageFacts) -> Iterator[str]:
+def broken_in_message(row: Row) -> Iterator[str]:
+    message = MessageFacts(*row)
     if message.thread_id is None and not message.is_purged:
         yield "its thread does not exist"
     if message.cleared_seq is not None and message.seq <= message.cleared_seq and not message.is_purged:
@@ -303,7 +241,8 @@ def broken_in_times(created_ms: int, updated_ms: int, revision: int) -> Iterator
         yield "its revision is from before its creation"
 
 
-def broken_in_response(response: ResponseFacts) -> Iterator[str]:
+def broken_in_response(row: Row) -> Iterator[str]:
+    response = ResponseFacts(*row)
     if response.thread_id is None and not response.is_purged:
         yield "a response is left of a thread that does not exist"
     if response.status not in RESPONSE_STATUSES:
@@ -325,25 +264,28 @@ def broken_in_response(response: ResponseFacts) -> Iterator[str]:
         yield "the events of a response have gaps"
 
 
-def broken_in_assistant(assistant: AssistantFacts) -> Iterator[str]:
-    if assistant.organization_id is None:
-        yield f"{assistant.id} is an assistant of an organization that does not exist"
+def broken_in_assistant(row: Row) -> Iterator[str]:
+    _, assistant_id, organization_id, configuration, stored_metadata = row
+    if organization_id is None:
+        yield f"{assistant_id} is an assistant of an organization that does not exist"
     try:
-        CONFIGURATION.decode(assistant.configuration)
+        CONFIGURATION.decode(configuration)
     except (msgspec.MsgspecError, UnicodeError):
-        yield f"the settings of {assistant.id} are not in the stored form"
-    for problem in broken_in_metadata(assistant.metadata):
-        yield f"{assistant.id}: {problem}"
+        yield f"the settings of {assistant_id} are not in the stored form"
+    for problem in broken_in_metadata(stored_metadata):
+        yield f"{assistant_id}: {problem}"
 
 
-def broken_in_usage(usage: UsageFacts) -> Iterator[str]:
-    if min(usage.responses, usage.input_tokens, usage.output_tokens, usage.estimated_tokens) < 0:
-        yield f"the usage of {usage.day} is below zero"
-    if usage.estimated_tokens > usage.input_tokens + usage.output_tokens:
-        yield f"of the usage of {usage.day} more is estimated than there is"
+def broken_in_usage(row: Row) -> Iterator[str]:
+    _, day, *_, responses, input_tokens, output_tokens, estimated_tokens = row
+    if min(responses, input_tokens, output_tokens, estimated_tokens) < 0:
+        yield f"the usage of {day} is below zero"
+    if estimated_tokens > input_tokens + output_tokens:
+        yield f"of the usage of {day} more is estimated than there is"
 
 
-def broken_in_pair(pair: PairFacts) -> Iterator[str]:
+def broken_in_pair(row: Row) -> Iterator[str]:
+    pair = PairFacts(*row)
     if pair.thread_id is None or pair.metadata is None:
         yield f"a metadata pair is left of a thread that does not exist (number {pair.thread})"
         return
@@ -366,32 +308,36 @@ def pairs_or_nothing(stored: str) -> set[bytes]:
     return metadata.pairs_of(stored)
 
 
-def broken_in_organization(organization: OrganizationFacts) -> Iterator[str]:
+def broken_in_organization(row: Row) -> Iterator[str]:
+    _, _, deleted_ms, members_count, owners_count = row
     # An organization that the command line has made without an owner has no member either, until one is added.
-    if organization.deleted_ms is None and organization.members_count and not organization.owners_count:
+    if deleted_ms is None and members_count and not owners_count:
         yield "none of its members is an owner: `threadkeep admin create-member --role owner` makes one"
 
 
-def broken_in_member(member: MemberFacts) -> Iterator[str]:
-    if member.organization_id is None:
-        yield f"{member.user_id} is a member of an organization that does not exist"
-    if member.role not in ROLES:
-        yield f"{member.user_id} is a member with a role that does not exist"
+def broken_in_member(row: Row) -> Iterator[str]:
+    _, user_id, organization_id, role = row
+    if organization_id is None:
+        yield f"{user_id} is a member of an organization that does not exist"
+    if role not in ROLES:
+        yield f"{user_id} is a member with a role that does not exist"
 
 
-def broken_in_key(key: KeyFacts) -> Iterator[str]:
-    if key.organization_id is None:
-        yield f"{key.id} is a key of an organization that does not exist"
-    if key.role not in ROLES:
-        yield f"{key.id} is a key with a role that does not exist"
-    elif key.holders_role in ROLES and Role(key.holders_role).rank < Role(key.role).rank:
-        yield f"{key.id} is a key of role {key.role}, and its user is {key.holders_role}"
+def broken_in_key(row: Row) -> Iterator[str]:
+    _, key_id, organization_id, role, holders_role = row
+    if organization_id is None:
+        yield f"{key_id} is a key of an organization that does not exist"
+    if role not in ROLES:
+        yield f"{key_id} is a key with a role that does not exist"
+    elif holders_role in ROLES and Role(holders_role).rank < Role(role).rank:
+        yield f"{key_id} is a key of role {role}, and its user is {holders_role}"
 
 
-def broken_in_answer(answer: AnswerFacts) -> Iterator[str]:
+def broken_in_answer(row: Row) -> Iterator[str]:
+    *_, status = row
     # 0: a name is being made, and its key is reserved meanwhile.
-    if answer.status != 0 and not 200 <= answer.status <= 299:
-        yield f"an answer with status {answer.status} is stored for retries; only successes may be"
+    if status != 0 and not 200 <= status <= 299:
+        yield f"an answer with status {status} is stored for retries; only successes may be"
 
 
 def wanted_pairs(thread: ThreadFacts) -> list[list[Any]]:  # Any: rows of JSON.
