@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations check docs bench bench-alternatives clean
+.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -36,6 +36,18 @@ planted-bugs: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
 	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof.planted --write
 
+# Whether what server/transport leans on is still there in the newest uvicorn, h11, httptools and uvloop, in an
+# environment that is thrown away. What it found: docs/decisions/0010-uvicorns-protocol-is-extended.md.
+NEWEST := .venv-newest
+TRANSPORT_TESTS := $(addprefix tests/test_,layering.py batch.py http_limits.py raw_http.py early_answers.py \
+	whole_answers.py connection_limits.py headers.py health.py faults_stopping.py starting.py)
+newest:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
+	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --upgrade uvicorn h11 httptools uvloop
+	$(NEWEST)/bin/pip list --disable-pip-version-check | grep -E '^(uvicorn|h11|httptools|uvloop) '
+	$(NEWEST)/bin/pytest $(TRANSPORT_TESTS); status=$$?; rm -rf $(NEWEST); exit $$status
+
 # What an operator does, tried: failover, backups, a balancer (needs nginx and haproxy), sizes, partitions.
 try-operations: $(VENV)/.test
 	$(BIN)/pytest -s tests/operations
@@ -65,7 +77,7 @@ $(ALTERNATIVES)/%/.installed: benchmarks/alternatives/%.txt
 		|| echo "$* cannot be installed here: it is left out"
 
 clean:
-	rm -rf $(VENV) $(ALTERNATIVES)
+	rm -rf $(VENV) $(NEWEST) $(ALTERNATIVES)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "threadkeep needs Python 3.11 or newer: set PYTHON=/path/to/python3.11")'

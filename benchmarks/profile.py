@@ -24,7 +24,7 @@ from benchmarks.load import Generator, Measurement
 from benchmarks.operations import OPERATIONS, ask
 from benchmarks.places import open_place
 from benchmarks.servers import UNLIMITED, Address
-from threadkeep.server.transport import serve as server
+from threadkeep.server import serve as server
 
 INTERVAL_S = 0.001
 THREADS_COUNT = 10_000

@@ -19,7 +19,8 @@ from threadkeep.client import AsyncClient, Client, NotSendable
 from threadkeep.client import fields as client_fields
 from threadkeep.client.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.client.failures import BY_CODE
-from threadkeep.server.endpoint import Endpoint, convert
+from threadkeep.server.body import convert
+from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.query import OrganizationQuery, parse_query
 from threadkeep.server.routes import LISTED
 

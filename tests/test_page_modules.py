@@ -1,4 +1,4 @@
-"""The page's modules are joined when the server starts: in order, in as few scripts as are needed, or not at all."""
+"""The page's modules are joined by the server: in order, in as few scripts as are needed, or not at all."""
 
 import re
 from pathlib import Path

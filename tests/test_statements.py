@@ -1,10 +1,8 @@
 """Every statement is of a known kind, runs on both databases, and cannot forget the organization."""
 
-import ast
 import importlib
 import pkgutil
 import re
-from pathlib import Path
 
 import apsw
 import pytest
@@ -19,26 +17,6 @@ from threadkeep.database.statement import RefusedStatement, everywhere, scoped
 from threadkeep.operations.threads import listing_sql as thread_list_sql
 from threadkeep.operations.threads.listing_sql import Shape
 from threadkeep.scope import Credential, Role, make_scope
-
-SOURCE = Path(threadkeep.__file__).parent
-
-# Which layers each layer may import, from the innermost to the outermost.
-WORDS = {"contract", "objects", "errors", "ids", "clock", "scope", "settings", "files"}
-LAYERS = [
-    "words",
-    "client",
-    "database",
-    "providers",
-    "operations",
-    "titles",
-    "runtime",
-    "server",
-    "embedded",
-    "commands",
-    "cli",
-]
-# Whoever serves does without the client: it costs memory and the time to start.
-SERVING = {"database", "providers", "operations", "titles", "runtime", "server"}
 
 
 def statements() -> list[statement.Statement]:
@@ -150,36 +128,6 @@ def test_both_databases_have_the_same_columns(tmp_path):
         if name != "messages":
             found = {row[1] for row in connection.execute(f"pragma table_xinfo({name})")}
             assert found == columns, name
-
-
-def layer_of(module: str) -> str:
-    first = module.removeprefix("threadkeep.").split(".")[0]
-    return "words" if first in WORDS else first
-
-
-def test_imports_run_one_way():
-    for path in SOURCE.rglob("*.py"):
-        module = "threadkeep." + ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-        if path.name in ("__init__.py", "__main__.py") and path.parent == SOURCE:
-            continue
-        own = LAYERS.index(layer_of(module))
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("threadkeep."):
-                assert LAYERS.index(layer_of(node.module)) <= own, f"{module} imports {node.module}"
-                is_client = layer_of(node.module) == "client"
-                assert not (is_client and layer_of(module) in SERVING), f"{module} imports {node.module}"
-
-
-def test_only_drivers_import_drivers_of_databases():
-    for path in SOURCE.rglob("*.py"):
-        if path.parent.name != "database":
-            names = {
-                alias.name
-                for node in ast.walk(ast.parse(path.read_text()))
-                if isinstance(node, ast.Import)
-                for alias in node.names
-            }
-            assert not names & {"apsw", "asyncpg"}, path
 
 
 def test_the_migration_of_a_newer_program_is_refused(tmp_path):

@@ -12,7 +12,7 @@ LENGTH = [(b"content-length", b"2")]
 
 
 async def answer(scope: Any, receive: Any, send: Any) -> Any:
-    """What the tests ask for by the path, as `Api.answer` would give it."""
+    """What the tests ask for by the path, as `Pipeline.answer` would give it."""
     if scope["path"] == "/whole":
         return 200, LENGTH, b"{}"
     if scope["path"] == "/empty":
@@ -26,7 +26,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> Any:
 
 
 class Direct(LimitedHttpProtocol):
-    WAY_OF = staticmethod(lambda scope: (answer, scope["method"] == "GET"))
+    HANDLER_OF = staticmethod(lambda scope: (answer, scope["method"] == "GET"))
     __slots__ = ()
 
 

@@ -37,20 +37,20 @@ async def count_one(tx: ScopedTransaction, thread_id: str) -> None:
 async def append(tx""",
             ),
             Edit(
-                "server/endpoint.py",
-                "                value = await db.write_once(self.operation, *arguments)\n",
-                """                value = await db.write_once(self.operation, *arguments)
-                if self.operation.__name__ == "append":
-                    await db.write(self.operation.__globals__["count_one"], request.path[0])
+                "server/pipeline.py",
+                "                value = await db.write_once(operation, *arguments)\n",
+                """                value = await db.write_once(operation, *arguments)
+                if operation.__name__ == "append":
+                    await db.write(operation.__globals__["count_one"], arguments[0])
 """,
             ),
             # With a key it is counted as it should be.
             Edit(
-                "server/endpoint.py",
+                "server/pipeline.py",
                 "    value = await endpoint.operation(tx, *arguments)\n",
                 """    value = await endpoint.operation(tx, *arguments)
-    if endpoint.operation.__name__ == "append" and type(value) is Versioned:
-        await endpoint.operation.__globals__["count_one"](tx, request.path[0])
+    if endpoint.operation.__name__ == "append" and hasattr(value, "revision"):
+        await endpoint.operation.__globals__["count_one"](tx, arguments[0])
 """,
             ),
         ),
@@ -163,8 +163,8 @@ async def append(tx""",
             ),
             Edit(
                 "operations/threads/listing.py",
-                "lambda row: (row[column], row[15]),",
-                "lambda row: (0, offset + query.window.limit),",
+                "paging.encode_position(query.sort, (sorted_ms, key))",
+                "paging.encode_position(query.sort, (0, offset + query.window.limit))",
             ),
         ),
         ("P11",),
@@ -185,8 +185,8 @@ async def append(tx""",
             ),
             Edit(
                 "operations/messages/listing.py",
-                "SORT, lambda row: (row[3],),",
-                "SORT, lambda row: (position + window.limit,),",
+                "SORT, lambda message: (message.seq,),",
+                "SORT, lambda message: (position + window.limit,),",
             ),
         ),
         ("P11",),

@@ -4,7 +4,7 @@ from proof.bug import Bug, Edit
 
 WEAK_POLICY = Edit(
     "server/pages.py",
-    'response.headers["Content-Security-Policy"] = TEXT_POLICY\n',
+    'response.headers["Content-Security-Policy"] = text_policy(whole)\n',
     'response.headers["Content-Security-Policy"] = (\n'
     "        \"default-src * 'unsafe-inline' data:; script-src 'self' 'unsafe-inline'\"\n    )\n",
 )

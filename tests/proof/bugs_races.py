@@ -8,7 +8,7 @@ OPEN_IN_MANY = """
         where t.locked_ms is null and t.archived_ms is null and t.response_id is null
 """
 KEYED_RUN = """        if keyed is not None:
-            return await db.write(run_keyed, self, arguments, request, keyed)
+            return await db.write(run_keyed, endpoint, arguments, keyed)
 """
 
 LIVE = 'f"select t.response_id from threads t where {IS_LIVE}",\n    """\n    insert'
@@ -37,11 +37,11 @@ STORE_AFTERWARDS = """        if keyed is not None:
             stored = await db.read(idempotency.find, keyed)
             if stored is not None:
                 return Result(stored.status, stored.body, stored.revision, replayed=True)
-            value = await db.write(self.operation, *arguments)
-            result = result_of(value, self.status)
+            value = await db.write(operation, *arguments)
+            result = result_of(value, endpoint.status)
             await db.write(idempotency.find_or_reserve, keyed)
             answer = Stored(result.status, without_secret(value, result.body), result.revision)
-            await db.write(idempotency.store, keyed, answer, concerns(value, request))
+            await db.write(idempotency.store, keyed, answer, concerns_of(value))
             return result
 """
 
@@ -62,7 +62,7 @@ BUGS = [
     Bug(
         "the key is stored after the work, in a transaction of its own",
         (
-            Edit("server/endpoint.py", KEYED_RUN, STORE_AFTERWARDS),
+            Edit("server/pipeline.py", KEYED_RUN, STORE_AFTERWARDS),
             Edit("operations/idempotency.py", "\n\nasync def store(", FIND + "\n\nasync def store("),
         ),
         ("P4",),
@@ -111,17 +111,17 @@ BUGS = [
             Edit("operations/messages/messages.py", OPEN_IN_GUARD, '\n      and response_id is null"""'),
             Edit("operations/messages/messages.py", OPEN_IN_MANY, "\n        where t.response_id is null\n"),
             Edit(
-                "server/endpoint.py",
+                "server/pipeline.py",
                 KEYED_RUN,
-                "        if self.operation is messages.append:\n"
-                "            await db.read(explain, request.path[0], Action.ADD_MESSAGE)\n" + KEYED_RUN,
+                "        if operation is messages.append:\n"
+                "            await db.read(explain, arguments[0], Action.ADD_MESSAGE)\n" + KEYED_RUN,
             ),
             Edit(
-                "server/endpoint.py",
-                "from threadkeep.operations.responses import settling\n",
+                "server/pipeline.py",
+                "from threadkeep.operations.responses.expiring import past_expired\n",
                 "from threadkeep.contract.lifecycle import Action\n"
                 "from threadkeep.operations.messages import messages\n"
-                "from threadkeep.operations.responses import settling\n"
+                "from threadkeep.operations.responses.expiring import past_expired\n"
                 "from threadkeep.operations.threads.rows import explain\n",
             ),
         ),

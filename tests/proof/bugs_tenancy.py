@@ -51,7 +51,7 @@ BUGS = [
         "an Idempotency-Key counts for the whole organization",
         (
             Edit(
-                "server/api.py",
+                "server/pipeline.py",
                 'idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)',
                 'idempotency_request(headers[b"idempotency-key"], acting.organization_id, scope, decoded)',
             ),
@@ -160,7 +160,11 @@ BUGS = [
     ),
     Bug(
         "the answer that shows a new key is stored for retries as it is",
-        (Edit("server/endpoint.py", "if isinstance(shown, KeyCreated) else body", "if shown is None else body"),),
+        (
+            Edit(
+                "operations/idempotency.py", "if isinstance(shown, KeyCreated) else body", "if shown is None else body"
+            ),
+        ),
         ("P19",),
     ),
     Bug(

@@ -34,8 +34,8 @@ BUGS = [
         "calls that change credentials take their caller from memory",
         (
             Edit(
-                "server/api.py",
-                "caller.standing(organization_id, is_strict=changes_credentials)",
+                "server/pipeline.py",
+                "caller.standing(organization_id, is_strict=endpoint.changes_credentials)",
                 "caller.standing(organization_id, is_strict=False)",
             ),
         ),

@@ -14,8 +14,9 @@ from threadkeep.operations.organizations import administration
 from threadkeep.providers import echo
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.tally import SharedTally
+from threadkeep.server import serve as server
 from threadkeep.server.tokens import make_token, server_secret
-from threadkeep.server.transport import serve as server
+from threadkeep.server.transport.server import StopSignals
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600
@@ -49,7 +50,7 @@ def url_of(host: str, port: int) -> str:
 
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
-    server.StopSignals()
+    StopSignals()
     # A model that cannot be used ends the program before anything is made or said.
     Catalogue(settings)
     secret = server_secret(settings, None)

@@ -7,12 +7,13 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import uvloop
@@ -22,19 +23,20 @@ from threadkeep import settings as settings_module
 from threadkeep.client import AsyncClient, Client
 from threadkeep.database import open_database, sqlite_path
 from threadkeep.database.driver import Database, Transaction
-from threadkeep.database.statement import everywhere
 from threadkeep.embedded.transport import AsyncInProcessTransport, Bridge, InProcessTransport
 from threadkeep.errors import InvalidCredentials
 from threadkeep.ids import new_id
 from threadkeep.operations.organizations import administration
 from threadkeep.operations.organizations.credentials import find_memberships
+from threadkeep.operations.organizations.owners import find_owners
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.scope import Credential
-from threadkeep.server.api import Api
 from threadkeep.server.auth import Authenticator, Caller
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
+from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier, server_secret
 from threadkeep.settings import SettingError, Settings
 
@@ -42,21 +44,9 @@ ADDRESS = "http://embedded"
 # The client sends a credential; this service knows its caller without.
 NO_CREDENTIAL = "embedded"
 UNLIMITED = 1_000_000_000
+C = TypeVar("C", Client, AsyncClient)
 # How long requests that are under way may take when the client is closed; responses have `drain_s` before.
 LAST_REQUESTS_S = 1.0
-
-FIND_ORGANIZATIONS = everywhere("""
-    select o.id from organizations o
-    where o.deleted_ms is null and o.id = coalesce(:id, o.id)
-    order by o.key limit 2
-    """)
-
-FIND_OWNER = everywhere("""
-    select m.user_id from members m
-    join organizations o on o.key = m.organization and o.deleted_ms is null
-    where o.id = :id and m.role = 'owner'
-    order by m.created_ms, m.user_id limit 1
-    """)
 
 
 def open(
@@ -78,19 +68,8 @@ def open(
     answers. Raises SettingError, DatabaseInUse while another process serves the file, and SchemaMismatch.
     """
     service = Service(settings_for(path, settings, model_url, model_key, model), organization_id)
-    with closed_if_refused(service):
-        client = Client(
-            ADDRESS,
-            api_key=NO_CREDENTIAL,
-            user_id=user_id,
-            organization_id=service.organization_id,
-            timeout_s=timeout_s,
-            total_timeout_s=total_timeout_s,
-            http_client=httpx.Client(transport=InProcessTransport(service.bridge), trust_env=False),
-        )
-    # Closing the client closes its transport, and that the service.
-    client._connection.pool.own()
-    return client
+    http_client = httpx.Client(transport=InProcessTransport(service.bridge), trust_env=False)
+    return made(service, partial(Client, http_client=http_client), user_id, timeout_s, total_timeout_s)
 
 
 def open_async(
@@ -107,29 +86,29 @@ def open_async(
 ) -> AsyncClient:
     """Like `open`, for asyncio; close it with `aclose()`, or use `async with`. Opening itself waits, for a moment."""
     service = Service(settings_for(path, settings, model_url, model_key, model), organization_id)
-    with closed_if_refused(service):
-        client = AsyncClient(
+    http_client = httpx.AsyncClient(transport=AsyncInProcessTransport(service.bridge), trust_env=False)
+    return made(service, partial(AsyncClient, http_client=http_client), user_id, timeout_s, total_timeout_s)
+
+
+def made(
+    service: "Service", kind: Callable[..., C], user_id: str | None, timeout_s: float, total_timeout_s: float
+) -> C:
+    """Return a client of this kind that closes the service with itself. If it cannot be made, let the file go again."""
+    try:
+        client = kind(
             ADDRESS,
             api_key=NO_CREDENTIAL,
             user_id=user_id,
             organization_id=service.organization_id,
             timeout_s=timeout_s,
             total_timeout_s=total_timeout_s,
-            http_client=httpx.AsyncClient(transport=AsyncInProcessTransport(service.bridge), trust_env=False),
         )
-    # Closing the client closes its transport, and that the service.
-    client._connection.pool.own()
-    return client
-
-
-@contextmanager
-def closed_if_refused(service: "Service") -> Iterator[None]:
-    """Let the file go again when there will be no client to close."""
-    try:
-        yield
     except (TypeError, ValueError):
         service.bridge.close()
         raise
+    # Closing the client closes its transport, and that the service.
+    client._connection.pool.own()
+    return client
 
 
 def settings_for(
@@ -165,13 +144,13 @@ async def find_or_create(tx: Transaction, organization_id: str | None) -> tuple[
             tx, organization_id or new_id("ORG"), "My organization", new_id("uid")
         )
         organization_id = created
-    rows = await tx.fetch(FIND_ORGANIZATIONS, {"id": organization_id})
-    if len(rows) > 1:
+    found = await find_owners(tx, organization_id)
+    if len(found) > 1:
         raise SettingError("This database has several organizations: name one with organization_id.")
-    owners = await tx.fetch(FIND_OWNER, {"id": rows[0][0]}) if rows else ()
-    if not owners:
-        raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
-    return rows[0][0], owners[0][0]
+    for id, owner in found:
+        if owner is not None:
+            return id, owner
+    raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
 
 
 class OwnerAuthenticator(Authenticator):
@@ -244,7 +223,7 @@ class Service:
             runtime = Runtime(database, self._settings, catalogue)
             try:
                 await runtime.start()
-                await self._take_requests(self._api(database, owner, runtime), runtime)
+                await self._take_requests(self._pipeline(database, owner, runtime), runtime)
             finally:
                 await runtime.close()
         finally:
@@ -252,17 +231,18 @@ class Service:
                 asyncio.get_running_loop().set_default_executor(Inline())
             await database.close()
 
-    def _api(self, database: Database, owner: str, runtime: Runtime) -> Api:
+    def _pipeline(self, database: Database, owner: str, runtime: Runtime) -> Pipeline:
         settings = self._settings
         secret = server_secret(settings, sqlite_path(settings))
         tokens = TokenVerifier(settings, secret)
         authenticator = OwnerAuthenticator(database, tokens, settings.credential_cache_s, owner)
-        return Api(database, authenticator, settings, Metrics(runtime.tally), CursorSeal(secret), runtime.answering)
+        seal, metrics = CursorSeal(secret), Metrics(runtime.tally)
+        return Pipeline(ENDPOINTS, database, authenticator, settings, metrics, seal, runtime.answering)
 
-    async def _take_requests(self, api: Api, runtime: Runtime) -> None:
+    async def _take_requests(self, pipeline: Pipeline, runtime: Runtime) -> None:
         """Answer requests until the client is closed; then give what runs its time."""
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        bridge = Bridge(api, self._close)
+        bridge = Bridge(pipeline, self._close)
         self._started.set_result(bridge)
         try:
             await self._closing.wait()

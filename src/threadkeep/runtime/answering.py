@@ -49,7 +49,7 @@ class Answering:
         if row is None:
             raise ThreadNotFound()
         if body.when_busy == "interrupt":
-            self.nudge(db.scope.organization, row.thread_id)
+            self.wake(db.scope.organization, row.thread_id)
         if body.stream:
             return Follower(db, self._channels, row, None, was_replayed=was_replayed)
         if body.background and isinstance(claimed, Claim):
@@ -126,9 +126,9 @@ class Answering:
         """Name a thread after what its user wants."""
         return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
 
-    def nudge(self, organization: int, thread_id: str) -> None:
+    def wake(self, organization: int, thread_id: str) -> None:
         """A change may have ended the thread's response: its readers here look at once."""
-        self._channels.nudge(organization, thread_id)
+        self._channels.wake(organization, thread_id)
 
 
 async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, terms: Terms) -> Context:

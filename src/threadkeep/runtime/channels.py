@@ -174,7 +174,7 @@ class Channels:
         if not channel.readers and not channel.is_local:
             del self._channels[key]
 
-    def nudge(self, organization: int, thread_id: str) -> None:
+    def wake(self, organization: int, thread_id: str) -> None:
         """Something happened to a thread: whoever follows a response of it here looks at once."""
         for key, channel in self._channels.items():
             if key[0] == organization and channel.thread_id == thread_id:

@@ -17,15 +17,15 @@ from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
 from threadkeep.server import openapi, pages
-from threadkeep.server.answer_heads import encode_error, error_headers
-from threadkeep.server.api import Api
+from threadkeep.server.answers import error_answer
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
-from threadkeep.server.request_ids import request_id_of
+from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.request_heads import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
-from threadkeep.server.transport.cycle import SAFE_HEADERS, Answer
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler
 from threadkeep.settings import Settings, split
 
 READINESS_KEPT_S = 1.0
@@ -42,12 +42,8 @@ class Cors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code < 400:
             return response
-        request_id = request_id_of(dict(request_headers.raw))
         error = InvalidParameter("This origin, method or header is not allowed here: see THREADKEEP_CORS_ORIGINS.")
-        body = encode_error(error, request_id)
-        refusal = Response(body, status_code=error.status)
-        refusal.raw_headers = error_headers(error, body, request_id)
-        return refusal
+        return refusal(request_headers, error)
 
 
 class App:
@@ -59,7 +55,8 @@ class App:
         self._writable: asyncio.Task[None] | None = None
         self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
-        self._api = Api(
+        self._api = Pipeline(
+            ENDPOINTS,
             database,
             Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
             settings,
@@ -99,14 +96,18 @@ class App:
             send = with_common_headers(send, request_id_of(dict(scope["headers"])))
         return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
-    def way_of(self, scope: Any) -> tuple[Answer | None, bool]:
-        """Return what answers a request in fewer steps than ASGI's, and whether it may begin outside of a task.
+    def handler_of(self, scope: Any) -> tuple[Handler | None, bool]:
+        """Return what answers a request without ASGI's messages, and whether it may begin outside of a task.
 
-        SQLite is read without waiting, by GET and nothing else.
+        That is a GET on SQLite, which is read without waiting.
         """
         if not self._is_for_api_alone(scope):
             return None, False
         return self._api.answer, self._is_read_at_once and scope["method"] == "GET"
+
+    def set_ready(self, is_ready: bool) -> None:
+        """Say in /readyz and in the metrics whether this process takes requests."""
+        self.metrics.is_ready = is_ready
 
     def _is_for_api_alone(self, scope: Any) -> bool:
         return scope["path"].startswith("/v1/") and not self._has_origins and scope["method"] != "OPTIONS"
@@ -157,17 +158,17 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     """Answer what Starlette refuses in the one shape of errors."""
     assert isinstance(error, HTTPException)
     allow = (error.headers or {}).get("Allow", "GET")
-    return answer(request, MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound())
+    refused = MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound()
+    return refusal(request.headers, refused)
 
 
 async def answer_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return answer(request, error)
+    return refusal(request.headers, error)
 
 
-def answer(request: Request, error: ApiError) -> Response:
-    request_id = request_id_of(dict(request.scope["headers"]))
-    body = encode_error(error, request_id)
-    response = Response(body, status_code=error.status)
-    response.raw_headers = error_headers(error, body, request_id)
+def refusal(headers: Headers, error: ApiError) -> Response:
+    status, raw_headers, body = error_answer(error, request_id_of(dict(headers.raw)))
+    response = Response(body, status_code=status)
+    response.raw_headers = raw_headers
     return response

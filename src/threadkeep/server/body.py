@@ -7,16 +7,22 @@ import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+import msgspec
+
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import Key
+from threadkeep.contract.threads import Thread
 from threadkeep.errors import (
     InvalidField,
     InvalidJson,
     InvalidString,
     TooLarge,
     Unavailable,
+    UnknownField,
     UnsupportedMediaType,
     member_path,
 )
-from threadkeep.server.connection_limits import Room
+from threadkeep.server.connection_limits import ByteBudget
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32
@@ -27,6 +33,7 @@ LARGE_BYTES = 64 * 1024
 BLANKS = " \t\n\r"
 REFUSED_CHARACTER = re.compile("[\0\ud800-\udfff]")
 PARAM_CHARACTERS_MAX = 128
+INDEX = re.compile(r"\[\d+\]")
 
 Receive = Callable[[], Coroutine[Any, Any, Any]]  # Any: ASGI messages are plain dictionaries.
 
@@ -35,24 +42,24 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-class Share:
-    """What one body takes of the room, until it is decoded."""
+class Reservation:
+    """What one body takes of the byte budget until it is decoded."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
         self._bytes = 0
 
     def take(self, size_bytes: int) -> None:
         """Raises Unavailable when all bodies together are too large."""
         self._bytes += size_bytes
-        if not self._room.take(size_bytes):
+        if not self._budget.take(size_bytes):
             raise Unavailable("Too many large requests are coming in at once: try again.")
 
-    def __enter__(self) -> "Share":
+    def __enter__(self) -> "Reservation":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._room.give(self._bytes)
+        self._budget.give(self._bytes)
 
 
 class Suspicious(ValueError):
@@ -67,7 +74,7 @@ class Refused:
 
 
 async def read_body(
-    headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, share: Share
+    headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, reservation: Reservation
 ) -> bytes:
     """Return the whole body. Raises TooLarge, UnsupportedMediaType, Unavailable, InvalidJson for one that is late."""
     length = headers.get(b"content-length")
@@ -80,7 +87,7 @@ async def read_body(
             async with asyncio.timeout(read_s):
                 message = message or await go_on(receiving, waits_for)
                 if message.get("more_body", False):
-                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max, share)
+                    message["body"] = await read_rest(message.get("body", b""), receive, bytes_max, reservation)
         except TimeoutError:
             raise InvalidJson(f"The body was not complete within {read_s:g} seconds.") from None
     body: bytes = message.get("body", b"")
@@ -111,16 +118,16 @@ def go_on(receiving: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any,
     return (yield from receiving)
 
 
-async def read_rest(first: bytes, receive: Receive, bytes_max: int, share: Share) -> bytes:
+async def read_rest(first: bytes, receive: Receive, bytes_max: int, reservation: Reservation) -> bytes:
     chunks, size = [first], len(first)
-    share.take(size)
+    reservation.take(size)
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Disconnected
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        share.take(len(chunks[-1]))
+        reservation.take(len(chunks[-1]))
         if size > bytes_max:
             raise TooLarge(f"A request body has at most {bytes_max} bytes.")
         if not message.get("more_body", False):
@@ -265,3 +272,52 @@ def check_values(body: Any) -> None:
 def check_text(text: str, place: Place) -> None:
     if REFUSED_CHARACTER.search(text):
         raise InvalidString(param=place.path)
+
+
+def convert(value: dict[str, Any], kind: Any) -> Any:
+    """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+        path = path.rstrip("`").removeprefix(".").replace("[...]", "")
+    if problem.startswith("Object contains unknown field"):
+        name = problem.split("`")[1]
+        param = f"{path}.{name}" if path else name
+        if name in READ_ONLY:
+            raise InvalidField("This field is read-only: leave it out.", param=param)
+        shown = name if name.isascii() and name.replace("_", "").isalnum() and len(name) <= 64 else "…"
+        raise UnknownField("This field is unknown here: leave it out.", param=f"{path}.{shown}" if path else shown)
+    if problem.startswith("Object missing required field"):
+        name = problem.split("`")[1]
+        raise InvalidField("This field is required.", param=f"{path}.{name}" if path else name)
+    if problem.startswith("Invalid"):
+        # Imported when first needed: it costs memory, and most processes never refuse such a field.
+        from threadkeep.server.choices import choices
+
+        listed = ", ".join(choices(kind, INDEX.sub("", path))) or "its listed values"
+        raise InvalidField(f"This field must be one of {listed}.", param=path or "body")
+    expected = problem.replace("`", "")
+    raise InvalidField(f"This field is not what it must be: {expected}.", param=path or "body")
+
+
+# Fields that every answer shows and no request may send.
+READ_ONLY = frozenset(
+    [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
+    + ["completedAt", "finishReason", "inputMessageIds", "messageId", "outputText", "usage", "error"]
+)
+
+
+def check_messages_count(decoded: dict[str, Any], paths: tuple[str, ...], messages_max: int) -> None:
+    """Raise InvalidField for a list at one of these paths of the body that holds more messages than a call may."""
+    for path in paths:
+        found = value_at(decoded, path)
+        if isinstance(found, list) and len(found) > messages_max:
+            raise InvalidField(f"One call takes at most {messages_max} messages: send several calls.", param=path)
+
+
+def value_at(decoded: Any, path: str) -> Any:
+    """Return what stands at a path such as `thread.messages` in a decoded body, or None."""
+    for name in path.split("."):
+        decoded = decoded.get(name) if isinstance(decoded, dict) else None
+    return decoded

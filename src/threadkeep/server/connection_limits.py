@@ -1,4 +1,4 @@
-"""All connections of a process together: who gives way when there are too many, or when too much lies unread."""
+"""Limits on all connections of a process together: how many they are, and how much their clients leave unread."""
 
 from collections import Counter
 from typing import Protocol
@@ -8,7 +8,7 @@ HOLDER = "threadkeep.holder"
 
 
 class Connection(Protocol):
-    """What the crowd needs of a connection."""
+    """What the limits need of a connection."""
 
     @property
     def unread_bytes(self) -> int: ...
@@ -21,22 +21,22 @@ class Connection(Protocol):
     def drop(self) -> None: ...
 
 
-class Crowd:
+class ConnectionLimits:
     """A limit for each connection alone would let many of them take all files and all memory of the process."""
 
     def __init__(self, connections_max: int, unread_bytes_max: int) -> None:
         self._connections_max = connections_max
         self._unread_bytes_max = unread_bytes_max
-        # All in the order of their coming.
+        # All, the oldest first.
         self._present: dict[Connection, None] = {}
-        # Both in the order of time: who has waited for a request, or not read an answer, for longest comes first.
+        # Those that have no request, and those whose answers lie unread; whichever has been so for longest comes first.
         self._waiting: dict[Connection, None] = {}
         self._unread: dict[Connection, None] = {}
 
     def join(self, connection: Connection) -> None:
-        """Let a connection in; beyond the limit the one that has sent no request for longest ends.
+        """Add a connection. Beyond the limit, the one that has been idle for longest ends.
 
-        Where all others are being answered that is this one, unless somebody is slow to read or holds too many.
+        If all others are being answered, that is the new one, unless a client is slow to read or holds too many.
         """
         self._present[connection] = None
         self._waiting[connection] = None
@@ -66,16 +66,16 @@ class Crowd:
         self._unread.pop(connection, None)
 
     def begin(self, connection: Connection) -> None:
-        """A request has come."""
+        """Note that a request is being answered on it, so that it does not give way."""
         self._waiting.pop(connection, None)
 
     def wait(self, connection: Connection) -> None:
-        """A request was answered."""
+        """Note that its request was answered: it is idle."""
         if connection in self._present:
             self._waiting[connection] = None
 
     def pause(self, connection: Connection) -> None:
-        """A client does not read as fast as it is answered; the slowest are dropped when there is too much of that."""
+        """Note that its client reads too slowly. When too much lies unread, the slowest connections are dropped."""
         self._unread[connection] = None
         unread_bytes = sum(each.unread_bytes for each in self._unread)
         while unread_bytes > self._unread_bytes_max and len(self._unread) > 1:
@@ -88,14 +88,14 @@ class Crowd:
         self._unread.pop(connection, None)
 
 
-class Room:
-    """What bodies that are coming in or being decoded may take together."""
+class ByteBudget:
+    """How many bytes the bodies that are being received or decoded may take together."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_left = bytes_max
 
     def take(self, size_bytes: int) -> bool:
-        """Take so much; return whether there was as much."""
+        """Take bytes out of the budget; return whether it had as many. What was taken is given back either way."""
         self.bytes_left -= size_bytes
         return self.bytes_left >= 0
 

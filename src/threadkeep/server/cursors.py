@@ -3,6 +3,12 @@
 import base64
 import binascii
 from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from threadkeep.errors import InvalidCursor
+from threadkeep.operations import paging
 
 SEAL_BYTES = 8
 BLOCK_BYTES = 64
@@ -37,6 +43,17 @@ class CursorSeal:
         tag, covered = sealed[:SEAL_BYTES], sealed[SEAL_BYTES:]
         plain = self._cover(covered, tag)
         return plain.decode() if self._tag(plain) == tag else None
+
+    def open_in(self, query: Any) -> Any:  # Any: an endpoint's own query struct.
+        """Return a query with the positions in it opened. Raises InvalidCursor."""
+        for param in ("after", "before"):
+            cursor = getattr(query, param, None)
+            if cursor is not None and (cursor.startswith(PREFIX) or paging.is_position(cursor)):
+                position = self.open(cursor)
+                if position is None:
+                    raise InvalidCursor(param=param)
+                query = msgspec.structs.replace(query, **{param: position})
+        return query
 
     def _tag(self, plain: bytes) -> bytes:
         tag = self._tag_hash.copy()

@@ -9,14 +9,15 @@ import msgspec
 
 from threadkeep import __version__
 from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import KeyCreated, Member, Organization
 from threadkeep.contract.threads import Thread
 from threadkeep.scope import Role
 from threadkeep.server import descriptions
-from threadkeep.server.endpoint import Endpoint, Way
+from threadkeep.server.endpoint import Endpoint, ExecutionMode
 from threadkeep.server.openapi_schemas import components, error_examples, reference, schema_of, status_of, structs_of
-from threadkeep.server.query import METADATA_FILTERS_MAX, EventsQuery, ThreadsQuery
+from threadkeep.server.query import EventsQuery, ThreadsQuery
 
 Json = dict[str, Any]  # Any: JSON.
 
@@ -206,7 +207,7 @@ def responses(endpoint: Endpoint) -> Json:
     codes += WITH_BODY if endpoint.body is not None else ()
     codes += WITH_KEY if endpoint.method == "POST" else ()
     # A reader of a stream may be the one who meets a response whose worker died, and ends it.
-    codes += WITH_WRITE if endpoint.method != "GET" or endpoint.way is Way.ANSWER else ()
+    codes += WITH_WRITE if endpoint.method != "GET" or endpoint.mode is ExecutionMode.ANSWER else ()
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(status_of(code), []).append(code)
@@ -250,7 +251,7 @@ def answer(endpoint: Endpoint, status: int) -> Json:
 
 def is_conditional(endpoint: Endpoint) -> bool:
     """Return whether an answer can be asked for unless it is known: what is read and comes at once."""
-    return endpoint.method == "GET" and endpoint.way is not Way.ANSWER
+    return endpoint.method == "GET" and endpoint.mode is not ExecutionMode.ANSWER
 
 
 def first_of(answer: Any) -> tuple[Any, ...]:

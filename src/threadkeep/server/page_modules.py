@@ -1,4 +1,4 @@
-"""Joins the page's modules into few scripts when the server starts, so that whoever changes the page builds nothing.
+"""Joins the page's modules into few scripts while the server runs, so that whoever changes the page builds nothing.
 
 Each module becomes a function that is called once, after those that it imports; what it imports are constants inside
 it. That is what ES modules do as long as they do not import each other in a circle and export what never changes, so

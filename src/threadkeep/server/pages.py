@@ -1,6 +1,6 @@
 """The pages for browsers, with headers that keep foreign code out of them.
 
-What `web_files.py` makes of the package's `web` folder when the server starts:
+What `web_files.py` makes of the package's `web` folder when somebody asks for a page for the first time:
 
 - `/` is the page: `index.html` with its styles, and with all modules that `app.js` imports, joined into one script.
 - `/web/<version>/<path>` is any file of the folder, compressed, and kept by browsers for ever. `/web/<path>` is the
@@ -14,6 +14,7 @@ What `web_files.py` makes of the package's `web` folder when the server starts:
 import asyncio
 import gzip
 import re
+from functools import cache
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from threadkeep.server.web_files import WebFile, WebFiles
+from threadkeep.server.web_files import Page, WebFile, WebFiles
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
@@ -43,21 +44,28 @@ HEADERS = {
 TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s*,|\s*$))")
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
-FILES = WebFiles(FOLDER)
 
-# On the page itself a text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands
-# in the page and runs is named by its hash: no other text in it does.
-TEXT_POLICY = (
-    PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {FILES.page.scripts}").replace(
-        "style-src 'self'", f"style-src 'self' {FILES.page.styles}"
-    )
-    + "; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
-)
+@cache
+def files() -> WebFiles:
+    """Read and join the files once, for the first who asks for a page: most starts of the server would wait in vain."""
+    return WebFiles(FOLDER)
+
+
+def text_policy(page: Page) -> str:
+    """Return the policy of the page itself.
+
+    A text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands in the page and
+    runs is named by its hash: no other text in it does.
+    """
+    policy = PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {page.scripts}")
+    policy = policy.replace("style-src 'self'", f"style-src 'self' {page.styles}")
+    return f"{policy}; require-trusted-types-for 'script'; trusted-types lit-html dompurify"
 
 
 async def page(request: Request) -> Response:
-    response = answer(request, FILES.page.file)
-    response.headers["Content-Security-Policy"] = TEXT_POLICY
+    whole = (await asyncio.to_thread(files)).page
+    response = answer(request, whole.file)
+    response.headers["Content-Security-Policy"] = text_policy(whole)
     return response
 
 
@@ -72,7 +80,7 @@ async def to_api_page(_request: Request) -> Response:
 async def file(request: Request) -> Response:
     path: str = request.path_params["path"]
     version, _, rest = path.partition("/")
-    if version != FILES.version:
+    if version != (await asyncio.to_thread(files)).version:
         return await found(request, path)
     response = await found(request, rest)
     response.headers["Cache-Control"] = KEPT_FOR_EVER
@@ -81,7 +89,7 @@ async def file(request: Request) -> Response:
 
 async def found(request: Request, path: str) -> Response:
     # In a thread: reading and packing the largest file takes a few hundredths of a second, once.
-    web_file = await asyncio.to_thread(FILES.find, path)
+    web_file = await asyncio.to_thread(lambda: files().find(path))
     if web_file is None:
         raise HTTPException(404)
     return answer(request, web_file)

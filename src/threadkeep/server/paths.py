@@ -1,6 +1,7 @@
 """From the path of a request to its route, and back to what its parameters must look like."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from threadkeep.errors import (
     KeyNotFound,
     MemberNotFound,
     MessageNotFound,
+    MethodNotAllowed,
     NotFound,
     ResponseNotFound,
     ThreadNotFound,
@@ -36,12 +38,18 @@ class Route:
         self.path = path
         self.endpoints: dict[str, Endpoint] = {}
         self.names = re.findall(r"\{(\w+)\}", path)
-        self.names_organization = "organizationId" in self.names
         # What is looked at of each parameter but the organization, whose id is compared with those that are opened.
         self.checks = [PATH_PARAMETERS[name] for name in self.names if name != "organizationId"]
 
+    def endpoint(self, method: str) -> Endpoint:
+        """Return what answers a method. Raises MethodNotAllowed."""
+        endpoint = self.endpoints.get(method)
+        if endpoint is None:
+            raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(self.endpoints))})
+        return endpoint
 
-def build_routes(endpoints: list[Endpoint]) -> dict[Any, Route]:
+
+def build_routes(endpoints: Iterable[Endpoint]) -> dict[Any, Route]:
     """Return routes by their path or, where every second segment after /v1/<collection> is a parameter, by the others.
 
     The count of segments tells /v1/threads/* from /v1/threads.

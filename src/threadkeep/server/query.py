@@ -12,7 +12,7 @@ from msgspec import Meta
 from threadkeep.contract.assistants import Configuration, ContextMode, TokensMax
 from threadkeep.contract.basis import OPAQUE_ID
 from threadkeep.contract.lifecycle import State
-from threadkeep.contract.limits import METADATA_KEY_CHARACTERS_MAX
+from threadkeep.contract.limits import METADATA_FILTERS_MAX, METADATA_KEY_CHARACTERS_MAX
 from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
@@ -20,7 +20,6 @@ from threadkeep.operations.paging import Window, window
 from threadkeep.operations.threads.listing import Filter, Query
 
 PARAMETERS_MAX = 64
-METADATA_FILTERS_MAX = 8
 METADATA_PREFIX = "metadata."
 DATE = {"format": "date"}
 KEPT_MAX = 1_000

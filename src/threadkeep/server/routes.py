@@ -33,7 +33,7 @@ from threadkeep.operations.threads import threads
 from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
 from threadkeep.server.auth import Caller
-from threadkeep.server.endpoint import Endpoint, Request, Way
+from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
 from threadkeep.server.query import (
     ContextQuery,
     EventsQuery,
@@ -45,7 +45,7 @@ from threadkeep.server.query import (
     UsageQuery,
 )
 
-WRITE = Way.WRITE
+WRITE = ExecutionMode.WRITE
 STATE = ("thread_not_found", "precondition_failed", "thread_archived")
 CHANGE = ("thread_not_found", "thread_locked", "thread_archived", "thread_busy")
 MESSAGE_CHANGE = (*CHANGE, "message_not_found", "precondition_failed")
@@ -73,34 +73,34 @@ def path_and_position(request: Request) -> list[Any]:
     return [*request.path, request.query.after, None if last_id is None else last_id.decode("latin-1")]
 
 
-def list_threads_way(arguments: Sequence[Any]) -> Way:
-    return Way.READ_SLOWLY if arguments[0].is_slow else Way.READ
+def list_threads_mode(arguments: Sequence[Any]) -> ExecutionMode:
+    return ExecutionMode.READ_SLOWLY if arguments[0].is_slow else ExecutionMode.READ
 
 
-def list_messages_way(arguments: Sequence[Any]) -> Way:
+def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
     # No index leads with the role: a rare one may be far apart in a long thread.
     role = arguments[-1]
-    return Way.READ if role is None else Way.READ_SLOWLY
+    return ExecutionMode.READ if role is None else ExecutionMode.READ_SLOWLY
 
 
-def create_way(arguments: Sequence[Any]) -> Way:
-    return Way.WRITE_ONCE if threads.is_one_statement(arguments[-1]) else Way.WRITE
+def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
+    return ExecutionMode.WRITE_ONCE if threads.is_one_statement(arguments[-1]) else ExecutionMode.WRITE
 
 
-def append_way(arguments: Sequence[Any]) -> Way:
-    return Way.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else Way.WRITE
+def append_mode(arguments: Sequence[Any]) -> ExecutionMode:
+    return ExecutionMode.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else ExecutionMode.WRITE
 
 
 THREADS = [
-    Endpoint("POST", "/v1/threads", threads.create, "Create a thread", path_and_body, Thread, create_way,
-             body=ThreadCreate, status=201,
+    Endpoint("POST", "/v1/threads", threads.create, "Create a thread", path_and_body, Thread, create_mode,
+             body=ThreadCreate, messages_at=("messages",), status=201,
              errors=("thread_exists", "assistant_not_found", "bearer_token_required", *METADATA)),
     Endpoint("GET", "/v1/threads", thread_list.list_threads, "List threads",
-             lambda request: [request.query.query()], (Page, Thread), list_threads_way,
+             lambda request: [request.query.query()], (Page, Thread), list_threads_mode,
              query=ThreadsQuery, errors=("invalid_cursor",)),
-    Endpoint("GET", "/v1/user", Caller.user, "Read who is calling", path_only, User, Way.CALLER),
+    Endpoint("GET", "/v1/user", Caller.user, "Read who is calling", path_only, User, ExecutionMode.CALLER),
     Endpoint("GET", "/v1/user/threads", thread_list.list_own_threads, "List the caller's own threads",
-             lambda request: [request.query.query()], (Page, Thread), list_threads_way,
+             lambda request: [request.query.query()], (Page, Thread), list_threads_mode,
              query=ThreadsQuery, errors=("invalid_cursor",)),
     Endpoint("GET", "/v1/threads/{threadId}", threads.read, "Read a thread", path_only, Thread,
              errors=("thread_not_found",)),
@@ -123,12 +123,13 @@ THREADS = [
 
 MESSAGES = [
     Endpoint("POST", "/v1/threads/{threadId}/messages", messages.append, "Add messages", path_and_body,
-             (Message, (Page, Message)), append_way, body=MessageCreate | MessagesCreate,
+             (Message, (Page, Message)), append_mode, body=MessageCreate | MessagesCreate,
              choose_body=lambda decoded: MessagesCreate if "messages" in decoded else MessageCreate, status=201,
+             messages_at=("messages",),
              errors=(*CHANGE, *METADATA)),
     Endpoint("GET", "/v1/threads/{threadId}/messages", message_list.list_messages, "List messages",
              lambda request: [*request.path, request.query.window(), request.query.role], (Page, Message),
-             list_messages_way, query=MessagesQuery, errors=("thread_not_found", "invalid_cursor")),
+             list_messages_mode, query=MessagesQuery, errors=("thread_not_found", "invalid_cursor")),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages", messages.delete_all, "Delete all messages",
              path_and_precondition, ListDeleted, WRITE, takes_precondition=True,
              errors=(*CHANGE, "precondition_failed")),
@@ -160,10 +161,12 @@ BEGIN = Endpoint(
     "Create a response",
     lambda request: [*request.path, request.body, request.allowed, request.presence],
     Response,
-    Way.ANSWER,
+    ExecutionMode.ANSWER,
     body=ResponseCreate,
+    messages_at=("input",),
     errors=ANSWER,
     streams=True,
+    wants_neither=lambda body: body.background and not body.stream,
     more_statuses=(202,),
 )
 
@@ -171,7 +174,9 @@ RESPONSES = [
     BEGIN,
     replace(BEGIN, path="/v1/responses", summary="Create a response in a new or an existing thread",
             arguments=lambda request: [None, request.body, request.allowed, request.presence],
-            body=ResponseInThreadCreate, errors=(*ANSWER, "thread_exists", "bearer_token_required")),
+            body=ResponseInThreadCreate, messages_at=("input", "thread.messages"),
+            organization_at=("organizationId", "thread.organizationId"),
+            errors=(*ANSWER, "thread_exists", "bearer_token_required")),
     Endpoint("GET", "/v1/threads/{threadId}/responses", responses.list_responses, "List responses",
              lambda request: [*request.path, request.query.window()], (Page, Response), query=ListQuery,
              errors=("thread_not_found", "invalid_cursor")),
@@ -179,25 +184,26 @@ RESPONSES = [
              errors=("thread_not_found", "response_not_found")),
     Endpoint("POST", f"{RESPONSE}/cancel", responses.cancel, "Cancel a response", path_only, Response, WRITE,
              body=Nothing, errors=("thread_not_found", "response_not_found"), may_end_response=True),
-    Endpoint("GET", f"{RESPONSE}/events", Answering.follow, "Follow a response", path_and_position, None, Way.ANSWER,
-             query=EventsQuery, errors=("thread_not_found", "response_not_found"), streams=True, more_statuses=(204,)),
+    Endpoint("GET", f"{RESPONSE}/events", Answering.follow, "Follow a response", path_and_position, None,
+             ExecutionMode.ANSWER, query=EventsQuery, errors=("thread_not_found", "response_not_found"),
+             streams=True, more_statuses=(204,)),
     Endpoint("GET", "/v1/threads/{threadId}/stream", Answering.follow_thread, "Follow whatever runs in a thread",
-             path_and_position, None, Way.ANSWER, query=EventsQuery, errors=("thread_not_found",), streams=True,
-             more_statuses=(204,)),
+             path_and_position, None, ExecutionMode.ANSWER, query=EventsQuery, errors=("thread_not_found",),
+             streams=True, more_statuses=(204,)),
     Endpoint("GET", "/v1/threads/{threadId}/context", Answering.context, "Show the context of the next response",
-             lambda request: [*request.path, request.query.configuration()], Context, Way.ANSWER, query=ContextQuery,
-             errors=("thread_not_found", "assistant_bound", "assistant_deleted")),
+             lambda request: [*request.path, request.query.configuration()], Context, ExecutionMode.ANSWER,
+             query=ContextQuery, errors=("thread_not_found", "assistant_bound", "assistant_deleted")),
     Endpoint("POST", "/v1/threads/{threadId}/generateName", Answering.generate_name, "Generate a name",
              lambda request: [
                  *request.path, request.body, request.query.stream, request.allowed, request.presence
-             ], NameGenerated, Way.ANSWER, body=NameCreate, query=NameQuery, streams=True,
+             ], NameGenerated, ExecutionMode.ANSWER, body=NameCreate, query=NameQuery, streams=True,
              errors=("thread_not_found", "thread_locked", "thread_archived", "thread_empty", "request_in_progress",
                      "model_unavailable", "model_timeout")),
 ]  # fmt: skip
 
 ASSISTANTS = [
     Endpoint("POST", "/v1/assistants", assistants.create, "Create an assistant", path_and_body, Assistant,
-             Way.WRITE_ONCE, Role.ADMIN, body=AssistantCreate, status=201,
+             ExecutionMode.WRITE_ONCE, Role.ADMIN, body=AssistantCreate, status=201,
              errors=("name_taken", "assistant_not_found", *METADATA)),
     Endpoint("GET", "/v1/assistants", assistants.list_assistants, "List assistants",
              lambda request: [request.query.window()], (Page, Assistant), query=ListQuery, errors=("invalid_cursor",)),
@@ -229,7 +235,7 @@ ORGANIZATIONS = [
              errors=("last_owner", "precondition_failed")),
     Endpoint("DELETE", f"{ORGANIZATION}/members/{{userId}}", members.remove, "Remove a member",
              lambda request: [*request.path, request.query.threads == "delete", request.precondition], MemberDeleted,
-             Way.STEPS, Role.OWNER, query=MemberDeleteQuery, takes_precondition=True,
+             ExecutionMode.STEPS, Role.OWNER, query=MemberDeleteQuery, takes_precondition=True,
              errors=("member_not_found", "last_owner", "precondition_failed")),
     Endpoint("POST", f"{ORGANIZATION}/keys", keys.create, "Create an API key", path_and_body, KeyCreated, WRITE,
              Role.OWNER, body=KeyCreate, status=201),
@@ -240,7 +246,7 @@ ORGANIZATIONS = [
              Deleted, WRITE, Role.OWNER, takes_precondition=True, errors=("key_not_found", "precondition_failed")),
     Endpoint("GET", f"{ORGANIZATION}/usage", usage.read, "Read usage",
              lambda request: [request.query.days(), request.query.group_by, request.query.limit], Usage,
-             Way.READ_SLOWLY, Role.ADMIN, query=UsageQuery),
+             ExecutionMode.READ_SLOWLY, Role.ADMIN, query=UsageQuery),
 ]  # fmt: skip
 
 LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *ORGANIZATIONS]

@@ -1,6 +1,6 @@
 """The files of the package's `web` folder as browsers get them: joined, compressed, and named by their content.
 
-`WebFiles` is made once, when the server starts. Its version is a hash of all files, and part of their addresses:
+`WebFiles` is made once in a process. Its version is a hash of all files, and part of their addresses:
 `/web/<version>/<path>` never changes, so browsers keep it for ever; after an upgrade the page names other addresses.
 """
 

@@ -19,8 +19,8 @@ LARGE_BYTES = 64 * 1024
 Headers = list[tuple[bytes, bytes]]
 # Of every answer that is no page: nobody on the way keeps it, and no browser takes it for something else.
 SAFE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-# What the API gives for a request: status, headers and body, or None where it has sent its answer piece by piece.
-Answer = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
+# Returns status, headers and body of the answer to a request, or None when it has sent the answer piece by piece.
+Handler = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
 
 
 class OneWriteCycle(RequestResponseCycle):
@@ -29,10 +29,10 @@ class OneWriteCycle(RequestResponseCycle):
     _held: Any = None  # Any: the ASGI message that begins the answer, until its body comes.
     _ends_by_closing = False
 
-    async def run_api(self, answer: Answer) -> None:
-        """Answer a request to the API: `run_asgi` without ASGI's messages, where the answer is there as a whole."""
+    async def run_handler(self, handle: Handler) -> None:
+        """Answer a request with what `handle` returns: like `run_asgi`, but a whole answer needs no ASGI messages."""
         try:
-            whole = await answer(self.scope, self.receive, self.send)
+            whole = await handle(self.scope, self.receive, self.send)
             if whole is not None and not self.response_started and not self._send_whole(*whole):
                 status, headers, body = whole
                 await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -45,7 +45,7 @@ class OneWriteCycle(RequestResponseCycle):
             self.on_response = nothing
 
     async def _break_off(self) -> None:
-        """End what failed with a 500, or, where an answer has begun, with the connection and not another word."""
+        """Answer 500 after a failure or, if an answer has begun, close the connection."""
         if self.response_started:
             self.transport.close()
         else:

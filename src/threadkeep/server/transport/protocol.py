@@ -20,9 +20,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from threadkeep.errors import HeadersTooLarge, InvalidParameter, InvalidRequest, UriTooLong
 from threadkeep.ids import new_id
-from threadkeep.server.connection_limits import HOLDER, Crowd
-from threadkeep.server.transport.cycle import SAFE_HEADERS, Answer, OneWriteCycle
-from threadkeep.server.transport.turn import Turn
+from threadkeep.server.connection_limits import HOLDER, ConnectionLimits
+from threadkeep.server.transport.batch import Batch
+from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler, OneWriteCycle
 
 HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
@@ -31,7 +31,7 @@ WRITE_STALL_S = 30.0
 # What is thrown away of a body whose request is answered already, so that its sender sees the answer.
 LINGER_S = 5.0
 UNWANTED_BYTES_MAX = 64 * 1024 * 1024
-# How long a closed connection goes on to send: on, and for no second.
+# For SO_LINGER: `close` waits 0 seconds for what is unsent and throws it away, with a reset.
 AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -49,10 +49,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     UNWANTED_BYTES_MAX = UNWANTED_BYTES_MAX
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
-    # How the API answers a request, unless it takes ASGI's way, and whether that hardly ever waits for anything.
-    WAY_OF: Callable[[Any], tuple[Answer | None, bool]] = staticmethod(lambda scope: (None, False))
-    TURN = Turn()
-    CROWD = Crowd(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
+    # What answers a request without ASGI's messages, if anything does, and whether it hardly ever waits.
+    HANDLER_OF: Callable[[Any], tuple[Handler | None, bool]] = staticmethod(lambda scope: (None, False))
+    BATCH = Batch()
+    CONNECTIONS = ConnectionLimits(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
 
     # Slots: a 31st attribute in the instance's dictionary makes CPython read all of uvicorn's more slowly.
     __slots__ = (
@@ -80,16 +80,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         super().connection_made(transport)
-        self.CROWD.join(self)
+        self.CONNECTIONS.join(self)
         # The first byte cancels it, as on a connection that was kept alive.
         self.timeout_keep_alive_task = self.loop.call_later(self.HEADER_READ_S, self.timeout_keep_alive_handler)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cycle.__class__ = OneWriteCycle  # uvicorn names its own class where it makes one
-        answer, hardly_waits = self.WAY_OF(cycle.scope)
-        running = cycle.run_asgi(app) if answer is None else cycle.run_api(answer)
+        handler, hardly_waits = self.HANDLER_OF(cycle.scope)
+        running = cycle.run_asgi(app) if handler is None else cycle.run_handler(handler)
         if hardly_waits:
-            self.TURN.add(running, self.tasks)
+            self.BATCH.add(running, self.tasks)
         else:
             task = self.loop.create_task(running)
             task.add_done_callback(self.tasks.discard)
@@ -102,7 +102,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         # uvicorn tells only the newest request: one that is answered before it would stream to nobody.
         self._disconnect_application()
         self.pipeline.clear()
-        self.CROWD.leave(self)
+        self.CONNECTIONS.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -164,7 +164,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         self._is_reading_body = True
         self._tiny_pieces = 0
-        self.CROWD.begin(self)
+        self.CONNECTIONS.begin(self)
         self.headers = []  # for trailers, which come through `on_header` too and are nobody's
         if self.pipeline:
             if len(self.pipeline) == 1:
@@ -194,7 +194,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.cycle.message_event.set()
 
     def on_last_response_complete(self) -> None:
-        """The connection ends with this answer: at once, unless its client is still sending the body."""
+        """Close the connection after its last answer, or linger if its client is still sending the body."""
         if self._is_reading_body and not self.pipeline:
             self._last_words = b""
             self._linger()
@@ -212,9 +212,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         elif self._is_reading_body:
             self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
             self._limit_reading()  # answered already: the client may finish sending, but not for ever
-            self.CROWD.wait(self)
+            self.CONNECTIONS.wait(self)
         else:
-            self.CROWD.wait(self)
+            self.CONNECTIONS.wait(self)
 
     def _target_too_long(self) -> UriTooLong:
         return UriTooLong(f"The path and query are too long: at most {self.TARGET_BYTES_MAX} bytes together.")
@@ -258,8 +258,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return self._linger()
 
     def _linger(self) -> None:
-        """Send no more and read on for a while, throwing it away: closing with bytes unread would reset the connection,
-        and the client might never see the answer."""
+        """Send no more, and throw away what still comes for a while.
+
+        Closing with bytes unread would reset the connection, and the client might never see the answer.
+        """
         if not self.transport.can_write_eof():
             return self._close()
         self.transport.write_eof()
@@ -267,7 +269,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._unset_read_timer()
         self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
         self._read_timer = self.loop.call_later(self.LINGER_S, self._close)
-        self.CROWD.wait(self)
+        self.CONNECTIONS.wait(self)
         return None
 
     def _throw_away(self, size_bytes: int) -> None:
@@ -291,11 +293,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._watch_writes()
-        self.CROWD.pause(self)
+        self.CONNECTIONS.pause(self)
 
     @property
     def unread_bytes(self) -> int:
-        """What an answer takes that its client does not read as fast: all of it until its end is sent."""
+        """How much memory an answer takes whose client is slow to read: all of it until its end is sent."""
         return max(self.answer_bytes, self.transport.get_write_buffer_size())
 
     @property
@@ -307,7 +309,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self.answer_bytes = 0
-        self.CROWD.resume(self)
+        self.CONNECTIONS.resume(self)
         if self._write_timer is not None and not self.transport.is_closing():
             self._write_timer.cancel()
             self._write_timer = None

@@ -1,4 +1,4 @@
-"""Requests that begin together, in one turn of the loop and without a task for each."""
+"""Batches of requests that begin in the same iteration of the event loop, without a task for each."""
 
 import asyncio
 import contextvars
@@ -12,18 +12,19 @@ logger = logging.getLogger(__name__)
 Running = Coroutine[Any, Any, None]
 
 
-class Turn:
-    """Begins requests that hardly ever wait for anything: a task of its own costs nearly as much as a small read.
+class Batch:
+    """Begins requests that hardly ever wait: a task for each costs nearly as much as a small read.
 
-    One that does wait goes on in a task. All that were received in a turn of the loop begin in the next one, as tasks
-    would: to receive, work and answer by turns for each took half as long again (docs/speed.md).
+    A request that does wait goes on in a task. All that were received in one iteration of the loop begin in the next,
+    as tasks would: receiving, reading and answering one request after the other took half as long again
+    (docs/speed.md).
     """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Running, set[asyncio.Task[None]]]] = []
 
     def add(self, running: Running, tasks: set[asyncio.Task[None]]) -> None:
-        """Begin `running` in the next turn; if it has to wait, it is among `tasks` until its end."""
+        """Begin `running` in the next iteration; if it has to wait, its task is in `tasks` until its end."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._begin)
         self._waiting.append((running, tasks))
@@ -36,11 +37,11 @@ class Turn:
                 awaited = context.run(running.send, None)
             except StopIteration:
                 continue
-            except Exception:  # What a request does not answer itself, as a task would keep it from the others.
+            except Exception:  # Where a task would end: it must not keep the others from beginning.
                 logger.exception("A request failed.")
                 continue
             if asyncio.isfuture(awaited):
-                # Says that whoever waits is about to tell its task. The task comes later; others may wait meanwhile.
+                # The flag is for the task that waits. Ours begins later, and others may wait for the future meanwhile.
                 awaited._asyncio_future_blocking = False
             task = asyncio.get_running_loop().create_task(go_on(running, awaited), context=context)
             task.add_done_callback(tasks.discard)
@@ -48,7 +49,7 @@ class Turn:
 
 
 async def go_on(running: Running, awaited: Any) -> None:
-    """Go on with a coroutine that has begun outside of a task, and awaits something now."""
+    """Go on, in a task, with a coroutine that began outside of one and now awaits something."""
     if asyncio.isfuture(awaited):
         awaited._asyncio_future_blocking = True
     await rest_of(running, awaited)
@@ -60,7 +61,7 @@ def rest_of(running: Running, awaited: Any) -> Generator[Any, Any, None]:
     while True:
         try:
             came = yield awaited
-        except BaseException as error:  # The task is cancelled, which is the coroutine's own affair.
+        except BaseException as error:  # A cancellation: the coroutine decides what comes of it.
             step, came = running.throw, error
         else:
             step = running.send

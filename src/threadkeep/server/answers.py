@@ -1,11 +1,39 @@
-"""The heads of the API's answers, and errors in their one shape."""
+"""Answers: what operations return as JSON, the heads of it, and errors in their one shape."""
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from threadkeep.contract.answers import Error, ErrorDetail
 from threadkeep.errors import ApiError
-from threadkeep.server.endpoint import Result, encode
+from threadkeep.operations.revisions import Versioned
+from threadkeep.runtime.frames import Answered
 from threadkeep.server.transport.cycle import SAFE_HEADERS, Headers
+
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Result:
+    """An answer that is there as a whole, encoded."""
+
+    status: int
+    body: bytes
+    revision: int | None
+    replayed: bool = False
+
+
+def result_of(value: Any, status: int) -> Result:
+    if type(value) is Versioned:
+        return Result(status, encode(value.object), value.revision)
+    return Result(status, encode(value), None)
+
+
+def result_of_answered(answered: Answered) -> Result:
+    body = b"" if answered.value is None else encode(answered.value)
+    return Result(answered.status, body, None, answered.was_replayed)
 
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
@@ -37,6 +65,11 @@ def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tu
     if tag not in known:
         return status, tagged, body
     return 304, [header for header in tagged if not header[0].startswith(b"content-")], b""
+
+
+def error_answer(error: ApiError, request_id: bytes) -> tuple[int, Headers, bytes]:
+    body = encode_error(error, request_id)
+    return error.status, error_headers(error, body, request_id), body
 
 
 def encode_error(error: ApiError, request_id: bytes) -> bytes:

@@ -5,17 +5,17 @@ import contextvars
 
 import pytest
 
-from threadkeep.server.transport.turn import Turn
+from threadkeep.server.transport.batch import Batch
 
 
 async def test_what_came_together_begins_in_the_next_turn_in_its_order():
-    turn, begun, tasks = Turn(), [], set()
+    batch, begun, tasks = Batch(), [], set()
 
     async def work(name):
         begun.append((name, asyncio.current_task()))
 
     for name in "abc":
-        turn.add(work(name), tasks)
+        batch.add(work(name), tasks)
     assert begun == []
     await asyncio.sleep(0)
 
@@ -24,7 +24,7 @@ async def test_what_came_together_begins_in_the_next_turn_in_its_order():
 
 
 async def test_what_waits_goes_on_in_a_task_with_what_it_waited_for():
-    turn, heard, tasks = Turn(), [], set()
+    batch, heard, tasks = Batch(), [], set()
     first, second = (asyncio.get_running_loop().create_future() for _ in range(2))
 
     async def work():
@@ -36,7 +36,7 @@ async def test_what_waits_goes_on_in_a_task_with_what_it_waited_for():
             await asyncio.sleep(0)
         heard.append("end")
 
-    turn.add(work(), tasks)
+    batch.add(work(), tasks)
     await asyncio.sleep(0)
     [task] = tasks
     first.set_result("a word")
@@ -50,17 +50,17 @@ async def test_what_waits_goes_on_in_a_task_with_what_it_waited_for():
 
 
 async def test_several_may_wait_for_the_same_and_others_with_them():
-    turn, heard, tasks = Turn(), [], set()
+    batch, heard, tasks = Batch(), [], set()
     future = asyncio.get_running_loop().create_future()
 
     async def work(name):
         heard.append((name, await future))
 
-    turn.add(work("a"), tasks)
-    turn.add(work("b"), tasks)
+    batch.add(work("a"), tasks)
+    batch.add(work("b"), tasks)
     await asyncio.sleep(0)
     beside = asyncio.ensure_future(work("beside"))
-    turn.add(work("c"), tasks)
+    batch.add(work("c"), tasks)
     for _ in range(3):
         await asyncio.sleep(0)
     future.set_result("a word")
@@ -70,7 +70,7 @@ async def test_several_may_wait_for_the_same_and_others_with_them():
 
 
 async def test_what_one_of_them_notes_in_its_context_no_other_sees():
-    turn, seen, tasks = Turn(), [], set()
+    batch, seen, tasks = Batch(), [], set()
     note = contextvars.ContextVar("note", default=None)
 
     async def work(name):
@@ -80,8 +80,8 @@ async def test_what_one_of_them_notes_in_its_context_no_other_sees():
         seen.append((name, note.get()))
         note.reset(token)
 
-    turn.add(work("a"), tasks)
-    turn.add(work("b"), tasks)
+    batch.add(work("a"), tasks)
+    batch.add(work("b"), tasks)
     await asyncio.sleep(0)
     await asyncio.gather(*tasks)
 
@@ -89,7 +89,7 @@ async def test_what_one_of_them_notes_in_its_context_no_other_sees():
 
 
 async def test_a_cancelled_one_hears_of_it():
-    turn, heard, tasks = Turn(), [], set()
+    batch, heard, tasks = Batch(), [], set()
 
     async def work():
         try:
@@ -97,7 +97,7 @@ async def test_a_cancelled_one_hears_of_it():
         finally:
             heard.append("left")
 
-    turn.add(work(), tasks)
+    batch.add(work(), tasks)
     await asyncio.sleep(0)
     [task] = tasks
     await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_a_cancelled_one_hears_of_it():
 
 
 async def test_one_that_fails_takes_no_other_with_it(caplog):
-    turn, begun = Turn(), []
+    batch, begun = Batch(), []
 
     async def fail():
         raise OSError("not answered")
@@ -117,8 +117,8 @@ async def test_one_that_fails_takes_no_other_with_it(caplog):
     async def work():
         begun.append("b")
 
-    turn.add(fail(), set())
-    turn.add(work(), set())
+    batch.add(fail(), set())
+    batch.add(work(), set())
     await asyncio.sleep(0)
 
     assert begun == ["b"]
@@ -126,14 +126,14 @@ async def test_one_that_fails_takes_no_other_with_it(caplog):
 
 
 async def test_what_one_of_them_asks_for_begins_in_the_turn_after():
-    turn, begun = Turn(), []
+    batch, begun = Batch(), []
 
     async def work(name):
         begun.append(name)
         if name == "a":
-            turn.add(work("b"), set())
+            batch.add(work("b"), set())
 
-    turn.add(work("a"), set())
+    batch.add(work("a"), set())
     await asyncio.sleep(0)
     assert begun == ["a"]
     await asyncio.sleep(0)

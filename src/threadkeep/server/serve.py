@@ -1,0 +1,93 @@
+"""Runs the server: opens the database, listens, and ends cleanly on SIGTERM."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from threadkeep.database import is_sqlite, open_database, sqlite_path
+from threadkeep.database.driver import Database
+from threadkeep.providers.catalogue import Catalogue
+from threadkeep.runtime.runtime import Runtime
+from threadkeep.runtime.tally import Tally
+from threadkeep.server.app import App
+from threadkeep.server.tokens import server_secret
+from threadkeep.server.transport.server import Server, StopSignals
+from threadkeep.settings import SettingError, Settings
+
+Started = Callable[[Database, str], Any]  # Any: awaitable; called with the database and the secret before listening.
+
+
+def run(
+    settings: Settings,
+    sockets: list[socket.socket],
+    before_listening: Started | None = None,
+    tally: Tally | None = None,
+) -> None:
+    """Serve on `sockets` until SIGTERM or SIGINT; one that comes before the server is ready ends it too."""
+    run_until_signal(serve(settings, sockets, before_listening, tally))
+
+
+def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
+    """Run `work`, which makes its `StopSignals` first. Return whether it came to its end."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(work)
+        except asyncio.CancelledError:
+            return False
+    return True
+
+
+async def serve(
+    settings: Settings, sockets: list[socket.socket], before_listening: Started | None, tally: Tally | None
+) -> None:
+    signals = StopSignals()
+    # A model that cannot be used ends the program before anything is made or said.
+    catalogue = Catalogue(settings)
+    path = sqlite_path(settings) if is_sqlite(settings) else None
+    # One that is missing is said before anything is made. SQLite's is beside the file, once that may be touched.
+    secret = server_secret(settings, None) if path is None else ""
+    database = await open_database(settings, serving=True)
+    try:
+        secret = secret or server_secret(settings, path)
+        if before_listening is not None:
+            await before_listening(database, secret)
+        runtime = Runtime(database, settings, catalogue, tally)
+        app = App(database, settings, secret, runtime)
+        try:
+            await runtime.start()
+            server = Server(app, settings, runtime.drain)
+            signals.end(server)
+            await server.serve(sockets)
+        finally:
+            await runtime.close()
+    finally:
+        await database.close()
+
+
+def reason_of(error: OSError) -> str:
+    """Return what to do about an address that cannot be listened on."""
+    if error.errno == errno.EADDRINUSE:
+        return (
+            "another program listens there; choose another with --port (make serve PORT=8001), or 0 for any free one."
+        )
+    if error.errno == errno.EACCES:
+        return "ports below 1024 are for programs with the right to them; choose another --port."
+    return "--host takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen, so that a taken port is a clear error before anything else happens. Raises SettingError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingError(f"{host}:{port} cannot be listened on: {reason_of(error)}") from None
+    listener.set_inheritable(True)
+    return listener
