@@ -17,10 +17,11 @@ from support.either_client import KINDS, client_of
 from threadkeep import errors, objects
 from threadkeep.client import AsyncClient, Client, NotSendable
 from threadkeep.client import fields as client_fields
-from threadkeep.client.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.client.failures import BY_CODE
+from threadkeep.contract.basis import OrganizationQuery
+from threadkeep.contract.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.server.endpoint import Endpoint, convert
-from threadkeep.server.query import OrganizationQuery, parse_query
+from threadkeep.server.query import parse_query
 from threadkeep.server.routes import LISTED
 
 THREAD = "thread_01m83p9c9rf7cbwx31c977kh1x"

@@ -22,10 +22,9 @@ from threadkeep import errors, settings
 from threadkeep.cli import app
 from threadkeep.commands.welcome import FIRST_RUN_FILE
 from threadkeep.contract import lifecycle
+from threadkeep.contract.events import KINDS
 from threadkeep.contract.lifecycle import Action, State
 from threadkeep.contract.responses import ResponseError
-from threadkeep.operations.responses import events
-from threadkeep.runtime import frames
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.openapi import document
 from threadkeep.server.query import fields_of
@@ -142,10 +141,7 @@ def test_every_event_of_a_stream_is_in_its_table():
 
     documented = {event for row in table for event in re.findall(r"`([a-z_.]+)`", row[0])}
 
-    assert documented == {
-        *(frames.CREATED, frames.RESET, *frames.ENDED.values()),
-        *(events.TEXT, events.REASONING, events.TOOL_CALL),
-    }
+    assert documented == {each.type for each in KINDS}
 
 
 def test_the_table_of_states_is_the_one_in_the_code():

@@ -11,11 +11,11 @@ from msgspec import Raw
 
 from threadkeep.commands.export_format import VERSION, Begin, mark_of
 from threadkeep.commands.openai_threads import annotated_count, in_order_of_time, plain_content
-from threadkeep.contract.basis import THREAD_ID
+from threadkeep.contract.basis import THREAD_ID, Value
 from threadkeep.contract.lifecycle import STATES, State
 from threadkeep.contract.limits import METADATA_PAIRS_MAX
 from threadkeep.errors import InvalidRequest
-from threadkeep.operations.metadata import Value, check_limits
+from threadkeep.operations.metadata import check_limits
 
 INTEGER_MAX = 2**53
 # Longer than any title, id or metadata: it is not even decoded.

@@ -1,7 +1,6 @@
 """Options that several commands take, declared once: where the server is, who calls, which threads are meant."""
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from threadkeep import ids
 from threadkeep.commands.shared import fail
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 CONNECTION = "Connection"
 FILTERS = "Filters"
 KEY_PREFIX = "tk_"
-THREAD_ID = re.compile(r"thread_[A-Za-z0-9_-]{1,121}")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object a line.")]
 
@@ -237,7 +236,7 @@ def seconds_of(text: str | None) -> int | None:
 def check_thread_ids(given: Any) -> Any:  # Any: one id, several, or none.
     """Refuse what cannot be a thread's id before anything is asked or done."""
     for each in [given] if isinstance(given, str) else given or ():
-        if not THREAD_ID.fullmatch(each):
+        if not ids.THREAD.fullmatch(each):
             raise typer.BadParameter(f"{each!r} is no thread's id: those begin with thread_")
     return given
 

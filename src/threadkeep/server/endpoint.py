@@ -11,9 +11,11 @@ import msgspec
 
 from threadkeep.contract.answers import Page
 from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import Key, KeyCreated
 from threadkeep.contract.responses import Response
+from threadkeep.contract.strict import strict
 from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import (
@@ -32,7 +34,7 @@ from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.scope import Role
 from threadkeep.server.cursors import CursorSeal
-from threadkeep.server.query import OrganizationQuery, fields_of
+from threadkeep.server.query import fields_of
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 INDEX = re.compile(r"\[\d+\]")
@@ -98,6 +100,8 @@ class Endpoint:
     # Whether it answers with a stream, always or when the body says so.
     streams: bool = False
     more_statuses: tuple[int, ...] = ()
+    # What the documentation says besides the summary.
+    description: str = ""
 
     @cached_property
     def query_kinds(self) -> dict[str, type]:
@@ -230,7 +234,7 @@ def concerns(value: Any, request: Request) -> Concerns:
 def convert(value: dict[str, Any], kind: Any) -> Any:
     """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, strict(kind))
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         path = path.rstrip("`").removeprefix(".").replace("[...]", "")

@@ -4,13 +4,13 @@ from typing import Literal, Unpack
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Assistant, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, query, read
 from threadkeep.client.fields import SettingsFields, Tag, body_of
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.assistants import AssistantCreate, AssistantUpdate
+from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 
 
 class AsyncAssistants:

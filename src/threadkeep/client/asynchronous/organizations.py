@@ -4,13 +4,22 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Key, Member, Organization, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.organizations import KeyCreate, KeyCreated, MemberDeleted, MemberPut, OrganizationUpdate
+from threadkeep.contract.organizations import (
+    Key,
+    KeyCreate,
+    KeyCreated,
+    Member,
+    MemberDeleted,
+    MemberPut,
+    Organization,
+    OrganizationUpdate,
+)
 from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 

@@ -2,14 +2,14 @@
 
 from typing import Any, Literal, Unpack
 
-from threadkeep.client.answers import Page, Response
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.streams import AsyncResponseStream
 from threadkeep.client.calls import Call, path, post, query, read
 from threadkeep.client.fields import ResponseFields, ThreadFields, body_of
 from threadkeep.client.transcript import begin_following
-from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.responses import Response, ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import ThreadCreate
 
 

@@ -5,7 +5,7 @@ from typing import Unpack
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Context, Page, Thread
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.messages import AsyncMessages
@@ -27,7 +27,8 @@ from threadkeep.contract.answers import Deleted
 from threadkeep.contract.assistants import ContextMode
 from threadkeep.contract.messages import MessageCreate
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
-from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
+from threadkeep.contract.responses import Context
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 
 
 class AsyncThreads:

@@ -6,13 +6,13 @@ from typing import Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Message, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.calls import delete, path, post, query, read
 from threadkeep.client.fields import Content, MessageFields, MetadataFields, Role, Tag, ToolCallFields, body_of
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.contract.answers import Deleted, ListDeleted
-from threadkeep.contract.messages import MessageCreate, MessagesCreate, MessageUpdate, ToolCall
+from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate, ToolCall
 
 # Inside the class, `list` is a method.
 MessageList: TypeAlias = list[Message]

@@ -5,13 +5,22 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Key, Member, Organization, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.organizations import KeyCreate, KeyCreated, MemberDeleted, MemberPut, OrganizationUpdate
+from threadkeep.contract.organizations import (
+    Key,
+    KeyCreate,
+    KeyCreated,
+    Member,
+    MemberDeleted,
+    MemberPut,
+    Organization,
+    OrganizationUpdate,
+)
 from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 

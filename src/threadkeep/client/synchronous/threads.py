@@ -6,7 +6,7 @@ from typing import Unpack
 
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Context, Page, Thread
+from threadkeep.client.answers import Page
 from threadkeep.client.calls import Call, delete, is_generated, path, post, query, read
 from threadkeep.client.fields import (
     MessageFields,
@@ -28,7 +28,8 @@ from threadkeep.contract.answers import Deleted
 from threadkeep.contract.assistants import ContextMode
 from threadkeep.contract.messages import MessageCreate
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
-from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
+from threadkeep.contract.responses import Context
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 
 
 class Threads:

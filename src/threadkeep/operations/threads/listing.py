@@ -23,7 +23,7 @@ from threadkeep.errors import InsufficientPermissions, InvalidCursor
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
-from threadkeep.operations.threads.listing_sql import Shape, page_statement, total_statement
+from threadkeep.operations.threads.listing_sql import PAIRS, Shape, page_statement, total_statement
 from threadkeep.operations.threads.rows import fold, threads_of
 
 # In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
@@ -249,5 +249,5 @@ def parameters_of(filter: Filter, bounds: Bounds) -> dict[str, Any]:
         "low_key": low_key,
         "high_ms": high_ms,
         "high_key": high_key,
-        **{f"pair_{'abcdefgh'[position]}": pair for position, pair in enumerate(filter.pairs)},
+        **{f"pair_{name}": pair for name, pair in zip(PAIRS, filter.pairs, strict=False)},
     }

@@ -5,11 +5,15 @@ than a page, and only then the threads of the page. So what it visits is bounded
 """
 
 from functools import lru_cache
+from string import ascii_lowercase
 from typing import NamedTuple
 
+from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.operations.threads.rows import COLUMNS, IS_LEASED
 
+# What the conditions on metadata are called.
+PAIRS = ascii_lowercase[:METADATA_FILTERS_MAX]
 LAST_MESSAGE = """
     left join messages m on m.organization = :organization and m.thread = t.key and m.seq = (
         select max(n.seq) from messages n
@@ -151,6 +155,6 @@ def pair_conditions(shape: Shape) -> list[str]:
         f"exists (select 1 from thread_metadata {letter} where {letter}.organization = :organization "
         f"and {letter}.pair = :pair_{letter} and {letter}.shelf = a.shelf and {letter}.created_ms = a.created_ms "
         f"and {letter}.thread = a.thread)"
-        for letter in "bcdefgh"[: shape.pairs - 1]
+        for letter in PAIRS[1 : shape.pairs]
     ]
     return ["a.pair = :pair_a", *others]

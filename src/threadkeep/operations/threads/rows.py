@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from msgspec import Raw
-
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.lifecycle import Action, State, check_allowed, state_of
 from threadkeep.contract.threads import Thread, ThreadUpdate
 from threadkeep.database.driver import Row
