@@ -15,7 +15,15 @@ from threadkeep.contract.threads import ThreadsQuery
 from threadkeep.scope import Role
 from threadkeep.server.endpoint import Endpoint, Way
 from threadkeep.server.meanings import sentence
-from threadkeep.server.openapi_schemas import components, error_examples, reference, schema_of, status_of, structs_of
+from threadkeep.server.openapi_schemas import (
+    components,
+    error_examples,
+    events_of,
+    reference,
+    schema_of,
+    status_of,
+    structs_of,
+)
 
 Json = dict[str, Any]  # Any: JSON.
 
@@ -81,16 +89,6 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "assistantId": {"type": "string"},
     "keyId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
-}
-# Before OpenAPI 3.2 the schema of a stream is that of each event.
-EVENT: Json = {
-    "type": "object",
-    "required": ["event", "data"],
-    "properties": {
-        "id": {"type": "string"},
-        "event": {"type": "string"},
-        "data": {"type": "string", "contentMediaType": "application/json"},
-    },
 }
 
 
@@ -256,7 +254,7 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     if endpoint.answer is not None:
         content["application/json"] = {"schema": schema_of(endpoint.answer)}
     if endpoint.streams and status == 200:
-        content["text/event-stream"] = {"schema": EVENT}
+        content["text/event-stream"] = {"schema": reference(events_of(endpoint.answer))}
     return {"description": "Begun." if status == 202 else "Done.", "headers": headers, "content": content}
 
 

@@ -8,12 +8,15 @@ import msgspec
 
 from threadkeep import errors
 from threadkeep.contract.answers import Error, Page
+from threadkeep.contract.events import NameEvent, ResponseEvent
+from threadkeep.contract.names import NameGenerated
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.meanings import example_of, hints, is_struct, sentence
 
 Json = dict[str, Any]  # Any: JSON.
 
 REF = "#/components/schemas/{name}"
+EVENTS = {"ResponseEvent": ResponseEvent, "NameEvent": NameEvent}
 # The sentences of errors that are worded where they are raised; the others say the default of their class.
 ERROR_MESSAGES = {
     "invalid_field": "This field is not what it must be: Expected str, got int.",
@@ -37,7 +40,8 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     """Return the schemas of everything that the endpoints take and give, by name."""
     taken = {kind for endpoint in endpoints for kind in structs_of(endpoint.body)}
     given = {kind for endpoint in endpoints for kind in structs_of(endpoint.answer)}
-    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, Page]
+    streamed = [kind for union in EVENTS.values() for kind in get_args(union)]
+    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, Page, *streamed]
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
     kinds = {kind.__name__: kind for kind in structs_below(named)}
     for name in {kind.__name__ for kind in structs_below(taken)}:
@@ -45,6 +49,9 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     for name, schema in schemas.items():
         describe(schema, kinds.get(name))
     schemas = with_parts(schemas, schemas["Message"]["properties"]["content"]["items"])
+    for kind in streamed:
+        schemas[kind.__name__]["properties"].pop("position", None)
+    schemas |= {name: frames(union) for name, union in EVENTS.items()}
     page = schemas.pop("Page")
     for kind in {kind for endpoint in endpoints for kind in pages_of(endpoint.answer)}:
         schemas[f"{kind.__name__}Page"] = page_of(page, kind)
@@ -53,13 +60,40 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
 
 def describe(schema: Json, kind: Any) -> None:
     """Add to a struct's schema what its fields mean, and an example."""
-    schema["description"] = " ".join(schema["description"].split())
+    schema["description"] = one_line(schema["description"])
     for name, its in schema.get("properties", {}).items():
         its["description"] = sentence(kind, name)
         for each in its.get("anyOf", ()):
             each.pop("description", None)
     if kind not in (None, Page):
         schema["examples"] = [example_of(kind)]
+
+
+def frames(union: Any) -> Json:
+    """Return the schema of a stream, which before OpenAPI 3.2 is that of each of its events."""
+    frames = [
+        {
+            "type": "object",
+            "description": one_line(kind.__doc__),
+            "required": ["event", "data"],
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"const": kind.type},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": reference(kind.__name__),
+                },
+            },
+        }
+        for kind in get_args(union)
+    ]
+    return {"description": "One event of a stream: its name says what is in its data.", "oneOf": frames}
+
+
+def events_of(answer: Any) -> str:
+    """Return what the events of a call are called that answers with this, or with a stream."""
+    return "NameEvent" if answer is NameGenerated else "ResponseEvent"
 
 
 def structs_below(kinds: Iterable[Any]) -> set[Any]:
@@ -92,6 +126,10 @@ def with_parts(schemas: Json, part: Json) -> Json:
         "discriminator": part["discriminator"],
     }
     return {**named(schemas), "Part": choice}
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def structs_of(*kinds: Any) -> Iterable[Any]:
