@@ -74,13 +74,25 @@ class Postgres:
 
 def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
     def thread_of(row: Any) -> Thread:
+        (
+            _, created_ms, updated_ms, _, id, metadata, assistant_id, user_id, title,
+            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms,
+        ) = row  # fmt: skip
         return Thread(
-            row[0], "thread", row[1] // 1000, row[2] // 1000, msgspec.Raw(row[3]), row[4], organization_id, row[5],
-            row[6], row[7] == 1, row[8],
-            "streaming" if row[10] else "inactive",
-            State.ARCHIVED if row[12] is not None else State.LOCKED if row[11] is not None else State.OPEN,
-            None if row[13] is None else row[13] // 1000,
+            id, "thread", created_ms // 1000, updated_ms // 1000, msgspec.Raw(metadata), assistant_id, organization_id,
+            user_id, title, visible_in_ui == 1, message_count,
+            "streaming" if is_leased else "inactive",
+            State.ARCHIVED if archived_ms is not None else State.LOCKED if locked_ms is not None else State.OPEN,
+            None if last_message_ms is None else last_message_ms // 1000,
         )  # fmt: skip
+
+    def created_position(row: Any) -> str:
+        key, created_ms, *_ = row
+        return encode_position("createdAt", (created_ms, key))
+
+    def seq_position(row: Any) -> str:
+        _, _, _, seq, *_ = row
+        return encode_position("seq", (seq,))
 
     async def answer(method: str, path: str, query: bytes, receive: Any) -> Any:
         """Return what is answered; paths are those of threadkeep, and nothing but these is asked for."""
@@ -89,21 +101,21 @@ def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
                 await read_body(receive)
                 return thread_of((await database.write(WORK["create"], ""))[0])
             rows = await database.read(WORK["filter" if query else "list"], "")
-            return page(rows, thread_of, lambda row: encode_position("createdAt", (row[1], row[15])))
+            return page(rows, thread_of, created_position)
         thread_id = path[12:45]
         if len(path) == 45:
             return thread_of((await database.read(WORK["get"], thread_id))[0])
         if method == "POST":
             return await append(thread_id, await read_body(receive))
         rows = await database.read(WORK["messages"], thread_id)
-        return page(rows, lambda row: message_of(row, thread_id), lambda row: encode_position("seq", (row[3],)))
+        return page(rows, lambda row: message_of(row, thread_id), seq_position)
 
     async def append(thread_id: str, body: Any) -> Any:
         work = WORK["append"]
         new = work.parameters(thread_id) | {"role": body["role"], "preview": body["content"]}
         new["content"] = encode([{"type": "text", "text": body["content"]}]).decode()
-        [row] = await database.write(Work(work.statement, lambda _: new), thread_id)
-        return message_of(new_row(new, row[0], new["user_id"], new["now_ms"]), thread_id)
+        [(seq, *_)] = await database.write(Work(work.statement, lambda _: new), thread_id)
+        return message_of(new_row(new, seq, new["user_id"], new["now_ms"]), thread_id)
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         method, path = scope["method"], scope["path"]

@@ -13,9 +13,8 @@ from threadkeep.operations import metadata
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.messages import messages
 from threadkeep.operations.paging import PAGE_BYTES_MAX, window
-from threadkeep.operations.threads import threads
 from threadkeep.operations.threads.listing import Filter, Query, plan
-from threadkeep.operations.threads.rows import PLAIN_FIELDS, READ, fold
+from threadkeep.operations.threads.rows import INSERT, READ, fold
 
 LIMIT = 20
 ORGANIZATION = 1
@@ -77,12 +76,13 @@ def new_thread(_: str) -> dict[str, Any]:
     return {
         "thread_id": new_id("thread"), "user_id": USER_ID, "assistant_id": None, "title": TITLE,
         "title_folded": fold(TITLE), "metadata": METADATA, "visible_in_ui": 1, "message_count": 0,
-        "last_message_ms": None, "now_ms": clock.now_ms(), **dict.fromkeys(PLAIN_FIELDS),
+        "last_message_ms": None, "now_ms": clock.now_ms(),
     }  # fmt: skip
 
 
 def new_pair(row: Any) -> dict[str, Any]:
-    return {"pair": PAIR, "shelf": 1, "created_ms": row[1], "thread": row[15], "user_id": USER_ID}
+    key, created_ms, *_ = row
+    return {"pair": PAIR, "shelf": 1, "created_ms": created_ms, "thread": key, "user_id": USER_ID}
 
 
 # All of a message but its thread, its id and its time.
@@ -101,7 +101,7 @@ def first_messages(thread_id: str) -> dict[str, Any]:
 
 
 WORK = {
-    "create": Work(threads.INSERT, new_thread, metadata.INSERT_PAIR, new_pair),
+    "create": Work(INSERT, new_thread, metadata.INSERT_PAIR, new_pair),
     "append": Work(messages.APPEND, new_message),
     "get": Work(READ, lambda thread_id: {"thread_id": thread_id}),
     "list": listing(Filter()),

@@ -77,8 +77,8 @@ BUGS = [
         (
             Edit(
                 "operations/threads/rows.py",
-                "t.message_count, t.response_id, {IS_LEASED}, t.locked_ms, t.archived_ms",
-                "t.message_count, t.response_id, t.response_id is not null, t.locked_ms, t.archived_ms",
+                "t.visible_in_ui, t.message_count, {IS_LEASED}, t.locked_ms, t.archived_ms",
+                "t.visible_in_ui, t.message_count, t.response_id is not null, t.locked_ms, t.archived_ms",
             ),
         ),
         ("P6",),

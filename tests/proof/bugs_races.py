@@ -41,7 +41,7 @@ STORE_AFTERWARDS = """        if keyed is not None:
             result = result_of(value, self.status)
             await db.write(idempotency.find_or_reserve, keyed)
             answer = Stored(result.status, without_secret(value, result.body), result.revision)
-            await db.write(idempotency.store, keyed, answer, concerns(value, request))
+            await db.write(idempotency.store, keyed, answer, concerns_of(value))
             return result
 """
 

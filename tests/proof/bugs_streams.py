@@ -24,7 +24,7 @@ BUGS = [
     ),
     Bug(
         "a reader that comes back gets the event that it has once more",
-        (Edit("operations/responses/responses.py", "if each[0] > after_n]", "if each[0] >= after_n]"),),
+        (Edit("operations/responses/responses.py", "if n > after_n]", "if n >= after_n]"),),
         ("P8",),
     ),
     Bug(

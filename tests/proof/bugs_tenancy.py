@@ -160,7 +160,11 @@ BUGS = [
     ),
     Bug(
         "the answer that shows a new key is stored for retries as it is",
-        (Edit("server/endpoint.py", "if isinstance(shown, KeyCreated) else body", "if shown is None else body"),),
+        (
+            Edit(
+                "operations/idempotency.py", "if isinstance(shown, KeyCreated) else body", "if shown is None else body"
+            ),
+        ),
         ("P19",),
     ),
     Bug(

@@ -168,10 +168,10 @@ async def find_or_create(tx: Transaction, organization_id: str | None) -> tuple[
     rows = await tx.fetch(FIND_ORGANIZATIONS, {"id": organization_id})
     if len(rows) > 1:
         raise SettingError("This database has several organizations: name one with organization_id.")
-    owners = await tx.fetch(FIND_OWNER, {"id": rows[0][0]}) if rows else ()
-    if not owners:
-        raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
-    return rows[0][0], owners[0][0]
+    for (found_id,) in rows:
+        for (owner_id,) in await tx.fetch(FIND_OWNER, {"id": found_id}):
+            return found_id, owner_id
+    raise SettingError("This database has no such organization, or none with an owner: see `threadkeep admin`.")
 
 
 class OwnerAuthenticator(Authenticator):

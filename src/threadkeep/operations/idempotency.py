@@ -1,7 +1,9 @@
 """Idempotency keys: a retried POST finds its stored answer instead of doing its work again.
 
-The key's row is written in the transaction of the work, before it, so that of two senders at once one waits for
-the other. Only answers of the 2xx kind are kept: a refusal rolls the row back with everything else.
+A key's life: `find_or_reserve` writes its row before the work, so that of two senders at once one waits for the
+other; `store` keeps the answer. Both stand in the transaction of the work, and a refusal rolls the row back with
+everything else. Work that is longer than a transaction reserves the key for a time of its own; `free` lets go of it
+when that work fails. A request without a key is None, and nothing happens to it.
 """
 
 from dataclasses import dataclass
@@ -11,6 +13,12 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
+from threadkeep.contract.answers import Page
+from threadkeep.contract.assistants import Assistant
+from threadkeep.contract.messages import Message
+from threadkeep.contract.organizations import KeyCreated
+from threadkeep.contract.responses import Response
+from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import (
@@ -21,6 +29,7 @@ from threadkeep.errors import (
     ThreadNotFound,
     Unavailable,
 )
+from threadkeep.operations.revisions import Versioned
 
 KEPT_MS = 24 * 3600 * 1000
 # The status of a row whose work goes on; seen by others only where the row was committed before the work.
@@ -47,7 +56,7 @@ READ = scoped("""
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
 
-# What shows a response shows its answer's message.
+# Where the answer's message stands, if a response is shown: deleting that message empties the stored answer.
 ITS_SEQ = "(select r.message_seq from responses r where r.organization = :organization and r.id = :response_id)"
 
 # A caller that is a member now may have been an admin when the answer was stored.
@@ -60,21 +69,16 @@ STORE = scoped(f"""
     update idempotency set status = :status, body = :body, revision = :revision,
         thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
         first_seq = coalesce(:first_seq, {ITS_SEQ}), last_seq = coalesce(:last_seq, {ITS_SEQ}),
-        expires_ms = :expires_ms, assistant_id = :assistant_id
+        expires_ms = :expires_ms, assistant_id = :assistant_id, response_id = :begun_id
     where organization = :organization and caller = :caller and request = :request and key = :key
     """, every_user=True)  # fmt: skip
-
-STORE_RESPONSE = scoped("""
-    update idempotency set status = 200, response_id = :response_id, thread = :thread
-    where organization = :organization and caller = :caller and request = :request and key = :key
-    """)
 
 FREE = scoped("""
     delete from idempotency
     where organization = :organization and caller = :caller and request = :request and key = :key and status = 0
     """)
 
-# What was answered about its messages is from now on about a thread that is gone.
+# Without the numbers of messages a replay is refused for the thread, and not for a message in it.
 EMPTY_THREAD = scoped("""
     update idempotency set body = null, first_seq = null, last_seq = null
     where organization = :organization and thread = :thread
@@ -108,16 +112,15 @@ class Stored:
     """An answer as it was given the first time."""
 
     status: int
-    body: bytes
-    revision: int | None
+    body: bytes = b""
+    revision: int | None = None
     # The response that the first request began, in place of a body.
     response_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What an answer shows, so that deleting it empties the answer: a thread, messages or a response of it, or an
-    assistant."""
+    """What an answer shows; deleting that empties the stored answer."""
 
     thread_id: str | None = None
     first_seq: int | None = None
@@ -131,11 +134,37 @@ def fingerprint(body: Any) -> bytes:
     return sha256(msgspec.json.encode(body, order="deterministic")).digest()
 
 
-async def find_or_reserve(tx: ScopedTransaction, request: Request, kept_ms: int = KEPT_MS) -> Stored | None:
-    """Return the stored answer to `request`, or None when the work is to be done now.
+def concerns_of(value: Any) -> Concerns:
+    """Return what an answer shows."""
+    shown = value.object if isinstance(value, Versioned) else value
+    match shown:
+        case Thread():
+            return Concerns(shown.id)
+        case Response():
+            return Concerns(shown.thread_id, response_id=shown.id)
+        case Message():
+            return Concerns(shown.thread_id, shown.seq, shown.seq)
+        case Page(data=[Message() as first, *_]):
+            return Concerns(first.thread_id, first.seq, shown.data[-1].seq)
+        case Assistant():
+            return Concerns(assistant_id=shown.id)
+    return Concerns()
 
-    Raises KeyReused for another body, and the object's NotFound when what was answered has been deleted since.
+
+def without_secret(value: Any, body: bytes) -> bytes:
+    """Return what may be stored of an answer that was encoded as `body`: a new key is shown once."""
+    shown = value.object if isinstance(value, Versioned) else value
+    return msgspec.json.encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
+
+
+async def find_or_reserve(tx: ScopedTransaction, request: Request | None, kept_ms: int = KEPT_MS) -> Stored | None:
+    """Return the stored answer to `request`, or None when the work is to be done now: its key is reserved then.
+
+    Raises KeyReused for another body, RequestInProgress while the work goes on, and the object's NotFound when what
+    was answered has been deleted since.
     """
+    if request is None:
+        return None
     now_ms = clock.now_ms()
     await tx.fetch(DELETE_EXPIRED, now_ms=now_ms, **request.row())
     reserved = await tx.fetch_one(
@@ -153,7 +182,7 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request, kept_ms: int 
     if status == IN_PROGRESS:
         raise RequestInProgress()
     if response_id is not None:
-        return Stored(status, b"", None, response_id)
+        return Stored(status, response_id=response_id)
     if body is None and assistant_id is not None:
         raise AssistantNotFound()
     if body is None:
@@ -163,12 +192,15 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request, kept_ms: int 
     return Stored(status, body.encode(), revision)
 
 
-async def store(tx: ScopedTransaction, request: Request, answer: Stored, concerns: Concerns) -> None:
-    """Keep the answer, in the transaction of the work."""
+async def store(tx: ScopedTransaction, request: Request | None, answer: Stored, concerns: Concerns) -> None:
+    """Keep the answer for retries."""
+    if request is None:
+        return
     await tx.fetch(
         STORE,
         status=answer.status,
-        body=answer.body.decode(),
+        body=answer.body.decode() or None,
+        begun_id=answer.response_id,
         revision=answer.revision,
         thread_id=concerns.thread_id,
         first_seq=concerns.first_seq,
@@ -178,11 +210,6 @@ async def store(tx: ScopedTransaction, request: Request, answer: Stored, concern
         response_id=concerns.response_id,
         **request.row(),
     )
-
-
-async def store_response(tx: ScopedTransaction, request: Request, response_id: str, thread: int) -> None:
-    """Remember which response a request began; a retry follows it."""
-    await tx.fetch(STORE_RESPONSE, response_id=response_id, thread=thread, **request.row())
 
 
 async def free(tx: ScopedTransaction, request: Request) -> None:

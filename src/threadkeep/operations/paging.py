@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from threadkeep import ids
 from threadkeep.contract.answers import Page
+from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor, InvalidParameter
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -17,6 +18,8 @@ KEY_MAX = 2**63 - 1
 TEXT_CHARACTERS_MAX = 128
 # Sorts behind every id: none of them has this character.
 LAST_TEXT = "~"
+
+T = TypeVar("T")
 
 # A position is the values by which the list is sorted, e.g. [created_ms, key], [seq], ["uid_user123"].
 Position = list[int | str]
@@ -42,8 +45,16 @@ class Window:
 
     @property
     def reads_descending(self) -> bool:
-        """The direction in which rows are read; `before` reads away from the position and turns the page around."""
+        """Whether rows are read from the greatest down. With `before` they are read backwards and turned around."""
         return self.descending != (self.before is not None)
+
+
+def both_ways(text: str) -> dict[bool, Statement]:
+    """Return a list's statements, ascending and descending: `{compare}` and `{direction}` are filled into its text."""
+    return {
+        False: scoped(text.format(compare=">", direction="asc")),
+        True: scoped(text.format(compare="<", direction="desc")),
+    }
 
 
 def window(limit: int, order: str, after: str | None, before: str | None) -> Window:
@@ -81,7 +92,8 @@ def text_position(window: Window, sort: str, prefix: str | None = None) -> str:
     if cursor is None:
         return LAST_TEXT if window.reads_descending else ""
     if is_position(cursor):
-        return str(read_position(window, sort, (str,))[0])
+        [text] = read_position(window, sort, (str,))
+        return str(text)
     is_id = ids.OPAQUE.fullmatch(cursor) if prefix is None else ids.is_ours(cursor, prefix)
     if not is_id:
         raise InvalidCursor(param=window.param)
@@ -94,48 +106,39 @@ def is_within(value: int | str, kind: type) -> bool:
     return kind is int and -KEY_MAX <= value <= KEY_MAX
 
 
+def own_id(each: Any) -> str:
+    return str(each.id)
+
+
 def page(
-    rows: Sequence[Any],
+    found: list[T],
     window: Window,
     sort: str,
-    make: Callable[[Any], Any],
-    position_of: Callable[[Any], Sequence[Any]],
-    id_of: Callable[[Any], str] = lambda each: str(each.id),
-    size_of: Callable[[Any], int] | None = None,
+    position_of: Callable[[T], Sequence[Any]],
+    id_of: Callable[[T], str] = own_id,
+    size_of: Callable[[T], int] | None = None,
 ) -> Page:
-    """Cut a page from `rows`, which were read with one more than the limit, and make its objects."""
-    kept, next_cursor = cut(rows, window, sort, position_of, size_of)
-    return page_of([make(row) for row in kept], next_cursor, id_of)
-
-
-def cut(
-    rows: Sequence[Any],
-    window: Window,
-    sort: str,
-    position_of: Callable[[Any], Sequence[Any]],
-    size_of: Callable[[Any], int] | None,
-) -> tuple[Sequence[Any], str | None]:
-    """Return the rows of a page in their order, and the cursor behind them if there are more.
-
-    A page stops before it exceeds PAGE_BYTES_MAX, but never under one object. Without `size_of` all rows fit.
-    """
-    kept = rows[: window.limit]
+    """Cut a page from the objects `found`, which were read with one more than the limit."""
+    kept = found[: window.limit]
     if size_of is not None:
         kept = fitting(kept, size_of)
-    next_cursor = encode_position(sort, position_of(kept[-1])) if len(kept) < len(rows) else None
-    return kept if window.before is None else kept[::-1], next_cursor
+    next_cursor = encode_position(sort, position_of(kept[-1])) if len(kept) < len(found) else None
+    return page_of(kept, window, next_cursor, id_of)
 
 
-def fitting(rows: Sequence[Any], size_of: Callable[[Any], int]) -> Sequence[Any]:
-    """Return the rows at the beginning that fit a page together; the first always does."""
-    size = 0
-    for place, row in enumerate(rows):
-        size += size_of(row) + OBJECT_BYTES
-        if size > PAGE_BYTES_MAX and place:
-            return rows[:place]
-    return rows
+def fitting(found: list[T], size_of: Callable[[T], int]) -> list[T]:
+    """Return the objects at the beginning that take at most PAGE_BYTES_MAX together; the first always stays."""
+    size_bytes = 0
+    for place, each in enumerate(found):
+        size_bytes += size_of(each) + OBJECT_BYTES
+        if size_bytes > PAGE_BYTES_MAX and place:
+            return found[:place]
+    return found
 
 
-def page_of(data: list[Any], next_cursor: str | None, id_of: Callable[[Any], str] = lambda each: str(each.id)) -> Page:
+def page_of(data: list[T], window: Window, next_cursor: str | None, id_of: Callable[[T], str] = own_id) -> Page:
+    """Make a page of the objects that were kept, in the order in which they were read."""
+    if window.before is not None:
+        data = data[::-1]
     first_id, last_id = (id_of(data[0]), id_of(data[-1])) if data else (None, None)
     return Page("list", data, first_id, last_id, next_cursor is not None, next_cursor)

@@ -132,9 +132,9 @@ class Follower(Streamed):
             created = await self._db.read(responses.created, self._row)
             frames.append(frame_of(self._row.id, events.FIRST_N, created))
             self._n = events.FIRST_N
-        frames += [frame(self._row.id, *each) for each in found]
-        if found:
-            self._n = found[-1][0]
+        for n, type, data in found:
+            frames.append(frame(self._row.id, n, type, data))
+            self._n = n
         if frames:
             await emit(b"".join(frames))
 

@@ -21,6 +21,7 @@ from threadkeep.errors import (
     RateLimited,
 )
 from threadkeep.operations import idempotency, paging
+from threadkeep.operations.revisions import precondition
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Streamed
 from threadkeep.runtime.places import Place, Places
@@ -38,7 +39,6 @@ from threadkeep.server.endpoint import (
     Way,
     check_idempotency_key,
     convert,
-    precondition,
     result_of,
 )
 from threadkeep.server.metrics import Metrics

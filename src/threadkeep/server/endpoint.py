@@ -10,11 +10,9 @@ from typing import Any
 import msgspec
 
 from threadkeep.contract.answers import Page
-from threadkeep.contract.assistants import Assistant
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.contract.messages import Message
-from threadkeep.contract.organizations import Key, KeyCreated
-from threadkeep.contract.responses import Response
+from threadkeep.contract.organizations import Key
 from threadkeep.contract.strict import strict
 from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
@@ -27,9 +25,10 @@ from threadkeep.errors import (
     UnknownField,
 )
 from threadkeep.operations import idempotency
-from threadkeep.operations.idempotency import Concerns, Stored
+from threadkeep.operations.idempotency import Stored, concerns_of, without_secret
 from threadkeep.operations.responses import settling
-from threadkeep.operations.threads.rows import ATTEMPTS_MAX, Precondition, Versioned
+from threadkeep.operations.revisions import Precondition, Versioned
+from threadkeep.operations.threads.rows import ATTEMPTS_MAX
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
 from threadkeep.scope import Role
@@ -206,29 +205,9 @@ async def run_keyed(
     value = await endpoint.operation(tx, *arguments)
     result = result_of(value, endpoint.status)
     await idempotency.store(
-        tx, keyed, Stored(result.status, without_secret(value, result.body), result.revision), concerns(value, request)
+        tx, keyed, Stored(result.status, without_secret(value, result.body), result.revision), concerns_of(value)
     )
     return result
-
-
-def without_secret(value: Any, body: bytes) -> bytes:
-    """Return what may be stored of an answer."""
-    shown = value.object if isinstance(value, Versioned) else value
-    return encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
-
-
-def concerns(value: Any, request: Request) -> Concerns:
-    """Return what an answer shows, so that its deletion empties the stored answer."""
-    shown = value.object if isinstance(value, Versioned) else value
-    if isinstance(shown, Thread):
-        return Concerns(shown.id)
-    if isinstance(shown, Response):
-        return Concerns(shown.thread_id, response_id=shown.id)
-    if isinstance(shown, Message):
-        return Concerns(shown.thread_id, shown.seq, shown.seq)
-    if isinstance(shown, Page) and shown.data and isinstance(shown.data[0], Message):
-        return Concerns(request.path[0], shown.data[0].seq, shown.data[-1].seq)
-    return Concerns(assistant_id=shown.id) if isinstance(shown, Assistant) else Concerns()
 
 
 def convert(value: dict[str, Any], kind: Any) -> Any:
@@ -263,16 +242,6 @@ READ_ONLY = frozenset(
     [field.encode_name for kind in (Thread, Message, Key) for field in msgspec.structs.fields(kind)]
     + ["completedAt", "finishReason", "inputMessageIds", "messageId", "outputText", "usage", "error"]
 )
-
-
-def precondition(header: bytes | None) -> Precondition | None:
-    """Return what an If-Match header allows: `*`, or strong tags in quotes; weak ones never match."""
-    if header is None:
-        return None
-    tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
-    if "*" in tags:
-        return lambda revision: revision is not None
-    return lambda revision: revision is not None and f'"{revision}"' in tags
 
 
 def check_idempotency_key(key: str) -> None:

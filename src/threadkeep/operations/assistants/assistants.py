@@ -22,10 +22,9 @@ from threadkeep.operations.assistants.rows import (
     stored_of,
     versioned,
 )
-from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import PAGE_BYTES_MAX, Window
 from threadkeep.operations.responses.configuration import changed, check_alone, configuration_of
-from threadkeep.operations.threads.rows import Precondition, Versioned
+from threadkeep.operations.revisions import Precondition, Versioned, match
 
 SORT = "id"
 
@@ -44,32 +43,23 @@ UPDATE = scoped("""
 
 DELETE = scoped("delete from assistants where organization = :organization and id = :assistant_id")
 
-
-def page_statement(descending: bool) -> Statement:
-    """Return the statement that reads hardly more than a page may hold.
-
-    The inner part adds up sizes without reading long texts. The second assistant is always read: it tells that
-    there is more, when the first one alone exceeds the page.
-    """
-    direction, compare = ("desc", "<") if descending else ("asc", ">")
-    return scoped(f"""
-        select {COLUMNS} from (
-            select s.id, row_number() over (order by s.id {direction}) as place,
-                sum(s.size) over (order by s.id {direction} rows unbounded preceding) - s.size as before
-            from (
-                select a.id, octet_length(a.configuration) + coalesce(octet_length(a.instructions), 0) as size
-                from assistants a
-                where a.organization = :organization and a.id {compare} :at_id
-                order by a.id {direction} limit :limit
-            ) s
-        ) p
-        join assistants a on a.organization = :organization and a.id = p.id
-        where p.before <= :page_bytes or p.place = 2
-        order by a.id {direction}
-        """)
-
-
-LISTS = {descending: page_statement(descending) for descending in (False, True)}
+# Hardly more is read than a page may hold: the inner part adds up sizes without reading long texts. The second
+# assistant is always read: it tells that there is more, when the first one alone exceeds the page.
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from (
+        select s.id, row_number() over (order by s.id {{direction}}) as place,
+            sum(s.size) over (order by s.id {{direction}} rows unbounded preceding) - s.size as before
+        from (
+            select a.id, octet_length(a.configuration) + coalesce(octet_length(a.instructions), 0) as size
+            from assistants a
+            where a.organization = :organization and a.id {{compare}} :at_id
+            order by a.id {{direction}} limit :limit
+        ) s
+    ) p
+    join assistants a on a.organization = :organization and a.id = p.id
+    where p.before <= :page_bytes or p.place = 2
+    order by a.id {{direction}}
+    """)
 
 
 async def create(tx: ScopedTransaction, body: AssistantCreate) -> Versioned:
@@ -99,14 +89,7 @@ async def list_assistants(tx: ScopedTransaction, window: Window) -> Page:
         page_bytes=PAGE_BYTES_MAX,
     )
     found: list[Assistant] = [assistant_of(stored_of(row), tx.scope) for row in rows]
-    return paging.page(
-        found,
-        window,
-        SORT,
-        lambda assistant: assistant,
-        lambda assistant: (assistant.id,),
-        size_of=lambda assistant: len(json.encode(assistant)),
-    )
+    return paging.page(found, window, SORT, lambda each: (each.id,), size_of=lambda each: len(json.encode(each)))
 
 
 async def read(tx: ScopedTransaction, assistant_id: str) -> Versioned:

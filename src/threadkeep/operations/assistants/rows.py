@@ -10,18 +10,8 @@ from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import AssistantNotFound
-from threadkeep.operations.threads.rows import Versioned
+from threadkeep.operations.revisions import Versioned
 from threadkeep.scope import Scope
-
-COLUMNS = "a.id, a.name, a.instructions, a.configuration, a.metadata, a.created_ms, a.updated_ms, a.revision"
-
-READ = scoped(f"select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id")
-
-HOLD = scoped(f"""
-    select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id for update
-    """)
-
-IS_THERE = scoped("select 1 from assistants a where a.organization = :organization and a.id = :assistant_id")
 
 decode_configuration = msgspec.json.Decoder(Configuration).decode
 
@@ -42,6 +32,18 @@ class StoredAssistant(NamedTuple):
         """Return the row as statements take it."""
         configuration = msgspec.json.encode(self.configuration).decode()
         return {**self._asdict(), "assistant_id": self.id, "configuration": configuration}
+
+
+# The columns are the fields, in their order.
+COLUMNS = ", ".join(f"a.{name}" for name in StoredAssistant._fields)
+
+READ = scoped(f"select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id")
+
+HOLD = scoped(f"""
+    select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id for update
+    """)
+
+IS_THERE = scoped("select 1 from assistants a where a.organization = :organization and a.id = :assistant_id")
 
 
 async def find(tx: ScopedTransaction, assistant_id: str) -> StoredAssistant | None:

@@ -1,6 +1,7 @@
 """The list of a thread's messages, in the order of their numbers."""
 
 from functools import lru_cache
+from typing import Any
 
 from threadkeep import clock
 from threadkeep.contract.answers import Page
@@ -45,8 +46,14 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, r
     )
     if not rows:
         await explain(tx, thread_id, Action.READ)
-    kept, next_cursor = paging.cut(rows, window, SORT, lambda row: (row[3],), lambda row: row[14])
-    return paging.page_of(messages_of(await events.with_texts_so_far(tx, kept), thread_id), next_cursor)
+    found = messages_of(rows, thread_id)
+    page = paging.page(found, window, SORT, lambda message: (message.seq,), size_of=size_of)
+    page.data = await events.with_texts_so_far(tx, page.data)
+    return page
+
+
+def size_of(message: Any) -> int:  # Any: a message whose longest fields are the JSON that is stored.
+    return len(message.content) + len(message.tool_calls) + len(message.metadata)
 
 
 async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -> int:
@@ -65,7 +72,8 @@ async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -
     if row is None:
         await explain(tx, thread_id, Action.READ)
         raise InvalidCursor(param=window.param)
-    return int(row[0])
+    [seq] = row
+    return int(seq)
 
 
 @lru_cache

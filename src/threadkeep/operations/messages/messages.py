@@ -11,11 +11,12 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import MessageNotFound, PreconditionFailed, Unavailable
+from threadkeep.errors import MessageNotFound, Unavailable
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.messages.rows import (
     COLUMNS,
     RETURNED_COLUMNS,
+    StoredMessage,
     check_urls,
     draft,
     message_of,
@@ -23,14 +24,8 @@ from threadkeep.operations.messages.rows import (
     stored_content,
 )
 from threadkeep.operations.responses import events
-from threadkeep.operations.threads.rows import (
-    ATTEMPTS_MAX,
-    HeldThread,
-    Precondition,
-    Versioned,
-    explain,
-    hold,
-)
+from threadkeep.operations.revisions import Precondition, Versioned, match
+from threadkeep.operations.threads.rows import ATTEMPTS_MAX, HeldThread, explain, hold
 
 GUARD = """organization = :organization and id = :thread_id and user_id = coalesce(:member, user_id)
       and locked_ms is null and archived_ms is null and response_id is null"""
@@ -164,7 +159,8 @@ async def append_one(tx: ScopedTransaction, thread_id: str, new: dict[str, Any])
     for _ in range(ATTEMPTS_MAX):
         row = await tx.fetch_one(APPEND, thread_id=thread_id, count=1, user_id=tx.scope.user_id, now_ms=now_ms, **new)
         if row is not None:
-            return versioned(new_row(new, row[0], tx.scope.user_id, now_ms), thread_id)
+            seq, *_ = row
+            return Versioned(message_of(new_row(new, seq, tx.scope.user_id, now_ms), thread_id), now_ms)
         await explain(tx, thread_id, Action.ADD_MESSAGE)
     raise Unavailable()
 
@@ -207,22 +203,22 @@ def new_row(new: dict[str, Any], seq: int, user_id: str, now_ms: int) -> tuple[A
     """Return a new message as a row of COLUMNS, without reading it back."""
     return (
         new["id"], now_ms, now_ms, seq, new["role"], new["content"], "completed", user_id, None, None,
-        new["tool_calls"], new["tool_call_id"], new["metadata"], now_ms, new["size_bytes"],
+        new["tool_calls"], new["tool_call_id"], new["metadata"], now_ms,
     )  # fmt: skip
 
 
 async def read(tx: ScopedTransaction, thread_id: str, message_id: str) -> Versioned:
-    row = await find(tx, thread_id, message_id)
-    return versioned(await events.with_text_so_far(tx, row), thread_id)
+    stored = await find(tx, thread_id, message_id)
+    return Versioned(await events.with_text_so_far(tx, message_of(stored, thread_id)), stored.revision)
 
 
-async def find(tx: ScopedTransaction, thread_id: str, message_id: str) -> Sequence[Any]:
-    """Return a message's row of COLUMNS. Raises ThreadNotFound or MessageNotFound."""
+async def find(tx: ScopedTransaction, thread_id: str, message_id: str) -> StoredMessage:
+    """Return a message's row. Raises ThreadNotFound or MessageNotFound."""
     row = await tx.fetch_one(READ, thread_id=thread_id, message_id=message_id)
     if row is None:
         await explain(tx, thread_id, Action.READ)
         raise MessageNotFound()
-    return row
+    return StoredMessage(*row)
 
 
 async def update(
@@ -234,30 +230,31 @@ async def update(
 ) -> Versioned:
     """Change content or metadata of a message. A change that changes nothing moves neither revision nor time."""
     held = await hold(tx, thread_id)
-    row = await find(tx, thread_id, message_id)
+    stored = await find(tx, thread_id, message_id)
     held.allow(Action.EDIT_MESSAGE)
     held.require_idle()
-    require_match(row, precondition)
-    kept = {"content": row[5], "preview": None}
+    match(stored.revision, precondition)
+    content = stored.content
+    preview: str | None = None
     if body.content is not UNSET:
         check_urls(body.content)
-    content = kept if body.content is UNSET else stored_content(body.content, row[4])
-    stored_metadata = row[12] if body.metadata is UNSET else metadata.merge(row[12], body.metadata)
-    if (content["content"], stored_metadata) == (row[5], row[12]):
-        return versioned(row, thread_id)
+        content, preview = stored_content(body.content, stored.role)
+    new_metadata = stored.metadata if body.metadata is UNSET else metadata.merge(stored.metadata, body.metadata)
+    if (content, new_metadata) == (stored.content, stored.metadata):
+        return versioned(stored, thread_id)
     changed = await tx.fetch_one(
         UPDATE,
         thread=held.key,
         message_id=message_id,
-        content=content["content"],
-        preview=content["preview"],
-        size_bytes=size_bytes(content["content"], row[10], stored_metadata),
-        metadata=stored_metadata,
+        content=content,
+        preview=preview,
+        size_bytes=size_bytes(content, stored.tool_calls, new_metadata),
+        metadata=new_metadata,
         now_ms=clock.now_ms(),
     )
     assert changed is not None
     await touch_thread(tx, held, message_count=held.message_count, cleared_seq=held.cleared_seq)
-    return versioned(changed, thread_id)
+    return versioned(StoredMessage(*changed), thread_id)
 
 
 async def delete(
@@ -265,15 +262,15 @@ async def delete(
 ) -> Deleted:
     """Delete a message; nothing is kept but its id and its place, and these for 24 hours."""
     held = await hold(tx, thread_id)
-    row = await find(tx, thread_id, message_id)
+    stored = await find(tx, thread_id, message_id)
     held.allow(Action.DELETE_MESSAGE)
     held.require_idle()
-    require_match(row, precondition)
-    await remove(tx, held.key, row[3], message_id, clock.now_ms())
-    if row[9] is not None:
-        await events.forget(tx, row[9])
+    match(stored.revision, precondition)
+    await remove(tx, held.key, stored.seq, message_id, clock.now_ms())
+    if stored.response_id is not None:
+        await events.forget(tx, stored.response_id)
     await touch_thread(tx, held, message_count=held.message_count - 1, cleared_seq=held.cleared_seq)
-    await idempotency.empty_messages(tx, held.key, row[3], row[3])
+    await idempotency.empty_messages(tx, held.key, stored.seq, stored.seq)
     return Deleted(message_id, "thread.message.deleted", True)
 
 
@@ -288,7 +285,7 @@ async def delete_all(tx: ScopedTransaction, thread_id: str, precondition: Precon
     held = await hold(tx, thread_id)
     held.allow(Action.DELETE_MESSAGE)
     held.require_idle()
-    held.match(precondition)
+    match(held.revision, precondition)
     if held.message_count:
         await touch_thread(tx, held, message_count=0, cleared_seq=held.last_seq)
         await leave_to_sweeper(tx, held.key, held.last_seq, keeps_places=True)
@@ -296,13 +293,8 @@ async def delete_all(tx: ScopedTransaction, thread_id: str, precondition: Precon
     return ListDeleted("list.deleted", held.message_count)
 
 
-def versioned(row: Sequence[Any], thread_id: str) -> Versioned:
-    return Versioned(message_of(row, thread_id), row[13])
-
-
-def require_match(row: Sequence[Any], precondition: Precondition | None) -> None:
-    if precondition is not None and not precondition(row[13]):
-        raise PreconditionFailed()
+def versioned(stored: StoredMessage, thread_id: str) -> Versioned:
+    return Versioned(message_of(stored, thread_id), stored.revision)
 
 
 async def touch_thread(tx: ScopedTransaction, held: HeldThread, *, message_count: int, cleared_seq: int) -> None:

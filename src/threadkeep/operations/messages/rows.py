@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,11 +13,6 @@ from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidField
 from threadkeep.ids import new_id
 from threadkeep.operations import metadata
-
-COLUMNS = """m.id, m.created_ms, m.updated_ms, m.seq, m.role, m.content, m.status, m.user_id, m.assistant_id,
-    m.response_id, m.tool_calls, m.tool_call_id, m.metadata, m.revision, m.size_bytes"""
-
-RETURNED_COLUMNS = COLUMNS.replace("m.", "")
 
 NULL = Raw(b"null")
 
@@ -38,15 +33,16 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
     tool_calls = stored_calls(body.tool_calls, param)
     stored_metadata = metadata.merge(metadata.EMPTY, body.metadata or {}, f"{param}metadata")
     check_urls(body.content, param)
-    content = stored_content(body.content, body.role, param)
+    content, preview = stored_content(body.content, body.role, param)
     return {
         "id": new_id("msg"),
         "role": body.role,
         "tool_calls": tool_calls,
         "tool_call_id": body.tool_call_id,
         "metadata": stored_metadata,
-        **content,
-        "size_bytes": size_bytes(content["content"], tool_calls, stored_metadata),
+        "content": content,
+        "preview": preview,
+        "size_bytes": size_bytes(content, tool_calls, stored_metadata),
     }
 
 
@@ -74,7 +70,7 @@ def is_json(text: str) -> bool:
     return True
 
 
-def stored_content(content: str | list[Part], role: str, param: str = "") -> dict[str, Any]:
+def stored_content(content: str | list[Part], role: str, param: str = "") -> tuple[str, str]:
     """Return content as parts in JSON, and its preview. Raises InvalidField."""
     if isinstance(content, str):
         text = content
@@ -92,7 +88,7 @@ def stored_content(content: str | list[Part], role: str, param: str = "") -> dic
     if role in ("user", "system") and not has_attachment and not text.strip():
         raise InvalidField(f"A {role} message needs content that is not blank.", param=f"{param}content")
     stored = msgspec.json.encode(parts)
-    return {"content": stored.decode(), "preview": text[:PREVIEW_CHARACTERS_MAX]}
+    return stored.decode(), text[:PREVIEW_CHARACTERS_MAX]
 
 
 def check_urls(content: str | list[Part], param: str = "") -> None:
@@ -116,29 +112,58 @@ def size_bytes(content: str, tool_calls: str | None, stored_metadata: str) -> in
     return len(content.encode()) + len((tool_calls or "").encode()) + len(stored_metadata.encode())
 
 
+class StoredMessage(NamedTuple):
+    """A message's row."""
+
+    id: str
+    created_ms: int
+    updated_ms: int
+    seq: int
+    role: str
+    content: str
+    status: str
+    user_id: str
+    assistant_id: str | None
+    response_id: str | None
+    tool_calls: str | None
+    tool_call_id: str | None
+    metadata: str
+    revision: int
+
+
+# The columns are the fields, in their order.
+COLUMNS = ", ".join(f"m.{name}" for name in StoredMessage._fields)
+
+RETURNED_COLUMNS = ", ".join(StoredMessage._fields)
+
+
 def messages_of(rows: Iterable[Row], thread_id: str) -> list[Message]:
     """Make the objects of rows of COLUMNS, in one function: a call for each would cost nearly as much as its work."""
     return [
         Message(
-            row[0],
+            id,
             "thread.message",
-            row[1] // 1000,
-            row[2] // 1000,
+            created_ms // 1000,
+            updated_ms // 1000,
             thread_id,
-            row[3],
-            row[4],
-            Raw(row[5]),
-            row[6],
-            row[7],
-            row[8],
-            row[9],
-            NULL if row[10] is None else Raw(row[10]),
-            row[11],
-            Raw(row[12]),
+            seq,
+            role,
+            Raw(content),
+            status,
+            user_id,
+            assistant_id,
+            response_id,
+            NULL if tool_calls is None else Raw(tool_calls),
+            tool_call_id,
+            Raw(stored_metadata),
         )
-        for row in rows
-    ]
+        for (
+            id, created_ms, updated_ms, seq, role, content, status, user_id, assistant_id, response_id,
+            tool_calls, tool_call_id, stored_metadata, _,
+        ) in rows
+    ]  # fmt: skip
 
 
 def message_of(row: Row, thread_id: str) -> Message:
-    return messages_of((row,), thread_id)[0]
+    [message] = messages_of((row,), thread_id)
+    return message

@@ -136,10 +136,11 @@ async def first_run(tx: Transaction, organization_id: str, user_id: str) -> Firs
 
 
 async def find(tx: Transaction, organization_id: str) -> ScopedTransaction:
-    rows = await tx.fetch(FIND_ORGANIZATION, {"id": organization_id})
-    if not rows:
+    found = await tx.fetch(FIND_ORGANIZATION, {"id": organization_id})
+    if not found:
         raise OrganizationNotFound()
-    return inside(tx, rows[0][0], organization_id)
+    [[organization]] = found
+    return inside(tx, organization, organization_id)
 
 
 def inside(tx: Transaction, organization: int, organization_id: str) -> ScopedTransaction:

@@ -38,8 +38,9 @@ class Membership(NamedTuple):
 
 
 async def find_key(tx: Transaction, secret: str) -> Membership | None:
-    rows = await tx.fetch(FIND_KEY, {"secret_hash": hash_secret(secret)})
-    return membership_of(rows[0]) if rows else None
+    for row in await tx.fetch(FIND_KEY, {"secret_hash": hash_secret(secret)}):
+        return membership_of(row)
+    return None
 
 
 async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
@@ -58,10 +59,10 @@ async def judge(tx: ScopedTransaction, membership: Membership) -> None:
             raise InvalidCredentials()
         role = keys.key_of(key, tx.scope).role
     else:
-        member = await tx.fetch_one(members.READ, user_id=membership.user_id)
+        member = await members.find(tx, membership.user_id)
         if member is None:
             raise OrganizationAccessDenied(param="organizationId")
-        role = members.member_of(member, tx.scope).role
+        role = Role(member.role)
     if role.rank < membership.role.rank:
         raise InsufficientPermissions("The role of this credential was lowered: send the request again.")
 

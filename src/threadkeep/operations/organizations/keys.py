@@ -14,9 +14,8 @@ from threadkeep.errors import InvalidField, KeyNotFound
 from threadkeep.ids import ALPHABET, new_id
 from threadkeep.operations import paging
 from threadkeep.operations.organizations import members, organizations
-from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import Window
-from threadkeep.operations.threads.rows import Precondition, Versioned
+from threadkeep.operations.revisions import Precondition, Versioned, match
 from threadkeep.scope import Role, Scope
 
 SORT = "id"
@@ -34,14 +33,11 @@ INSERT = scoped("""
 
 READ = scoped(f"select {COLUMNS} from api_keys k where k.organization = :organization and k.id = :key_id")
 
-LISTS = {
-    descending: scoped(f"""
-        select {COLUMNS} from api_keys k
-        where k.organization = :organization and k.id {"<" if descending else ">"} :at_id
-        order by k.id {"desc" if descending else "asc"} limit :limit
-        """)
-    for descending in (False, True)
-}
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from api_keys k
+    where k.organization = :organization and k.id {{compare}} :at_id
+    order by k.id {{direction}} limit :limit
+    """)
 
 DELETE = scoped("delete from api_keys where organization = :organization and id = :key_id")
 
@@ -78,9 +74,9 @@ async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
     Raises InvalidField for a role above that which the user has as a member; who is none is a program.
     """
     await organizations.hold(tx)
-    holder = await tx.fetch_one(members.READ, user_id=body.user_id)
-    if holder is not None and (role := members.member_of(holder, tx.scope).role).rank < body.role.rank:
-        raise InvalidField(f"This user's role is {role}: a key has at most the role of its user.", param="role")
+    holder = await members.find(tx, body.user_id)
+    if holder is not None and Role(holder.role).rank < body.role.rank:
+        raise InvalidField(f"This user's role is {holder.role}: a key has at most the role of its user.", param="role")
     secret = new_secret()
     key_id, now_ms = new_id("key"), clock.now_ms()
     await tx.fetch(
@@ -102,7 +98,7 @@ async def list_keys(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of ids, which is the order of creation."""
     at_id = paging.text_position(window, SORT, "key")
     rows = await tx.fetch(LISTS[window.reads_descending], at_id=at_id, limit=window.limit + 1)
-    return paging.page(rows, window, SORT, lambda row: key_of(row, tx.scope), lambda row: (row[0],))
+    return paging.page([key_of(row, tx.scope) for row in rows], window, SORT, lambda each: (each.id,))
 
 
 async def delete(tx: ScopedTransaction, key_id: str, precondition: Precondition | None = None) -> Deleted:
@@ -110,7 +106,8 @@ async def delete(tx: ScopedTransaction, key_id: str, precondition: Precondition 
     row = await tx.fetch_one(READ, key_id=key_id)
     if row is None:
         raise KeyNotFound()
-    match(row[5], precondition)
+    *_, revision = row
+    match(revision, precondition)
     await tx.fetch(DELETE, key_id=key_id)
     return Deleted(key_id, "organization.key.deleted", True)
 

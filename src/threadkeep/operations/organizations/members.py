@@ -1,35 +1,44 @@
 """Members: who belongs to an organization, with which role."""
 
+from typing import NamedTuple
+
 from threadkeep import clock
 from threadkeep.contract.answers import Page
 from threadkeep.contract.organizations import Member, MemberDeleted, MemberPut
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import LastOwner, MemberNotFound
 from threadkeep.operations import paging
 from threadkeep.operations.organizations import organizations
-from threadkeep.operations.organizations.organizations import match
 from threadkeep.operations.paging import Window
+from threadkeep.operations.revisions import Precondition, Versioned, match
 from threadkeep.operations.threads import threads
-from threadkeep.operations.threads.rows import Precondition, Versioned
 from threadkeep.scope import Role, Scope
 
 SORT = "userId"
 ERASED_AT_ONCE = 100
 
-COLUMNS = "m.user_id, m.role, m.created_ms, m.updated_ms, m.revision"
+
+class StoredMember(NamedTuple):
+    """A member's row."""
+
+    user_id: str
+    role: str
+    created_ms: int
+    updated_ms: int
+    revision: int
+
+
+# The columns are the fields, in their order.
+COLUMNS = ", ".join(f"m.{name}" for name in StoredMember._fields)
 
 READ = scoped(f"select {COLUMNS} from members m where m.organization = :organization and m.user_id = :user_id")
 
-LISTS = {
-    descending: scoped(f"""
-        select {COLUMNS} from members m
-        where m.organization = :organization and m.user_id {"<" if descending else ">"} :at_user
-        order by m.user_id {"desc" if descending else "asc"} limit :limit
-        """)
-    for descending in (False, True)
-}
+LISTS = paging.both_ways(f"""
+    select {COLUMNS} from members m
+    where m.organization = :organization and m.user_id {{compare}} :at_user
+    order by m.user_id {{direction}} limit :limit
+    """)
 
 PUT = scoped("""
     insert into members (organization, user_id, role, created_ms, updated_ms, revision)
@@ -75,14 +84,13 @@ async def list_members(tx: ScopedTransaction, window: Window) -> Page:
     """Return one page, in the order of user ids. `after` and `before` take a user id or a nextCursor."""
     at_user = paging.text_position(window, SORT)
     rows = await tx.fetch(LISTS[window.reads_descending], at_user=at_user, limit=window.limit + 1)
-    return paging.page(
-        rows,
-        window,
-        SORT,
-        lambda row: member_of(row, tx.scope),
-        lambda row: (row[0],),
-        id_of=lambda member: str(member.user_id),
-    )
+    found = [member_of(StoredMember(*row), tx.scope) for row in rows]
+    return paging.page(found, window, SORT, lambda each: (each.user_id,), id_of=lambda each: each.user_id)
+
+
+async def find(tx: ScopedTransaction, user_id: str) -> StoredMember | None:
+    row = await tx.fetch_one(READ, user_id=user_id)
+    return None if row is None else StoredMember(*row)
 
 
 async def put(
@@ -93,17 +101,17 @@ async def put(
     The user's keys get no more than the role: lowering it lowers them, raising it leaves them as they are.
     """
     await organizations.hold(tx)
-    row = await tx.fetch_one(READ, user_id=user_id)
-    changes = row is None or row[1] != body.role
-    if changes and row is not None and row[1] == Role.OWNER:
-        await require_another_owner(tx)
-    match(None if row is None else row[4], precondition)
+    member = await find(tx, user_id)
+    changes = member is None or member.role != body.role
+    if changes:
+        await require_owner_besides(tx, member)
+    match(None if member is None else member.revision, precondition)
     if changes:
         await tx.fetch(PUT, user_id=user_id, role=body.role.value, now_ms=clock.now_ms())
-        row = await tx.fetch_one(READ, user_id=user_id)
+        member = await find(tx, user_id)
     await tx.fetch(LOWER_KEYS, user_id=user_id, role=body.role.value)
-    assert row is not None
-    return Versioned(member_of(row, tx.scope), row[4])
+    assert member is not None
+    return Versioned(member_of(member, tx.scope), member.revision)
 
 
 async def remove(
@@ -131,12 +139,11 @@ async def remove_membership(
     tx: ScopedTransaction, user_id: str, erases_threads: bool, precondition: Precondition | None
 ) -> None:
     await organizations.hold(tx)
-    row = await tx.fetch_one(READ, user_id=user_id)
-    if row is None and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
+    member = await find(tx, user_id)
+    if member is None and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
         raise MemberNotFound()
-    if row is not None and row[1] == Role.OWNER:
-        await require_another_owner(tx)
-    match(None if row is None else row[4], precondition)
+    await require_owner_besides(tx, member)
+    match(None if member is None else member.revision, precondition)
     await tx.fetch(DELETE, user_id=user_id)
     await tx.fetch(REVOKE_KEYS, user_id=user_id)
     if erases_threads:
@@ -147,20 +154,26 @@ async def erase_some(tx: ScopedTransaction, user_id: str) -> int:
     """Delete some of the threads that are to be erased and return how many; 0 when it is done."""
     rows = await tx.fetch(FIND_ERASED, user_id=user_id, limit=ERASED_AT_ONCE)
     # In the order of their keys, as all that lock several threads do.
-    await threads.erase_if_there(tx, [thread_id for _, thread_id in sorted(tuple(row) for row in rows)])
+    await threads.erase_if_there(tx, [thread_id for _, thread_id in sorted((key, id) for key, id in rows)])
     if not rows:
         await tx.fetch(END_ERASURE, user_id=user_id)
     return len(rows)
 
 
-async def require_another_owner(tx: ScopedTransaction) -> None:
-    [[owners_count]] = await tx.fetch(COUNT_OWNERS)
-    if owners_count < 2:
-        raise LastOwner()
+async def require_owner_besides(tx: ScopedTransaction, member: StoredMember | None) -> None:
+    """Raise LastOwner if the member is the organization's only owner."""
+    if member is not None and member.role == Role.OWNER:
+        [[owners_count]] = await tx.fetch(COUNT_OWNERS)
+        if owners_count < 2:
+            raise LastOwner()
 
 
-def member_of(row: Row, scope: Scope) -> Member:
-    user_id, role, created_ms, updated_ms, _ = row
+def member_of(stored: StoredMember, scope: Scope) -> Member:
     return Member(
-        "organization.member", scope.organization_id, user_id, Role(role), created_ms // 1000, updated_ms // 1000
+        "organization.member",
+        scope.organization_id,
+        stored.user_id,
+        Role(stored.role),
+        stored.created_ms // 1000,
+        stored.updated_ms // 1000,
     )

@@ -1,18 +1,30 @@
 """An organization: read, rename, delete with everything in it."""
 
+from typing import NamedTuple
+
 from msgspec import UNSET
 
 from threadkeep import clock
 from threadkeep.contract.answers import Deleted
 from threadkeep.contract.organizations import Organization, OrganizationUpdate
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import scoped
-from threadkeep.errors import OrganizationAccessDenied, PreconditionFailed
-from threadkeep.operations.threads.rows import Precondition, Versioned
-from threadkeep.scope import Scope
+from threadkeep.database.statement import Statement, scoped
+from threadkeep.errors import OrganizationAccessDenied
+from threadkeep.operations.revisions import Precondition, Versioned, match
 
-COLUMNS = "o.id, o.name, o.created_ms, o.updated_ms, o.revision"
+
+class StoredOrganization(NamedTuple):
+    """An organization's row."""
+
+    id: str
+    name: str
+    created_ms: int
+    updated_ms: int
+    revision: int
+
+
+# The columns are the fields, in their order.
+COLUMNS = ", ".join(f"o.{name}" for name in StoredOrganization._fields)
 
 READ = scoped(f"select {COLUMNS} from organizations o where o.key = :organization and o.deleted_ms is null")
 
@@ -31,47 +43,39 @@ DELETE_MEMBERS = scoped("delete from members where organization = :organization"
 DELETE_KEYS = scoped("delete from api_keys where organization = :organization")
 
 
-async def hold(tx: ScopedTransaction) -> Row:
+async def hold(tx: ScopedTransaction) -> StoredOrganization:
     """Lock the organization's row, which orders all changes of its members and keys."""
-    row = await tx.fetch_one(HOLD)
+    return await find(tx, HOLD)
+
+
+async def find(tx: ScopedTransaction, statement: Statement) -> StoredOrganization:
+    row = await tx.fetch_one(statement)
     if row is None:
         raise OrganizationAccessDenied()
-    return row
+    return StoredOrganization(*row)
 
 
 async def read(tx: ScopedTransaction) -> Versioned:
-    row = await tx.fetch_one(READ)
-    if row is None:
-        raise OrganizationAccessDenied()
-    return versioned(row, tx.scope)
+    id, name, created_ms, updated_ms, revision = await find(tx, READ)
+    return Versioned(Organization(id, "organization", created_ms // 1000, updated_ms // 1000, name), revision)
 
 
 async def update(
     tx: ScopedTransaction, body: OrganizationUpdate, precondition: Precondition | None = None
 ) -> Versioned:
     """Rename the organization."""
-    row = await hold(tx)
-    match(row[4], precondition)
-    if body.name is not UNSET and body.name != row[1]:
+    held = await hold(tx)
+    match(held.revision, precondition)
+    if body.name is not UNSET and body.name != held.name:
         await tx.fetch(UPDATE, name=body.name, now_ms=clock.now_ms())
     return await read(tx)
 
 
 async def delete(tx: ScopedTransaction, precondition: Precondition | None = None) -> Deleted:
     """Delete the organization. Nobody can reach it from now on; what it held goes in the background."""
-    row = await hold(tx)
-    match(row[4], precondition)
+    held = await hold(tx)
+    match(held.revision, precondition)
     await tx.fetch(DELETE, now_ms=clock.now_ms())
     await tx.fetch(DELETE_MEMBERS)
     await tx.fetch(DELETE_KEYS)
     return Deleted(tx.scope.organization_id, "organization.deleted", True)
-
-
-def match(revision: int | None, precondition: Precondition | None) -> None:
-    if precondition is not None and not precondition(revision):
-        raise PreconditionFailed()
-
-
-def versioned(row: Row, scope: Scope) -> Versioned:
-    id, name, created_ms, updated_ms, revision = row
-    return Versioned(Organization(id, "organization", created_ms // 1000, updated_ms // 1000, name), revision)

@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from threadkeep import clock
 from threadkeep.contract.usage import Usage, UsageGroup
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InvalidParameter
@@ -75,7 +74,7 @@ async def record(
     is_estimated: int,
     responses: int = 1,
 ) -> None:
-    """Note what a response used. Written when it ends, in that transaction, whatever its end; a name is no response."""
+    """Note used tokens, in the transaction in which a response ends, whatever its end. A name counts no response."""
     await tx.fetch(
         INSERT,
         day=today().isoformat(),
@@ -92,20 +91,25 @@ async def record(
 async def read(tx: ScopedTransaction, days: Days, group_by: GroupBy, limit: int) -> Usage:
     """Return what the organization used: by day in order, else the largest first."""
     rows = await tx.fetch(READS[group_by], from_day=days.first, to_day=days.last, limit=limit + 1)
+    groups: list[UsageGroup] = []
+    total = group(None, 0, 0, 0, 0)
+    for name, responses, input_tokens, output_tokens, estimated_tokens, *totals in rows:
+        groups.append(group(name or None, responses, input_tokens, output_tokens, estimated_tokens))
+        total = group(None, *totals)
     return Usage(
         "organization.usage",
         tx.scope.organization_id,
         days.first,
         days.last,
         group_by,
-        [group(row[0] or None, row[1:5]) for row in rows[:limit]],
+        groups[:limit],
         len(rows) > limit,
-        group(None, rows[0][5:] if rows else (0, 0, 0, 0)),
+        total,
     )
 
 
 def days_between(first: str | None, last: str | None) -> Days:
-    """Return the days that were asked for; without a last one up to today, without a first one the 30 until then.
+    """Return the days that were asked for. `last` is today unless given, `first` is 29 days before `last`.
 
     Raises InvalidParameter.
     """
@@ -134,6 +138,5 @@ def today() -> date:
     return datetime.fromtimestamp(clock.now_ms() / 1000, UTC).date()
 
 
-def group(key: str | None, counts: Row) -> UsageGroup:
-    responses, input_tokens, output_tokens, estimated_tokens = counts
+def group(key: str | None, responses: int, input_tokens: int, output_tokens: int, estimated_tokens: int) -> UsageGroup:
     return UsageGroup(key, responses, input_tokens, output_tokens, input_tokens + output_tokens, estimated_tokens)

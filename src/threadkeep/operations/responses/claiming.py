@@ -11,15 +11,15 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import ThreadCreate
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
 from threadkeep.ids import new_id
 from threadkeep.operations import idempotency, metadata
+from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
-from threadkeep.operations.messages.rows import draft, message_of
+from threadkeep.operations.messages.rows import draft, messages_of
 from threadkeep.operations.responses import configuration, settling
 from threadkeep.operations.responses.configuration import Combined
 from threadkeep.operations.responses.rows import StoredResponse, find_by_id
@@ -44,8 +44,8 @@ COUNT_LIVE = scoped("""
     where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
     """, every_user=True)  # fmt: skip
 
-LAST = scoped(f"""
-    select {MESSAGE_COLUMNS} from messages m
+LAST = scoped("""
+    select m.id, m.role from messages m
     where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
     order by m.seq desc limit 1
     """)
@@ -112,10 +112,9 @@ async def claim(
     ThreadBusy, RateLimited, ThreadEmpty, AssistantBound and what else stands in the way; then nothing is stored.
     """
     claimed_s = clock.monotonic_s()
-    if keyed is not None:
-        stored = await idempotency.find_or_reserve(tx, keyed)
-        if stored is not None:
-            return str(stored.response_id)
+    earlier = await idempotency.find_or_reserve(tx, keyed)
+    if earlier is not None:
+        return str(earlier.response_id)
     if thread_id is None:
         thread_id = await thread_of_body(tx, body)
     await tx.fetch(LOCK_COUNTS)
@@ -133,8 +132,7 @@ async def claim(
     if not drafts:
         await require_question(tx, held)
     made = await store(tx, held, drafts, combined, body, terms)
-    if keyed is not None:
-        await idempotency.store_response(tx, keyed, made["response_id"], held.key)
+    await idempotency.store(tx, keyed, Stored(200, response_id=made["response_id"]), Concerns(thread_id))
     row = await find_by_id(tx, made["response_id"])
     assert row is not None
     return Claim(
@@ -153,7 +151,7 @@ async def claim(
 
 
 async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
-    """Return the id of the thread that the body names, or of the one that is made as it says."""
+    """Return the id of the thread that the body names, or creates."""
     assert isinstance(body, ResponseInThreadCreate)
     if not isinstance(body.thread, ThreadCreate):
         return body.thread
@@ -194,8 +192,8 @@ async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate,
 
 async def replace_newest(tx: ScopedTransaction, held: HeldThread, message_id: str) -> HeldThread:
     """Delete the thread's newest message, an assistant's, so that it is answered anew."""
-    row = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if row is None or row[0] != message_id or row[4] != "assistant":
+    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if newest is None or tuple(newest) != (message_id, "assistant"):
         raise InvalidField("Only the thread's newest message, an assistant's, can be replaced.", param="replaces")
     await messages.delete(tx, held.id, message_id)
     return await hold(tx, held.id)
@@ -216,10 +214,11 @@ def input_drafts(body: ResponseCreate) -> list[dict[str, Any]]:
 
 async def require_question(tx: ScopedTransaction, held: HeldThread) -> None:
     """Raise unless the thread's last message waits for an answer."""
-    row: Row | None = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if row is None:
+    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
+    if newest is None:
         raise ThreadEmpty(param="input")
-    if row[4] not in ("user", "tool"):
+    _, role = newest
+    if role not in ("user", "tool"):
         raise InvalidField("The last message is no user's and no tool's: send input to answer.", param="input")
 
 
@@ -278,4 +277,4 @@ async def input_messages(
         after_seq=max(cleared_seq, message_seq - count - 1),
         message_seq=message_seq,
     )
-    return [message_of(row, thread_id) for row in rows]
+    return messages_of(rows, thread_id)

@@ -36,7 +36,7 @@ SHOWN_CHARACTERS_MAX = 100
 ROWS_AT_ONCE = 200
 CANCELLED = "cancelled: no result was given"
 
-COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id, m.size_bytes"
+COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id"
 
 decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
@@ -61,7 +61,7 @@ FIRST = scoped(f"""
 # the inner part adds them up without reading any.
 NEWEST = scoped(f"""
     with {THE_THREAD}
-    select {COLUMNS} from (
+    select {COLUMNS}, m.size_bytes from (
         select s.thread, s.seq,
             sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
         from (
@@ -211,11 +211,15 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_s
             limit=limit,
             bytes_max=bytes_max,
         )
-        if not all(walk.take(chosen_of(row)) for row in rows):
+        read_bytes = 0
+        for *columns, size_bytes in rows:
+            message = chosen_of(columns)
+            if not walk.take(message):
+                return
+            read_bytes += size_bytes
+            below_seq = message.seq
+        if len(rows) < limit and read_bytes <= bytes_max:
             return
-        if len(rows) < limit and sum(row[6] for row in rows) <= bytes_max:
-            return
-        below_seq = rows[-1][1]
 
 
 class Walk:
@@ -311,7 +315,7 @@ def made_up(seq: int, role: str, text: str, tool_call_id: str | None = None) -> 
 
 def chosen_of(row: Row) -> ChosenMessage:
     """Make a message of a row of COLUMNS."""
-    id, seq, role, content, tool_calls, tool_call_id, _ = row
+    id, seq, role, content, tool_calls, tool_call_id = row
     calls = [] if tool_calls is None else decode_calls(tool_calls)
     parts = decode_parts(content)
     tokens = tokens_of(role, parts, calls)

@@ -6,22 +6,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.events import ReasoningDelta, TextDelta, ToolCallDelta
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX
-from threadkeep.contract.messages import FunctionCall, TextPart, ToolCall
+from threadkeep.contract.messages import FunctionCall, Message, TextPart, ToolCall
 from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
-from threadkeep.operations.messages.rows import is_json, size_bytes
+from threadkeep.operations.messages.rows import NULL, is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
 TEXT, REASONING, TOOL_CALL = TextDelta.type, ReasoningDelta.type, ToolCallDelta.type
 # As they are stored: by their place.
 TYPES = (TEXT, REASONING, TOOL_CALL)
 KINDS = {type: kind for kind, type in enumerate(TYPES)}
-
-# Places in a message's row of COLUMNS.
-CONTENT, STATUS, RESPONSE_ID, TOOL_CALLS = 5, 6, 9, 10
 
 # The first event is made of the response's row.
 FIRST_N = 1
@@ -264,17 +262,17 @@ def finished_calls(calls: Mapping[int, CallSoFar]) -> list[ToolCall]:
 
 async def store(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Store events of several responses; return the ids of those that still hold their thread."""
-    return {row[0] for row in await tx.fetch_many(STORE, rows)}
+    return {response_id for (response_id,) in await tx.fetch_many(STORE, rows)}
 
 
 async def renew(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Prolong leases; return the ids of the responses that still hold their thread."""
-    return {row[0] for row in await tx.fetch_many(RENEW, rows)}
+    return {response_id for (response_id,) in await tx.fetch_many(RENEW, rows)}
 
 
 async def check(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the ids of the responses that still hold their thread."""
-    return {row[0] for row in await tx.fetch_many(CHECK, rows)}
+    return {response_id for (response_id,) in await tx.fetch_many(CHECK, rows)}
 
 
 async def set_input(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -284,19 +282,22 @@ async def set_input(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
 
 async def news(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Row], set[str]]:
     """Return events beyond each response's `n`, in order, and the ids of those that still run."""
-    running = {row[0] for row in await tx.fetch_many(RUNNING, rows)}
+    running = {response_id for (response_id,) in await tx.fetch_many(RUNNING, rows)}
     found = await tx.fetch_many(NEWS, rows)
     return [(response_id, n, TYPES[kind], data) for response_id, n, kind, data in found], running
 
 
-async def read_all(tx: ScopedTransaction, response_id: str) -> list[tuple[int, str, str]]:
-    """Return all stored events of a response as (n, type, data), in order."""
-    found: list[tuple[int, str, str]] = []
+async def read_all(tx: ScopedTransaction, response_id: str) -> tuple[list[tuple[str, str]], int]:
+    """Return all stored events of a response as (type, data), in order, and the number of the last one."""
+    found: list[tuple[str, str]] = []
+    last_n = FIRST_N
     while True:
-        some = await read_some(tx, response_id, found[-1][0] if found else 0, EVENTS_AT_ONCE)
-        found += some
+        some = await read_some(tx, response_id, last_n, EVENTS_AT_ONCE)
+        for n, type, data in some:
+            found.append((type, data))
+            last_n = n
         if len(some) < EVENTS_AT_ONCE:
-            return found
+            return found, last_n
 
 
 async def read_some(tx: ScopedTransaction, response_id: str, after_n: int, limit: int) -> list[tuple[int, str, str]]:
@@ -305,22 +306,23 @@ async def read_some(tx: ScopedTransaction, response_id: str, after_n: int, limit
     return [(n, TYPES[kind], data) for n, kind, data in rows]
 
 
-async def with_text_so_far(tx: ScopedTransaction, row: Row) -> Row:
-    """Return a message's row of COLUMNS; one that is being generated gets the text that is stored of it so far.
+async def with_text_so_far(tx: ScopedTransaction, message: Message) -> Message:
+    """Return the message; one that is being generated gets the text that is stored of it so far.
 
     One whose response was left is `incomplete` from then on, whenever that can be stored.
     """
-    if row[STATUS] != "in_progress":
-        return row
+    if message.status != "in_progress" or message.response_id is None:
+        return message
     # Asked first: what is stored of a response that was left is all that there will be.
-    is_left = await was_left(tx, row[RESPONSE_ID])
-    found = await read_all(tx, row[RESPONSE_ID])
-    stored = answer_of((type, data) for _, type, data in found).stored()
-    changed = list(row)
-    changed[CONTENT], changed[TOOL_CALLS] = stored["content"], stored["tool_calls"]
-    if is_left:
-        changed[STATUS] = "incomplete"
-    return changed
+    is_left = await was_left(tx, message.response_id)
+    found, _ = await read_all(tx, message.response_id)
+    stored = answer_of(found).stored()
+    return msgspec.structs.replace(
+        message,
+        content=Raw(stored["content"]),
+        tool_calls=NULL if stored["tool_calls"] is None else Raw(stored["tool_calls"]),
+        status="incomplete" if is_left else message.status,
+    )
 
 
 async def was_left(tx: ScopedTransaction, response_id: str) -> bool:
@@ -328,9 +330,9 @@ async def was_left(tx: ScopedTransaction, response_id: str) -> bool:
     return await tx.fetch_one(LEFT, response_id=response_id) is not None
 
 
-async def with_texts_so_far(tx: ScopedTransaction, rows: Sequence[Row]) -> list[Row]:
-    """Return the same of several rows: hardly any is being generated, and a coroutine for each takes its time."""
-    return [row if row[STATUS] != "in_progress" else await with_text_so_far(tx, row) for row in rows]
+async def with_texts_so_far(tx: ScopedTransaction, messages: Sequence[Message]) -> list[Message]:
+    """Return the same of several: hardly any is being generated, and a coroutine for each takes its time."""
+    return [each if each.status != "in_progress" else await with_text_so_far(tx, each) for each in messages]
 
 
 async def forget(tx: ScopedTransaction, response_id: str) -> None:

@@ -1,7 +1,6 @@
 """Responses: read, list, cancel, and what a reader of their stream gets from the database."""
 
 from contextlib import suppress
-from functools import lru_cache
 from typing import NamedTuple
 
 from threadkeep import clock
@@ -11,7 +10,7 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message
 from threadkeep.contract.responses import Response
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import Statement, scoped
+from threadkeep.database.statement import scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound
 from threadkeep.operations import paging
 from threadkeep.operations.messages.messages import find as find_message
@@ -19,14 +18,7 @@ from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import claiming, events, settling
 from threadkeep.operations.responses.events import answer_of
-from threadkeep.operations.responses.rows import (
-    ANSWER,
-    COLUMNS,
-    StoredResponse,
-    as_created,
-    response_of,
-    stored_response,
-)
+from threadkeep.operations.responses.rows import ANSWER, COLUMNS, StoredResponse, as_created, response_of
 from threadkeep.operations.threads.rows import explain, hold
 
 SORT = "id"
@@ -48,32 +40,22 @@ FIND_RUNNING = scoped("""
       and t.response_id is not null and t.lease_until >= lease_clock()
     """)
 
-
-@lru_cache
-def page_statement(descending: bool) -> Statement:
-    compare, direction = ("<", "desc") if descending else (">", "asc")
-    # The keys first, and the thread apart: joined to it, PostgreSQL would read all of its responses and sort them.
-    return scoped(
-        f"""
-        with h as (
-            select t.key from threads t
-            where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-        )
-        select {COLUMNS}, coalesce(m.size_bytes, 0) from (
-            select s.id from responses s
-            where s.organization = :organization and s.thread = (select h.key from h) and s.id {compare} :at_id
-            order by s.id {direction} limit :limit
-        ) p
-        join responses r on r.organization = :organization and r.id = p.id
-        join threads t on t.organization = r.organization and t.key = r.thread
-        {ANSWER}
-        order by r.id {direction}
-        """,
-        every_user=False,
+# The keys first, and the thread apart: joined to it, PostgreSQL would read all of its responses and sort them.
+LISTS = paging.both_ways(f"""
+    with h as (
+        select t.key from threads t
+        where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     )
-
-
-STATEMENTS = [page_statement(descending) for descending in (False, True)]
+    select {COLUMNS}, coalesce(m.size_bytes, 0) from (
+        select s.id from responses s
+        where s.organization = :organization and s.thread = (select h.key from h) and s.id {{compare}} :at_id
+        order by s.id {{direction}} limit :limit
+    ) p
+    join responses r on r.organization = :organization and r.id = p.id
+    join threads t on t.organization = r.organization and t.key = r.thread
+    {ANSWER}
+    order by r.id {{direction}}
+    """)
 
 
 class Progress(NamedTuple):
@@ -98,44 +80,41 @@ async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> Store
     """Return a response's row. Raises ThreadNotFound or ResponseNotFound."""
     row = await tx.fetch_one(READ, thread_id=thread_id, response_id=response_id)
     if row is None:
-        await explain_absence(tx, thread_id)
+        await explain(tx, thread_id, Action.READ)
         raise ResponseNotFound()
-    return await as_it_is(tx, stored_response(row))
+    return await as_it_is(tx, StoredResponse(*row))
 
 
 async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse:
-    """Return the row; of a response that was left, as it will be stored: like its thread's status, that is derived.
+    """Return the row; a response that was left is shown as ended, though nobody has stored its end yet.
 
-    The sweeper stores it when it can. A full disk may keep it from that, and nobody shall wait for a disk.
+    The sweeper stores it when it can. A full disk may keep it from that, and no reader waits for it.
     """
     if row.left_ms is None:
         return row
-    streamed = await events.read_all(tx, row.id)
-    answer = answer_of((type, data) for _, type, data in streamed)
+    streamed, last_n = await events.read_all(tx, row.id)
+    answer = answer_of(streamed)
     return row._replace(
         status=settling.INTERRUPTED.status,
         error_code=settling.INTERRUPTED.error_code,
         error_message=settling.INTERRUPTED.error_message,
         ended_ms=max(row.created_ms, row.left_ms),
         events_until_ms=clock.now_ms() + settling.EVENTS_KEPT_MS,
-        last_n=(streamed[-1][0] if streamed else events.FIRST_N) + 1,
+        last_n=last_n + 1,
         output_tokens=settling.estimate_of(answer),
         stored_message_id=None if answer.is_empty else row.stored_message_id,
         content=answer.stored()["content"],
     )
 
 
-async def explain_absence(tx: ScopedTransaction, thread_id: str) -> None:
-    await explain(tx, thread_id, Action.READ)
-
-
 async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:
     """Return the id of the response that is being generated in the thread. Raises ThreadNotFound."""
     row = await tx.fetch_one(FIND_RUNNING, thread_id=thread_id)
     if row is None:
-        await explain_absence(tx, thread_id)
+        await explain(tx, thread_id, Action.READ)
         return None
-    return str(row[0])
+    [response_id] = row
+    return str(response_id)
 
 
 async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
@@ -143,22 +122,23 @@ async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
     row = await as_it_is(tx, row)
     if row.has_ended:
         return response_of(row, tx.scope)
-    found = await events.read_all(tx, row.id)
-    return response_of(row, tx.scope, answer_of((type, data) for _, type, data in found).text)
+    streamed, _ = await events.read_all(tx, row.id)
+    return response_of(row, tx.scope, answer_of(streamed).text)
 
 
 async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
     """Return one page of the thread's responses, in the order in which they began."""
     at_id = paging.text_position(window, SORT, "resp")
-    rows = await tx.fetch(
-        page_statement(window.reads_descending), thread_id=thread_id, at_id=at_id, limit=window.limit + 1
-    )
+    rows = await tx.fetch(LISTS[window.reads_descending], thread_id=thread_id, at_id=at_id, limit=window.limit + 1)
     if not rows:
-        await explain_absence(tx, thread_id)
-    objects = {row[0]: await shown(tx, stored_response(row[:-1])) for row in rows}
-    return paging.page(
-        rows, window, SORT, lambda row: objects[row[0]], lambda row: (row[0],), size_of=lambda row: row[-1]
-    )
+        await explain(tx, thread_id, Action.READ)
+    found: list[Response] = []
+    sizes: dict[str, int] = {}
+    for *columns, size_bytes in rows:
+        response = await shown(tx, StoredResponse(*columns))
+        found.append(response)
+        sizes[response.id] = size_bytes
+    return paging.page(found, window, SORT, lambda each: (each.id,), size_of=lambda each: sizes[each.id])
 
 
 async def cancel(tx: ScopedTransaction, thread_id: str, response_id: str) -> Response:
@@ -178,17 +158,17 @@ async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, afte
         return Progress(row, [], True, is_beyond=True)
     if not row.has_events:
         return Progress(row, [], True, are_gone=True)
-    # From the reader's own event on: one that is not there was never given.
+    # The reader's own event is read once more: if it is missing, nobody was ever given such an event.
     found = await events.read_some(tx, response_id, after_n - 1, EVENTS_PER_READ + 1)
-    is_beyond = after_n > events.FIRST_N and (not found or found[0][0] != after_n)
-    beyond = [each for each in found if each[0] > after_n]
+    is_beyond = after_n > events.FIRST_N and after_n not in (n for n, _, _ in found)
+    beyond = [(n, type, data) for n, type, data in found if n > after_n]
     shown = first_of(beyond)
     is_whole = len(found) <= EVENTS_PER_READ and len(shown) == len(beyond)
     return Progress(row, shown, is_whole, is_beyond=is_beyond)
 
 
 def first_of(found: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    """Return as many events as a reader gets at a time: one that does not read must not hold much."""
+    """Return as many events as a reader gets at a time; what waits for a slow reader takes memory."""
     characters = 0
     for count, (_, _, data) in enumerate(found, 1):
         characters += len(data)
@@ -209,12 +189,13 @@ async def created(tx: ScopedTransaction, row: StoredResponse) -> ResponseCreated
 async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tuple[int, Response, Message | None]:
     """Return the number of the last event before the end, the response with its whole text so far, and the answer."""
     row = await find(tx, thread_id, response_id)
-    last = await events.read_all(tx, response_id) if not row.has_ended else []
-    last_n = (row.last_n or 0) - 1 if row.has_ended else (last[-1][0] if last else events.FIRST_N)
-    text = answer_of((type, data) for _, type, data in last).text if last or not row.has_ended else None
+    last_n, text = (row.last_n or 0) - 1, None
+    if not row.has_ended:
+        streamed, last_n = await events.read_all(tx, response_id)
+        text = answer_of(streamed).text
     message = None
     # An answer that ends with nothing in it is gone between two reads.
     with suppress(MessageNotFound):
         stored = await find_message(tx, thread_id, row.message_id)
-        message = message_of(await events.with_text_so_far(tx, stored), thread_id)
+        message = await events.with_text_so_far(tx, message_of(stored, thread_id))
     return last_n, response_of(row, tx.scope, text), message

@@ -8,7 +8,6 @@ from threadkeep import clock
 from threadkeep.contract.basis import Raw
 from threadkeep.contract.messages import Message, Part, TextPart
 from threadkeep.contract.responses import Response, ResponseError, ResponseUsage
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.operations import metadata
@@ -78,13 +77,9 @@ class StoredResponse(NamedTuple):
         return is_kept and self.message_seq > self.cleared_seq
 
 
-def stored_response(row: Row) -> StoredResponse:
-    return StoredResponse(*row)
-
-
 async def find_by_id(tx: ScopedTransaction, response_id: str) -> StoredResponse | None:
     row = await tx.fetch_one(READ_BY_ID, response_id=response_id)
-    return None if row is None else stored_response(row)
+    return None if row is None else StoredResponse(*row)
 
 
 def text_of(content: str) -> str:

@@ -165,9 +165,8 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
     )
     answer, answer_n = finished.answer, finished.answer_n
     if answer is None:
-        streamed = await events.read_all(tx, response_id)
-        answer = answer_of((type, data) for _, type, data in streamed)
-        answer_n = streamed[-1][0] if streamed else events.FIRST_N
+        streamed, answer_n = await events.read_all(tx, response_id)
+        answer = answer_of(streamed)
     now_ms = clock.now_ms()
     await end_message(tx, held, message_seq, message_id, answer, ending, now_ms)
     tokens = {
@@ -182,7 +181,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
         finish_reason=ending.finish_reason,
         error_code=ending.error_code,
         error_message=ending.error_message,
-        # One that was left ended then: readers may have been told already.
+        # A response that was left ended when its lease ran out: readers may have been told so.
         now_ms=now_ms if held.is_leased else max(created_ms, lease_until),
         last_n=answer_n + 1,
         events_until_ms=now_ms + EVENTS_KEPT_MS,
@@ -214,6 +213,6 @@ async def end_message(
 
 
 def estimate_of(answer: Answer) -> int:
-    """Return the tokens of an answer that its model did not count; nothing is nothing."""
+    """Return an estimate of an answer's tokens, for a model that did not count them; 0 for an empty answer."""
     calls = "".join(call.function.name + call.function.arguments for call in answer.tool_calls)
     return 0 if answer.is_empty else estimate(answer.text + calls)

@@ -1,5 +1,6 @@
 """The list of threads: filters, sorting, positions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -23,8 +24,9 @@ from threadkeep.errors import InsufficientPermissions, InvalidCursor
 from threadkeep.operations import paging
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
-from threadkeep.operations.threads.listing_sql import PAIRS, Shape, page_statement, total_statement
+from threadkeep.operations.threads.listing_sql import PAIR_LETTERS, Shape, page_statement, total_statement
 from threadkeep.operations.threads.rows import fold, threads_of
+from threadkeep.scope import Scope
 
 # In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
 PAIR_CHARACTERS_MAX = 6 * (METADATA_KEY_CHARACTERS_MAX + METADATA_VALUE_CHARACTERS_MAX) + 6
@@ -129,18 +131,16 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
     else:
         statement, parameters = plan(query, user_id, await find_position(tx, query))
     rows = await tx.fetch(statement, **parameters)
-    column = 1 if query.sort == "createdAt" else 2
-    kept, next_cursor = paging.cut(
-        rows,
-        query.window,
-        query.sort,
-        lambda row: (row[column], row[15]),
-        None if query.window.limit <= FITTING_COUNT else size_of,
-    )
-    threads = threads_of(kept, tx.scope)
-    if query.with_last_message:
-        threads = [with_preview(thread, row) for thread, row in zip(threads, kept, strict=True)]
-    result = paging.page_of(threads, next_cursor)
+    make = threads_with_last_message if query.with_last_message else threads_of
+    threads = make(rows[: query.window.limit], tx.scope)
+    if query.window.limit > FITTING_COUNT:
+        threads = paging.fitting(threads, size_of)
+    next_cursor = None
+    if len(threads) < len(rows):
+        key, created_ms, updated_ms, *_ = rows[len(threads) - 1]
+        sorted_ms = created_ms if query.sort == "createdAt" else updated_ms
+        next_cursor = paging.encode_position(query.sort, (sorted_ms, key))
+    result = paging.page_of(threads, query.window, next_cursor)
     if query.with_total:
         whole = bounds_of(query, None)
         parameters = parameters | parameters_of(query.filter, whole)
@@ -158,12 +158,12 @@ def plan(query: Query, user_id: str | None, position: Position | None) -> tuple[
 
 @lru_cache(maxsize=512)
 def plan_first(query: Query, user_id: str | None) -> tuple[Statement, dict[str, Any]]:
-    """Return the same for the first page, which is asked for most."""
+    """Return what `plan` gives for the first page; remembered, since most requests ask for it."""
     return plan(query, user_id, None)
 
 
-def size_of(row: Row) -> int:
-    return 2 * len(row[3]) + 4 * len(row[6] or "")
+def size_of(thread: Thread) -> int:
+    return 2 * len(thread.metadata) + 4 * len(thread.title or "")
 
 
 async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
@@ -174,11 +174,12 @@ async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
     return await list_threads(tx, replace(query, filter=own))
 
 
-def with_preview(thread: Thread, row: Row) -> Thread:
-    """Add the preview of the thread's last message, with which its row ends."""
-    role, preview, created_ms = row[-3:]
-    last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
-    return structs.replace(thread, last_message=last_message)
+def threads_with_last_message(rows: Sequence[Row], scope: Scope) -> list[Thread]:
+    """Make the objects of rows that end with role, preview and time of the thread's last message."""
+    threads = threads_of([columns for *columns, _, _, _ in rows], scope)
+    for thread, (*_, role, preview, created_ms) in zip(threads, rows, strict=True):
+        thread.last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
+    return threads
 
 
 def bounds_of(query: Query, position: Position | None) -> Bounds:
@@ -190,7 +191,8 @@ def bounds_of(query: Query, position: Position | None) -> Bounds:
         low = None if query.filter.created_after_ms is None else (query.filter.created_after_ms, -1)
         high = None if query.filter.created_before_ms is None else (query.filter.created_before_ms, -1)
     if position is not None:
-        at = (int(position[0]), int(position[1]))
+        sorted_ms, key = position
+        at = (int(sorted_ms), int(key))
         if query.window.reads_descending:
             high = at if high is None else min(high, at)
         else:
@@ -249,5 +251,5 @@ def parameters_of(filter: Filter, bounds: Bounds) -> dict[str, Any]:
         "low_key": low_key,
         "high_ms": high_ms,
         "high_key": high_key,
-        **{f"pair_{name}": pair for name, pair in zip(PAIRS, filter.pairs, strict=False)},
+        **{f"pair_{letter}": pair for letter, pair in zip(PAIR_LETTERS, filter.pairs, strict=False)},
     }

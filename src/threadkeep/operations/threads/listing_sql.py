@@ -12,8 +12,9 @@ from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.operations.threads.rows import COLUMNS, IS_LEASED
 
-# What the conditions on metadata are called.
-PAIRS = ascii_lowercase[:METADATA_FILTERS_MAX]
+# The metadata pairs that are asked for, by the names of their tables; the first leads.
+PAIR_LETTERS = ascii_lowercase[:METADATA_FILTERS_MAX]
+
 LAST_MESSAGE = """
     left join messages m on m.organization = :organization and m.thread = t.key and m.seq = (
         select max(n.seq) from messages n
@@ -155,6 +156,6 @@ def pair_conditions(shape: Shape) -> list[str]:
         f"exists (select 1 from thread_metadata {letter} where {letter}.organization = :organization "
         f"and {letter}.pair = :pair_{letter} and {letter}.shelf = a.shelf and {letter}.created_ms = a.created_ms "
         f"and {letter}.thread = a.thread)"
-        for letter in PAIRS[1 : shape.pairs]
+        for letter in PAIR_LETTERS[1 : shape.pairs]
     ]
     return ["a.pair = :pair_a", *others]

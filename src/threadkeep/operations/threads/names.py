@@ -55,7 +55,7 @@ class Question(NamedTuple):
     title_revision: int
     # Whose usage it is.
     user_id: str
-    # Nobody asked for the name: it is for a title that is still null when it comes.
+    # Whether nobody asked for the name; it is saved then only if the title is still null.
     is_automatic: bool = False
 
 
@@ -66,10 +66,9 @@ async def begin(
 
     Raises ThreadEmpty when there is nothing to name, RequestInProgress for a key whose work goes on.
     """
-    if keyed is not None:
-        stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
-        if stored is not None:
-            return stored
+    stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
+    if stored is not None:
+        return stored
     held = await hold(tx, thread_id)
     held.allow(Action.GENERATE_NAME)
     question = await read(tx, held, body, tx.scope.user_id)
@@ -117,14 +116,12 @@ async def save(
         if name != held.title:
             await tx.fetch(SET_TITLE, thread=held.key, title=name, title_folded=fold(name), now_ms=clock.now_ms())
         generated = NameGenerated(True, thread_id, name, message)
-    if keyed is not None:
-        answer = Stored(200, msgspec.json.encode(generated), None)
-        await idempotency.store(tx, keyed, answer, Concerns(thread_id))
+    await idempotency.store(tx, keyed, Stored(200, msgspec.json.encode(generated)), Concerns(thread_id))
     return generated
 
 
 async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: str) -> Question | None:
-    """Return what a thread is to be named from that has no title and got its first answer just now, else None."""
+    """Return what to name the thread from if it has no title and the response is its first answer, else None."""
     held = await hold(tx, thread_id)
     if (
         held.title is not None

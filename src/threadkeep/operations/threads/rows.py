@@ -1,67 +1,112 @@
-"""How a thread is read: its columns, the object made of them, and the row that a change holds on to."""
+"""How a thread is stored and read: every column of it is named here, and the objects that are made of its rows."""
 
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from msgspec import UNSET
+
 from threadkeep.contract.basis import Raw
 from threadkeep.contract.lifecycle import Action, State, check_allowed, state_of
-from threadkeep.contract.threads import Thread, ThreadUpdate
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import LeaseExpired, PreconditionFailed, ThreadBusy, ThreadNotFound
+from threadkeep.errors import LeaseExpired, ThreadBusy, ThreadNotFound
 from threadkeep.ids import made_ms
+from threadkeep.operations import metadata
+from threadkeep.operations.revisions import Versioned
 from threadkeep.scope import Scope
-
-# Fields with nothing special about them: each is a column of the same name, set by create and update alike.
-# They stand in `Thread` behind last_message_at, in the order in which they stand in `ThreadUpdate`.
-SPECIAL_FIELDS = ("title", "metadata", "assistant_id", "visible_in_ui")
-PLAIN_FIELDS = tuple(name for name in ThreadUpdate.__struct_fields__ if name not in SPECIAL_FIELDS)
-PLAIN_COLUMNS = "".join(f", t.{name}" for name in PLAIN_FIELDS)
 
 # Whether a response is being generated. Derived from its lease by the database's clock, never a flag that somebody
 # must remember to clear.
 IS_LEASED = "t.response_id is not null and t.lease_until >= lease_clock()"
 
-COLUMNS = f"""t.id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.user_id, t.title, t.visible_in_ui,
-    t.message_count, t.response_id, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms, t.revision,
-    t.key{PLAIN_COLUMNS}"""
-PLAIN_PLACES = slice(16, 16 + len(PLAIN_FIELDS))
-
-# What RETURNING takes: it names the columns without their table.
-RETURNED_COLUMNS = COLUMNS.replace("t.", "")
-
+# How often a guarded write is tried: what stood in its way may be gone by the time that it is looked up.
 ATTEMPTS_MAX = 3
 
 # Most threads are; a member of an enumeration takes longer to find than a name.
 OPEN = State.OPEN
+
+
+# What a list is sorted by stands first, so that the place of a row can be read without the rest.
+COLUMNS = f"""t.key, t.created_ms, t.updated_ms, t.revision, t.id, t.metadata, t.assistant_id, t.user_id, t.title,
+    t.visible_in_ui, t.message_count, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms"""
+
+
+def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
+    """Make the objects of rows of COLUMNS: all in one function, since each call would cost half as much as its work."""
+    organization_id = scope.organization_id
+    return [
+        Thread(
+            id,
+            "thread",
+            created_ms // 1000,
+            updated_ms // 1000,
+            Raw(stored_metadata),
+            assistant_id,
+            organization_id,
+            user_id,
+            title,
+            visible_in_ui == 1,
+            message_count,
+            "streaming" if is_leased else "inactive",
+            OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
+            None if last_message_ms is None else last_message_ms // 1000,
+        )
+        for (
+            _, created_ms, updated_ms, _, id, stored_metadata, assistant_id, user_id, title,
+            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms,
+        ) in rows
+    ]  # fmt: skip
+
+
+def versioned(row: Row, scope: Scope) -> Versioned:
+    _, _, _, revision, *_ = row
+    [thread] = threads_of((row,), scope)
+    return Versioned(thread, revision)
+
+
+# What RETURNING takes: it names the columns without their table.
+RETURNED_COLUMNS = COLUMNS.replace("t.", "")
 
 READ = scoped(f"""
     select {COLUMNS} from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     """)
 
-HOLD = scoped(f"""
-    select t.key, t.user_id, t.created_ms, t.updated_ms, t.metadata, t.assistant_id, t.title, t.visible_in_ui,
-        t.message_count, t.last_seq, t.locked_ms, t.locked_by_role, t.archived_ms, t.shelf, t.revision,
-        t.response_id, {IS_LEASED}, t.cleared_seq, t.id{PLAIN_COLUMNS}
-    from threads t
+READ_STATE = scoped(f"""
+    select t.locked_ms, t.archived_ms, t.response_id, {IS_LEASED} from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-    for update
+    """)
+
+INSERT = scoped(f"""
+    insert into threads (organization, id, user_id, assistant_id, title, title_folded, metadata, visible_in_ui,
+        message_count, last_seq, last_message_ms, created_ms, updated_ms, revision)
+    values (:organization, :thread_id, :user_id, :assistant_id, :title, :title_folded, :metadata, :visible_in_ui,
+        :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms)
+    returning {RETURNED_COLUMNS}
+    """)
+
+UPDATE = scoped(f"""
+    update threads set title = :title, title_folded = :title_folded, title_revision = title_revision + :title_changed,
+        assistant_id = :assistant_id, metadata = :metadata, visible_in_ui = :visible_in_ui,
+        updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
+    where organization = :organization and key = :key and user_id = coalesce(:member, user_id)
+    returning {RETURNED_COLUMNS}
     """)
 
 
-class Versioned(NamedTuple):
-    """An object and its revision, which the caller gets as ETag."""
-
-    object: Any  # Any: whichever struct the operation answers with.
-    revision: int
-
-
-# Whether an If-Match header allows a change to an object of this revision, or to none (None).
-Precondition = Callable[[int | None], bool]
+def columns_of(body: ThreadCreate) -> dict[str, Any]:
+    """Return what INSERT takes of a body. Raises one of the Metadata… errors."""
+    return {
+        "title": body.title,
+        "title_folded": folded(body.title),
+        "assistant_id": body.assistant_id,
+        "metadata": metadata.merge(metadata.EMPTY, body.metadata or {}),
+        "visible_in_ui": int(body.visible_in_ui),
+    }
 
 
 class HeldThread(NamedTuple):
@@ -86,8 +131,6 @@ class HeldThread(NamedTuple):
     is_leased: int | bool
     cleared_seq: int
     id: str
-    # The values of PLAIN_FIELDS.
-    plain: tuple[Any, ...]
 
     @property
     def state(self) -> State:
@@ -102,13 +145,27 @@ class HeldThread(NamedTuple):
         """Raise ThreadBusy while a response runs, LeaseExpired when one that died must be settled first."""
         require_idle(self.id, self.response_id, self.is_leased)
 
-    def match(self, precondition: Precondition | None) -> None:
-        if precondition is not None and not precondition(self.revision):
-            raise PreconditionFailed()
+    def changed(self, body: ThreadUpdate) -> "HeldThread":
+        """Return the row as `body` leaves it. Raises one of the Metadata… errors."""
+        return self._replace(
+            title=self.title if body.title is UNSET else body.title,
+            assistant_id=self.assistant_id if body.assistant_id is UNSET else body.assistant_id,
+            metadata=self.metadata if body.metadata is UNSET else metadata.merge(self.metadata, body.metadata),
+            visible_in_ui=self.visible_in_ui if body.visible_in_ui is UNSET else int(body.visible_in_ui),
+        )
 
     def indexed(self) -> dict[str, Any]:
         """Return what the thread's metadata pairs are stored under."""
         return {"shelf": self.shelf, "created_ms": self.created_ms, "thread": self.key, "user_id": self.user_id}
+
+
+# The columns are the fields, in their order.
+HOLD = scoped(f"""
+    select {", ".join(IS_LEASED if name == "is_leased" else f"t.{name}" for name in HeldThread._fields)}
+    from threads t
+    where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
+    for update
+    """)
 
 
 async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
@@ -116,18 +173,18 @@ async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
     row = await tx.fetch_one(HOLD, thread_id=thread_id)
     if row is None:
         raise ThreadNotFound()
-    special_count = len(HeldThread._fields) - 1
-    return HeldThread._make([*row[:special_count], tuple(row[special_count:])])
+    return HeldThread(*row)
 
 
 async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None:
     """Raise why a guarded write to the thread did nothing; return if nothing is in its way any more."""
-    row = await tx.fetch_one(READ, thread_id=thread_id)
+    row = await tx.fetch_one(READ_STATE, thread_id=thread_id)
     if row is None:
         raise ThreadNotFound()
-    check_allowed(state_of(row[11], row[12]), action)
+    locked_ms, archived_ms, response_id, is_leased = row
+    check_allowed(state_of(locked_ms, archived_ms), action)
     if action is not Action.READ:
-        require_idle(thread_id, row[9], row[10])
+        require_idle(thread_id, response_id, is_leased)
 
 
 def require_idle(thread_id: str, response_id: str | None, is_leased: int | bool) -> None:
@@ -147,39 +204,13 @@ def busy(response_id: str) -> ThreadBusy:
     )
 
 
-def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
-    """Make the objects of rows of COLUMNS: all in one function, since each call would cost half as much as its work."""
-    organization_id = scope.organization_id
-    return [
-        Thread(
-            row[0],
-            "thread",
-            row[1] // 1000,
-            row[2] // 1000,
-            Raw(row[3]),
-            row[4],
-            organization_id,
-            row[5],
-            row[6],
-            row[7] == 1,
-            row[8],
-            "streaming" if row[10] else "inactive",
-            OPEN if row[11] is None and row[12] is None else state_of(row[11], row[12]),
-            None if row[13] is None else row[13] // 1000,
-            *row[PLAIN_PLACES],
-        )
-        for row in rows
-    ]
-
-
-def versioned(row: Row, scope: Scope) -> Versioned:
-    [thread] = threads_of((row,), scope)
-    return Versioned(thread, row[14])
-
-
 def fold(text: str) -> str:
     """Return `text` as titles are searched: case and compatible forms (NFKC) of a character do not matter.
 
     Done here and not in the database, so that both databases find the same.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def folded(title: str | None) -> str | None:
+    return None if title is None else fold(title)

@@ -9,14 +9,8 @@ from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
 from threadkeep.operations import metadata
 from threadkeep.operations.responses import settling
-from threadkeep.operations.threads.rows import (
-    RETURNED_COLUMNS,
-    HeldThread,
-    Precondition,
-    Versioned,
-    hold,
-    versioned,
-)
+from threadkeep.operations.revisions import Precondition, Versioned, match
+from threadkeep.operations.threads.rows import RETURNED_COLUMNS, HeldThread, hold, versioned
 from threadkeep.operations.threads.threads import read
 from threadkeep.scope import Role, Scope
 
@@ -40,7 +34,7 @@ async def lock(tx: ScopedTransaction, thread_id: str, precondition: Precondition
     """
     held = await hold(tx, thread_id)
     held.allow(Action.LOCK)
-    held.match(precondition)
+    match(held.revision, precondition)
     role = lock_role(tx.scope, held)
     if held.locked_ms is None:
         await settling.settle(tx, held, settling.CANCELLED)
@@ -55,11 +49,11 @@ async def unlock(tx: ScopedTransaction, thread_id: str, precondition: Preconditi
     held = await hold(tx, thread_id)
     held.allow(Action.UNLOCK)
     if held.locked_ms is None:
-        held.match(precondition)
+        match(held.revision, precondition)
         return await read(tx, thread_id)
     if held.locked_by_role != Role.MEMBER and not tx.scope.is_admin:
         raise InsufficientPermissions("An admin locked this thread: ask an admin or owner to unlock it.")
-    held.match(precondition)
+    match(held.revision, precondition)
     return await set_state(tx, held, locked_ms=None, locked_by_role=None)
 
 
@@ -67,7 +61,7 @@ async def archive(tx: ScopedTransaction, thread_id: str, precondition: Precondit
     """Freeze the thread and hide it from default lists."""
     held = await hold(tx, thread_id)
     held.allow(Action.ARCHIVE)
-    held.match(precondition)
+    match(held.revision, precondition)
     if held.archived_ms is not None:
         return await read(tx, thread_id)
     await settling.settle(tx, held, settling.CANCELLED)
@@ -78,7 +72,7 @@ async def unarchive(tx: ScopedTransaction, thread_id: str, precondition: Precond
     """Take the thread back out of the archive; one that was locked before is locked still."""
     held = await hold(tx, thread_id)
     held.allow(Action.UNARCHIVE)
-    held.match(precondition)
+    match(held.revision, precondition)
     if held.archived_ms is None:
         return await read(tx, thread_id)
     return await set_state(tx, held, archived_ms=None)
@@ -93,8 +87,9 @@ async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> V
     } | change
     row = await tx.fetch_one(UPDATE_STATE, thread=held.key, now_ms=clock.now_ms(), **facts)
     assert row is not None
-    await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), row[-1])
-    return versioned(row, tx.scope)
+    *columns, shelf = row
+    await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), shelf)
+    return versioned(columns, tx.scope)
 
 
 def lock_role(scope: Scope, held: HeldThread) -> Role:

@@ -137,24 +137,24 @@ ADD_USAGE = everywhere("""
 
 async def purge_messages(tx: Transaction) -> int:
     """Delete messages of one thread that was deleted or emptied; of a deleted one, the places of messages too."""
-    rows = await tx.fetch(NEXT_PURGE, {})
-    if not rows:
+    purges = await tx.fetch(NEXT_PURGE, {})
+    if not purges:
         return 0
-    organization, thread, last_seq, keeps_places = rows[0]
+    [[organization, thread, last_seq, keeps_places]] = purges
     where = {"organization": organization, "thread": thread}
     found = await tx.fetch(PURGED_MESSAGES, {**where, "last_seq": last_seq, "limit": ROWS_AT_ONCE})
     if found:
         if keeps_places:
             now_ms = clock.now_ms()
             await tx.execute_many(KEEP_PLACE, [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found])
-        await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": found[-1][0]})
+        await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": max(seq for seq, _ in found)})
         return len(found)
     ended = await sweeping_responses.purge(tx, organization, thread, last_seq, is_emptied=bool(keeps_places))
     if ended:
         return ended
     places = () if keeps_places else await tx.fetch(PURGED_PLACES, {**where, "limit": ROWS_AT_ONCE})
     if places:
-        await tx.fetch(DELETE_PLACES, {**where, "last_seq": places[-1][0]})
+        await tx.fetch(DELETE_PLACES, {**where, "last_seq": max(seq for (seq,) in places)})
     else:
         await tx.fetch(END_PURGE, {**where, "last_seq": last_seq, "keeps_places": keeps_places})
     return len(places) + 1
@@ -173,29 +173,32 @@ async def prune_places(tx: Transaction) -> int:
     """Delete the ids of threads and messages that were deleted more than 24 hours ago."""
     until_ms = clock.now_ms() - KEPT_MS
     old_threads = await tx.fetch(OLD_THREADS, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
-    await tx.execute_many(DELETE_OLD_THREAD, [{"organization": row[0], "key": row[1]} for row in old_threads])
+    await tx.execute_many(
+        DELETE_OLD_THREAD, [{"organization": organization, "key": key} for organization, key in old_threads]
+    )
     old_messages = await tx.fetch(OLD_MESSAGES, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
     await tx.execute_many(
-        DELETE_OLD_MESSAGE, [{"organization": row[0], "thread": row[1], "seq": row[2]} for row in old_messages]
+        DELETE_OLD_MESSAGE,
+        [{"organization": organization, "thread": thread, "seq": seq} for organization, thread, seq in old_messages],
     )
     return len(old_threads) + len(old_messages)
 
 
 async def finish_erasure(tx: Transaction) -> int:
     """Go on erasing a user's threads where a crash interrupted it."""
-    rows = await tx.fetch(NEXT_ERASURE, {})
-    if not rows:
+    erasures = await tx.fetch(NEXT_ERASURE, {})
+    if not erasures:
         return 0
-    organization, user_id = rows[0]
+    [[organization, user_id]] = erasures
     return await members.erase_some(system_transaction(tx, organization), user_id) + 1
 
 
 async def delete_organization(tx: Transaction) -> int:
     """Delete some of what a deleted organization held, and its row at the end."""
-    rows = await tx.fetch(NEXT_ORGANIZATION, {"until_ms": clock.now_ms() - FORGOTTEN_MS})
-    if not rows:
+    organizations = await tx.fetch(NEXT_ORGANIZATION, {"until_ms": clock.now_ms() - FORGOTTEN_MS})
+    if not organizations:
         return 0
-    organization = rows[0][0]
+    [[organization]] = organizations
     where = {"organization": organization}
     scoped_tx = system_transaction(tx, organization)
     found = await tx.fetch(ITS_THREADS, {**where, "limit": THREADS_AT_ONCE})
@@ -215,11 +218,11 @@ async def sum_usage(tx: Transaction) -> int:
     found = await tx.fetch(NEXT_USAGE, {})
     if not found:
         return 0
-    organization = found[0][0]
+    [[organization]] = found
     rows = await tx.fetch(TAKE_USAGE, {"organization": organization, "limit": ROWS_AT_ONCE})
     sums: dict[Sequence[str], list[int]] = {}
-    for row in rows:
-        key, counts = tuple(row[:4]), row[4:]
+    for day, user_id, assistant_id, model, *counts in rows:
+        key = (day, user_id, assistant_id, model)
         sums[key] = [old + new for old, new in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
     # In the order of their keys, so that two sweepers never wait for each other.
     await tx.execute_many(

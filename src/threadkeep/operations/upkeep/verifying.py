@@ -6,14 +6,14 @@ more before it is reported. Nothing is locked and nothing is changed.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
 from threadkeep.database.driver import Database, Row, Transaction
 from threadkeep.database.statement import Statement, everywhere
 from threadkeep.operations.upkeep import verifying_rules as rules
-from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts, ResponseFacts, ThreadFacts
+from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts, ThreadFacts
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000
@@ -48,18 +48,26 @@ class Report:
             self.problems.append(problem)
 
 
+# Any: columns are of many types.
+Describe: TypeAlias = Callable[..., tuple[str | None, str | None, str | None]]
+
+
 @dataclass(frozen=True)
 class Walk:
-    """How one table is gone through: in the order of `keys`, which are its rows' first columns."""
+    """How one table is gone through: in the order of `keys`, which are the first columns of its rows."""
 
     name: str
-    keys: tuple[str, ...]
-    # The keys before all others.
-    start: tuple[Any, ...]  # Any: each key has its own type.
+    # The keys before all others. Any: each key has its own type.
+    keys: dict[str, Any]
     batch: Statement
     single: Statement
     broken: Callable[[Row], Iterator[str]]
-    describe: Callable[[Row], tuple[str | None, str | None, str | None]]
+    # Which organization, thread and message a row is about; it gets the columns.
+    describe: Describe
+
+    def place(self, row: Row) -> dict[str, Any]:
+        """Return where a row stands in the order."""
+        return dict(zip(self.keys, row, strict=False))
 
 
 def walk(
@@ -68,7 +76,7 @@ def walk(
     select: str,
     columns: str,
     broken: Callable[[Row], Iterator[str]],
-    describe: Callable[[Row], tuple[str | None, str | None, str | None]],
+    describe: Describe,
     size: str = "1",
 ) -> Walk:
     """Put a walk together. `keys` have what is before all others; `size` is what a batch has at most `bound` of.
@@ -76,7 +84,7 @@ def walk(
     The rows of a batch are picked before anything is joined to them: by an index alone, whatever is known of the data.
     """
     # Each table goes by its first letter.
-    table = name[0]
+    table = name[:1]
     names = ", ".join(f"{table}.{key}" for key in keys)
     after = f"({names}) > ({', '.join(f':{key}' for key in keys)})"
     same = " and ".join(f"{table}.{key} = :{key}" for key in keys)
@@ -90,8 +98,7 @@ def walk(
     text = select.format(columns=f"{names}, {columns}", batch="{batch}")
     return Walk(
         name,
-        tuple(keys),
-        tuple(keys.values()),
+        keys,
         everywhere(f"{text.format(batch=picked)} order by {names}"),
         everywhere(f"{text.format(batch='')} where {same}"),
         broken,
@@ -115,7 +122,7 @@ THREADS = walk(
         (select max(m.seq) {ITS_MESSAGES}),
         (select m.created_ms {ITS_MESSAGES} and m.seq > t.cleared_seq order by m.seq desc limit 1)""",
     rules.broken_in_thread,
-    lambda row: (row[2], row[1], None),
+    lambda _, id, organization_id, *rest: (organization_id, id, None),
     size="t.last_seq",
 )
 
@@ -133,7 +140,7 @@ MESSAGES = walk(
         (select r.status from responses r where r.organization = m.organization and r.id = m.response_id),
         m.wanted_back""",
     rules.broken_in_message,
-    lambda row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
+    lambda *row: (MessageFacts(*row).organization_id, MessageFacts(*row).thread_id, MessageFacts(*row).id),
     size="(octet_length(m.content) + coalesce(octet_length(m.tool_calls), 0)"
     " + coalesce(octet_length(m.wanted_back), 0) + 1000)",
 )
@@ -151,7 +158,7 @@ RESPONSES = walk(
         t.response_id, r.status, r.finish_reason, r.error_code, r.created_ms, r.ended_ms, r.last_n,
         (select count(*) {ITS_EVENTS}), (select min(e.n) {ITS_EVENTS}), (select max(e.n) {ITS_EVENTS})""",
     rules.broken_in_response,
-    lambda row: (ResponseFacts(*row).organization_id, ResponseFacts(*row).thread_id, None),
+    lambda _, id, organization_id, thread_id, *rest: (organization_id, thread_id, None),
 )
 
 ASSISTANTS = walk(
@@ -161,7 +168,7 @@ ASSISTANTS = walk(
     left join organizations o on o.key = a.organization""",
     "o.id, a.configuration, a.metadata",
     rules.broken_in_assistant,
-    lambda row: (row[2], None, None),
+    lambda _, id, organization_id, *rest: (organization_id, None, None),
 )
 
 USAGE = walk(
@@ -170,7 +177,7 @@ USAGE = walk(
     "select {columns} from usage_days u {batch} left join organizations o on o.key = u.organization",
     "o.id, u.responses, u.input_tokens, u.output_tokens, u.estimated_tokens",
     rules.broken_in_usage,
-    lambda row: (row[5], None, None),
+    lambda _, day, user_id, assistant_id, model, organization_id, *rest: (organization_id, None, None),
 )
 
 PAIRS = walk(
@@ -181,7 +188,7 @@ PAIRS = walk(
     left join organizations o on o.key = t.organization""",
     "t.user_id, o.id, s.id, s.shelf, s.created_ms, s.user_id, s.metadata",
     rules.broken_in_pair,
-    lambda row: (PairFacts(*row).organization_id, PairFacts(*row).thread_id, None),
+    lambda *row: (PairFacts(*row).organization_id, PairFacts(*row).thread_id, None),
 )
 
 ORGANIZATIONS = walk(
@@ -192,7 +199,7 @@ ORGANIZATIONS = walk(
         (select count(*) from members m where m.organization = o.key),
         (select count(*) from members m where m.organization = o.key and m.role = 'owner')""",
     rules.broken_in_organization,
-    lambda row: (row[1], None, None),
+    lambda key, organization_id, *rest: (organization_id, None, None),
 )
 
 MEMBERS = walk(
@@ -202,7 +209,7 @@ MEMBERS = walk(
     left join organizations o on o.key = m.organization and o.deleted_ms is null""",
     "o.id, m.role",
     rules.broken_in_member,
-    lambda row: (row[2], None, None),
+    lambda _, user_id, organization_id, *rest: (organization_id, None, None),
 )
 
 KEYS = walk(
@@ -213,7 +220,7 @@ KEYS = walk(
     left join organizations o on o.key = a.organization and o.deleted_ms is null""",
     "o.id, a.role, m.role",
     rules.broken_in_key,
-    lambda row: (row[2], None, None),
+    lambda _, id, organization_id, *rest: (organization_id, None, None),
 )
 
 ANSWERS = walk(
@@ -222,7 +229,7 @@ ANSWERS = walk(
     "select {columns} from idempotency i {batch} left join organizations o on o.key = i.organization",
     "o.id, i.status",
     rules.broken_in_answer,
-    lambda row: (row[4], None, None),
+    lambda _, caller, request, key, organization_id, *rest: (organization_id, None, None),
 )
 
 WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
@@ -254,14 +261,14 @@ async def verify(database: Database, report: Report, show: Callable[[], None]) -
     """Check everything into `report`; `show` is called after each batch. Raises Unavailable."""
     for each in WALKS:
         report.checked[each.name] = 0
-        position = each.start
-        while rows := await database.read(fetch, each.batch, batch_parameters(each, position)):
+        place = each.keys
+        while rows := await database.read(fetch, each.batch, batch_parameters(each, place)):
             for row in rows:
                 await check(database, each, row, report)
             if each is THREADS:
-                await check_pairs(database, rows, report)
+                await check_pairs(database, [ThreadFacts(*row) for row in rows], report)
             report.checked[each.name] += len(rows)
-            position = tuple(rows[-1][: len(each.keys)])
+            place = each.place(rows[-1])
             show()
 
 
@@ -269,42 +276,43 @@ async def fetch(tx: Transaction, statement: Statement, parameters: dict[str, Any
     return await tx.fetch(statement, parameters)
 
 
-def batch_parameters(each: Walk, position: tuple[Any, ...]) -> dict[str, Any]:
+def batch_parameters(each: Walk, place: dict[str, Any]) -> dict[str, Any]:
     bound = {"threads": COUNTED_AT_ONCE, "messages": BYTES_AT_ONCE}.get(each.name, ROWS_AT_ONCE)
-    return {**dict(zip(each.keys, position, strict=True)), "limit": ROWS_AT_ONCE, "bound": bound}
+    return {**place, "limit": ROWS_AT_ONCE, "bound": bound}
 
 
 async def check(database: Database, each: Walk, row: Row, report: Report) -> None:
     """Check a row; what looks broken is read again, and reported if it still is."""
     if next(each.broken(row), None) is None:
         return
-    for again in await database.read(fetch, each.single, dict(zip(each.keys, row, strict=False))):
+    for again in await database.read(fetch, each.single, each.place(row)):
         for what in each.broken(again):
-            report.add(Problem(*each.describe(again), what))
+            report.add(Problem(*each.describe(*again), what))
 
 
-async def check_pairs(database: Database, rows: Sequence[Row], report: Report) -> None:
-    """Check that every pair of the threads' metadata is there; that no other is there is checked in the pairs' walk."""
-    threads = {(row[0], ThreadFacts(*row).key): row for row in rows}
-    suspects = await missing_pairs(database, rows)
+async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report: Report) -> None:
+    """Check that every pair of the threads' metadata is stored. Pairs too many are found by the walk through pairs."""
+    by_key = {(thread.organization, thread.key): thread for thread in threads}
+    suspects = [(organization, key) for organization, key, _ in await missing_pairs(database, threads)]
     for _ in range(LOOKS_MAX):
         if not suspects:
             return
-        found_rows: list[Row] = []
-        for organization, key, _ in suspects:
-            row = threads[organization, key]
-            found_rows += await database.read(fetch, THREADS.single, dict(zip(THREADS.keys, row, strict=False)))
-        threads = {(row[0], ThreadFacts(*row).key): row for row in found_rows}
-        found = await missing_pairs(database, found_rows)
-        for organization, key, changed in found:
-            if not changed:
-                row = threads[organization, key]
-                report.add(Problem(*THREADS.describe(row), "it cannot be found by a metadata pair that it has"))
-        suspects = [suspect for suspect in found if suspect[2]]
+        found: list[ThreadFacts] = []
+        for each in suspects:
+            rows = await database.read(fetch, THREADS.single, THREADS.place(by_key[each]))
+            found += [ThreadFacts(*row) for row in rows]
+        by_key = {(thread.organization, thread.key): thread for thread in found}
+        suspects = []
+        for organization, key, changed in await missing_pairs(database, found):
+            if changed:
+                suspects.append((organization, key))
+            else:
+                where = THREADS.describe(*by_key[organization, key])
+                report.add(Problem(*where, "it cannot be found by a metadata pair that it has"))
 
 
-async def missing_pairs(database: Database, rows: Sequence[Row]) -> Sequence[Row]:
-    wanted = [pair for row in rows for pair in rules.wanted_pairs(ThreadFacts(*row))]
+async def missing_pairs(database: Database, threads: Sequence[ThreadFacts]) -> Sequence[Row]:
+    wanted = [pair for thread in threads for pair in rules.wanted_pairs(thread)]
     if not wanted:
         return []
     return await database.read(fetch, MISSING_PAIRS, {"wanted": msgspec.json.encode(wanted).decode()})

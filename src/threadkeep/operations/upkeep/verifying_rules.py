@@ -184,7 +184,7 @@ def broken_in_content(message: MessageFacts) -> Iterator[str]:
     try:
         parts = PARTS.decode(message.content)
         # Only user and system messages must not be blank; the function knows, and measures.
-        expected = stored_content(parts, message.role)
+        _, preview = stored_content(parts, message.role)
     except (msgspec.MsgspecError, UnicodeError):
         yield "its content is not a list of parts"
         return
@@ -193,7 +193,7 @@ def broken_in_content(message: MessageFacts) -> Iterator[str]:
         return
     if len(parts) > PARTS_MAX:
         yield f"its content has {len(parts)} parts"
-    if message.preview != expected["preview"]:
+    if message.preview != preview:
         yield "its preview is not the beginning of its text"
     size = size_bytes(message.content, message.tool_calls, message.metadata)
     if message.size_bytes != size:
@@ -335,7 +335,7 @@ def broken_in_key(row: Row) -> Iterator[str]:
 
 
 def broken_in_answer(row: Row) -> Iterator[str]:
-    status = row[-1]
+    *_, status = row
     # 0: a name is being made, and its key is reserved meanwhile.
     if status != 0 and not 200 <= status <= 299:
         yield f"an answer with status {status} is stored for retries; only successes may be"

@@ -1,0 +1,33 @@
+"""Revisions: the number that an object's ETag shows, and what If-Match demands of it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from threadkeep.errors import PreconditionFailed
+
+
+class Versioned(NamedTuple):
+    """An object and its revision, which the caller gets as ETag."""
+
+    object: Any  # Any: whichever struct the operation answers with.
+    revision: int
+
+
+# Says whether If-Match allows a change, given the object's revision, or None while there is no such object.
+Precondition: TypeAlias = Callable[[int | None], bool]
+
+
+def precondition(header: bytes | None) -> Precondition | None:
+    """Return what an If-Match header allows: `*`, or strong tags in quotes; weak ones never match."""
+    if header is None:
+        return None
+    tags = {tag.strip() for tag in header.decode("latin-1").split(",")}
+    if "*" in tags:
+        return lambda revision: revision is not None
+    return lambda revision: revision is not None and f'"{revision}"' in tags
+
+
+def match(revision: int | None, precondition: Precondition | None) -> None:
+    """Raise PreconditionFailed unless the change is allowed. `revision` is None while there is no such object."""
+    if precondition is not None and not precondition(revision):
+        raise PreconditionFailed()
