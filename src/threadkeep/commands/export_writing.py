@@ -43,6 +43,11 @@ class Exported:
     # Ids that were asked for and are not there.
     missing_count: int = 0
 
+    def state(self) -> tuple[int, str]:
+        """Return how many threads are done, and in words what was written."""
+        words = f"{self.thread_count} threads, {self.message_count} messages"
+        return self.thread_count + self.missing_count, words
+
 
 @dataclass(slots=True)
 class Line:
