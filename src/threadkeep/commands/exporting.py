@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from threadkeep.client import Thread
     from threadkeep.commands.export_writing import Exporter
 
-THREADS_PER_CALL = 100
 STANDARD_OUTPUT = "-"
 
 OutOption = Annotated[
@@ -49,7 +48,7 @@ class Choice:
             for thread_id in self._thread_ids:
                 yield thread_id
             return
-        async for thread in client.threads.list(**self._listed, limit=THREADS_PER_CALL):
+        async for thread in client.threads.list(**self._listed):
             yield thread
 
 

@@ -3,13 +3,15 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import httpx
 from msgspec import Raw
 
+from threadkeep import errors
 from threadkeep.client import AsyncClient, Thread
 from threadkeep.client.calls import Answer, decode, path, post
 from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
@@ -17,27 +19,13 @@ from threadkeep.client.options import address, certificates
 from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, sendable
 from threadkeep.commands.options import Connection, plain_refusals
 from threadkeep.contract.lifecycle import State
-from threadkeep.errors import (
-    ApiError,
-    AuthenticationError,
-    KeyReused,
-    MessageNotFound,
-    PermissionDenied,
-    RateLimited,
-    StorageFull,
-    ThreadExists,
-    ThreadNotFound,
-    Unavailable,
-)
 
 MESSAGES_PER_CALL = 100
 # Below the server's limit of 4 MiB, so that the rest of a body fits as well.
 MESSAGES_BYTES_MAX = 3 * 1024 * 1024
-REQUEST_S = 60.0
-# With the client's pauses, a server that is away may take about a minute to come back.
-RETRIES_MAX = 14
-# So long that the next minute of a credential with a limit comes in any case.
-TOTAL_S = 300.0
+# With the client's pauses, a server that is away may take about a minute to come back. In all, a call takes so long
+# that the next minute of a credential with a limit comes in any case.
+PATIENCE: dict[str, Any] = {"timeout_s": 60.0, "total_timeout_s": 300.0, "retries_max": 14}  # Any: options differ.
 # How often messages that were imported may have been deleted and imported again within 24 hours.
 DELETIONS_MAX = 10
 DELETED_TOO_OFTEN = f"it was imported and deleted {DELETIONS_MAX} times within a day: import it tomorrow"
@@ -47,7 +35,13 @@ FOREIGN = "its id belongs to a thread of somebody else, whom neither this creden
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: not to be had.
 
 # Every other line would get the same answer.
-HOPELESS = (AuthenticationError, PermissionDenied, StorageFull, RateLimited, Unavailable)
+HOPELESS = (
+    errors.AuthenticationError,
+    errors.PermissionDenied,
+    errors.RateLimited,
+    errors.StorageFull,
+    errors.Unavailable,
+)
 
 
 class ImportStopped(Exception):
@@ -84,8 +78,8 @@ class Target:
         return self.assistants.get(kept.assistant_id or "") or self.assistants.get(kept.assistant_name or "")
 
 
-def stopped_by(error: ApiError | TransportError) -> ImportStopped:
-    refusal = f"The server refuses ({error.status}): " if isinstance(error, ApiError) else ""
+def stopped_by(error: errors.ApiError | TransportError) -> ImportStopped:
+    refusal = f"The server refuses ({error.status}): " if isinstance(error, errors.ApiError) else ""
     return ImportStopped(refusal + error.message)
 
 
@@ -96,7 +90,7 @@ def understood() -> Iterator[None]:
         yield
     except HOPELESS as error:
         raise stopped_by(error) from error
-    except ApiError as error:
+    except errors.ApiError as error:
         about = f", {error.param}" if error.param else ""
         raise BadLine(f"{error.message} ({error.status} {error.code}{about})") from error
     except TransportError as error:
@@ -106,56 +100,56 @@ def understood() -> Iterator[None]:
         raise stopped_by(error) from error
 
 
-class Shared:
-    """What those who send have in common."""
-
-    def __init__(self) -> None:
-        # Threads that are being sent now: a second line with the same id waits for the first.
-        self.busy: dict[str, asyncio.Event] = {}
-        self.target: Target | None = None
-        self.asking = asyncio.Lock()
-
-
 @asynccontextmanager
 async def senders(connection: Connection, user_id: str | None, count: int) -> AsyncIterator[list["Sender"]]:
-    """Open so many connections, each with a client: one for all looks at every connection several times a request."""
-    shared = Shared()
+    """Open so many connections, each with a client: one for all looks at every connection several times a request.
+
+    Raises ImportStopped at once if there is no server, or one that does not take the credential.
+    """
     async with AsyncExitStack() as stack:
         with plain_refusals():
             # Read once: that takes longer than a request.
             tls = certificates(address(connection.url))
-        opened = [httpx.AsyncClient(verify=tls, trust_env=False) for _ in range(count)]
-        for each in opened:
-            stack.push_async_callback(each.aclose)
-        yield [Sender(connection.async_client(each), user_id, shared) for each in opened]
+            opened = [httpx.AsyncClient(verify=tls, trust_env=False) for _ in range(count)]
+            for each in opened:
+                stack.push_async_callback(each.aclose)
+            clients = [connection.async_client(each).with_options(user_id=user_id, **PATIENCE) for each in opened]
+        target = await target_of(clients[0])
+        busy: dict[str, asyncio.Event] = {}
+        yield [Sender(client, target, busy) for client in clients]
+
+
+async def target_of(client: AsyncClient) -> Target:
+    try:
+        # A server that is asked too often is well.
+        with suppress(errors.RateLimited):
+            await client.with_options(retries_max=0).threads.list(limit=1).page()
+        user = await client.user.retrieve()
+        listed = [each async for each in client.assistants.list()]
+    except ConnectionFailed as error:
+        start = "Start it with `threadkeep serve`, or say where it is with --url."
+        raise ImportStopped(f"{error.message} {start}") from error
+    except (errors.ApiError, TransportError) as error:
+        raise stopped_by(error) from error
+    # One, since the request names it if there are several; whoever acts for a user is a member here.
+    [organization] = user.organizations
+    # Ids last, so that no name can stand in the way of one.
+    assistants = {each.name: each.id for each in listed} | {each.id: each.id for each in listed}
+    return Target(organization.role != "member", user.credential == "token", assistants)
 
 
 class Sender:
-    """Sends one conversation after the other, as whoever imports."""
+    """Sends one conversation after the other. `busy` has the threads that any sender is at."""
 
-    def __init__(self, client: AsyncClient, user_id: str | None, shared: Shared) -> None:
-        with plain_refusals():
-            self._client = client.with_options(
-                user_id=user_id, timeout_s=REQUEST_S, total_timeout_s=TOTAL_S, retries_max=RETRIES_MAX
-            )
-        self._shared = shared
-
-    async def check_server(self) -> None:
-        """Raise ImportStopped at once if there is no server, or one that does not take the credential."""
-        try:
-            await self._client.with_options(retries_max=0).threads.list(limit=1).page()
-        except RateLimited:
-            # A server that is asked too often is well.
-            return
-        except ConnectionFailed as error:
-            start = "Start it with `threadkeep serve`, or say where it is with --url."
-            raise ImportStopped(f"{error.message} {start}") from error
-        except (ApiError, TransportError) as error:
-            raise stopped_by(error) from error
+    def __init__(self, client: AsyncClient, target: Target, busy: dict[str, asyncio.Event]) -> None:
+        self._client = client
+        self._target = target
+        self._busy = busy
 
     async def send(self, conversation: Conversation) -> Outcome:
         """Bring the server to have the whole conversation. Raises BadLine or ImportStopped."""
-        busy, thread_id = self._shared.busy, conversation.thread_id
+        busy, thread_id = self._busy, conversation.thread_id
+        # A second line with the same id waits for the first.
         while thread_id in busy:
             await busy[thread_id].wait()
         done = busy[thread_id] = asyncio.Event()
@@ -169,7 +163,7 @@ class Sender:
     async def _send_alone(self, conversation: Conversation) -> Outcome:
         messages, kept = conversation.messages, conversation.kept
         outcome = Outcome()
-        fields = conversation.fields if kept is None else await self._settable(conversation.fields, kept, outcome)
+        fields = conversation.fields if kept is None else self._settable(conversation.fields, kept, outcome)
         thread = await self._create(conversation, fields)
         if thread is None:
             thread = await self._read(conversation.thread_id)
@@ -186,42 +180,25 @@ class Sender:
             await self._bring_to(kept, thread, outcome)
         return outcome
 
-    async def _settable(self, fields: Record, kept: Kept, outcome: Outcome) -> Record:
+    def _settable(self, fields: Record, kept: Kept, outcome: Outcome) -> Record:
         """Return the fields for creating an exported thread, as far as the importer may set them."""
-        target = await self._target()
         # It comes into the importer's organization, from wherever it is.
         left_out = {"organizationId"}
-        if not target.keeps_users:
+        if not self._target.keeps_users:
             left_out.add("userId")
-        if not target.can_hide:
+        if not self._target.can_hide:
             left_out.add("visibleInUi")
         fields = {name: value for name, value in fields.items() if name not in left_out}
         if kept.assistant_id is not None or kept.assistant_name is not None:
-            fields["assistantId"] = target.assistant_of(kept)
+            fields["assistantId"] = self._target.assistant_of(kept)
             outcome.lacks_assistant = fields["assistantId"] is None
         return fields
-
-    async def _target(self) -> Target:
-        """Find out once what may be set here; threads that come meanwhile wait for it."""
-        async with self._shared.asking:
-            if self._shared.target is None:
-                self._shared.target = await self._ask_target()
-        return self._shared.target
-
-    async def _ask_target(self) -> Target:
-        user = await self._client.user.retrieve()
-        # One, since the request names it if there are several; whoever acts for a user is a member here.
-        [organization] = user.organizations
-        listed = [each async for each in self._client.assistants.list()]
-        # Ids last, so that no name can stand in the way of one.
-        assistants = {each.name: each.id for each in listed} | {each.id: each.id for each in listed}
-        return Target(organization.role != "member", user.credential == "token", assistants)
 
     async def _bring_to(self, kept: Kept, thread: Thread, outcome: Outcome) -> None:
         """Hide, lock and archive a thread that has all its messages now, as it was where it comes from."""
         threads, is_open = self._client.threads, thread.state == State.OPEN
         if not kept.visible_in_ui and thread.visible_in_ui:
-            if is_open and (await self._target()).can_hide:
+            if is_open and self._target.can_hide:
                 await threads.update(thread.id, visible_in_ui=False)
                 outcome.is_changed = True
             else:
@@ -241,7 +218,7 @@ class Sender:
         content = blake2b(body, digest_size=16).hexdigest()
         try:
             answer = await self._post(path("threads"), body, f"import-{content}", conversation.thread_id, 0)
-        except ThreadExists:
+        except errors.ThreadExists:
             return None
         # An answer from before says how the thread was then.
         return None if answer is None or answer.was_replayed else decode(answer, Thread)
@@ -249,7 +226,7 @@ class Sender:
     async def _read(self, thread_id: str) -> Thread:
         try:
             return await self._client.threads.retrieve(thread_id)
-        except ThreadNotFound:
+        except errors.ThreadNotFound:
             raise BadLine(FOREIGN) from None
 
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:
@@ -272,10 +249,10 @@ class Sender:
         for deletion in range(DELETIONS_MAX):
             try:
                 return await self._client.send(post(at, body, idempotency_key=f"{key}-{deletion}"))
-            except (ThreadNotFound, MessageNotFound):
+            except (errors.ThreadNotFound, errors.MessageNotFound):
                 # The same were sent before, and deleted since; or sent to a thread of this id that was deleted since.
                 continue
-            except KeyReused:
+            except errors.KeyReused:
                 # Others were sent before, which may be deleted too.
                 if (await self._read(thread_id)).message_count > place:
                     return None

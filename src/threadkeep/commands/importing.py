@@ -160,7 +160,6 @@ def run(records: "Records", connection: Connection, concurrency: int, user: str 
             senders(connection, user, concurrency) as workers,
             shown(console, records.source.size_bytes, state) if console.is_terminal else nullcontext(),
         ):
-            await workers[0].check_server()
             await import_records(records, workers, summary, complain)
 
     stopped = None

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CONNECTION = "Connection"
 FILTERS = "Filters"
 KEY_PREFIX = "tk_"
-THREAD_ID = re.compile(r"thread_[A-Za-z0-9_-]{1,121}")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object a line.")]
 
@@ -237,8 +236,10 @@ def seconds_of(text: str | None) -> int | None:
 
 def check_thread_ids(given: Any) -> Any:  # Any: one id, several, or none.
     """Refuse what cannot be a thread's id before anything is asked or done."""
+    from threadkeep.contract.basis import THREAD_ID
+
     for each in [given] if isinstance(given, str) else given or ():
-        if not THREAD_ID.fullmatch(each):
+        if not re.search(THREAD_ID, each):
             raise typer.BadParameter(f"{each!r} is no thread's id: those begin with thread_")
     return given
 
