@@ -53,7 +53,7 @@ VALUES: dict[str, Any] = {
 PAGE = (sync_client.ROOT / "docs" / "client.md").read_text()
 # Parameters of the way a call is made, and not of what is asked.
 OF_THE_CALL = {"idempotency_key", "if_match"}
-METHODS_OF_CLIENTS = {"close", "aclose", "own", "with_options"}
+METHODS_OF_CLIENTS = {"close", "aclose", "own", "send", "with_options"}
 
 
 class Sent(Exception):

@@ -16,6 +16,8 @@ from threadkeep import ids
 from threadkeep.commands.shared import fail
 
 if TYPE_CHECKING:
+    import httpx
+
     from threadkeep import AsyncClient, Client
 
 CONNECTION = "Connection"
@@ -40,15 +42,14 @@ class Connection:
         with plain_refusals():
             return Client(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
 
-    def async_client(self) -> "AsyncClient":
+    def async_client(self, http: "httpx.AsyncClient | None" = None) -> "AsyncClient":
         from threadkeep import AsyncClient
 
+        organization_id = self.organization_id
         with plain_refusals():
-            return AsyncClient(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
-
-    @property
-    def secret(self) -> str:
-        return self.api_key or self.token or ""
+            return AsyncClient(
+                self.url, api_key=self.api_key, token=self.token, organization_id=organization_id, http_client=http
+            )
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def plain_refusals() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        fail(str(error).replace("base_url", "--url"))
+        fail(str(error).replace("base_url", "--url").replace("user_id", "X-User-Id"))
 
 
 def connection_of(
