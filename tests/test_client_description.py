@@ -21,6 +21,7 @@ from threadkeep.client.failures import BY_CODE
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.contract.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.server.endpoint import Endpoint, convert
+from threadkeep.server.meanings import examples, hints
 from threadkeep.server.query import parse_query
 from threadkeep.server.routes import LISTED
 
@@ -36,8 +37,10 @@ IDS = {
 }
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 MESSAGE: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
-# A value for every parameter that a method may have.
+# A value for every parameter that a method may have: the contract's example, or one that suits here.
 VALUES: dict[str, Any] = {
+    **{name: examples(its)[0] for kind in client_fields.BODIES.values() for name, its in hints(kind).items()
+       if examples(its)},
     **IDS, "id": "thread_x", "title": "t", "metadata": {"a": "b"}, "visible_in_ui": False, "messages": [MESSAGE],
     "role": "user", "content": "hi", "tool_call_id": "call_1",
     "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
