@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean
+.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -56,6 +56,12 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# What is made from the contract and the asynchronous client, and kept: docs/adding-a-field.md.
+generated: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m support.client_fields --write
+	PYTHONPATH=tests $(BIN)/python -m support.sync_client --write
+	$(BIN)/python docs/make_reference.py
 
 # A warning, such as a broken link, is an error. Everything is read anew: pages that did not change warn again.
 docs: $(VENV)/.docs

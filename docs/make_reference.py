@@ -96,6 +96,8 @@ class Reference:
         lines = [f"## {name}", sentence(schema.get("description", ""))]
         if "properties" in schema:
             lines.append(self.fields(schema))
+        elif "oneOf" in schema and "$ref" not in schema["oneOf"][0]:
+            lines.append(self.events(schema))
         elif name != "Nothing":
             lines.append(f"{self.type(schema).capitalize()}.")
         return lines
@@ -150,7 +152,8 @@ class Reference:
             else self.link(name)
             for name in names
         ]
-        kinds += ["a [stream](../api.md#streams)"] if "text/event-stream" in content else []
+        for name in names_in(content.get("text/event-stream", {}).get("schema", {})):
+            kinds.append(f"a [stream](../api.md#streams) of {self.link(name)}")
         return f"{status}: {' or '.join(kinds) or each['description'][0].lower() + each['description'][1:].rstrip('.')}"
 
     def fields(self, schema: Json) -> str:
@@ -164,6 +167,17 @@ class Reference:
             for name, its in schema["properties"].items()
         ]
         return "\n".join(["| field | type | meaning |", "|---|---|---|", *rows])
+
+    def events(self, schema: Json) -> str:
+        rows = [
+            row(
+                f"`{each['properties']['event']['const']}`",
+                self.type(each["properties"]["data"]["contentSchema"]),
+                each["description"],
+            )
+            for each in schema["oneOf"]
+        ]
+        return "\n".join(["| event | data | meaning |", "|---|---|---|", *rows])
 
     def type(self, schema: Json) -> str:
         """Return a schema's type with its limits, in words."""

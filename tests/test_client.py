@@ -10,7 +10,7 @@ import pytest
 import threadkeep
 from support.either_client import KINDS, client_of
 from threadkeep import errors
-from threadkeep.client import answers
+from threadkeep.client import Message, Page
 from threadkeep.contract.messages import MessageCreate, TextPart
 
 
@@ -253,7 +253,7 @@ async def test_fields_of_a_newer_server_are_ignored_wherever_they_are(adas):
         grown = msgspec.json.encode(grow(msgspec.to_builtins(each)))
         assert msgspec.json.decode(grown, type=type(each)) == each
     page = msgspec.json.encode(grow(msgspec.to_builtins(messages)))
-    assert msgspec.json.decode(page, type=answers.Page[answers.Message]) == messages
+    assert msgspec.json.decode(page, type=Page[Message]) == messages
 
 
 def grow(value: Any, name: str = "") -> Any:

@@ -10,18 +10,20 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec import UNSET
 
 import threadkeep
-from support import sync_client
+from support import client_fields, sync_client
 from support.either_client import KINDS, client_of
 from threadkeep import errors, objects
 from threadkeep.client import AsyncClient, Client, NotSendable
-from threadkeep.client import fields as client_fields
-from threadkeep.client.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.client.failures import BY_CODE
+from threadkeep.contract.basis import OrganizationQuery
+from threadkeep.contract.events import KINDS as KINDS_OF_EVENTS
 from threadkeep.server.body import convert
 from threadkeep.server.endpoint import Endpoint
-from threadkeep.server.query import OrganizationQuery, parse_query
+from threadkeep.server.meanings import examples, hints
+from threadkeep.server.query import parse_query
 from threadkeep.server.routes import LISTED
 
 THREAD = "thread_01m83p9c9rf7cbwx31c977kh1x"
@@ -36,8 +38,10 @@ IDS = {
 }
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 MESSAGE: dict[str, Any] = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
-# A value for every parameter that a method may have.
+# A value for every parameter that a method may have: the contract's example, or one that suits here.
 VALUES: dict[str, Any] = {
+    **{name: examples(its)[0] for kind in client_fields.BODIES.values() for name, its in hints(kind).items()
+       if examples(its)},
     **IDS, "id": "thread_x", "title": "t", "metadata": {"a": "b"}, "visible_in_ui": False, "messages": [MESSAGE],
     "role": "user", "content": "hi", "tool_call_id": "call_1",
     "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
@@ -53,7 +57,7 @@ VALUES: dict[str, Any] = {
 PAGE = (sync_client.ROOT / "docs" / "client.md").read_text()
 # Parameters of the way a call is made, and not of what is asked.
 OF_THE_CALL = {"idempotency_key", "if_match"}
-METHODS_OF_CLIENTS = {"close", "aclose", "own", "with_options"}
+METHODS_OF_CLIENTS = {"close", "aclose", "own", "send", "with_options"}
 
 
 class Sent(Exception):
@@ -88,7 +92,10 @@ def parameters(method: Callable[..., Any]) -> dict[str, Any]:
     for each in inspect.signature(method).parameters.values():
         if each.kind is each.VAR_KEYWORD:
             [unpacked] = typing.get_args(each.annotation)
-            found |= dict.fromkeys(typing.get_type_hints(unpacked), inspect.Parameter.empty)
+            required = unpacked.__required_keys__
+            found |= {
+                name: inspect.Parameter.empty if name in required else UNSET for name in typing.get_type_hints(unpacked)
+            }
         else:
             found[each.name] = each.default
     return found
@@ -135,6 +142,10 @@ def test_the_synchronous_client_is_made_from_the_asynchronous_one():
     made = {file.name: file.read_text() for file in sync_client.TO.glob("*.py")}
 
     assert made == sync_client.generated()
+
+
+def test_what_the_client_takes_is_made_from_the_contract():
+    assert client_fields.FILE.read_text() == client_fields.generated()
 
 
 def test_both_clients_have_the_same_methods_with_the_same_parameters_and_documentation():
@@ -220,8 +231,7 @@ def camel_to_snake(name: str) -> str:
 @pytest.mark.parametrize("name", [name for name in ASYNC_METHODS if name.endswith((".create", ".update"))])
 async def test_a_field_that_is_not_given_is_not_sent(name):
     required = [each for each, default in parameters(ASYNC_METHODS[name]).items() if default is inspect.Parameter.empty]
-    settings = set(typing.get_type_hints(client_fields.ResponseFields))
-    given = {each: VALUES[each] for each in required if each in IDS or each not in settings}
+    given = {each: VALUES[each] for each in required}
     client = Client("http://x", api_key="k", http_client=httpx.Client(transport=httpx.MockTransport(send)))
     method = dict(methods(client))[name]
 

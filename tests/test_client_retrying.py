@@ -13,6 +13,7 @@ from support.either_client import KINDS, client_of
 from support.scripted_model import RESET, STALL, Head, ScriptedModel
 from threadkeep import errors
 from threadkeep.client.asynchronous import connection as async_connection
+from threadkeep.client.calls import path, post
 from threadkeep.client.synchronous import connection as sync_connection
 
 USER = b'{"id": "uid", "object": "user", "credential": "key", "organizations": []}'
@@ -73,6 +74,27 @@ async def test_a_refusal_is_waited_out_as_long_as_the_server_says(kind, scripted
         assert (await client.user.retrieve()).id == "uid"
 
     assert pauses == [7]
+
+
+async def test_a_proxy_that_asks_to_wait_is_waited_for_too(kind, scripted, pauses):
+    in_turn(scripted, answer(429, b"<html>", **{"retry-after": "7"}), answer(200))
+
+    async with client_at(kind, scripted) as client:
+        assert (await client.user.retrieve()).id == "uid"
+
+    assert pauses == [7]
+
+
+async def test_json_that_is_there_already_is_sent_as_it_stands_and_its_answer_not_read(kind, scripted, pauses):
+    in_turn(scripted, refusal(503, "unavailable"), answer(201, b"[not ours", **{"idempotent-replayed": "true"}))
+
+    async with client_at(kind, scripted) as client:
+        answered = await client.send(post(path("threads"), b'{ "title":"A"}', idempotency_key="mine"))
+
+    assert (answered.status, answered.was_replayed, answered.content) == (201, True, b"[not ours")
+    assert [call.body for call in scripted.calls] == [{"title": "A"}] * 2
+    for call in scripted.calls:
+        assert (call.headers["content-length"], call.headers["idempotency-key"]) == ("14", "mine")
 
 
 async def test_a_date_to_wait_for_is_understood_too(kind, scripted, pauses):

@@ -22,10 +22,9 @@ from threadkeep import errors, settings
 from threadkeep.cli import app
 from threadkeep.commands.welcome import FIRST_RUN_FILE
 from threadkeep.contract import lifecycle
+from threadkeep.contract.events import KINDS
 from threadkeep.contract.lifecycle import Action, State
 from threadkeep.contract.responses import ResponseError
-from threadkeep.operations.responses import events
-from threadkeep.runtime import frames
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.openapi import document
 from threadkeep.server.query import fields_of
@@ -142,10 +141,7 @@ def test_every_event_of_a_stream_is_in_its_table():
 
     documented = {event for row in table for event in re.findall(r"`([a-z_.]+)`", row[0])}
 
-    assert documented == {
-        *(frames.CREATED, frames.RESET, *frames.ENDED.values()),
-        *(events.TEXT, events.REASONING, events.TOOL_CALL),
-    }
+    assert documented == {each.type for each in KINDS}
 
 
 def test_the_table_of_states_is_the_one_in_the_code():
@@ -279,20 +275,47 @@ def test_what_operations_cost_is_said_in_one_place():
     assert re.findall(r"\d a second|\d µs", PAGES["docs/operations.md"].read_text()) == []
 
 
-def test_the_field_that_the_page_adds_works(tmp_path):
-    for name in ("src", "tests", "pyproject.toml"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, tmp_path / name)
+ELSEWHERE = """
 
-    changed = change(tmp_path, PAGES["docs/adding-a-field.md"].read_text())
+async def test_the_field_of_the_page_is_the_same_elsewhere(exported, imported, ada, fresh_owner):
+    thread = await ada.create_thread(language="de", userId="uid_of_the_page")
 
-    assert what_fails(tmp_path, [name for name in changed if name.startswith("tests/")]) == ""
+    lines = await exported(ada, "export", "--user", "uid_of_the_page")
+    finished = await imported(fresh_owner, lines)
+
+    found = await fresh_owner.get(thread.id)
+    assert (finished["returncode"], found.language, found.metadata) == (0, "de", {})
+"""
+
+
+def test_the_field_that_the_page_adds_works_and_an_import_keeps_it(tmp_path):
+    tests = made_from(tmp_path, "docs/adding-a-field.md")
+    with (tmp_path / "tests" / "test_export.py").open("a") as file:
+        file.write(ELSEWHERE)
+
+    assert "language: str | UnsetType | None" in (tmp_path / "src/threadkeep/client/given.py").read_text()
+    assert "as the application names it" in (tmp_path / "docs/reference/threads.md").read_text()
+    assert what_fails(tmp_path, ["tests/test_export.py", "-k", "field_of_the_page"]) == ""
+    assert what_fails(tmp_path, [*tests, "tests/test_client_description.py"]) == ""
 
 
 def test_the_decisions_are_numbered_without_a_gap():
     numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def made_from(folder: Path, name: str) -> list[str]:
+    """Make a page's changes in a copy of the repository, and what is made of them; return the tests among them."""
+    for copied in ("src", "tests", "docs", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy
+        copy(ROOT / copied, folder / copied)
+    changed = change(folder, PAGES[name].read_text())
+    for command in (["-m", "support.client_fields", "--write"], ["-m", "support.sync_client", "--write"],
+                    ["docs/make_reference.py"]):  # fmt: skip
+        paths = os.pathsep.join(str(folder / each) for each in ("src", "tests"))
+        subprocess.run([sys.executable, *command], cwd=folder, env={**os.environ, "PYTHONPATH": paths}, check=True)
+    return [each for each in changed if each.startswith("tests/")]
 
 
 def change(folder: Path, text: str) -> list[str]:

@@ -154,6 +154,42 @@ async def test_threads_belong_to_the_user_and_organization_that_are_named(import
     assert (thread.userId, thread.organizationId) == ("uid_import", "ORG_ACME")
 
 
+# To a program whose contract has one field more that is settable, and one more that is not.
+WIDER = """
+import json, msgspec
+from threadkeep.contract import messages, threads
+
+def widen(module, name, *fields):
+    kind = getattr(module, name)
+    added = [(field, str | None, None) for field in fields]
+    setattr(module, name, msgspec.defstruct(name, added, bases=(kind,), rename="camel", kw_only=True))
+
+widen(threads, "Thread", "main_language", "heat")
+widen(threads, "ThreadCreate", "main_language")
+widen(messages, "Message", "main_language", "heat")
+widen(messages, "MessageCreate", "main_language")
+
+from threadkeep.commands.import_records import conversation_of, sendable
+
+line = {"mainLanguage": "de", "heat": "high", "other": "x"}
+message = {"role": "user", "content": "a"} | line
+exported = conversation_of(json.dumps({"id": "thread_a", "object": "thread", **line, "messages": [message]}).encode())
+plain = conversation_of(json.dumps({"id": "a", **line, "turns": ["a"]}).encode())
+sent = json.loads(sendable(exported.messages[0]))
+print(json.dumps([exported.fields, sent, exported.left_out_count, plain.fields]))
+"""
+
+
+def test_a_field_that_the_contract_gains_is_imported_as_that_field_without_a_word_here():
+    said = subprocess.run([sys.executable, "-c", WIDER], capture_output=True, text=True, timeout=ENDED_S, check=True)
+
+    exported, sent, left_out_count, plain = json.loads(said.stdout)
+    assert exported == {"id": "thread_a", "mainLanguage": "de", "metadata": {"other": "x"}}
+    assert sent == {"role": "user", "content": "a", "mainLanguage": "de"}
+    assert left_out_count == 1
+    assert plain == {"id": "thread_a", "metadata": {"mainLanguage": "de", "heat": "high", "other": "x"}}
+
+
 # Again, and more
 
 
@@ -390,7 +426,7 @@ async def test_a_locked_thread_refuses_its_rest(importing, ada):
         ([], "tk_wrong", "401"),
         (["--organization", "ORG_OTHER"], None, "403"),
         (["--url", f"http://127.0.0.1:{free_port()}"], None, "no server to reach"),
-        (["--url", "nonsense"], None, "--url takes"),
+        (["--url", "nonsense"], None, "--url is an address"),
         ([], "", "THREADKEEP_API_KEY"),
         ([], "tk_é", "plain letters"),
         (["--user", "a b"], None, "X-User-Id is a user id"),
@@ -437,9 +473,8 @@ class LossyWay:
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
         headers = {name: value for name, value in headers.items() if name not in ("host", "accept-encoding")}
         # A credential is not the same in small letters.
-        headers["authorization"] = next(line for line in lines if line.lower().startswith("authorization")).split(": ")[
-            1
-        ]
+        credential = next(line for line in lines if line.lower().startswith("x-api-key")).split(": ")
+        headers[credential[0].lower()] = credential[1]
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         fault = self.next_fault(method, path, headers)
         self.faults[fault] += 1

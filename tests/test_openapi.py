@@ -9,8 +9,9 @@ import schemathesis
 from openapi_spec_validator import validate
 
 from support.fuzzing import operations, try_operation
+from support.streams import COMPLETED, CREATED, Stream, responses_path
 from threadkeep import errors
-from threadkeep.server import descriptions, examples
+from threadkeep.contract.events import KINDS
 
 METHODS = ("get", "post", "put", "patch", "delete")
 EXPECTED = {
@@ -94,22 +95,6 @@ async def test_every_operation_parameter_and_field_says_what_it_means(document):
     assert silent == []
 
 
-async def test_nothing_is_described_that_is_not_there(document):
-    operations = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
-    parameters = [each for item in document["paths"].values() for its in item.values() for each in its["parameters"]]
-    schemas = document["components"]["schemas"]
-    fields = {field for schema in schemas.values() for field in schema.get("properties", {})}
-
-    assert descriptions.OPERATIONS.keys() <= operations
-    assert {name.partition(" in ")[0].rpartition(".")[2] for name in descriptions.PARAMETERS} <= {
-        each["name"] for each in parameters
-    }
-    for name in descriptions.FIELDS:
-        struct, _, field = name.rpartition(".")
-        assert field in (schemas[struct]["properties"] if struct else fields), name
-    assert (descriptions.SCHEMAS.keys() | examples.EXAMPLES.keys()) <= schemas.keys()
-
-
 async def test_every_operation_is_filed_under_a_resource_that_is_described(document):
     described = [each["name"] for each in document["tags"]]
 
@@ -128,6 +113,34 @@ async def test_every_body_and_answer_has_an_example_that_is_one(document):
 
     assert len(shown) >= 20
     assert {name for name in shown - {"Error"} if "examples" not in components["schemas"][name]} == set()
+
+
+async def test_every_streaming_answer_names_its_events_and_what_is_in_them(document, ada):
+    thread = await ada.create_thread()
+    async with await Stream.post(ada, responses_path(thread), input="hi") as stream:
+        await stream.rest()
+    schemas = document["components"]["schemas"]
+    streams = {
+        path: answers["content"]["text/event-stream"]["schema"]["$ref"].rpartition("/")[2]
+        for path, item in document["paths"].items()
+        for its in item.values()
+        for status, answers in its["responses"].items()
+        if "text/event-stream" in answers.get("content", {})
+    }
+    data = {
+        each["properties"]["event"]["const"]: each["properties"]["data"] for each in schemas["ResponseEvent"]["oneOf"]
+    }
+
+    assert len(streams) == 5
+    assert {path for path, name in streams.items() if name != "ResponseEvent"} == {
+        "/v1/threads/{threadId}/generateName"
+    }
+    assert data.keys() == {each.type for each in KINDS}
+    assert [each.type for each in (stream.events[0], stream.events[-1])] == [CREATED, COMPLETED]
+    for event in stream.events:
+        schema = {**data[event.type]["contentSchema"], "components": document["components"]}
+        jsonschema_rs.Draft202012Validator(schema).validate(event.data)
+        assert "position" not in event.data
 
 
 async def test_every_error_of_an_operation_stands_under_its_status_with_an_example(document):

@@ -8,8 +8,12 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 CHARACTERS = frozenset(ALPHABET)
 # Two characters at a time: half the steps for each id.
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
-# Organization and user ids are the operator's own text.
-OPAQUE = re.compile(r"[A-Za-z0-9_.:@|-]{1,128}")
+# The shapes of all ids. Organization and user ids are the operator's own text, a thread's may be a caller's.
+OPAQUE_SHAPE = "[A-Za-z0-9_.:@|-]{1,128}"
+THREAD_SHAPE = "thread_[A-Za-z0-9_-]{1,121}"
+MADE_SHAPE = "_[0-9a-z]{26}"
+OPAQUE = re.compile(OPAQUE_SHAPE)
+THREAD = re.compile(THREAD_SHAPE)
 # Of the 80 bits behind the time the first four are the version (7), and bits 16 and 17 the variant (binary 10).
 VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 RANDOM_MASK = (1 << 80) - 1 ^ (0xF << 76 | 0b11 << 62)
@@ -26,6 +30,11 @@ def new_id(prefix: str) -> str:
 def text_of(value: int) -> str:
     """Return 40 bits as eight characters. Larger integers would take longer for each step."""
     return f"{PAIRS[value >> 30]}{PAIRS[value >> 20 & 1023]}{PAIRS[value >> 10 & 1023]}{PAIRS[value & 1023]}"
+
+
+def made(prefix: str) -> re.Pattern[str]:
+    """Return the shape of the ids that begin like that and are made here alone."""
+    return re.compile(prefix + MADE_SHAPE)
 
 
 def is_ours(text: str, prefix: str) -> bool:

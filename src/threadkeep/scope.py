@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 
 class Role(enum.StrEnum):
+    """What a member or key may do: `member` has its own threads, `admin` all of the organization, `owner` also
+    members, keys and the organization itself.
+    """
+
     MEMBER = "member"
     ADMIN = "admin"
     OWNER = "owner"
@@ -15,6 +19,8 @@ class Role(enum.StrEnum):
 
 
 class Credential(enum.StrEnum):
+    """An API key, or the token of a signed-in person."""
+
     KEY = "key"
     TOKEN = "token"
 

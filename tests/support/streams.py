@@ -16,15 +16,18 @@ from types import TracebackType
 from typing import Any
 
 import httptools
+import msgspec
 
 from support.cast import Caller, identifier
+from threadkeep.contract import events as contract
+from threadkeep.contract.strict import strict
 
-CREATED = "response.created"
-TEXT = "response.output_text.delta"
-REASONING = "response.reasoning.delta"
-TOOL_CALL = "response.tool_call.delta"
-RESET = "response.reset"
-COMPLETED, CANCELLED, FAILED = "response.completed", "response.cancelled", "response.failed"
+CREATED, RESET = contract.ResponseCreated.type, contract.ResponseReset.type
+TEXT, REASONING, TOOL_CALL = contract.TextDelta.type, contract.ReasoningDelta.type, contract.ToolCallDelta.type
+COMPLETED, CANCELLED = contract.ResponseCompleted.type, contract.ResponseCancelled.type
+FAILED = contract.ResponseFailed.type
+# What each event must be made of, and nothing else.
+DATA: dict[str, Any] = {kind.type: strict(kind) for kind in contract.KINDS}
 TERMINAL = (COMPLETED, CANCELLED, FAILED)
 
 READ_S = 30
@@ -229,3 +232,5 @@ def check_whole(events: list[Event]) -> None:
     assert [event.type for event in events].count(CREATED) == 1, events
     assert events[0].type == CREATED, events
     assert [event.is_terminal for event in events] == [False] * (len(events) - 1) + [True], events
+    for event in events:
+        msgspec.convert(event.data, DATA[event.type])

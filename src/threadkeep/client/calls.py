@@ -11,13 +11,14 @@ import httpx
 import msgspec
 from msgspec import UNSET
 
-from threadkeep.client.answers import Single
+from threadkeep import ids
 from threadkeep.client.failures import NotSendable, UnexpectedAnswer
 from threadkeep.client.fields import Tag, encodable, encode, text
+from threadkeep.contract.basis import Revised
 
 T = TypeVar("T")
 
-GENERATED_THREAD = re.compile(r"thread_[0-9a-z]{26}")
+GENERATED_THREAD = ids.made("thread")
 DOTS = (".", "..")
 # What may stand in a header; blanks around it would be lost on the way.
 HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
@@ -147,7 +148,7 @@ def decode(answer: Answer, kind: type[T]) -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         request_id = answer.headers.get("x-request-id", "")
         raise UnexpectedAnswer(f"The answer is not what this version expects: {error}.", request_id) from None
-    if isinstance(value, Single):
+    if isinstance(value, Revised):
         vars(value)["tag"] = answer.headers.get("etag")
     return value
 

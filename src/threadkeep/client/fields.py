@@ -1,4 +1,4 @@
-"""What a caller gives: the bodies of `threadkeep.objects`, written with Python's own dictionaries and lists.
+"""From what a caller gives, in Python's own dictionaries and lists, to what is sent.
 
 A field that is left out is not sent: unchanged in an update, the default in a create. None is sent as null.
 """
@@ -6,22 +6,17 @@ A field that is left out is not sent: unchanged in an update, the default in a c
 import json
 from collections.abc import Mapping, Sequence
 from types import NoneType
-from typing import Any, Literal, Required, TypeAlias, TypedDict
+from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from threadkeep import objects
 from threadkeep.client.failures import NotSendable
-from threadkeep.contract.assistants import ContextMode, NamedToolChoice, ResponseFormat, Tool
-from threadkeep.contract.messages import FunctionCall, MessageCreate, ToolCall
+from threadkeep.contract.basis import Scalar
+from threadkeep.contract.messages import MessageCreate
 
-Value: TypeAlias = str | int | float | bool
-MetadataFields: TypeAlias = Mapping[str, Value | Sequence[Value] | None]
-MetadataFilter: TypeAlias = Mapping[str, Value | Sequence[Value]]
-PartFields: TypeAlias = objects.Part | Mapping[str, object]
-Content: TypeAlias = str | Sequence[PartFields]
-Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+MetadataFilter: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
 # A tag that stands for a revision; None is no tag, and is refused rather than taken for "whatever it is".
 Tag: TypeAlias = str | UnsetType
 
@@ -31,108 +26,13 @@ PART_NAMES = {
     for kind in (objects.TextPart, objects.ImagePart, objects.FilePart)
     for name, api_name in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
 }
+CHANGES = (objects.ThreadUpdate, objects.MessageUpdate, objects.AssistantUpdate, objects.OrganizationUpdate)
 HALF = "holds half of a surrogate pair, which is no character: remove it."
-
-
-class FunctionCallFields(TypedDict):
-    """`threadkeep.objects.FunctionCall` as a dictionary."""
-
-    name: str
-    arguments: str
-
-
-class ToolCallFields(TypedDict):
-    """`threadkeep.objects.ToolCall` as a dictionary."""
-
-    id: str
-    type: Literal["function"]
-    function: FunctionCall | FunctionCallFields
-
-
-class MessageFields(TypedDict, total=False):
-    """A message to add: `{"role": "user", "content": "Hello"}`."""
-
-    role: Required[Role]
-    content: Content
-    tool_calls: Sequence[ToolCall | ToolCallFields] | None
-    tool_call_id: str | None
-    metadata: MetadataFields | None
-
-
-class NameMessageFields(TypedDict):
-    """A message from which a name is made."""
-
-    role: Role
-    content: Content
-
-
-class ThreadFields(TypedDict, total=False):
-    """A thread to create; everything is optional."""
-
-    id: str
-    title: str | None
-    metadata: MetadataFields | None
-    assistant_id: str | None
-    visible_in_ui: bool
-    organization_id: str
-    user_id: str
-    messages: Sequence[MessageCreate | MessageFields]
-
-
-class ThreadFilters(TypedDict, total=False):
-    """Which threads, in which order. `limit` is the size of a page; `sort` and `include` have the API's own words."""
-
-    limit: int | None
-    order: Literal["asc", "desc"] | None
-    after: str | None
-    before: str | None
-    organization_id: str | None
-    user_id: str | None
-    assistant_id: str | None
-    visible_in_ui: bool | None
-    state: Literal["open", "locked", "archived", "all"] | None
-    status: Literal["streaming", "inactive"] | None
-    title_contains: str | None
-    created_after: int | None
-    created_before: int | None
-    sort: Literal["createdAt", "updatedAt"] | None
-    include: Literal["lastMessage"] | None
-    include_total: bool | None
-
-
-class SettingsFields(TypedDict, total=False):
-    """What an assistant fixes and a request may give; the values are those of OpenAI's chat completions."""
-
-    instructions: str | None
-    model: str | None
-    temperature: float | None
-    top_p: float | None
-    max_output_tokens: int | None
-    stop: str | Sequence[str] | None
-    response_format: ResponseFormat | Mapping[str, object] | None
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
-    tools: Sequence[Tool | Mapping[str, object]] | None
-    context_mode: ContextMode | None
-    context_tokens: int | None
-    metadata: MetadataFields | None
-
-
-class ResponseFields(SettingsFields, total=False):
-    """A request for an answer.
-
-    `input` is a text, or messages; it may be left out when the thread's last message is a user's or a tool's.
-    `when_busy="interrupt"` ends the response that runs, `replaces` deletes the newest answer first ("regenerate").
-    """
-
-    input: str | Sequence[MessageCreate | MessageFields] | None
-    assistant_id: str | None
-    when_busy: Literal["reject", "interrupt"]
-    replaces: str | None
 
 
 def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
     """Return the JSON of a body. Raises TypeError for a field that it has not, NotSendable for what JSON cannot say."""
-    body = kind(**{name: given(kind, name, value) for name, value in fields.items()})
+    body = kind(**fields_of(kind, fields))
     try:
         return encode("The body", body)
     except NotSendable:
@@ -143,6 +43,17 @@ def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
         raise
 
 
+def fields_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields to send. None leaves out what null says nothing about, such as the id of something new."""
+    left_out = {each.name for each in msgspec.structs.fields(kind) if each.default is UNSET}
+    is_new = not issubclass(kind, CHANGES)
+    return {
+        name: given(kind, name, value)
+        for name, value in fields.items()
+        if not (value is None and is_new and name in left_out)
+    }
+
+
 def given(kind: type[objects.Body], name: str, value: Any) -> Any:
     """Return a field as the API has it: dictionaries that stand for messages, parts and threads become these."""
     if name in ("messages", "input") and not isinstance(value, str | NoneType | UnsetType):
@@ -150,8 +61,7 @@ def given(kind: type[objects.Body], name: str, value: Any) -> Any:
     if name == "content":
         return content(value)
     if name == "thread" and isinstance(value, Mapping):
-        thread = objects.ThreadCreate
-        return thread(**{key: given(thread, key, each) for key, each in value.items()})
+        return objects.ThreadCreate(**fields_of(objects.ThreadCreate, value))
     return value
 
 
@@ -159,7 +69,7 @@ def message(kind: type[objects.Body], fields: Any) -> Any:
     if not isinstance(fields, Mapping):
         return fields
     made = objects.NameMessage if kind is objects.NameCreate else MessageCreate
-    return made(**{name: given(made, name, value) for name, value in fields.items()})
+    return made(**fields_of(made, fields))
 
 
 def content(value: Any) -> Any:
@@ -213,7 +123,3 @@ def metadata_filters(metadata: MetadataFilter | None) -> list[tuple[str, str]]:
 def text(name: str, value: object) -> str:
     """Return a value as a query says it. Raises NotSendable."""
     return encodable(name, value) if isinstance(value, str) else encode(name, value).decode()
-
-
-def or_unset(value: Any) -> Any:
-    return UNSET if value is None else value

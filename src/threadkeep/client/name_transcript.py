@@ -7,14 +7,9 @@ import msgspec
 from threadkeep.client.failures import BY_CODE, UnexpectedAnswer, api_error
 from threadkeep.client.transcript import Frame, Frames
 from threadkeep.contract.answers import Error
+from threadkeep.contract.events import NameCompleted, NameDelta, NameFailed
 from threadkeep.contract.names import NameGenerated
 from threadkeep.errors import ApiError
-
-
-class Delta(msgspec.Struct):
-    """More of the name."""
-
-    delta: str
 
 
 class NameTranscript:
@@ -41,14 +36,14 @@ class NameTranscript:
             raise UnexpectedAnswer(f"An event cannot be read: {error}.", self._request_id) from None
 
     def _take(self, frame: Frame) -> Iterator[str]:
-        if frame.event == "name.delta":
-            self._name += msgspec.json.decode(frame.data, type=Delta).delta
+        if frame.event == NameDelta.type:
+            self._name += msgspec.json.decode(frame.data, type=NameDelta).delta
             if self._name.startswith(self._given) and self._name != self._given:
                 piece = self._name[len(self._given) :]
                 self._given = self._name
                 yield piece
-        elif frame.event == "name.completed":
+        elif frame.event == NameCompleted.type:
             self.generated = msgspec.json.decode(frame.data, type=NameGenerated)
-        elif frame.event == "name.failed":
+        elif frame.event == NameFailed.type:
             detail = msgspec.json.decode(frame.data, type=Error).error
             raise api_error(BY_CODE.get(detail.code, ApiError).status, detail, {})

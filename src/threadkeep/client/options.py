@@ -34,7 +34,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.user_id is not None and not ids.OPAQUE.fullmatch(self.user_id):
-            raise ValueError("user_id has 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
+            raise ValueError("user_id is a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
         if self.retries_max < 0:
             raise ValueError("retries_max is 0 or more.")
         for name in ("connect_timeout_s", "timeout_s", "total_timeout_s", "stream_timeout_s"):

@@ -24,7 +24,7 @@ RETRY_AFTER_MAX_S = 60.0
 
 # The request did not leave this machine.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-FROM_PROXIES = (502, 503, 504)
+FROM_PROXIES = (429, 502, 503, 504)
 
 
 class Attempts:

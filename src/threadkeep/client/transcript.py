@@ -6,9 +6,8 @@ from typing import cast
 
 import msgspec
 
-from threadkeep.client.answers import Response
 from threadkeep.client.calls import Call, path
-from threadkeep.client.events import (
+from threadkeep.contract.events import (
     KINDS,
     Event,
     ResponseCancelled,
@@ -19,6 +18,7 @@ from threadkeep.client.events import (
     ResponseReset,
     TextDelta,
 )
+from threadkeep.contract.responses import Response
 
 
 class Frame(msgspec.Struct):
@@ -52,7 +52,7 @@ def frame_of(text: str) -> Frame:
 
 
 Decode = Callable[[bytes | str], Event]
-DECODERS: dict[str, Decode] = {kind.type: msgspec.json.Decoder(kind).decode for kind in KINDS}  # type: ignore[attr-defined]  # Each has its type.
+DECODERS: dict[str, Decode] = {kind.type: msgspec.json.Decoder(kind).decode for kind in KINDS}
 
 
 class Transcript:

@@ -10,7 +10,7 @@ from threadkeep.errors import ThreadkeepError
 if TYPE_CHECKING:
     from threadkeep import AsyncClient
     from threadkeep.client import AsyncResponseStream, Message, Response, Thread
-    from threadkeep.client.fields import ThreadFields
+    from threadkeep.client.given import ThreadFields
     from threadkeep.commands.chat_screens import Answer, Screen
 
 SHOWN_MESSAGES = 6

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from threadkeep import AsyncClient
     from threadkeep.client import Thread
 
-MESSAGES_PER_CALL = 100
 # A thread waits in memory for its turn up to this size, and in a file of the system's beyond.
 SPOOL_BYTES_MAX = 2 * 1024 * 1024
 PART = ".part"
@@ -42,6 +41,11 @@ class Exported:
     message_count: int = 0
     # Ids that were asked for and are not there.
     missing_count: int = 0
+
+    def state(self) -> tuple[int, str]:
+        """Return how many threads are done, and in words what was written."""
+        words = f"{self.thread_count} threads, {self.message_count} messages"
+        return self.thread_count + self.missing_count, words
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class Exporter:
 
     async def write(self, threads: "AsyncIterator[Thread | str]", output: IO[bytes], concurrency: int) -> None:
         """Write threads, or the threads with these ids, in their order. `concurrency` are read at once."""
-        async for assistant in self._client.assistants.list(limit=100):
+        async for assistant in self._client.assistants.list():
             self._assistant_names[assistant.id] = assistant.name
         await asyncio.to_thread(output.write, encode(Begin()) + b"\n")
         reading: deque[asyncio.Task[Line | None]] = deque()
@@ -104,7 +108,7 @@ class Exporter:
         del fields["messageCount"]
         file.write(encode(fields)[:-1] + b',"messages":[')
         count = 0
-        async for message in self._client.threads.messages.list(thread.id, limit=MESSAGES_PER_CALL):
+        async for message in self._client.threads.messages.list(thread.id):
             # Half an answer would stay half: the next export has it, and an import then adds it.
             if message.status == "in_progress":
                 continue

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,14 +11,10 @@ from threadkeep.commands.options import Connection, ThreadsArgument, with_option
 from threadkeep.errors import ThreadkeepError, Unavailable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from threadkeep import AsyncClient
     from threadkeep.client import Thread
     from threadkeep.commands.export_writing import Exporter
 
-THREADS_PER_CALL = 100
-REFRESH_S = 0.1
 STANDARD_OUTPUT = "-"
 
 OutOption = Annotated[
@@ -52,7 +48,7 @@ class Choice:
             for thread_id in self._thread_ids:
                 yield thread_id
             return
-        async for thread in client.threads.list(**self._listed, limit=THREADS_PER_CALL):
+        async for thread in client.threads.list(**self._listed):
             yield thread
 
 
@@ -81,7 +77,7 @@ def export_these(
 def export(connection: Connection, choice: Choice, out: str, concurrency: int) -> None:
     """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
     from threadkeep.commands.export_writing import Exporter, OnTerminal, opened, part_of
-    from threadkeep.commands.showing import console_for_people, harmless
+    from threadkeep.commands.showing import console_for_people, harmless, shown
 
     console = console_for_people(stderr=True)
 
@@ -91,7 +87,8 @@ def export(connection: Connection, choice: Choice, out: str, concurrency: int) -
             with opened(out) as output:
                 # An export that is itself on the terminal shows how far it is, and no bar may stand in it.
                 is_shown = console.is_terminal and not isinstance(output, OnTerminal)
-                async with shown(console, exporter, choice, client) if is_shown else nullcontext():
+                total = await choice.count(client) if is_shown else None
+                async with shown(console, total, exporter.exported.state) if is_shown else nullcontext():
                     await exporter.write(choice.threads(client), output, concurrency)
             return exporter
 
@@ -105,30 +102,3 @@ def export(connection: Connection, choice: Choice, out: str, concurrency: int) -
         console.print(f"threads exported: {exported.thread_count}\nmessages: {exported.message_count}")
     if exported.missing_count:
         raise typer.Exit(1)
-
-
-@asynccontextmanager
-async def shown(console: "Console", exporter: "Exporter", choice: Choice, client: "AsyncClient") -> AsyncIterator[None]:
-    """Show how far the export is, while it runs."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("", total=await choice.count(client))
-
-        def update() -> None:
-            exported = exporter.exported
-            description = f"{exported.thread_count} threads, {exported.message_count} messages"
-            progress.update(bar, completed=exported.thread_count + exported.missing_count, description=description)
-
-        async def refresh() -> None:
-            while True:
-                update()
-                await asyncio.sleep(REFRESH_S)
-
-        refreshing = asyncio.create_task(refresh())
-        try:
-            yield
-        finally:
-            refreshing.cancel()
-            update()

@@ -11,11 +11,13 @@ from msgspec import Raw
 
 from threadkeep.commands.export_format import VERSION, Begin, mark_of
 from threadkeep.commands.openai_threads import annotated_count, in_order_of_time, plain_content
-from threadkeep.contract.basis import THREAD_ID
+from threadkeep.contract.basis import THREAD_ID, Value
 from threadkeep.contract.lifecycle import STATES, State
 from threadkeep.contract.limits import METADATA_PAIRS_MAX
+from threadkeep.contract.messages import Message, MessageCreate
+from threadkeep.contract.threads import Thread, ThreadCreate
 from threadkeep.errors import InvalidRequest
-from threadkeep.operations.metadata import Value, check_limits
+from threadkeep.operations.metadata import check_limits
 
 INTEGER_MAX = 2**53
 # Longer than any title, id or metadata: it is not even decoded.
@@ -23,25 +25,8 @@ FIELD_BYTES_MAX = 1024 * 1024
 UTF_8_PIECE_BYTES = 64 * 1024
 
 THREAD_ID_PATTERN = re.compile(THREAD_ID)
+# What a line has in whichever form, and what other lines than those of an export become metadata of.
 OWN_FIELDS = {"id", "question_id", "messages", "turns", "title", "metadata"}
-# Fields of a thread as the API has it, in an export: nothing is lost when these do not become metadata.
-THREAD_FIELDS = {
-    "object", "createdAt", "updatedAt", "assistantId", "assistantName", "organizationId", "userId", "visibleInUi",
-    "messageCount", "status", "state", "locked", "lastMessageAt", "lastMessage",
-}  # fmt: skip
-EXPORTED_MESSAGE_FIELDS = {
-    "id", "object", "createdAt", "updatedAt", "threadId", "seq", "status", "userId", "assistantId", "responseId",
-}  # fmt: skip
-# OpenAI's spelling beside our own.
-MESSAGE_FIELDS = {
-    "role": "role",
-    "content": "content",
-    "metadata": "metadata",
-    "toolCalls": "toolCalls",
-    "tool_calls": "toolCalls",
-    "toolCallId": "toolCallId",
-    "tool_call_id": "toolCallId",
-}
 
 CUT_OFF = "the export was cut off here: its last line is missing"
 
@@ -56,16 +41,34 @@ class BadLine(Exception):
     """A line that cannot be imported; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What an export says of a thread besides title, metadata and messages."""
+class Kept(msgspec.Struct, rename="camel", frozen=True):
+    """What a line of an export says of its thread that a new thread here may not take as it stands."""
 
     user_id: str | None = None
     assistant_id: str | None = None
     assistant_name: str | None = None
-    is_hidden: bool = False
-    is_locked: bool = False
-    is_archived: bool = False
+    visible_in_ui: bool = True
+    state: State = State.OPEN
+    # An archived thread may be locked as well, and then only this says so.
+    locked: bool = False
+
+    @property
+    def is_locked(self) -> bool:
+        return self.locked or self.state == State.LOCKED
+
+
+def names(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Return the names of an object's fields as the API spells them."""
+    return frozenset(kind.__struct_encode_fields__)
+
+
+NEW_THREAD = names(ThreadCreate)
+# Nothing is lost when these do not become metadata: a new thread takes them, its actions do, or the server gives them.
+EXPORTED_THREAD = OWN_FIELDS | NEW_THREAD | names(Thread) | names(Kept)
+EXPORTED_MESSAGE = names(Message)
+# OpenAI's spelling beside our own.
+NEW_MESSAGE = dict(zip(MessageCreate.__struct_fields__, MessageCreate.__struct_encode_fields__, strict=True))
+NEW_MESSAGE |= {name: name for name in NEW_MESSAGE.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Conversation:
     """One line of the file, ready to be sent."""
 
     thread_id: str
-    # `title` and `metadata` as the API takes them.
+    # Those of `ThreadCreate`, as the API takes them, without id and messages.
     fields: Record
     # As they stand in the line, to which they refer; `sendable` makes of each what the API takes.
     messages: list[Raw]
@@ -111,26 +114,34 @@ def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple
 def conversation_of(line: Line) -> Conversation:
     """Return the conversation in a line. Raises BadLine; what the API judges itself is left to it."""
     check_utf_8(line)
+    long, short, too_long_count = values_of(line)
+    is_exported = short.get("object") == "thread"
+    thread_id = exported_id_of(short) if is_exported else thread_id_of(short)
+    messages, dropped_count = messages_of(long, EXPORTED_MESSAGE if is_exported else frozenset())
+    metadata, left_out_count = metadata_of(short, EXPORTED_THREAD if is_exported else OWN_FIELDS)
+    taken = NEW_THREAD if is_exported else OWN_FIELDS & NEW_THREAD
+    fields = {name: value for name, value in short.items() if name in taken and name != "metadata"}
+    fields["id"] = thread_id
+    if metadata:
+        fields["metadata"] = metadata
+    kept = kept_of(short) if is_exported else None
+    return Conversation(thread_id, fields, messages, left_out_count + dropped_count + too_long_count, kept)
+
+
+def values_of(line: Line) -> tuple[dict[str, Raw], Record, int]:
+    """Return a line's messages undecoded, its other values, and how many of these are longer than any may be."""
     try:
         record = msgspec.json.decode(line, type=dict[str, Raw])
         long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
         too_long = {name for name, value in record.items() if len(value) > FIELD_BYTES_MAX}
-        short: Record = {name: msgspec.json.decode(value) for name, value in record.items() if name not in too_long}
+        short = {name: msgspec.json.decode(value) for name, value in record.items() if name not in too_long}
     except msgspec.ValidationError:
         raise BadLine("it is not a JSON object") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadLine(f"it is not JSON ({error})") from None
     if too_long & OWN_FIELDS:
         raise BadLine(f"its {min(too_long & OWN_FIELDS)} is longer than any may be")
-    is_exported = short.get("object") == "thread"
-    thread_id = exported_id_of(short) if is_exported else thread_id_of(short)
-    messages, dropped_count = messages_of(long, EXPORTED_MESSAGE_FIELDS if is_exported else set())
-    metadata, left_out_count = metadata_of(short, OWN_FIELDS | THREAD_FIELDS if is_exported else OWN_FIELDS)
-    fields: Record = {"title": short["title"]} if short.get("title") is not None else {}
-    if metadata:
-        fields["metadata"] = metadata
-    kept = kept_of(short) if is_exported else None
-    return Conversation(thread_id, fields, messages, left_out_count + dropped_count + len(too_long), kept)
+    return long, {name: value for name, value in short.items() if value is not None}, len(too_long)
 
 
 def check_utf_8(line: Line) -> None:
@@ -170,21 +181,13 @@ def thread_id_of(record: Record) -> str:
 
 def kept_of(record: Record) -> Kept:
     """Return what an export says of a thread. Raises BadLine for a field of the wrong kind."""
-    names = ("userId", "assistantId", "assistantName")
-    texts = [record.get(name) for name in names]
-    state = record.get("state", "open")
-    if not all(each is None or isinstance(each, str) for each in texts) or state not in STATES:
-        raise BadLine(f"its {', '.join(names)} are not all texts, or its state is not one of {', '.join(STATES)}")
-    user_id, assistant_id, assistant_name = texts
-    return Kept(
-        user_id,
-        assistant_id,
-        assistant_name,
-        is_hidden=record.get("visibleInUi") is False,
-        # An archived thread may be locked as well, and then only `locked` says so.
-        is_locked=state == State.LOCKED or record.get("locked") is True,
-        is_archived=state == State.ARCHIVED,
-    )
+    try:
+        return msgspec.convert(record, Kept)
+    except msgspec.ValidationError:
+        raise BadLine(
+            "its userId, assistantId and assistantName are not all texts, visibleInUi and locked not both true or "
+            f"false, or its state is not one of {', '.join(STATES)}"
+        ) from None
 
 
 def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int]:
@@ -207,7 +210,7 @@ def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int
 
 
 def dropped_fields_count(message: dict[str, Raw], known: Set[str]) -> int:
-    unknown_count = sum(name not in MESSAGE_FIELDS and name not in known for name in message)
+    unknown_count = sum(name not in NEW_MESSAGE and name not in known for name in message)
     return unknown_count + (annotated_count(message["content"]) if "content" in message else 0)
 
 
@@ -221,23 +224,23 @@ def sendable(message: Raw) -> bytes:
     # OpenAI writes null for what is not there; the API has such fields absent.
     return encode(
         {
-            MESSAGE_FIELDS[name]: plain_content(value) if name == "content" else value
+            NEW_MESSAGE[name]: plain_content(value) if name == "content" else value
             for name, value in read_message(message).items()
-            if name in MESSAGE_FIELDS and not is_null(value)
+            if name in NEW_MESSAGE and not is_null(value)
         }
     )
 
 
 def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:
     """Return `metadata` as given, with the line's other fields as far as they fit, and how many did not."""
-    given = record.get("metadata")
-    if given is not None and not isinstance(given, dict):
+    given = record.get("metadata", {})
+    if not isinstance(given, dict):
         raise BadLine("its metadata is not an object")
-    metadata = dict(given or {})
+    metadata = dict(given)
     left_out_count = 0
     for name, value in record.items():
         # A question_id beside an id is a field like any other.
-        if value is None or (name in taken and not (name == "question_id" and "id" in record)):
+        if name in taken and not (name == "question_id" and "id" in record):
             continue
         if name in metadata or len(metadata) >= METADATA_PAIRS_MAX or not fits(name, value):
             left_out_count += 1

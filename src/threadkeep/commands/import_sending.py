@@ -2,59 +2,58 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import quote
 
 import httpx
-import msgspec
 from msgspec import Raw
 
-from threadkeep import clock
+from threadkeep import errors
+from threadkeep.client import AsyncClient, Thread
+from threadkeep.client.calls import Answer, decode, path, post
+from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
+from threadkeep.client.options import address, certificates
 from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, sendable
+from threadkeep.commands.options import Connection, plain_refusals
 from threadkeep.contract.lifecycle import State
 
 MESSAGES_PER_CALL = 100
 # Below the server's limit of 4 MiB, so that the rest of a body fits as well.
 MESSAGES_BYTES_MAX = 3 * 1024 * 1024
-REQUEST_S = 60.0
-CONNECT_S = 5.0
-# How long a server that answers nothing, or 502 to 504, may take to come back.
-PATIENCE_S = 60.0
-PAUSE_S = 0.1
-PAUSE_MAX_S = 5.0
-RETRY_AFTER_MAX_S = 60.0
+# With the client's pauses, a server that is away may take about a minute to come back. In all, a call takes so long
+# that the next minute of a credential with a limit comes in any case.
+PATIENCE: dict[str, Any] = {"timeout_s": 60.0, "total_timeout_s": 300.0, "retries_max": 14}  # Any: options differ.
 # How often messages that were imported may have been deleted and imported again within 24 hours.
 DELETIONS_MAX = 10
 DELETED_TOO_OFTEN = f"it was imported and deleted {DELETIONS_MAX} times within a day: import it tomorrow"
+FOREIGN = "its id belongs to a thread of somebody else, whom neither this credential nor --user stands for"
 
 # httpcore asks some ten times in each request whether this is installed; a search for what is not takes long.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: not to be had.
 
-TRY_LATER = (502, 503, 504)
+# Every other line would get the same answer.
+HOPELESS = (
+    errors.AuthenticationError,
+    errors.PermissionDenied,
+    errors.RateLimited,
+    errors.StorageFull,
+    errors.Unavailable,
+)
 
 
 class ImportStopped(Exception):
     """Nothing can be imported any more, or at all; the message is for people."""
 
 
-class Refused(BadLine):
-    """The API's own answer to a request that it did not accept."""
-
-    def __init__(self, status: int, code: str, message: str, param: str | None) -> None:
-        super().__init__(f"{message} ({status} {code}{f', {param}' if param else ''})")
-        self.status = status
-        self.code = code
-
-
 @dataclass(slots=True)
 class Outcome:
     """What became of one conversation."""
 
-    is_new: bool
-    sent_count: int
+    is_new: bool = False
+    sent_count: int = 0
     # Messages that the thread has beyond those of the file.
     surplus_count: int = 0
     # Whether it was locked, archived or hidden after it was there.
@@ -63,22 +62,6 @@ class Outcome:
     is_shown: bool = False
     # Its assistant is not one of this organization.
     lacks_assistant: bool = False
-
-
-class Answer(msgspec.Struct, rename="camel"):
-    """As much of an answer as is needed here: a thread, or an error."""
-
-    message_count: int = 0
-    state: State = State.OPEN
-    visible_in_ui: bool = True
-    error: dict[str, Any] | None = None  # Any: the fields of ErrorDetail.
-
-
-class Assistants(msgspec.Struct, rename="camel"):
-    """As much of a page of assistants as is needed here."""
-
-    data: list[Record]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,65 +78,92 @@ class Target:
         return self.assistants.get(kept.assistant_id or "") or self.assistants.get(kept.assistant_name or "")
 
 
-read_answer = msgspec.json.Decoder(Answer).decode
-read_assistants = msgspec.json.Decoder(Assistants).decode
+def stopped_by(error: errors.ApiError | TransportError) -> ImportStopped:
+    refusal = f"The server refuses ({error.status}): " if isinstance(error, errors.ApiError) else ""
+    return ImportStopped(refusal + error.message)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Raise what a failure of the client means: BadLine if it is about one line, else ImportStopped."""
+    try:
+        yield
+    except HOPELESS as error:
+        raise stopped_by(error) from error
+    except errors.ApiError as error:
+        about = f", {error.param}" if error.param else ""
+        raise BadLine(f"{error.message} ({error.status} {error.code}{about})") from error
+    except TransportError as error:
+        # A proxy, for example, that takes no body of this size.
+        if isinstance(error, UnexpectedAnswer) and not error.outcome_is_unknown:
+            raise BadLine(error.message) from error
+        raise stopped_by(error) from error
+
+
+@asynccontextmanager
+async def senders(connection: Connection, user_id: str | None, count: int) -> AsyncIterator[list["Sender"]]:
+    """Open so many connections, each with a client: one for all looks at every connection several times a request.
+
+    Raises ImportStopped at once if there is no server, or one that does not take the credential.
+    """
+    async with AsyncExitStack() as stack:
+        with plain_refusals():
+            # Read once: that takes longer than a request.
+            tls = certificates(address(connection.url))
+            opened = [httpx.AsyncClient(verify=tls, trust_env=False) for _ in range(count)]
+            for each in opened:
+                stack.push_async_callback(each.aclose)
+            clients = [connection.async_client(each).with_options(user_id=user_id, **PATIENCE) for each in opened]
+        target = await target_of(clients[0])
+        busy: dict[str, asyncio.Event] = {}
+        yield [Sender(client, target, busy) for client in clients]
+
+
+async def target_of(client: AsyncClient) -> Target:
+    try:
+        # A server that is asked too often is well.
+        with suppress(errors.RateLimited):
+            await client.with_options(retries_max=0).threads.list(limit=1).page()
+        user = await client.user.retrieve()
+        listed = [each async for each in client.assistants.list()]
+    except ConnectionFailed as error:
+        start = "Start it with `threadkeep serve`, or say where it is with --url."
+        raise ImportStopped(f"{error.message} {start}") from error
+    except (errors.ApiError, TransportError) as error:
+        raise stopped_by(error) from error
+    # One, since the request names it if there are several; whoever acts for a user is a member here.
+    [organization] = user.organizations
+    # Ids last, so that no name can stand in the way of one.
+    assistants = {each.name: each.id for each in listed} | {each.id: each.id for each in listed}
+    return Target(organization.role != "member", user.credential == "token", assistants)
 
 
 class Sender:
-    """One server, and the credential for it. Any number of conversations may be sent at once."""
+    """Sends one conversation after the other. `busy` has the threads that any sender is at."""
 
-    def __init__(self, url: str, api_key: str, user_id: str | None, organization_id: str | None, concurrency: int):
-        self._url = url.rstrip("/")
-        self._organization = f"organizationId={quote(organization_id, safe='')}" if organization_id else ""
-        headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json"}
-        if user_id:
-            headers["X-User-Id"] = user_id
-        # A client for each connection: one for all looks at every connection several times in each request.
-        timeout, tls = httpx.Timeout(REQUEST_S, connect=CONNECT_S), httpx.create_ssl_context()
-        # Like all other commands, it goes to the server itself: a proxy of the environment would be told the key.
-        self._clients = [
-            httpx.AsyncClient(headers=headers, timeout=timeout, verify=tls, trust_env=False) for _ in range(concurrency)
-        ]
-        # Threads that are being sent now: a second line with the same id waits for the first.
-        self._busy: dict[str, asyncio.Event] = {}
-        self._known_target: Target | None = None
-        self._asking = asyncio.Lock()
-
-    async def close(self) -> None:
-        for client in self._clients:
-            await client.aclose()
-
-    async def check_server(self) -> None:
-        """Raise ImportStopped at once if there is no server, or one that does not take the credential."""
-        try:
-            response = await self._clients[0].get(self._address("/v1/threads?limit=1"))
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise ImportStopped("--url takes the server's address, for example http://127.0.0.1:8000") from None
-        except httpx.TransportError as error:
-            raise ImportStopped(
-                f"There is no server to reach at {self._url} ({type(error).__name__}): "
-                "start it with `threadkeep serve`, or say where it is with --url."
-            ) from None
-        stop_if_hopeless(response)
-        if response.status_code != 200 and response.status_code != 429:
-            reason = error_of(response).get("message", "is it threadkeep?")
-            raise ImportStopped(f"{self._url} answers {response.status_code} to a request for threads: {reason}")
+    def __init__(self, client: AsyncClient, target: Target, busy: dict[str, asyncio.Event]) -> None:
+        self._client = client
+        self._target = target
+        self._busy = busy
 
     async def send(self, conversation: Conversation) -> Outcome:
-        """Bring the server to have the whole conversation. Raises Refused or ImportStopped."""
-        while conversation.thread_id in self._busy:
-            await self._busy[conversation.thread_id].wait()
-        done = self._busy[conversation.thread_id] = asyncio.Event()
+        """Bring the server to have the whole conversation. Raises BadLine or ImportStopped."""
+        busy, thread_id = self._busy, conversation.thread_id
+        # A second line with the same id waits for the first.
+        while thread_id in busy:
+            await busy[thread_id].wait()
+        done = busy[thread_id] = asyncio.Event()
         try:
-            return await self._send_alone(conversation)
+            with understood():
+                return await self._send_alone(conversation)
         finally:
-            del self._busy[conversation.thread_id]
+            del busy[thread_id]
             done.set()
 
     async def _send_alone(self, conversation: Conversation) -> Outcome:
         messages, kept = conversation.messages, conversation.kept
-        outcome = Outcome(False, 0)
-        fields = conversation.fields if kept is None else await self._with_kept(conversation.fields, kept, outcome)
+        outcome = Outcome()
+        fields = conversation.fields if kept is None else self._settable(conversation.fields, kept, outcome)
         thread = await self._create(conversation, fields)
         if thread is None:
             thread = await self._read(conversation.thread_id)
@@ -167,166 +177,86 @@ class Sender:
                 break
             thread = await self._read(conversation.thread_id)
         if kept is not None:
-            await self._bring_to(kept, conversation.thread_id, thread, outcome)
+            await self._bring_to(kept, thread, outcome)
         return outcome
 
-    async def _with_kept(self, fields: Record, kept: Kept, outcome: Outcome) -> Record:
+    def _settable(self, fields: Record, kept: Kept, outcome: Outcome) -> Record:
         """Return the fields for creating an exported thread, as far as the importer may set them."""
-        target = await self._target()
-        fields = dict(fields)
-        if kept.user_id is not None and target.keeps_users:
-            fields["userId"] = kept.user_id
+        # It comes into the importer's organization, from wherever it is.
+        left_out = {"organizationId"}
+        if not self._target.keeps_users:
+            left_out.add("userId")
+        if not self._target.can_hide:
+            left_out.add("visibleInUi")
+        fields = {name: value for name, value in fields.items() if name not in left_out}
         if kept.assistant_id is not None or kept.assistant_name is not None:
-            fields["assistantId"] = target.assistant_of(kept)
+            fields["assistantId"] = self._target.assistant_of(kept)
             outcome.lacks_assistant = fields["assistantId"] is None
-        if kept.is_hidden and target.can_hide:
-            fields["visibleInUi"] = False
         return fields
 
-    async def _target(self) -> Target:
-        """Find out once what may be set here; threads that come meanwhile wait for it."""
-        async with self._asking:
-            if self._known_target is None:
-                self._known_target = await self._ask_target()
-        return self._known_target
-
-    async def _ask_target(self) -> Target:
-        user = msgspec.json.decode((await self._request("GET", "/v1/user")).content)
-        # One, since the request names it if there are several; whoever acts for a user is a member here.
-        [organization] = user["organizations"]
-        assistants: dict[str, str] = {}
-        after = ""
-        while True:
-            page = await self._request("GET", f"/v1/assistants?limit=100{after}")
-            listed = read_assistants(page.content)
-            assistants.update({each["name"]: each["id"] for each in listed.data})
-            if listed.next_cursor is None:
-                break
-            after = f"&after={quote(listed.next_cursor, safe='')}"
-        # Last, so that no name can stand in the way of an id.
-        assistants.update({id: id for id in list(assistants.values())})
-        return Target(organization["role"] != "member", user["credential"] == "token", assistants)
-
-    async def _bring_to(self, kept: Kept, thread_id: str, thread: Answer, outcome: Outcome) -> None:
+    async def _bring_to(self, kept: Kept, thread: Thread, outcome: Outcome) -> None:
         """Hide, lock and archive a thread that has all its messages now, as it was where it comes from."""
-        target = await self._target()
-        path = f"/v1/threads/{thread_id}"
-        is_open = thread.state == State.OPEN
-        changes: list[tuple[str, str, bytes | None]] = []
-        if kept.is_hidden and thread.visible_in_ui:
-            if target.can_hide and is_open:
-                changes.append(("PATCH", path, b'{"visibleInUi":false}'))
+        threads, is_open = self._client.threads, thread.state == State.OPEN
+        if not kept.visible_in_ui and thread.visible_in_ui:
+            if is_open and self._target.can_hide:
+                await threads.update(thread.id, visible_in_ui=False)
+                outcome.is_changed = True
             else:
                 outcome.is_shown = True
         # A lock comes first: an archived thread takes none.
         if kept.is_locked and is_open:
-            changes.append(("POST", f"{path}/lock", None))
-        if kept.is_archived and thread.state != State.ARCHIVED:
-            changes.append(("POST", f"{path}/archive", None))
-        for method, where, body in changes:
-            await self._request(method, where, body)
-        outcome.is_changed = bool(changes)
+            await threads.lock(thread.id)
+            outcome.is_changed = True
+        if kept.state == State.ARCHIVED and thread.state != State.ARCHIVED:
+            await threads.archive(thread.id)
+            outcome.is_changed = True
 
-    async def _create(self, conversation: Conversation, fields: Record) -> Answer | None:
+    async def _create(self, conversation: Conversation, fields: Record) -> Thread | None:
         """Create the thread with its first messages. Return it, or None if it is there already."""
         first = next((chunk for _, chunk in chunks(conversation.messages, 0)), [])
-        body = encode({"id": conversation.thread_id, **fields, "messages": [Raw(message) for message in first]})
+        body = encode({**fields, "messages": [Raw(message) for message in first]})
         content = blake2b(body, digest_size=16).hexdigest()
         try:
-            response = await self._post_thread(f"import-{content}", body)
-        except Refused as refused:
-            if refused.code == "thread_exists":
-                return None
-            raise
+            answer = await self._post(path("threads"), body, f"import-{content}", conversation.thread_id, 0)
+        except errors.ThreadExists:
+            return None
         # An answer from before says how the thread was then.
-        return None if response.headers.get("Idempotent-Replayed") == "true" else read_answer(response.content)
+        return None if answer is None or answer.was_replayed else decode(answer, Thread)
 
-    async def _read(self, thread_id: str) -> Answer:
+    async def _read(self, thread_id: str) -> Thread:
         try:
-            return read_answer((await self._request("GET", f"/v1/threads/{thread_id}")).content)
-        except Refused as refused:
-            if refused.code == "thread_not_found":
-                raise BadLine(
-                    "its id belongs to a thread of somebody else, whom neither this credential nor --user stands for"
-                ) from None
-            raise
+            return await self._client.threads.retrieve(thread_id)
+        except errors.ThreadNotFound:
+            raise BadLine(FOREIGN) from None
 
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:
         """Append the messages from `start` on. Return False if another import does so too, and was quicker."""
+        thread_id = conversation.thread_id
         for place, chunk in chunks(conversation.messages, start):
-            if not await self._append(conversation.thread_id, place, chunk):
+            body = encode({"messages": [Raw(message) for message in chunk]})
+            # The key names the place, not the content: whatever another run sends for this place, one of them counts.
+            key = f"import-{thread_id}-{place}"
+            if await self._post(path("threads", thread_id, "messages"), body, key, thread_id, place) is None:
                 return False
             outcome.sent_count += len(chunk)
         return True
 
-    async def _append(self, thread_id: str, place: int, chunk: Sequence[bytes]) -> bool:
-        """Append messages at their place; return False if others came to it in another import."""
-        body = encode({"messages": [Raw(message) for message in chunk]})
-        for deletion in range(DELETIONS_MAX):
-            # The key names the place, not the content: whatever another run sends for this place, one of them counts.
-            key = f"import-{thread_id}-{place}-{deletion}"
-            try:
-                await self._request("POST", f"/v1/threads/{thread_id}/messages", body, key)
-                return True
-            except Refused as refused:
-                # Both were sent before: the same messages, deleted since, or others, which may be deleted too.
-                if refused.code == "key_reused":
-                    if (await self._read(thread_id)).message_count > place:
-                        return False
-                # Or to a thread of this id that was deleted since.
-                elif refused.code not in ("message_not_found", "thread_not_found"):
-                    raise
-        raise BadLine(DELETED_TOO_OFTEN)
+    async def _post(self, at: str, body: bytes, key: str, thread_id: str, place: int) -> Answer | None:
+        """Send messages for their place in a thread; return None if others came to it in another import.
 
-    async def _post_thread(self, key: str, body: bytes) -> httpx.Response:
-        """Create a thread under the first key that was not used for one that is deleted: every run comes to it."""
+        They go under the first key that was not used for what is deleted: every run comes to it.
+        """
         for deletion in range(DELETIONS_MAX):
             try:
-                return await self._request("POST", "/v1/threads", body, f"{key}-{deletion}")
-            except Refused as refused:
-                if refused.code != "thread_not_found":
-                    raise
+                return await self._client.send(post(at, body, idempotency_key=f"{key}-{deletion}"))
+            except (errors.ThreadNotFound, errors.MessageNotFound):
+                # The same were sent before, and deleted since; or sent to a thread of this id that was deleted since.
+                continue
+            except errors.KeyReused:
+                # Others were sent before, which may be deleted too.
+                if (await self._read(thread_id)).message_count > place:
+                    return None
         raise BadLine(DELETED_TOO_OFTEN)
-
-    async def _request(self, method: str, path: str, body: bytes | None = None, key: str = "") -> httpx.Response:
-        """Send one request until it is answered. Raises Refused or ImportStopped."""
-        headers = {"Idempotency-Key": key} if key else None
-        pause_s, failing_since_s = PAUSE_S, None
-        while True:
-            try:
-                response = await self._exchange(method, self._address(path), body, headers)
-            except httpx.TransportError as error:
-                problem, wait_s = f"does not answer ({type(error).__name__})", pause_s
-            else:
-                if response.is_success:
-                    return response
-                stop_if_hopeless(response)
-                wait_s = max(pause_s, retry_after_s(response))
-                if response.status_code == 429:
-                    # The server is well and says when to go on.
-                    await asyncio.sleep(wait_s)
-                    continue
-                if response.status_code not in TRY_LATER:
-                    raise refusal(response)
-                problem = f"answers {response.status_code}"
-            failing_since_s = failing_since_s or clock.monotonic_s()
-            if clock.monotonic_s() - failing_since_s > PATIENCE_S:
-                raise ImportStopped(f"The server {problem} for {PATIENCE_S:g} seconds.")
-            await asyncio.sleep(wait_s)
-            pause_s = min(2 * pause_s, PAUSE_MAX_S)
-
-    def _address(self, path: str) -> str:
-        joint = ("&" if "?" in path else "?") if self._organization else ""
-        return f"{self._url}{path}{joint}{self._organization}"
-
-    async def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: dict[str, str] | None
-    ) -> httpx.Response:
-        client = self._clients.pop()
-        try:
-            return await client.request(method, url, content=body, headers=headers)
-        finally:
-            self._clients.append(client)
 
 
 def chunks(messages: Sequence[Raw], start: int) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -342,33 +272,3 @@ def chunks(messages: Sequence[Raw], start: int) -> Iterator[tuple[int, Sequence[
             chunk.append(message)
         yield start, chunk
         start += len(chunk)
-
-
-def retry_after_s(response: httpx.Response) -> float:
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), RETRY_AFTER_MAX_S) if text.isdecimal() else 0.0
-
-
-def refusal(response: httpx.Response) -> Refused:
-    error = error_of(response)
-    return Refused(
-        response.status_code,
-        str(error.get("code", "?")),
-        str(error.get("message", "The server gave no reason.")),
-        error.get("param"),
-    )
-
-
-def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the error in an answer, or nothing if it is not the API's."""
-    try:
-        return read_answer(response.content).error or {}
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-
-
-def stop_if_hopeless(response: httpx.Response) -> None:
-    """Raise ImportStopped for an answer that every other line would get as well."""
-    if response.status_code in (401, 403, 507):
-        message = error_of(response).get("message", "The server gave no reason.")
-        raise ImportStopped(f"The server refuses ({response.status_code}): {message}")

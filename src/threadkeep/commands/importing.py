@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +14,13 @@ import typer
 from threadkeep import clock
 from threadkeep.commands.options import Connection, with_options
 from threadkeep.commands.shared import fail
-from threadkeep.commands.showing import harmless
+from threadkeep.commands.showing import console_for_people, harmless, shown
 
 if TYPE_CHECKING:
     from threadkeep.commands.import_reading import Records
     from threadkeep.commands.import_sending import Outcome, Sender
 
 INTERRUPTED = 130
-REFRESH_S = 0.1
 COMPLAINTS_MAX = 20
 
 
@@ -115,8 +114,6 @@ def import_file(
     from threadkeep.commands.import_files import NotImportable
     from threadkeep.commands.import_reading import Records
 
-    if user is not None and not (user.isascii() and user.isprintable()):
-        fail("A user id is plain letters, digits and signs without line breaks.")
     try:
         records = Records(file, conversation_mib)
     except NotImportable as reason:
@@ -140,56 +137,38 @@ def import_file(
 
 
 def run(records: "Records", connection: Connection, concurrency: int, user: str | None, summary: Summary) -> str | None:
-    """Import all conversations with a progress bar on a terminal. Return why it stopped early, or None."""
+    """Import all conversations, with a bar on a terminal. Return why it stopped early, or None."""
     import uvloop
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from threadkeep.commands.import_sending import ImportStopped, Sender
+    from threadkeep.commands.import_sending import ImportStopped, senders
 
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    bar = progress.add_task("", total=records.source.size_bytes)
-
+    console = console_for_people(stderr=True)
     complaints = itertools.count(1)
 
     def complain(number: int, reason: str) -> None:
         count = next(complaints)
         if count <= COMPLAINTS_MAX:
-            console.print(harmless(f"{records.unit} {number}: {reason}"), markup=False, highlight=False, soft_wrap=True)
+            console.print(harmless(f"{records.unit} {number}: {reason}"), soft_wrap=True)
         elif count == COMPLAINTS_MAX + 1:
             console.print(f"More {records.unit}s have something wrong with them: the end says how many failed.")
 
-    async def show() -> None:
-        while True:
-            description = f"{summary.threads_count} threads, {summary.messages_count} messages"
-            progress.update(bar, completed=records.source.read_bytes, description=description)
-            await asyncio.sleep(REFRESH_S)
+    def state() -> tuple[int, str]:
+        return records.source.read_bytes, f"{summary.threads_count} threads, {summary.messages_count} messages"
 
     async def inside() -> None:
-        sender = Sender(connection.url, connection.secret, user, connection.organization_id, concurrency)
-        showing = asyncio.create_task(show())
-        try:
-            await sender.check_server()
-            await import_records(records, sender, concurrency, summary, complain)
-        finally:
-            showing.cancel()
-            await sender.close()
+        async with (
+            senders(connection, user, concurrency) as workers,
+            shown(console, records.source.size_bytes, state) if console.is_terminal else nullcontext(),
+        ):
+            await import_records(records, workers, summary, complain)
 
-    with progress, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    stopped = None
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(inside())
-        except ImportStopped as stopped:
-            return str(stopped)
-        progress.update(bar, total=records.source.read_bytes, completed=records.source.read_bytes)
-    return None
+        except* ImportStopped as several:
+            stopped = str(several.exceptions[0])
+    return stopped
 
 
 class Memory:
@@ -216,16 +195,15 @@ class Memory:
 
 
 async def import_records(
-    records: "Records", sender: "Sender", concurrency: int, summary: Summary, complain: Callable[[int, str], None]
+    records: "Records", senders: "list[Sender]", summary: Summary, complain: Callable[[int, str], None]
 ) -> None:
-    """Send everything; `concurrency` workers share the file, so that nothing is in memory before its turn."""
+    """Send everything; the senders share the file, so that nothing is in memory before its turn."""
     from threadkeep.commands.import_records import BadLine, conversation_of, without_marks
-    from threadkeep.commands.import_sending import ImportStopped
 
     shared = without_marks(records)
     memory = Memory(records.record_bytes_max)
 
-    async def work() -> None:
+    async def work(sender: "Sender") -> None:
         while True:
             await memory.room()
             number, line = next(shared, (0, None))
@@ -246,12 +224,6 @@ async def import_records(
                 more = f"{conversation.thread_id} has {outcome.surplus_count} messages more than the file"
                 complain(number, f"{more} and was left as it is")
 
-    stopped: ImportStopped | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(work())
-    except* ImportStopped as several:
-        stopped = next(each for each in several.exceptions if isinstance(each, ImportStopped))
-    if stopped is not None:
-        raise stopped
+    async with asyncio.TaskGroup() as group:
+        for sender in senders:
+            group.create_task(work(sender))

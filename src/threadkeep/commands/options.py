@@ -1,7 +1,6 @@
 """Options that several commands take, declared once: where the server is, who calls, which threads are meant."""
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,15 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from threadkeep import ids
 from threadkeep.commands.shared import fail
 
 if TYPE_CHECKING:
+    import httpx
+
     from threadkeep import AsyncClient, Client
 
 CONNECTION = "Connection"
 FILTERS = "Filters"
 KEY_PREFIX = "tk_"
-THREAD_ID = re.compile(r"thread_[A-Za-z0-9_-]{1,121}")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs, one object a line.")]
 
@@ -41,15 +42,14 @@ class Connection:
         with plain_refusals():
             return Client(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
 
-    def async_client(self) -> "AsyncClient":
+    def async_client(self, http: "httpx.AsyncClient | None" = None) -> "AsyncClient":
         from threadkeep import AsyncClient
 
+        organization_id = self.organization_id
         with plain_refusals():
-            return AsyncClient(self.url, api_key=self.api_key, token=self.token, organization_id=self.organization_id)
-
-    @property
-    def secret(self) -> str:
-        return self.api_key or self.token or ""
+            return AsyncClient(
+                self.url, api_key=self.api_key, token=self.token, organization_id=organization_id, http_client=http
+            )
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def plain_refusals() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        fail(str(error).replace("base_url", "--url"))
+        fail(str(error).replace("base_url", "--url").replace("user_id", "X-User-Id"))
 
 
 def connection_of(
@@ -237,7 +237,7 @@ def seconds_of(text: str | None) -> int | None:
 def check_thread_ids(given: Any) -> Any:  # Any: one id, several, or none.
     """Refuse what cannot be a thread's id before anything is asked or done."""
     for each in [given] if isinstance(given, str) else given or ():
-        if not THREAD_ID.fullmatch(each):
+        if not ids.THREAD.fullmatch(each):
             raise typer.BadParameter(f"{each!r} is no thread's id: those begin with thread_")
     return given
 

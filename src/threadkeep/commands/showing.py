@@ -1,6 +1,9 @@
 """How texts and threads are shown on a terminal: harmless, and as wide as it is."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +14,7 @@ if TYPE_CHECKING:
 
 # A file or another program is not a page: nothing is cut or broken there.
 UNLIMITED_COLUMNS = 100_000
+REFRESH_S = 0.1
 
 # A title may hold what moves the cursor, sets colours or turns the writing direction around. Each such character
 # becomes a picture of itself, or the replacement character.
@@ -42,6 +46,34 @@ def console_for_people(*, stderr: bool = False) -> "Console":
     if not console.is_terminal:
         console.width = UNLIMITED_COLUMNS
     return console
+
+
+@asynccontextmanager
+async def shown(console: "Console", total: int | None, state: Callable[[], tuple[int, str]]) -> AsyncIterator[None]:
+    """Show a bar while something goes on. `state` says how much of `total` is done, and in words what."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=total)
+
+        def update() -> None:
+            completed, description = state()
+            progress.update(bar, completed=completed, description=description)
+
+        async def refresh() -> None:
+            while True:
+                update()
+                await asyncio.sleep(REFRESH_S)
+
+        refreshing = asyncio.create_task(refresh())
+        try:
+            yield
+            # A pipe has a length when it has ended.
+            progress.update(bar, total=state()[0])
+        finally:
+            refreshing.cancel()
+            update()
 
 
 def print_table(console: "Console", table: "RenderableType") -> None:

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from threadkeep.client.answers import FilePart, ImagePart
 from threadkeep.commands.answers_markdown import AnswerMarkdown
 from threadkeep.commands.showing import console_for_people, harmless, one_line, print_table, when
+from threadkeep.contract.messages import FilePart, ImagePart
 
 if TYPE_CHECKING:
     from threadkeep.client import Message, Thread

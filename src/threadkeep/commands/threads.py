@@ -79,7 +79,7 @@ def show(
 
     with connection.client() as client:
         thread = client.threads.retrieve(thread_id)
-        messages = client.threads.messages.list(thread_id, order="desc", limit=PER_CALL_MAX)
+        messages = client.threads.messages.list(thread_id, order="desc")
         shown = list(messages if every else islice(messages, limit))[::-1]
     if as_json:
         print_json({**fields_of(thread), "messages": shown})

@@ -5,44 +5,53 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, Metadata, MetadataChange, Name, Object, OrganizationId, Seconds
+from threadkeep.contract.basis import Body, Metadata, MetadataChange, Name, OrganizationId, Revised, Seconds
 from threadkeep.contract.limits import STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
 
 
-class FunctionDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class FunctionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     """A function that the model may call; `parameters` is a JSON Schema."""
 
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)")]
-    description: Annotated[str, Meta(max_length=16_384)] | None = None
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$(?!\n)", examples=["find_invoice"])]
+    """Its name."""
+    description: Annotated[str, Meta(max_length=16_384, examples=["Finds an invoice."])] | None = None
+    """What it does, for the model."""
     parameters: dict[str, Any] | None = None  # Any: JSON Schema.
+    """Its parameters as JSON Schema."""
     strict: bool | None = None
+    """Whether the model must keep to the schema."""
 
 
-class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Tool(msgspec.Struct, frozen=True):
     """A tool as OpenAI's chat format has it."""
 
     type: Literal["function"]
     function: FunctionDefinition
+    """The function."""
 
 
-class FunctionName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FunctionName(msgspec.Struct, frozen=True):
     """Which function the model must call."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: Annotated[str, Meta(min_length=1, max_length=64, examples=["find_invoice"])]
+    """Its name."""
 
 
-class NamedToolChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class NamedToolChoice(msgspec.Struct, frozen=True):
     """The one function that the model must call."""
 
     type: Literal["function"]
     function: FunctionName
+    """The function."""
 
 
-class ResponseFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the answer must be, as OpenAI's chat format has it."""
 
     type: Literal["text", "json_object", "json_schema"]
+    """Text, any JSON, or JSON after a schema."""
     json_schema: dict[str, Any] | None = None  # Any: JSON Schema with its name.
+    """With the type `json_schema`, and only then: the schema with its name."""
 
 
 Instructions: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
@@ -72,46 +81,65 @@ class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=T
     context_tokens: TokensMax | None = None
 
 
-class Assistant(Object):
+class Settings(Body, kw_only=True):
+    """The same as they are sent: of a new assistant, or of one response."""
+
+    model: ModelName | None = None
+    """The model that answers, by its name in this server's configuration. What an assistant fixes, no request
+    changes."""
+    temperature: Temperature | None = None
+    """How freely the model chooses."""
+    top_p: TopP | None = None
+    """From which share of likely words the model chooses."""
+    max_output_tokens: TokensMax | None = None
+    """How long an answer may be."""
+    stop: Stop | Stops | None = None
+    """Texts at which the answer ends."""
+    response_format: ResponseFormat | None = None
+    """What the answer must be, as in OpenAI's chat format."""
+    tool_choice: ToolChoice | None = None
+    """Whether the model may or must call functions, or which one of the tools."""
+    tools: Tools | None = None
+    """Functions that the model may call; an empty list fixes that there are none."""
+    context_mode: ContextMode | None = None
+    """`recent`: the newest messages that fit; `smart`: the first 3 and of the last 7 what fits; `full`: everything."""
+    context_tokens: TokensMax | None = None
+    """How much context the model gets."""
+
+
+class Assistant(Revised):
     """A named configuration for the responses in a thread."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["asst_01m83e1pg2e1mvs5m3c7tdgvny"])]
     object: Literal["assistant"]
     created_at: Seconds
     updated_at: Seconds
     organization_id: str
-    name: Name
+    name: Annotated[Name, Meta(examples=["Billing"])]
+    """Unique in the organization, not blank."""
     model: str | None
-    instructions: str | None
-    temperature: float | None
+    instructions: Annotated[str, Meta(examples=["Be brief."])] | None
+    """What the model is told before everything else."""
+    temperature: Annotated[float, Meta(examples=[0.2])] | None
     top_p: float | None
-    max_output_tokens: int | None
+    max_output_tokens: Annotated[int, Meta(examples=[800])] | None
     stop: list[str] | None
     response_format: ResponseFormat | None
     tool_choice: ToolChoice | None
     tools: list[Tool] | None
-    context_mode: ContextMode | None
+    context_mode: Annotated[ContextMode, Meta(examples=["recent"])] | None
     context_tokens: int | None
     metadata: Metadata
 
 
-class AssistantCreate(Body):
+class AssistantCreate(Settings):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
-    name: Name
-    instructions: Instructions | None = None
-    model: ModelName | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    max_output_tokens: TokensMax | None = None
-    stop: Stop | Stops | None = None
-    response_format: ResponseFormat | None = None
-    tool_choice: ToolChoice | None = None
-    tools: Tools | None = None
-    context_mode: ContextMode | None = None
-    context_tokens: TokensMax | None = None
+    name: Annotated[Name, Meta(examples=["Billing"])]
+    instructions: Annotated[Instructions | None, Meta(examples=["Be brief."])] = None
     metadata: MetadataChange | None = None
     organization_id: OrganizationId | UnsetType = UNSET
+    """Where it is created, for callers with several organizations."""
 
 
 class AssistantUpdate(Body):
@@ -120,7 +148,7 @@ class AssistantUpdate(Body):
     name: Name | UnsetType = UNSET
     instructions: Instructions | UnsetType | None = UNSET
     model: ModelName | UnsetType | None = UNSET
-    temperature: Temperature | UnsetType | None = UNSET
+    temperature: Annotated[Temperature | UnsetType | None, Meta(examples=[None])] = UNSET
     top_p: TopP | UnsetType | None = UNSET
     max_output_tokens: TokensMax | UnsetType | None = UNSET
     stop: Stop | Stops | UnsetType | None = UNSET

@@ -1,57 +1,116 @@
-"""What all objects that cross the wire have in common: limits, types, and the two kinds of structs.
+"""What all objects that cross the wire have in common: limits, types, and the kinds of structs.
 
-The structs are the source of the OpenAPI document too: a limit that the type can say is said by the type.
+A field's limits and an example of it are in its type, and its sentence stands under it, or in its type as well. Where
+neither says anything, a field of ThreadCreate or ThreadUpdate means what it means in Thread, and any other what it
+means in `Settings` or `Common`. From here it reaches the OpenAPI document, the reference, both clients, exports and
+imports.
+
 A limit in characters counts Unicode code points.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Raw
+from msgspec import Meta
 
-from threadkeep.contract.limits import METADATA_PAIRS_MAX, TITLE_CHARACTERS_MAX
+from threadkeep import ids
+from threadkeep.contract.limits import METADATA_PAIRS_MAX, PAGE_OBJECTS_MAX, TITLE_CHARACTERS_MAX
 
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
-OPAQUE_ID = r"^[A-Za-z0-9_.:@|-]{1,128}$(?!\n)"
-THREAD_ID = r"^thread_[A-Za-z0-9_-]{1,121}$(?!\n)"
-OrganizationId: TypeAlias = Annotated[
-    str, Meta(pattern=OPAQUE_ID, description="An organization's id, for example ORG_123.")
-]
-
-UserId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID, description="For example uid_user123.")]
+OPAQUE_ID = rf"^{ids.OPAQUE_SHAPE}$(?!\n)"
+THREAD_ID = rf"^{ids.THREAD_SHAPE}$(?!\n)"
+OrganizationId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
+UserId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
 ThreadId: TypeAlias = Annotated[str, Meta(pattern=THREAD_ID)]
-Title: TypeAlias = Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX)]
+AssistantId: TypeAlias = Annotated[str, Meta(max_length=128)]
+Title: TypeAlias = Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX, examples=["Broken invoice"])]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
-Seconds: TypeAlias = Annotated[int, Meta(description="Unix seconds, UTC.")]
+Seconds: TypeAlias = int
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+MessageRole: TypeAlias = Annotated[Literal["user", "assistant", "system", "tool"], Meta(description="Who said it.")]
 Scalar: TypeAlias = str | int | float | bool
+Value: TypeAlias = Scalar | list[Scalar]
 MetadataChange: TypeAlias = Annotated[
-    dict[str, str | int | float | bool | list[str | int | float | bool] | None],
+    dict[str, Value | None],
     Meta(
-        description="At most 16 pairs. Keys of 1-64 characters; strings of at most 512 characters, numbers, booleans, "
-        "or arrays of those whose JSON has at most 512 characters. null removes a key."
+        description="Pairs of your own, at most 16. Keys of 1-64 characters; strings of at most 512 characters, "
+        "numbers, booleans, or arrays of those whose JSON has at most 512 characters. null removes a key.",
     ),
 ]
 
-Metadata: TypeAlias = Annotated[
-    Raw,
-    Meta(
-        extra_json_schema={
-            "type": "object",
-            "maxProperties": METADATA_PAIRS_MAX,
-            "additionalProperties": {
-                "anyOf": [
-                    {"type": ["string", "number", "boolean"]},
-                    {"type": "array", "items": {"type": ["string", "number", "boolean"]}},
-                ]
-            },
-        }
-    ),
-]
+# A limit for the document alone: a client takes what the server has.
+Metadata: TypeAlias = Annotated[dict[str, Value], Meta(extra_json_schema={"maxProperties": METADATA_PAIRS_MAX})]
+
+# What the server keeps as JSON goes out as it is stored, in the place of what it says.
+Raw: Any = msgspec.Raw
 
 
 class Object(msgspec.Struct, rename="camel"):
     """What the service answers with. All fields are always present."""
 
 
+class Revised(Object, dict=True):
+    """An object that has revisions. Its tag is no field: it does not count in comparisons."""
+
+    @property
+    def etag(self) -> str | None:
+        """The revision, for `if_match`: of an object that was read or changed by itself; None in lists."""
+        tag: str | None = vars(self).get("tag")
+        return tag
+
+
 class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """What a caller sends. An absent field is UNSET: unchanged in an update, the default in a create."""
+
+
+class Common(Object):
+    """What these names mean wherever nothing else is said, with an example of each."""
+
+    id: str
+    """Its id."""
+    object: str
+    """What kind of object this is."""
+    created_at: Annotated[Seconds, Meta(examples=[1_795_411_728])]
+    """When it was created, in Unix seconds, UTC."""
+    updated_at: Annotated[Seconds, Meta(examples=[1_795_411_728])]
+    """When it last changed, in Unix seconds, UTC."""
+    deleted: Literal[True]
+    """Always true."""
+    organization_id: Annotated[str, Meta(examples=["ORG_acme"])]
+    """The organization that it belongs to."""
+    user_id: Annotated[str, Meta(examples=["uid_lea"])]
+    """The user whose it is."""
+    thread_id: Annotated[str, Meta(examples=["thread_01m83e1pf8fctsytf9ppk22sey"])]
+    """The thread that it is in."""
+    name: Annotated[str, Meta(examples=["Acme"])]
+    """Its name, for people."""
+    metadata: Annotated[Metadata, Meta(examples=[{}])]
+    """Pairs of your own."""
+    tool_calls: list[Any] | None  # Any: tool calls.
+    """Functions that the model wants called, as in OpenAI's chat format."""
+    tool_call_id: str | None
+    """In a tool's message: which call this is the result of."""
+    type: str
+    """Which kind it is."""
+    url: Annotated[str, Meta(examples=["https://example.com/invoice.pdf"])]
+    """Where it is: `https:` or `http:` with at most 8 192 characters, or a `data:` URL. It is not fetched."""
+
+
+class OrganizationQuery(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
+    """What every endpoint takes."""
+
+    organization_id: OrganizationId | None = None
+    """Which organization, for callers with several."""
+
+
+class ListQuery(OrganizationQuery, frozen=True):
+    """What every list takes."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_OBJECTS_MAX)] = 20
+    """How many objects a page has at most."""
+    order: Literal["asc", "desc"] = "asc"
+    """From the first to the last, or the other way."""
+    after: Annotated[str, Meta(max_length=512)] | None = None
+    """Objects behind this position, in the order asked for: an object's id or a `nextCursor`."""
+    before: Annotated[str, Meta(max_length=512)] | None = None
+    """Objects before this position, in the order asked for: an object's id or a `nextCursor`."""

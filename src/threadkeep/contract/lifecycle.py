@@ -7,6 +7,8 @@ from threadkeep.errors import Conflict, ThreadArchived, ThreadLocked
 
 
 class State(enum.StrEnum):
+    """What may be done with a thread. Locked ones take no messages, archived ones no changes."""
+
     OPEN = "open"
     LOCKED = "locked"
     ARCHIVED = "archived"

@@ -1,58 +1,79 @@
-"""Messages and their parts, and what adds and changes them."""
+"""Messages and their parts, and what adds, changes and lists them."""
 
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, Metadata, MetadataChange, Object, Seconds
+from threadkeep.contract.basis import Body, ListQuery, MessageRole, Metadata, MetadataChange, Revised, Seconds
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TOOL_CALLS_MAX
 
+QUESTION = "My invoice has no VAT number."
+ANSWER = "I can add it. What is the number?"
+Url: TypeAlias = Annotated[str, Meta(min_length=1)]
 
-class TextPart(msgspec.Struct, tag_field="type", tag="text", frozen=True, forbid_unknown_fields=True):
+
+class TextPart(msgspec.Struct, tag_field="type", tag="text", frozen=True):
     """Text, in whatever markup the application uses."""
 
-    text: str
+    text: Annotated[str, Meta(examples=[QUESTION])]
+    """The text."""
 
 
-class ImagePart(msgspec.Struct, tag_field="type", tag="image", frozen=True, forbid_unknown_fields=True):
+class ImagePart(msgspec.Struct, tag_field="type", tag="image", frozen=True):
     """An image that stays where it is; only its address is kept."""
 
-    url: Annotated[str, Meta(min_length=1)]
+    url: Url
 
 
-class FilePart(msgspec.Struct, tag_field="type", tag="file", rename="camel", frozen=True, forbid_unknown_fields=True):
+class FilePart(msgspec.Struct, tag_field="type", tag="file", rename="camel", frozen=True):
     """A file that stays where it is; only its address is kept."""
 
-    url: Annotated[str, Meta(min_length=1)]
-    name: Annotated[str, Meta(max_length=512)] | None = None
-    mime_type: Annotated[str, Meta(max_length=255)] | None = None
+    url: Url
+    name: Annotated[str, Meta(max_length=512, examples=["invoice.pdf"])] | None = None
+    """The file's name."""
+    mime_type: Annotated[str, Meta(max_length=255, examples=["application/pdf"])] | None = None
+    """Its media type."""
 
 
 Part: TypeAlias = TextPart | ImagePart | FilePart
 
 
-class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FunctionCall(msgspec.Struct, frozen=True):
     """The function that a model wants called; `arguments` is the text of JSON."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=256)]
-    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
+    name: Annotated[str, Meta(min_length=1, max_length=256, examples=["find_invoice"])]
+    """The function's name."""
+    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX, examples=['{"number": 17}'])]
+    """Its arguments as the model wrote them: JSON, as a text. Nothing becomes `{}`."""
 
 
-class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToolCall(msgspec.Struct, frozen=True):
     """A tool call as OpenAI's chat format has it."""
 
-    id: Annotated[str, Meta(min_length=1, max_length=256)]
+    id: Annotated[str, Meta(min_length=1, max_length=256, examples=["call_1"])]
+    """The call's id, chosen by the model."""
     type: Literal["function"]
     function: FunctionCall
+    """What is to be called."""
+
+
+Content: TypeAlias = Annotated[
+    str | Annotated[list[Part], Meta(max_length=PARTS_MAX)],
+    Meta(
+        description="A string, or parts. A user's or system message needs content that is not blank.",
+        examples=[QUESTION],
+    ),
+]
+ToolCalls: TypeAlias = Annotated[list[ToolCall], Meta(max_length=TOOL_CALLS_MAX)]
 
 
 class MessageCreate(Body):
     """A message to add to a thread."""
 
-    role: Literal["user", "assistant", "system", "tool"]
-    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)] = ""
-    tool_calls: Annotated[list[ToolCall], Meta(max_length=TOOL_CALLS_MAX)] | None = None
+    role: MessageRole
+    content: Content = ""
+    tool_calls: ToolCalls | None = None
     tool_call_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     metadata: MetadataChange | None = None
 
@@ -60,33 +81,55 @@ class MessageCreate(Body):
 class MessagesCreate(Body):
     """Several messages to add to a thread, all or nothing."""
 
-    messages: Annotated[list[MessageCreate], Meta(min_length=1)]
+    messages: Annotated[
+        list[MessageCreate],
+        Meta(
+            min_length=1, examples=[[{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]]
+        ),
+    ]
+    """At most 100."""
 
 
 class MessageUpdate(Body):
     """What may change in a message."""
 
-    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)] | UnsetType = UNSET
+    content: Content | UnsetType = UNSET
     metadata: MetadataChange | UnsetType | None = UNSET
 
 
-class Message(Object):
+class Message(Revised):
     """One message of a thread; `seq` counts 1, 2, 3 … in the order in which messages were committed."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["msg_01m83e1pjhey7sy9fbc80r7w7a"])]
     object: Literal["thread.message"]
     created_at: Seconds
     updated_at: Seconds
     thread_id: str
-    seq: Annotated[int, Meta(ge=1)]
-    role: Literal["user", "assistant", "system", "tool"]
-    content: Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/Part"}})]
+    seq: Annotated[int, Meta(ge=1, examples=[1])]
+    """Its number in the thread: 1, 2, 3 … in the order in which messages were stored."""
+    role: MessageRole
+    content: list[Part]
+    """Always parts."""
     status: Literal["completed", "in_progress", "incomplete"]
-    user_id: str | None
+    """`in_progress` while it is being generated; `incomplete` if it was cut off."""
+    user_id: Annotated[str, Meta(examples=["uid_lea"])] | None
+    """Who added it or asked for it."""
     assistant_id: str | None
+    """As which assistant it was written."""
     response_id: str | None
-    tool_calls: Annotated[
-        Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": {"$ref": "#/components/schemas/ToolCall"}})
-    ]
+    """The response that wrote it; null if it was added."""
+    tool_calls: list[ToolCall] | None
     tool_call_id: str | None
     metadata: Metadata
+
+    @property
+    def text(self) -> str:
+        """The text of all its parts."""
+        return "".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+class MessagesQuery(ListQuery, frozen=True):
+    """What the list of messages takes."""
+
+    role: MessageRole | None = None
+    """Messages with this role."""

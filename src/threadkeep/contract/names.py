@@ -4,29 +4,46 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from threadkeep.contract.basis import Body, Object
-from threadkeep.contract.limits import NAME_MESSAGES_MAX, PARTS_MAX
-from threadkeep.contract.messages import Part
+from threadkeep.contract.basis import Body, MessageRole, Object, OrganizationQuery
+from threadkeep.contract.limits import NAME_MESSAGES_MAX
+from threadkeep.contract.messages import QUESTION, Content
 
 
 class NameMessage(Body):
     """A message from which a name is made; it is not stored."""
 
-    role: Literal["user", "assistant", "system", "tool"]
-    content: str | Annotated[list[Part], Meta(max_length=PARTS_MAX)]
+    role: MessageRole
+    content: Content
 
 
 class NameCreate(Body):
     """From what a name is made; without messages, from the thread's last ones."""
 
-    messages: Annotated[list[NameMessage], Meta(min_length=1, max_length=NAME_MESSAGES_MAX)] | None = None
+    messages: (
+        Annotated[
+            list[NameMessage],
+            Meta(min_length=1, max_length=NAME_MESSAGES_MAX, examples=[[{"role": "user", "content": QUESTION}]]),
+        ]
+        | None
+    ) = None
+    """From these the name is made; they are not stored. Left out: the thread's last 10 messages."""
 
 
 class NameGenerated(Object):
     """The title that the thread has now, and how it came about."""
 
     success: Literal[True]
+    """Always true."""
     thread_id: str
-    # null only where a person cleared the title meanwhile.
-    name: str | None
-    message: str
+    """The thread that was named."""
+    name: Annotated[str, Meta(examples=["Invoice without VAT number"])] | None
+    """The title that the thread has now; null if somebody cleared it meanwhile."""
+    message: Annotated[str, Meta(examples=["Named by the model."])]
+    """How it came about."""
+
+
+class NameQuery(OrganizationQuery, frozen=True):
+    """How a generated name is answered."""
+
+    stream: bool = False
+    """Answer with a stream."""

@@ -4,14 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, Name, Object, Seconds, UserId
+from threadkeep.contract.basis import Body, Count, Name, Object, OrganizationQuery, Revised, Seconds, UserId
 from threadkeep.scope import Credential, Role
 
 
-class Organization(Object):
+class Organization(Revised):
     """A tenant: everything belongs to exactly one."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["ORG_acme"])]
     object: Literal["organization"]
     created_at: Seconds
     updated_at: Seconds
@@ -21,33 +21,39 @@ class Organization(Object):
 class UserOrganization(Object):
     """An organization that the caller's credential opens, and as what."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["ORG_acme"])]
     name: str
     role: Role
+    """As what."""
 
 
 class User(Object):
     """Who is calling. `credential` says with what: an API `key`, or the `token` of a signed-in person."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["uid_lea"])]
+    """The caller's user id."""
     object: Literal["user"]
-    credential: Credential
+    credential: Annotated[Credential, Meta(examples=["token"])]
+    """With what: an API key, or the token of a signed-in person."""
     organizations: list[UserOrganization]
+    """What the credential opens."""
 
 
 class OrganizationUpdate(Body):
     """What may change in an organization."""
 
-    name: Name | UnsetType = UNSET
+    name: Annotated[Name, Meta(examples=["Acme Ltd."])] | UnsetType = UNSET
 
 
-class Member(Object):
+class Member(Revised):
     """A user's place in an organization."""
 
     object: Literal["organization.member"]
     organization_id: str
     user_id: str
+    """The member."""
     role: Role
+    """What the user may do."""
     created_at: Seconds
     updated_at: Seconds
 
@@ -62,27 +68,32 @@ class MemberDeleted(Object):
     """The receipt for the removal of a member."""
 
     user_id: str
+    """Who was removed."""
     object: Literal["organization.member.deleted"]
     deleted: Literal[True]
-    threads_deleted: Annotated[int, Meta(ge=0)]
+    threads_deleted: Count
+    """How many threads were deleted."""
 
 
-class Key(Object):
+class Key(Revised):
     """An API key, without its secret."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["key_01m8354jyveqna80azmb6w12g9"])]
     object: Literal["organization.key"]
     created_at: Seconds
     organization_id: str
     user_id: str
+    """As whom the key acts."""
     role: Role
-    name: str | None
+    """What the key may do."""
+    name: Annotated[str, Meta(examples=["backend"])] | None
 
 
 class KeyCreated(Key):
     """A new API key. `key` is shown this once; a replayed answer has null in its place."""
 
-    key: str | None
+    key: Annotated[str, Meta(examples=["tk_…"])] | None
+    """The secret. Shown this once; null in a replayed answer."""
 
 
 class KeyCreate(Body):
@@ -90,4 +101,11 @@ class KeyCreate(Body):
 
     user_id: UserId
     role: Role
-    name: Annotated[str, Meta(max_length=256)] | None = None
+    name: Annotated[str, Meta(max_length=256, examples=["backend"])] | None = None
+
+
+class MemberDeleteQuery(OrganizationQuery, frozen=True):
+    """What becomes of a removed member's threads."""
+
+    threads: Literal["keep", "delete"] = "keep"
+    """What becomes of the user's threads."""

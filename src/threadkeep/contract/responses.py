@@ -1,34 +1,35 @@
-"""Responses, the events of their streams, and the context that they are given."""
+"""Responses, and the context that they are given."""
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.assistants import (
-    ContextMode,
-    Instructions,
-    ModelName,
-    ResponseFormat,
-    Stop,
-    Stops,
-    Temperature,
-    TokensMax,
-    ToolChoice,
-    Tools,
-    TopP,
+from threadkeep.contract.assistants import ContextMode, Instructions, Settings, TokensMax
+from threadkeep.contract.basis import (
+    AssistantId,
+    Metadata,
+    MetadataChange,
+    Object,
+    OrganizationId,
+    OrganizationQuery,
+    Seconds,
+    ThreadId,
 )
-from threadkeep.contract.basis import Body, Metadata, MetadataChange, Object, OrganizationId, Seconds, ThreadId
-from threadkeep.contract.messages import Message, MessageCreate
+from threadkeep.contract.messages import ANSWER, QUESTION, MessageCreate, Part, ToolCall
 from threadkeep.contract.threads import ThreadCreate
 
 
 class ResponseUsage(Object):
     """Tokens of one response; `estimated` when the model did not count them itself."""
 
-    input_tokens: Annotated[int, Meta(ge=0)]
-    output_tokens: Annotated[int, Meta(ge=0)]
-    total_tokens: Annotated[int, Meta(ge=0)]
+    input_tokens: Annotated[int, Meta(ge=0, examples=[43])]
+    """Tokens that the model was sent."""
+    output_tokens: Annotated[int, Meta(ge=0, examples=[22])]
+    """Tokens that it wrote."""
+    total_tokens: Annotated[int, Meta(ge=0, examples=[65])]
+    """Both together."""
     estimated: bool
+    """Whether threadkeep estimated them, because the model did not count."""
 
 
 class ResponseError(Object):
@@ -38,93 +39,89 @@ class ResponseError(Object):
         "interrupted", "model_unavailable", "model_timeout", "model_refused", "context_too_long", "answer_too_long",
         "thread_deleted", "internal",
     ]  # fmt: skip
-    message: str
+    """For programs."""
+    message: Annotated[str, Meta(examples=["The server stopped while the answer was being written."])]
+    """For people."""
 
 
 class Response(Object):
     """One answer of an assistant in a thread, from its claim to its end."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["resp_01m83e1pn5fv0adq6zws5v4fjc"])]
     object: Literal["response"]
     created_at: Seconds
-    completed_at: Seconds | None
+    """When it began, in Unix seconds, UTC."""
+    completed_at: Annotated[Seconds, Meta(examples=[1_795_411_731])] | None
+    """When it ended, in Unix seconds, UTC; null while it runs."""
     thread_id: str
     organization_id: str
     user_id: str
-    assistant_id: str | None
-    model: str
-    status: Literal["in_progress", "completed", "cancelled", "failed"]
-    finish_reason: Literal["stop", "length", "toolCalls"] | None
-    input_message_ids: list[str]
-    message_id: str | None
-    output_text: str
+    """Who asked."""
+    assistant_id: Annotated[str, Meta(examples=["asst_01m83e1pg2e1mvs5m3c7tdgvny"])] | None
+    """The assistant that answers, if any."""
+    model: Annotated[str, Meta(examples=["large"])]
+    """The model that answers."""
+    status: Annotated[Literal["in_progress", "completed", "cancelled", "failed"], Meta(examples=["completed"])]
+    """How it stands, or ended."""
+    finish_reason: Annotated[Literal["stop", "length", "toolCalls"], Meta(examples=["stop"])] | None
+    """Why the model ended a completed answer: it was done, it reached its greatest length, or it calls functions. Null
+    while the response runs, and when it failed or was cancelled."""
+    input_message_ids: Annotated[list[str], Meta(examples=[["msg_01m83e1pjhey7sy9fbc80r7w7a"]])]
+    """The messages that the request stored."""
+    message_id: Annotated[str, Meta(examples=["msg_01m83e1pn5fjcv6x0zzc4nmbmx"])] | None
+    """The message with the answer; null if it ended empty, or the message was deleted."""
+    output_text: Annotated[str, Meta(examples=[ANSWER])]
+    """The answer's text."""
     usage: ResponseUsage
+    """Its tokens."""
     error: ResponseError | None
+    """Why it failed or was ended."""
     metadata: Metadata
 
 
-class ResponseCreate(Body):
+class ResponseCreate(Settings):
     """A request for an answer in a thread."""
 
-    input: str | list[MessageCreate] | None = None
-    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
+    input: Annotated[str | list[MessageCreate] | None, Meta(examples=[QUESTION])] = None
+    """A string, which is a user's message, or at most 100 messages. May be left out when the last message is a user's
+    or a tool's."""
+    assistant_id: AssistantId | None = None
+    """The assistant of this response, where the thread has none."""
     instructions: Instructions | None = None
-    model: ModelName | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    max_output_tokens: TokensMax | None = None
-    stop: Stop | Stops | None = None
-    response_format: ResponseFormat | None = None
-    tool_choice: ToolChoice | None = None
-    tools: Tools | None = None
-    context_mode: ContextMode | None = None
-    context_tokens: TokensMax | None = None
+    """Appended to the assistant's."""
     stream: bool = False
+    """Answer with a stream of events."""
     background: bool = False
+    """Answer 202 at once; `stream` counts before it."""
     when_busy: Literal["reject", "interrupt"] = "reject"
+    """What to do when a response runs already: refuse with 409, or cancel that one first."""
     replaces: Annotated[str, Meta(max_length=128)] | None = None
+    """The id of the thread's newest message, an assistant's: it is deleted, and what is before it is answered anew."""
     metadata: MetadataChange | None = None
 
 
 class ResponseInThreadCreate(ResponseCreate, kw_only=True):
     """A request for an answer that names its thread, or describes a new one."""
 
-    thread: ThreadId | ThreadCreate
+    thread: Annotated[ThreadId | ThreadCreate, Meta(examples=[{"title": "Broken invoice"}])]
+    """The id of a thread, or a new thread."""
     organization_id: OrganizationId | UnsetType = UNSET
-
-
-class ResponseCreated(Object):
-    """The first event of a stream."""
-
-    response: Response
-    input_messages: list[Message]
-    message: Message
-
-
-class ResponseReset(Object):
-    """All that there is so far, for a reader whose position is no longer, or never was, in the stream."""
-
-    response: Response
-    message: Message | None
-
-
-class ResponseEnded(Object):
-    """The last event of a stream."""
-
-    response: Response
+    """Which organization, for callers with several."""
 
 
 class ContextMessage(Object):
     """One message as the model would get it; `id` is null where it is no stored message."""
 
-    id: str | None
-    role: str
-    content: Annotated[Raw, Meta(extra_json_schema={"type": "array", "items": {"$ref": "#/components/schemas/Part"}})]
-    tool_calls: Annotated[
-        Raw, Meta(extra_json_schema={"type": ["array", "null"], "items": {"$ref": "#/components/schemas/ToolCall"}})
-    ]
+    id: Annotated[str, Meta(examples=["msg_01m83e1pjhey7sy9fbc80r7w7a"])] | None
+    """Null where it is no stored message."""
+    role: Annotated[str, Meta(examples=["user"])]
+    """Who said it."""
+    content: list[Part]
+    """Always parts."""
+    tool_calls: list[ToolCall] | None
     tool_call_id: str | None
-    tokens: Annotated[int, Meta(ge=0)]
+    tokens: Annotated[int, Meta(ge=0, examples=[12])]
+    """How many tokens it counts as."""
 
 
 class Context(Object):
@@ -133,6 +130,26 @@ class Context(Object):
     object: Literal["thread.context"]
     thread_id: str
     context_mode: ContextMode
-    context_tokens: int | None
-    total_tokens: int
+    """How it was chosen."""
+    context_tokens: Annotated[int, Meta(examples=[8000])] | None
+    """Its limit; null for `full`."""
+    total_tokens: Annotated[int, Meta(examples=[12])]
+    """How many tokens it has, as threadkeep estimates them."""
     messages: list[ContextMessage]
+    """The oldest first."""
+
+
+class EventsQuery(OrganizationQuery, frozen=True):
+    """Where in a stream a reader begins."""
+
+    after: Annotated[str, Meta(max_length=64)] | None = None
+    """The whole id of the last event that was read; from the start if left out."""
+
+
+class ContextQuery(OrganizationQuery, frozen=True):
+    """How the context is chosen, as a response would say it."""
+
+    context_mode: ContextMode | None = None
+    """As a response would say it."""
+    context_tokens: TokensMax | None = None
+    """As a response would say it."""

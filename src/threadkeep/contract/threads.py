@@ -1,16 +1,19 @@
-"""Threads, and what creates and changes them."""
+"""Threads, and what creates, changes and lists them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from threadkeep.contract.basis import (
+    AssistantId,
     Body,
+    ListQuery,
     Metadata,
     MetadataChange,
     Object,
     OrganizationId,
+    Revised,
     Seconds,
     ThreadId,
     Title,
@@ -18,54 +21,105 @@ from threadkeep.contract.basis import (
 )
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX
-from threadkeep.contract.messages import MessageCreate
+from threadkeep.contract.messages import ANSWER, MessageCreate
+
+PAIRS = {"category": "billing", "tags": ["pdf", "tax"]}
+Status: TypeAlias = Literal["streaming", "inactive"]
 
 
 class LastMessage(Object):
     """A preview of a thread's newest message."""
 
-    role: str
-    preview: Annotated[str, Meta(max_length=PREVIEW_CHARACTERS_MAX)]
+    role: Annotated[str, Meta(examples=["assistant"])]
+    """Who said it."""
+    preview: Annotated[str, Meta(max_length=PREVIEW_CHARACTERS_MAX, examples=[ANSWER])]
+    """The beginning of its text."""
     created_at: Seconds
 
 
-class Thread(Object):
+class Thread(Revised):
     """A conversation that belongs to a user of an organization."""
 
-    id: str
+    id: Annotated[str, Meta(examples=["thread_01m83e1pf8fctsytf9ppk22sey"])]
     object: Literal["thread"]
     created_at: Seconds
-    updated_at: Seconds
-    metadata: Metadata
-    assistant_id: str | None
+    updated_at: Annotated[Seconds, Meta(examples=[1_795_411_731])]
+    """Moves with title, metadata, assistant, visibility, state and messages, not with `status`."""
+    metadata: Annotated[Metadata, Meta(examples=[PAIRS])]
+    assistant_id: Annotated[str, Meta(examples=["asst_01m83e1pg2e1mvs5m3c7tdgvny"])] | None
+    """The assistant that answers in it. May be set while null; bound once there are messages."""
     organization_id: str
     user_id: str
+    """Who created it, and may see it besides admins and owners."""
     title: Title | None
-    visible_in_ui: bool
-    message_count: Annotated[int, Meta(ge=0)]
-    status: Literal["streaming", "inactive"]
+    """Its title, stored as given."""
+    visible_in_ui: Annotated[bool, Meta(examples=[True])]
+    """Whether user interfaces show it. Only a user token may change it."""
+    message_count: Annotated[int, Meta(ge=0, examples=[2])]
+    """How many messages it has now."""
+    status: Annotated[Status, Meta(examples=["inactive"])]
+    """`streaming` while a response is being generated."""
     state: State
-    last_message_at: Seconds | None
+    """What it takes: everything, no messages, or no change at all."""
+    last_message_at: Annotated[Seconds, Meta(examples=[1_795_411_731])] | None
+    """When its newest message was created, in Unix seconds, UTC."""
     last_message: LastMessage | UnsetType | None = UNSET
+    """Only with `include=lastMessage`."""
 
 
 class ThreadCreate(Body):
     """A new thread; everything is optional."""
 
     id: ThreadId | UnsetType = UNSET
+    """An id of your own, unique in the organization."""
     title: Title | None = None
-    metadata: MetadataChange | None = None
-    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
+    metadata: Annotated[MetadataChange | None, Meta(examples=[PAIRS])] = None
+    assistant_id: AssistantId | None = None
+    """The assistant that answers in it."""
     visible_in_ui: bool = True
     organization_id: OrganizationId | UnsetType = UNSET
+    """Where it is created, for callers with several organizations."""
     user_id: UserId | UnsetType = UNSET
+    """Whose it becomes; another user than the caller needs an admin or owner."""
     messages: list[MessageCreate] = msgspec.field(default_factory=list)
+    """Its first messages, at most 100."""
 
 
 class ThreadUpdate(Body):
     """What may change in a thread; an absent field stays as it is."""
 
     title: Title | UnsetType | None = UNSET
-    metadata: MetadataChange | UnsetType | None = UNSET
-    assistant_id: Annotated[str, Meta(max_length=128)] | UnsetType | None = UNSET
+    metadata: Annotated[MetadataChange | UnsetType | None, Meta(examples=[{"priority": 2, "tags": None}])] = UNSET
+    assistant_id: AssistantId | UnsetType | None = UNSET
+    """Another assistant, while there are no messages or the present one was deleted."""
     visible_in_ui: bool | UnsetType = UNSET
+
+
+class ThreadsQuery(ListQuery, frozen=True):
+    """What the list of threads takes, besides `metadata.<key>=<value>`."""
+
+    order: Literal["asc", "desc"] = "desc"
+    user_id: UserId | None = None
+    """Threads of this user. Members have only their own."""
+    assistant_id: AssistantId | None = None
+    """Threads with this assistant."""
+    visible_in_ui: bool | None = None
+    """Threads that user interfaces show, or those that they do not."""
+    state: Literal["open", "locked", "archived", "all"] | None = None
+    """Threads in this state, or `all`. Left out: open and locked ones."""
+    status: Status | None = None
+    """Threads in which a response is being generated, or in which none is."""
+    title_contains: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Threads whose title has this text; upper and lower case do not matter."""
+    created_after: Annotated[int, Meta(ge=0)] | None = None
+    """Threads created after this second."""
+    created_before: Annotated[int, Meta(ge=0)] | None = None
+    """Threads created before this second."""
+    sort: Literal["createdAt", "updatedAt"] = "createdAt"
+    """By which time."""
+    include: Literal["lastMessage"] | None = None
+    """Adds a preview of the newest message, so that one call draws a sidebar."""
+    include_total: bool = False
+    """Adds `total`, which has to count all that match."""
+    # Not a parameter of its own: the pairs of all metadata.<key>=<value>.
+    pairs: tuple[tuple[str, str], ...] = ()

@@ -1,17 +1,16 @@
 """Metadata: how it merges, its limits, and the hashed pairs by which threads are found."""
 
 from hashlib import blake2b
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
+from threadkeep.contract.basis import Scalar, Value
 from threadkeep.contract.limits import METADATA_KEY_CHARACTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_CHARACTERS_MAX
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import MetadataKeyTooLong, MetadataTooMany, MetadataValueTooLong, member_path
 
-Scalar: TypeAlias = str | int | float | bool
-Value: TypeAlias = Scalar | list[Scalar]
 EMPTY = "{}"
 PAIR_BYTES = 16
 

@@ -5,15 +5,17 @@ import re
 from dataclasses import dataclass
 
 from threadkeep import clock
-from threadkeep.contract.responses import Response, ResponseEnded, ResponseReset
+from threadkeep.contract.events import ResponseReset
+from threadkeep.contract.responses import Response
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
+from threadkeep.ids import MADE_SHAPE
 from threadkeep.operations.responses import events, responses
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, response_of
 from threadkeep.runtime.channels import Channels, Key, Reader
-from threadkeep.runtime.frames import CREATED, ENDED, PING, RESET, Allowed, Emit, Streamed, Write, frame, frame_of
+from threadkeep.runtime.frames import ENDED, PING, Allowed, Emit, Streamed, Write, frame, frame_of
 
-POSITION = re.compile(r"(resp_[0-9a-z]{26}):([0-9]{1,9})")
+POSITION = re.compile(rf"(resp{MADE_SHAPE}):([0-9]{{1,9}})")
 PING_S = 15.0
 # How often a stream asks whether its credential still counts; a revoked one is cut off within 10 s.
 LOOK_S = 3.0
@@ -128,7 +130,7 @@ class Follower(Streamed):
         frames: list[bytes] = []
         if self._n < events.FIRST_N:
             created = await self._db.read(responses.created, self._row)
-            frames.append(frame_of(self._row.id, events.FIRST_N, CREATED, created))
+            frames.append(frame_of(self._row.id, events.FIRST_N, created))
             self._n = events.FIRST_N
         for n, type, data in found:
             frames.append(frame(self._row.id, n, type, data))
@@ -164,7 +166,7 @@ class Follower(Streamed):
     async def _reset(self, emit: Emit) -> None:
         """Give the whole text so far in place of events that are not to be had."""
         last_n, response, message = await self._db.read(responses.so_far, self._row.thread_id, self._row.id)
-        await emit(frame_of(self._row.id, last_n, RESET, ResponseReset(response, message)))
+        await emit(frame_of(self._row.id, last_n, ResponseReset(response, message)))
         self._n = last_n
         self._needs_reset = False
 
@@ -177,4 +179,4 @@ class Follower(Streamed):
         await self._emit_end(emit, self._n + 1, response_of(as_deleted(self._row), self._db.scope))
 
     async def _emit_end(self, emit: Emit, n: int, response: Response) -> None:
-        await emit(frame_of(self._row.id, n, ENDED[response.status], ResponseEnded(response)))
+        await emit(frame_of(self._row.id, n, ENDED[response.status](response)))

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
+from threadkeep.contract.events import Event, NameEvent, ResponseCancelled, ResponseCompleted, ResponseFailed
+
 PING = b": ping\n\n"
 
-CREATED = "response.created"
-RESET = "response.reset"
-ENDED = {"completed": "response.completed", "cancelled": "response.cancelled", "failed": "response.failed"}
+ENDED = {"completed": ResponseCompleted, "cancelled": ResponseCancelled, "failed": ResponseFailed}
 
 encode = msgspec.json.Encoder().encode
 
@@ -61,9 +61,9 @@ class Streamed:
         """The reader's client has gone away."""
 
 
-def named_frame(type: str, data: Any) -> bytes:  # Any: a struct, or what JSON has.
+def named_frame(event: NameEvent) -> bytes:
     """Return an event of a stream that cannot be resumed."""
-    return f"event: {type}\ndata: {encode(data).decode()}\n\n".encode()
+    return f"event: {event.type}\ndata: {encode(event).decode()}\n\n".encode()
 
 
 def frame(response_id: str, n: int, type: str, data: str) -> bytes:
@@ -71,5 +71,5 @@ def frame(response_id: str, n: int, type: str, data: str) -> bytes:
     return f"id: {response_id}:{n}\nevent: {type}\ndata: {data}\n\n".encode()
 
 
-def frame_of(response_id: str, n: int, type: str, data: Any) -> bytes:  # Any: a struct.
-    return frame(response_id, n, type, encode(data).decode())
+def frame_of(response_id: str, n: int, event: Event) -> bytes:
+    return frame(response_id, n, event.type, encode(event).decode())

@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
+from threadkeep.contract.events import TextDelta, ToolCallDelta
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations.responses import events
 from threadkeep.operations.responses.claiming import Claim
-from threadkeep.operations.responses.events import KINDS, TOOL_CALL, TextDelta, ToolCallDelta
+from threadkeep.operations.responses.events import KINDS, TOOL_CALL
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
 from threadkeep.runtime.tally import FLUSHES, Tally

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from threadkeep import clock, titles
-from threadkeep.contract.answers import Error, ErrorDetail
+from threadkeep.contract.answers import ErrorDetail
 from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.events import NameCompleted, NameDelta, NameFailed
 from threadkeep.contract.names import NameCreate, NameGenerated
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
@@ -308,15 +309,14 @@ class NameStream(Streamed):
 
     def _complete(self, generated: NameGenerated) -> None:
         self._add(generated.name or "")
-        self._frames.put_nowait(named_frame("name.completed", generated))
+        self._frames.put_nowait(named_frame(NameCompleted(*msgspec.structs.astuple(generated))))
 
     def _add(self, name: str) -> None:
         """Show what of the name was not shown yet. What goes on otherwise than it began comes with the end alone."""
         if name.startswith(self._shown) and len(name) > len(self._shown):
-            self._frames.put_nowait(named_frame("name.delta", {"delta": name[len(self._shown) :]}))
+            self._frames.put_nowait(named_frame(NameDelta(name[len(self._shown) :])))
             self._shown = name
 
 
 def failed_frame(error: ApiError, request_id: str) -> bytes:
-    detail = ErrorDetail(error.message, error.type, error.code, error.param, request_id)
-    return named_frame("name.failed", Error(detail))
+    return named_frame(NameFailed(ErrorDetail(error.message, error.type, error.code, error.param, request_id)))

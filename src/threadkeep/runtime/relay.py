@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 
 from threadkeep import clock
+from threadkeep.contract.events import ToolCallDelta
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.responses import context, events, settling
 from threadkeep.operations.responses.claiming import Claim
-from threadkeep.operations.responses.events import Answer, CallSoFar, ToolCallDelta, finished_calls
+from threadkeep.operations.responses.events import Answer, CallSoFar, finished_calls
 from threadkeep.operations.responses.settling import Ending, FencedOff, Finished
 from threadkeep.providers import (
     Finish,

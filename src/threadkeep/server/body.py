@@ -11,6 +11,7 @@ import msgspec
 
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import Key
+from threadkeep.contract.strict import strict
 from threadkeep.contract.threads import Thread
 from threadkeep.errors import (
     InvalidField,
@@ -277,7 +278,7 @@ def check_text(text: str, place: Place) -> None:
 def convert(value: dict[str, Any], kind: Any) -> Any:
     """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, strict(kind))
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         path = path.rstrip("`").removeprefix(".").replace("[...]", "")

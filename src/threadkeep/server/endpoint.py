@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.operations import idempotency
 from threadkeep.operations.revisions import Precondition
 from threadkeep.runtime.frames import Allowed, Presence
 from threadkeep.scope import Role
-from threadkeep.server.query import OrganizationQuery, fields_of
+from threadkeep.server.query import fields_of
 
 
 class ExecutionMode(enum.Enum):
@@ -84,6 +85,8 @@ class Endpoint:
     streams: bool = False
     wants_neither: Callable[[Any], bool] = lambda body: False
     more_statuses: tuple[int, ...] = ()
+    # What the documentation says besides the summary.
+    description: str = ""
 
     @cached_property
     def query_kinds(self) -> dict[str, type]:

@@ -7,17 +7,23 @@ from typing import Any
 
 import msgspec
 
-from threadkeep import __version__
-from threadkeep.contract.assistants import Assistant
+from threadkeep import __version__, ids
+from threadkeep.contract.basis import Revised
 from threadkeep.contract.limits import METADATA_FILTERS_MAX
-from threadkeep.contract.messages import Message
-from threadkeep.contract.organizations import KeyCreated, Member, Organization
-from threadkeep.contract.threads import Thread
+from threadkeep.contract.responses import EventsQuery
+from threadkeep.contract.threads import ThreadsQuery
 from threadkeep.scope import Role
-from threadkeep.server import descriptions
 from threadkeep.server.endpoint import Endpoint, ExecutionMode
-from threadkeep.server.openapi_schemas import components, error_examples, reference, schema_of, status_of, structs_of
-from threadkeep.server.query import EventsQuery, ThreadsQuery
+from threadkeep.server.meanings import sentence
+from threadkeep.server.openapi_schemas import (
+    components,
+    error_examples,
+    events_of,
+    reference,
+    schema_of,
+    status_of,
+    structs_of,
+)
 
 Json = dict[str, Any]  # Any: JSON.
 
@@ -32,7 +38,6 @@ ALWAYS = ("missing_authentication", "invalid_credentials", "organization_access_
 WITH_BODY = ("invalid_json", "invalid_field", "unknown_field", "too_large", "unsupported_media_type")
 WITH_KEY = ("key_reused",)
 WITH_WRITE = ("storage_full",)
-WITH_REVISION = (Thread, Message, Assistant, Organization, Member, KeyCreated)
 
 # Which resource a path is about: the first of these that it has as a segment.
 TAGS = {
@@ -48,6 +53,30 @@ TAGS = {
     "organizations": "Organizations",
     "user": "Users",
 }
+RESOURCES = {
+    "Threads": "A conversation that belongs to a user of an organization. It is open, locked or archived.",
+    "Messages": "What was said in a thread, in an order that is never ambiguous.",
+    "Responses": "Answers of a model in a thread: waited for, streamed or in the background. One at a time in each "
+    "thread. A response belongs to the server and is written to its end whoever listens.",
+    "Assistants": "Named configurations for the responses of threads. Members read them, admins and owners write them.",
+    "Organizations": "Tenants: everything belongs to exactly one. They are created on the command line.",
+    "Members": "Who belongs to an organization, and as what.",
+    "Keys": "API keys: what programs call with. Each belongs to one organization and has one user id and one role.",
+    "Usage": "Tokens of an organization's responses, also of what was deleted since.",
+    "Users": "Who is calling.",
+}
+HEADERS = {
+    "X-User-Id": "Act as a member with this user id; keys of admins and owners only.",
+    "If-Match": 'Do it only if the object still has this ETag, for example "1764000000000".',
+    "If-None-Match": '304 without content if that still has this weak ETag; `W/"0"` asks for the first one.',
+    "Idempotency-Key": "Do the work once, however often the request is sent; kept for 24 hours.",
+    "Last-Event-ID": "The id of the last event that was read; it counts before `after`.",
+}
+ANSWER_HEADERS = {
+    "X-Request-Id": "The request's id: the caller's own, if it sent one.",
+    "ETag": "The object's revision, for `If-Match`; a weak one of the content, if `If-None-Match` came with one.",
+    "Idempotent-Replayed": "`true` when the work was done by an earlier request with the same key.",
+}
 SECURITY = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key, `tk_…`."},
     "bearer": {"type": "http", "scheme": "bearer", "description": "A user token, or an API key."},
@@ -59,17 +88,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "responseId": {"type": "string"},
     "assistantId": {"type": "string"},
     "keyId": {"type": "string"},
-    "userId": {"type": "string", "pattern": "^[A-Za-z0-9_.:@|-]{1,128}$"},
-}
-# Before OpenAPI 3.2 the schema of a stream is that of each event.
-EVENT: Json = {
-    "type": "object",
-    "required": ["event", "data"],
-    "properties": {
-        "id": {"type": "string"},
-        "event": {"type": "string"},
-        "data": {"type": "string", "contentMediaType": "application/json"},
-    },
+    "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
 }
 
 
@@ -79,7 +98,7 @@ def document(endpoints: tuple[Endpoint, ...]) -> bytes:
     paths: Json = {}
     for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation(endpoint)
-    tags = [{"name": name, "description": text} for name, text in descriptions.RESOURCES.items()]
+    tags = [{"name": name, "description": text} for name, text in RESOURCES.items()]
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -124,13 +143,8 @@ def tag(path: str) -> str:
 
 
 def description(endpoint: Endpoint) -> str:
-    is_alias = endpoint.method == "POST" and f"PATCH {endpoint.path}" in descriptions.OPERATIONS
-    sentences = [
-        descriptions.OPERATIONS.get(f"{'PATCH' if is_alias else endpoint.method} {endpoint.path}", ""),
-        "The same as `PATCH`, for whoever cannot send it." if is_alias else "",
-        f"Needs the role {endpoint.role} in the organization." if endpoint.role is not Role.MEMBER else "",
-    ]
-    return " ".join(sentence for sentence in sentences if sentence)
+    needs = f"Needs the role {endpoint.role} in the organization." if endpoint.role is not Role.MEMBER else ""
+    return " ".join(filter(None, (endpoint.description, needs)))
 
 
 def needs_body(kind: Any) -> bool:
@@ -144,17 +158,17 @@ def operation_id(endpoint: Endpoint) -> str:
 
 
 def parameters(endpoint: Endpoint) -> Iterable[Json]:
-    texts = descriptions.PARAMETERS
     path_names = re.findall(r"\{(\w+)\}", endpoint.path)
     for name in path_names:
-        text = texts.get(f"{name} in path") or texts[name]
+        text = f"The {name.removesuffix('Id')}'s id."
         yield {"name": name, "in": "path", "required": True, "description": text, "schema": PARAMETER_SCHEMAS[name]}
     schema = msgspec.json.schema(endpoint.query)
     properties = next(iter(schema["$defs"].values()))["properties"]
     for name, its_schema in properties.items():
         if name != "pairs" and name not in path_names:
-            text = texts.get(f"{endpoint.query.__name__}.{name}") or texts[name]
-            described = {"description": text, "schema": without_null(its_schema)}
+            schema = without_null(its_schema)
+            schema.pop("description", None)
+            described = {"description": sentence(endpoint.query, name), "schema": schema}
             yield {"name": name, "in": "query", "required": False, **described}
     if endpoint.query is ThreadsQuery:
         yield metadata_parameter()
@@ -198,7 +212,7 @@ def without_null(schema: Json) -> Json:
 
 
 def header(name: str) -> Json:
-    text = descriptions.HEADERS[name]
+    text = HEADERS[name]
     return {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
 
 
@@ -229,14 +243,9 @@ def responses(endpoint: Endpoint) -> Json:
 def answer(endpoint: Endpoint, status: int) -> Json:
     """Return the description of an answer that is no error."""
     names = ["X-Request-Id"]
-    names += (
-        ["ETag"]
-        if is_conditional(endpoint)
-        or any(kind in WITH_REVISION for kind in (endpoint.answer, *first_of(endpoint.answer)))
-        else []
-    )
+    names += ["ETag"] if is_conditional(endpoint) or has_revision(endpoint.answer) else []
     names += ["Idempotent-Replayed"] if endpoint.method == "POST" else []
-    headers = {name: {"description": descriptions.ANSWER_HEADERS[name], "schema": {"type": "string"}} for name in names}
+    headers = {name: {"description": ANSWER_HEADERS[name], "schema": {"type": "string"}} for name in names}
     if status == 304:
         return {"description": "The content has not changed since `If-None-Match`.", "headers": headers}
     if status == 204:
@@ -245,7 +254,7 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     if endpoint.answer is not None:
         content["application/json"] = {"schema": schema_of(endpoint.answer)}
     if endpoint.streams and status == 200:
-        content["text/event-stream"] = {"schema": EVENT}
+        content["text/event-stream"] = {"schema": reference(events_of(endpoint.answer))}
     return {"description": "Begun." if status == 202 else "Done.", "headers": headers, "content": content}
 
 
@@ -254,6 +263,7 @@ def is_conditional(endpoint: Endpoint) -> bool:
     return endpoint.method == "GET" and endpoint.mode is not ExecutionMode.ANSWER
 
 
-def first_of(answer: Any) -> tuple[Any, ...]:
-    """Return the single object that an answer of several kinds may be: one message, or a list of them."""
-    return answer[:1] if isinstance(answer, tuple) else ()
+def has_revision(answer: Any) -> bool:
+    """Return whether an answer is one object that has revisions, or may be: one message, or a list of them."""
+    kind = answer[0] if isinstance(answer, tuple) else answer
+    return isinstance(kind, type) and issubclass(kind, Revised)

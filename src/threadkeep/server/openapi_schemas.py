@@ -2,47 +2,134 @@
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from threadkeep import errors
 from threadkeep.contract.answers import Error, Page
-from threadkeep.contract.messages import Part, ToolCall
-from threadkeep.server import examples
-from threadkeep.server.descriptions import FIELDS, SCHEMAS
+from threadkeep.contract.events import NameEvent, ResponseEvent
+from threadkeep.contract.names import NameGenerated
 from threadkeep.server.endpoint import Endpoint
+from threadkeep.server.meanings import example_of, hints, is_struct, sentence
 
 Json = dict[str, Any]  # Any: JSON.
 
 REF = "#/components/schemas/{name}"
-PARTS = ("TextPart", "ImagePart", "FilePart")
+EVENTS = {"ResponseEvent": ResponseEvent, "NameEvent": NameEvent}
+# The sentences of errors that are worded where they are raised; the others say the default of their class.
+ERROR_MESSAGES = {
+    "invalid_field": "This field is not what it must be: Expected str, got int.",
+    "unknown_field": "This field is unknown here: leave it out.",
+    "unknown_parameter": "This path does not take this parameter.",
+    "invalid_parameter": "This parameter is an integer.",
+    "too_large": "A request body has at most 4194304 bytes.",
+    "uri_too_long": "The path and query are too long: at most 8192 bytes together.",
+    "headers_too_large": "The header is too large: at most 32768 bytes.",
+    "insufficient_permissions": "This needs the role owner in the organization.",
+}
+ERROR_PARAMS = {
+    "invalid_field": "title",
+    "unknown_field": "colour",
+    "unknown_parameter": "colour",
+    "invalid_parameter": "limit",
+}
 
 
 def components(endpoints: tuple[Endpoint, ...]) -> Json:
     """Return the schemas of everything that the endpoints take and give, by name."""
-    structs = {kind for endpoint in endpoints for kind in structs_of(endpoint.answer, endpoint.body)}
-    named = [*sorted(structs, key=lambda kind: str(kind.__name__)), Error, Page, Part, ToolCall]
+    taken = {kind for endpoint in endpoints for kind in structs_of(endpoint.body)}
+    given = {kind for endpoint in endpoints for kind in structs_of(endpoint.answer)}
+    streamed = [kind for union in EVENTS.values() for kind in get_args(union)]
+    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, Page, *streamed]
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
-    schemas["Part"] = {"oneOf": [reference(name) for name in PARTS]}
-    page = schemas.pop("Page")
+    kinds = {kind.__name__: kind for kind in structs_below(named)}
+    for name in {kind.__name__ for kind in structs_below(taken)}:
+        schemas[name]["additionalProperties"] = False
     for name, schema in schemas.items():
-        describe(name, schema)
+        describe(schema, kinds.get(name))
+    schemas = with_parts(schemas, schemas["Message"]["properties"]["content"]["items"])
+    for kind in streamed:
+        schemas[kind.__name__]["properties"].pop("position", None)
+    schemas |= {name: frames(union) for name, union in EVENTS.items()}
+    page = schemas.pop("Page")
     for kind in {kind for endpoint in endpoints for kind in pages_of(endpoint.answer)}:
-        schemas[f"{kind.__name__}Page"] = page_of(page, kind.__name__)
+        schemas[f"{kind.__name__}Page"] = page_of(page, kind)
     return dict(sorted(schemas.items()))
 
 
-def describe(name: str, schema: Json) -> None:
-    """Add to a schema what it means, and an example."""
-    if name in SCHEMAS:
-        schema["description"] = SCHEMAS[name]
-    if name in examples.EXAMPLES:
-        schema["examples"] = [examples.EXAMPLES[name]]
-    for field, its_schema in schema.get("properties", {}).items():
-        text = FIELDS.get(f"{name}.{field}") or FIELDS.get(field)
-        if text is not None:
-            its_schema["description"] = text
+def describe(schema: Json, kind: Any) -> None:
+    """Add to a struct's schema what its fields mean, and an example."""
+    schema["description"] = one_line(schema["description"])
+    for name, its in schema.get("properties", {}).items():
+        its["description"] = sentence(kind, name)
+        for each in its.get("anyOf", ()):
+            each.pop("description", None)
+    if kind not in (None, Page):
+        schema["examples"] = [example_of(kind)]
+
+
+def frames(union: Any) -> Json:
+    """Return the schema of a stream, which before OpenAPI 3.2 is that of each of its events."""
+    frames = [
+        {
+            "type": "object",
+            "description": one_line(kind.__doc__),
+            "required": ["event", "data"],
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"const": kind.type},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": reference(kind.__name__),
+                },
+            },
+        }
+        for kind in get_args(union)
+    ]
+    return {"description": "One event of a stream: its name says what is in its data.", "oneOf": frames}
+
+
+def events_of(answer: Any) -> str:
+    """Return what the events of a call are called that answers with this, or with a stream."""
+    return "NameEvent" if answer is NameGenerated else "ResponseEvent"
+
+
+def structs_below(kinds: Iterable[Any]) -> set[Any]:
+    """Return structs, and those in their fields."""
+    found: set[Any] = set()
+    waiting = [*kinds]
+    while waiting:
+        kind = waiting.pop()
+        if is_struct(kind) and kind not in found:
+            found.add(kind)
+            waiting += hints(kind).values()
+        elif not is_struct(kind):
+            waiting += get_args(kind)
+    return found
+
+
+def with_parts(schemas: Json, part: Json) -> Json:
+    """Return the schemas with a name for what a part may be, which stands wherever there is content."""
+
+    def named(value: Any) -> Any:
+        if value == part:
+            return reference("Part")
+        if isinstance(value, dict):
+            return {name: named(each) for name, each in value.items()}
+        return [named(each) for each in value] if isinstance(value, list) else value
+
+    choice = {
+        "description": "Text, an image or a file.",
+        "oneOf": part["anyOf"],
+        "discriminator": part["discriminator"],
+    }
+    return {**named(schemas), "Part": choice}
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def structs_of(*kinds: Any) -> Iterable[Any]:
@@ -63,11 +150,15 @@ def pages_of(answer: Any) -> Iterable[Any]:
                 yield from pages_of(each)
 
 
-def page_of(page: Json, name: str) -> Json:
-    data = {"type": "array", "items": reference(name)}
-    schema = page | {"title": f"{name}Page", "properties": page["properties"] | {"data": data}}
-    describe("Page", schema)
-    return schema | {"examples": [examples.page_of(examples.EXAMPLES[name])]}
+def page_of(page: Json, kind: Any) -> Json:
+    """Return the schema of a list of such objects, with an example of one."""
+    name, one = kind.__name__, example_of(kind)
+    id = one.get("id", one.get("userId"))
+    data = page["properties"]["data"] | {"items": reference(name)}
+    example = {"object": "list", "data": [one], "firstId": id, "lastId": id, "hasMore": False, "nextCursor": None}
+    return page | {
+        "title": f"{name}Page", "properties": page["properties"] | {"data": data}, "examples": [example]
+    }  # fmt: skip
 
 
 def reference(name: str) -> Json:
@@ -87,10 +178,17 @@ def schema_of(kind: Any) -> Json:
 def error_examples() -> Json:
     """Return an example of each error, by its code."""
     return {
-        kind.code: {"summary": kind.code, "value": examples.error(kind.code, kind.type, kind.default)}
+        kind.code: {"summary": kind.code, "value": error_example(kind)}
         for kind in reversed(error_classes())
         if "code" in vars(kind)
     }
+
+
+def error_example(kind: type[errors.ApiError]) -> Json:
+    """Return an error as the service answers it."""
+    message = ERROR_MESSAGES.get(kind.code, kind.default)
+    detail = {"message": message, "type": kind.type, "code": kind.code, "param": ERROR_PARAMS.get(kind.code)}
+    return {"error": {**detail, "requestId": "req_a899d55b5cb8_c"}}
 
 
 @cache

@@ -22,11 +22,11 @@ from threadkeep.server.endpoint import Endpoint
 
 # What a path parameter looks like, and what is missing when it does not look like that.
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
-    "threadId": (re.compile(r"thread_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
-    "messageId": (re.compile(r"msg_[0-9a-z]{26}"), MessageNotFound),
-    "assistantId": (re.compile(r"asst_[0-9a-z]{26}"), AssistantNotFound),
-    "responseId": (re.compile(r"resp_[0-9a-z]{26}"), ResponseNotFound),
-    "keyId": (re.compile(r"key_[0-9a-z]{26}"), KeyNotFound),
+    "threadId": (ids.THREAD, ThreadNotFound),
+    "messageId": (ids.made("msg"), MessageNotFound),
+    "assistantId": (ids.made("asst"), AssistantNotFound),
+    "responseId": (ids.made("resp"), ResponseNotFound),
+    "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from threadkeep.contract.answers import Page
+from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import (
@@ -43,7 +44,7 @@ from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.paths import build_routes, check_path, find_route
-from threadkeep.server.query import OrganizationQuery, parse_query
+from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_heads import idempotency_request, join_repeated, request_id_of
 from threadkeep.server.sse import leave_when_gone, send_stream

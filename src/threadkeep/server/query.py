@@ -1,18 +1,20 @@
-"""Query parameters: named by a struct per endpoint, refused when unknown or out of range, never clamped."""
+"""Query parameters: read into the endpoint's struct, refused when unknown or out of range, never clamped."""
 
 import re
 import typing
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Meta
 
-from threadkeep.contract.assistants import Configuration, ContextMode, TokensMax
-from threadkeep.contract.basis import OPAQUE_ID
+from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.basis import ListQuery
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.limits import METADATA_FILTERS_MAX, METADATA_KEY_CHARACTERS_MAX
+from threadkeep.contract.responses import ContextQuery
+from threadkeep.contract.threads import ThreadsQuery
+from threadkeep.contract.usage import UsageQuery
 from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
@@ -21,118 +23,46 @@ from threadkeep.operations.threads.listing import Filter, Query
 
 PARAMETERS_MAX = 64
 METADATA_PREFIX = "metadata."
-DATE = {"format": "date"}
 KEPT_MAX = 1_000
 KEPT_BYTES_MAX = 256
 INTEGER = re.compile(r"-?[0-9]{1,15}")
 BOOLEANS = {"true": True, "false": False}
 
 
-class OrganizationQuery(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """What every endpoint takes."""
-
-    organization_id: Annotated[str, Meta(pattern=OPAQUE_ID)] | None = None
-
-
-class ListQuery(OrganizationQuery, frozen=True):
-    """What every list takes."""
-
-    limit: Annotated[int, Meta(ge=1, le=100)] = 20
-    order: Literal["asc", "desc"] = "asc"
-    after: Annotated[str, Meta(max_length=512)] | None = None
-    before: Annotated[str, Meta(max_length=512)] | None = None
-
-    def window(self) -> Window:
-        return window(self.limit, self.order, self.after, self.before)
-
-
-class MessagesQuery(ListQuery, frozen=True):
-    """What the list of messages takes."""
-
-    role: Literal["user", "assistant", "system", "tool"] | None = None
-
-
-class ThreadsQuery(ListQuery, frozen=True):
-    """What the list of threads takes, besides `metadata.<key>=<value>`."""
-
-    order: Literal["asc", "desc"] = "desc"
-    user_id: Annotated[str, Meta(pattern=OPAQUE_ID)] | None = None
-    assistant_id: Annotated[str, Meta(max_length=128)] | None = None
-    visible_in_ui: bool | None = None
-    state: Literal["open", "locked", "archived", "all"] | None = None
-    status: Literal["streaming", "inactive"] | None = None
-    title_contains: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
-    created_after: Annotated[int, Meta(ge=0)] | None = None
-    created_before: Annotated[int, Meta(ge=0)] | None = None
-    sort: Literal["createdAt", "updatedAt"] = "createdAt"
-    include: Literal["lastMessage"] | None = None
-    include_total: bool = False
-    # Not a parameter of its own: the pairs of all metadata.<key>=<value>.
-    pairs: tuple[tuple[str, str], ...] = ()
-
-    @lru_cache(maxsize=512)  # noqa: B019 - queries are values; few kinds of them make up most requests.
-    def query(self) -> Query:
-        return Query(
-            Filter(
-                user_id=self.user_id,
-                assistant_id=self.assistant_id,
-                visible_in_ui=self.visible_in_ui,
-                state=None if self.state in (None, "all") else State(self.state),
-                every_state=self.state == "all",
-                is_streaming=None if self.status is None else self.status == "streaming",
-                pairs=tuple(metadata.pair_hash(key, value) for key, value in self.pairs),
-                title_contains=self.title_contains,
-                # "After" a second means after all of it: times have milliseconds inside.
-                created_after_ms=None if self.created_after is None else (self.created_after + 1) * 1000,
-                created_before_ms=None if self.created_before is None else self.created_before * 1000,
-            ),
-            self.window(),
-            self.sort,
-            with_last_message=self.include is not None,
-            with_total=self.include_total,
-        )
-
-
-class EventsQuery(OrganizationQuery, frozen=True):
-    """Where in a stream a reader begins."""
-
-    after: Annotated[str, Meta(max_length=64, description="The id of the last event that was read.")] | None = None
-
-
-class ContextQuery(OrganizationQuery, frozen=True):
-    """How the context is chosen, as a response would say it."""
-
-    context_mode: ContextMode | None = None
-    context_tokens: TokensMax | None = None
-
-    def configuration(self) -> Configuration:
-        return Configuration(context_mode=self.context_mode, context_tokens=self.context_tokens)
-
-
-class NameQuery(OrganizationQuery, frozen=True):
-    """How a generated name is answered."""
-
-    stream: bool = False
-
-
-class MemberDeleteQuery(OrganizationQuery, frozen=True):
-    """What becomes of a removed member's threads."""
-
-    threads: Literal["keep", "delete"] = "keep"
-
-
-class UsageQuery(OrganizationQuery, frozen=True):
-    """Which days of usage, and by what they are added up."""
-
-    from_: Annotated[str, Meta(description="The first day, UTC.", extra_json_schema=DATE)] | None = msgspec.field(
-        name="from", default=None
+@lru_cache(maxsize=512)
+def thread_query(given: ThreadsQuery) -> Query:
+    """Return what the list of threads is asked for. Kept: queries are values, few kinds make up most requests."""
+    return Query(
+        Filter(
+            user_id=given.user_id,
+            assistant_id=given.assistant_id,
+            visible_in_ui=given.visible_in_ui,
+            state=None if given.state in (None, "all") else State(given.state),
+            every_state=given.state == "all",
+            is_streaming=None if given.status is None else given.status == "streaming",
+            pairs=tuple(metadata.pair_hash(key, value) for key, value in given.pairs),
+            title_contains=given.title_contains,
+            # "After" a second means after all of it: times have milliseconds inside.
+            created_after_ms=None if given.created_after is None else (given.created_after + 1) * 1000,
+            created_before_ms=None if given.created_before is None else given.created_before * 1000,
+        ),
+        window_of(given),
+        given.sort,
+        with_last_message=given.include is not None,
+        with_total=given.include_total,
     )
-    to: Annotated[str, Meta(description="The last day, UTC.", extra_json_schema=DATE)] | None = None
-    group_by: Literal["day", "user", "assistant", "model"] = "day"
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
-    def days(self) -> Days:
-        return days_between(self.from_, self.to)
+
+def window_of(given: ListQuery) -> Window:
+    return window(given.limit, given.order, given.after, given.before)
+
+
+def configuration_of(given: ContextQuery) -> Configuration:
+    return Configuration(context_mode=given.context_mode, context_tokens=given.context_tokens)
+
+
+def days_of(given: UsageQuery) -> Days:
+    return days_between(given.from_, given.to)
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:

@@ -1,16 +1,17 @@
 """`client.assistants`: named configurations for responses."""
 
-from typing import Literal, Unpack
+from typing import Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Assistant, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, query, read
-from threadkeep.client.fields import SettingsFields, Tag, body_of
+from threadkeep.client.fields import Tag, body_of
+from threadkeep.client.given import AssistantChanges, AssistantFields, AssistantFilters
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.assistants import AssistantCreate, AssistantUpdate
+from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 
 
 class AsyncAssistants:
@@ -22,31 +23,24 @@ class AsyncAssistants:
     async def create(
         self,
         *,
-        name: str,
-        organization_id: str | None = None,
         idempotency_key: str | None = None,
-        **settings: Unpack[SettingsFields],
+        **fields: Unpack[AssistantFields],
     ) -> Assistant:
         """Create an assistant. A setting that is left out, or None, may be given by each request.
 
         Raises NameTaken when the organization has an assistant of this name.
         """
-        body = body_of(AssistantCreate, {"name": name, **settings})
-        parameters = query(organization_id)
+        parameters = query(fields.pop("organization_id", None))
+        body = body_of(AssistantCreate, fields)
         call = post(path("assistants"), body, idempotency_key=idempotency_key, parameters=parameters)
         return await self._connection.call(call, Assistant)
 
     def list(
         self,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        organization_id: str | None = None,
+        **filters: Unpack[AssistantFilters],
     ) -> AsyncList[Assistant]:
         """List the organization's assistants, the oldest first unless `order` says otherwise."""
-        parameters = query(organization_id, limit=limit, order=order, after=after, before=before)
+        parameters = query(**filters)
         return AsyncList(self._connection, read(path("assistants"), parameters), Page[Assistant])
 
     async def retrieve(self, assistant_id: str) -> Assistant:
@@ -57,13 +51,12 @@ class AsyncAssistants:
         self,
         assistant_id: str,
         *,
-        name: str | UnsetType = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
-        **settings: Unpack[SettingsFields],
+        **fields: Unpack[AssistantChanges],
     ) -> Assistant:
         """Change what is given and leave the rest; None opens a setting. Raises PreconditionFailed, NameTaken."""
-        body = body_of(AssistantUpdate, {"name": name, **settings})
+        body = body_of(AssistantUpdate, fields)
         call = post(path("assistants", assistant_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return await self._connection.call(call, Assistant)
 

@@ -1,17 +1,18 @@
 """`client.threads.messages`: what was said in a thread."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import TypeAlias, Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Message, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, query, read
-from threadkeep.client.fields import Content, MessageFields, MetadataFields, Role, Tag, ToolCallFields, body_of
+from threadkeep.client.fields import Tag, body_of
+from threadkeep.client.given import MessageChanges, MessageFields, MessageFilters
 from threadkeep.contract.answers import Deleted, ListDeleted
-from threadkeep.contract.messages import MessageCreate, MessagesCreate, MessageUpdate, ToolCall
+from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
 
 # Inside the class, `list` is a method.
 MessageList: TypeAlias = list[Message]
@@ -27,16 +28,11 @@ class AsyncMessages:
         self,
         thread_id: str,
         *,
-        role: Role,
-        content: Content = "",
-        tool_calls: Sequence[ToolCall | ToolCallFields] | None = None,
-        tool_call_id: str | None = None,
-        metadata: MetadataFields | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[MessageFields],
     ) -> Message:
         """Add one message to the end of the thread. Nothing is generated: that is what responses are for."""
-        fields = {"role": role, "content": content, "tool_calls": tool_calls, "tool_call_id": tool_call_id}
-        body = body_of(MessageCreate, {**fields, "metadata": metadata})
+        body = body_of(MessageCreate, fields)
         call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
         return await self._connection.call(call, Message)
 
@@ -51,15 +47,10 @@ class AsyncMessages:
     def list(
         self,
         thread_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
-        role: Role | None = None,
+        **filters: Unpack[MessageFilters],
     ) -> AsyncList[Message]:
         """List the thread's messages, the oldest first unless `order` says otherwise."""
-        parameters = query(limit=limit, order=order, after=after, before=before, role=role)
+        parameters = query(**filters)
         return AsyncList(self._connection, read(path("threads", thread_id, "messages"), parameters), Page[Message])
 
     async def retrieve(self, thread_id: str, message_id: str) -> Message:
@@ -71,13 +62,12 @@ class AsyncMessages:
         thread_id: str,
         message_id: str,
         *,
-        content: Content | UnsetType = UNSET,
-        metadata: MetadataFields | UnsetType | None = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
+        **fields: Unpack[MessageChanges],
     ) -> Message:
         """Change what is given and leave the rest. Metadata is merged: None as a value removes its key."""
-        body = body_of(MessageUpdate, {"content": content, "metadata": metadata})
+        body = body_of(MessageUpdate, fields)
         at = path("threads", thread_id, "messages", message_id)
         return await self._connection.call(post(at, body, idempotency_key=idempotency_key, if_match=if_match), Message)
 

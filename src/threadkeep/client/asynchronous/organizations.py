@@ -1,16 +1,26 @@
 """`client.organizations`: tenants, their members, keys and usage."""
 
-from typing import Literal
+from typing import Literal, Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Key, Member, Organization, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
+from threadkeep.client.given import KeyFields, OrganizationChanges, Places, UsageFilters
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.organizations import KeyCreate, KeyCreated, MemberDeleted, MemberPut, OrganizationUpdate
+from threadkeep.contract.organizations import (
+    Key,
+    KeyCreate,
+    KeyCreated,
+    Member,
+    MemberDeleted,
+    MemberPut,
+    Organization,
+    OrganizationUpdate,
+)
 from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 
@@ -35,12 +45,12 @@ class AsyncOrganizations:
         self,
         organization_id: str,
         *,
-        name: str | UnsetType = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
+        **fields: Unpack[OrganizationChanges],
     ) -> Organization:
         """Rename an organization; for owners."""
-        body = body_of(OrganizationUpdate, {"name": name})
+        body = body_of(OrganizationUpdate, fields)
         call = post(path("organizations", organization_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return await self._connection.call(call, Organization)
 
@@ -55,14 +65,10 @@ class AsyncOrganizations:
     async def usage(
         self,
         organization_id: str,
-        *,
-        from_: str | None = None,
-        to: str | None = None,
-        group_by: Literal["day", "user", "assistant", "model"] | None = None,
-        limit: int | None = None,
+        **filters: Unpack[UsageFilters],
     ) -> Usage:
         """Read what the organization's responses used from one day to another, both included (UTC, 2026-01-31)."""
-        parameters = query(from_=from_, to=to, group_by=group_by, limit=limit)
+        parameters = query(**filters)
         return await self._connection.call(read(path("organizations", organization_id, "usage"), parameters), Usage)
 
 
@@ -75,14 +81,10 @@ class AsyncMembers:
     def list(
         self,
         organization_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        **places: Unpack[Places],
     ) -> AsyncList[Member]:
         """List the members; for admins."""
-        parameters = query(limit=limit, order=order, after=after, before=before)
+        parameters = query(**places)
         call = read(path("organizations", organization_id, "members"), parameters)
         return AsyncList(self._connection, call, Page[Member])
 
@@ -125,17 +127,15 @@ class AsyncKeys:
         self,
         organization_id: str,
         *,
-        user_id: str,
-        role: RoleName,
-        name: str | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[KeyFields],
     ) -> KeyCreated:
         """Create an API key; for owners. Its secret is in `key`, this once.
 
         A secret that was lost on the way is nowhere else: such a key is deleted and another made, unless the call has
         an `idempotency_key` of the caller's. Then `key` is None.
         """
-        body = body_of(KeyCreate, {"user_id": user_id, "role": role, "name": name})
+        body = body_of(KeyCreate, fields)
         at = path("organizations", organization_id, "keys")
         for _ in range(LOST_KEYS_MAX):
             created = await self._connection.call(post(at, body, idempotency_key=idempotency_key), KeyCreated)
@@ -147,14 +147,10 @@ class AsyncKeys:
     def list(
         self,
         organization_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        **places: Unpack[Places],
     ) -> AsyncList[Key]:
         """List the keys, without their secrets; for admins."""
-        parameters = query(limit=limit, order=order, after=after, before=before)
+        parameters = query(**places)
         call = read(path("organizations", organization_id, "keys"), parameters)
         return AsyncList(self._connection, call, Page[Key])
 

@@ -1,15 +1,16 @@
 """`client.threads.responses`: answers of an assistant, waited for or streamed."""
 
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
-from threadkeep.client.answers import Page, Response
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.streams import AsyncResponseStream
 from threadkeep.client.calls import Call, path, post, query, read
-from threadkeep.client.fields import ResponseFields, ThreadFields, body_of
+from threadkeep.client.fields import body_of
+from threadkeep.client.given import Places, ResponseFields, ThreadFields
 from threadkeep.client.transcript import begin_following
-from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
+from threadkeep.contract.responses import Response, ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import ThreadCreate
 
 
@@ -90,14 +91,10 @@ class AsyncResponses:
     def list(
         self,
         thread_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        **places: Unpack[Places],
     ) -> AsyncList[Response]:
         """List the thread's responses, the oldest first unless `order` says otherwise."""
-        parameters = query(limit=limit, order=order, after=after, before=before)
+        parameters = query(**places)
         return AsyncList(self._connection, read(path("threads", thread_id, "responses"), parameters), Page[Response])
 
     async def retrieve(self, thread_id: str, response_id: str) -> Response:

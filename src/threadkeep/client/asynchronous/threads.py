@@ -3,31 +3,27 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Context, Page, Thread
+from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.messages import AsyncMessages
 from threadkeep.client.asynchronous.names import AsyncNameStream
 from threadkeep.client.asynchronous.responses import AsyncResponses
 from threadkeep.client.calls import Call, delete, is_generated, path, post, query, read
-from threadkeep.client.fields import (
-    MessageFields,
-    MetadataFields,
-    MetadataFilter,
+from threadkeep.client.fields import MetadataFilter, Tag, body_of, metadata_filters
+from threadkeep.client.given import (
+    ContextFields,
     NameMessageFields,
-    Tag,
+    ThreadChanges,
+    ThreadFields,
     ThreadFilters,
-    body_of,
-    metadata_filters,
-    or_unset,
 )
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.assistants import ContextMode
-from threadkeep.contract.messages import MessageCreate
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
-from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
+from threadkeep.contract.responses import Context
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 
 
 class AsyncThreads:
@@ -38,24 +34,11 @@ class AsyncThreads:
         self.messages = AsyncMessages(connection)
         self.responses = AsyncResponses(connection)
 
-    async def create(
-        self,
-        *,
-        id: str | None = None,
-        title: str | None = None,
-        metadata: MetadataFields | None = None,
-        assistant_id: str | None = None,
-        visible_in_ui: bool = True,
-        organization_id: str | None = None,
-        user_id: str | None = None,
-        messages: Sequence[MessageCreate | MessageFields] = (),
-        idempotency_key: str | None = None,
-    ) -> Thread:
+    async def create(self, *, idempotency_key: str | None = None, **fields: Unpack[ThreadFields]) -> Thread:
         """Create a thread, with at most 100 messages in it. Raises ThreadExists for an `id` that is taken."""
-        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
-        ids = {"id": or_unset(id), "user_id": or_unset(user_id)}
-        body = body_of(ThreadCreate, {**fields, **ids, "messages": messages})
-        call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=query(organization_id))
+        parameters = query(fields.pop("organization_id", None))
+        body = body_of(ThreadCreate, fields)
+        call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=parameters)
         return await self._connection.call(call, Thread)
 
     def list(self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]) -> AsyncList[Thread]:
@@ -84,19 +67,15 @@ class AsyncThreads:
         self,
         thread_id: str,
         *,
-        title: str | UnsetType | None = UNSET,
-        metadata: MetadataFields | UnsetType | None = UNSET,
-        assistant_id: str | UnsetType | None = UNSET,
-        visible_in_ui: bool | UnsetType = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
+        **fields: Unpack[ThreadChanges],
     ) -> Thread:
         """Change what is given and leave the rest; None clears. Metadata is merged: None as a value removes its key.
 
         Raises ThreadLocked, ThreadArchived, AssistantBound, PreconditionFailed, and BearerTokenRequired where an API
         key would change `visible_in_ui`.
         """
-        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
         call = post(
             path("threads", thread_id),
             body_of(ThreadUpdate, fields),
@@ -160,12 +139,9 @@ class AsyncThreads:
         """Name the thread and read the name as it comes: `async for piece in stream`, then `stream.generated`."""
         return AsyncNameStream(self._connection, naming(thread_id, messages, idempotency_key, stream=True))
 
-    async def context(
-        self, thread_id: str, *, context_mode: ContextMode | None = None, context_tokens: int | None = None
-    ) -> Context:
+    async def context(self, thread_id: str, **fields: Unpack[ContextFields]) -> Context:
         """Show what a response would send to the model now."""
-        parameters = query(context_mode=context_mode, context_tokens=context_tokens)
-        return await self._connection.call(read(path("threads", thread_id, "context"), parameters), Context)
+        return await self._connection.call(read(path("threads", thread_id, "context"), query(**fields)), Context)
 
 
 def naming(

@@ -8,6 +8,7 @@ from typing import Self
 import httpx
 from msgspec import UNSET, UnsetType
 
+from threadkeep.client.calls import Answer, Call
 from threadkeep.client.options import Options, address, credential, from_environment
 from threadkeep.client.synchronous.assistants import Assistants
 from threadkeep.client.synchronous.connection import Connection, Pool
@@ -91,6 +92,13 @@ class Client:
         other._is_copy = True
         other._connect(self._connection.pool, replace(self._connection.options, **changes))  # type: ignore[arg-type]  # Each has its option's type.
         return other
+
+    def send(self, call: Call) -> Answer:
+        """Send a call made with `threadkeep.client.calls`, as all others are sent; return the answer as it came.
+
+        For JSON that is there already: nothing of it is read on its way.
+        """
+        return self._connection.answer(call)
 
     def close(self) -> None:
         """Close the connections."""

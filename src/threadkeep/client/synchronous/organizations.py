@@ -1,17 +1,27 @@
 # Made from ../asynchronous by tests/support/sync_client.py: change it there.
 """`client.organizations`: tenants, their members, keys and usage."""
 
-from typing import Literal
+from typing import Literal, Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Key, Member, Organization, Page
+from threadkeep.client.answers import Page
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
+from threadkeep.client.given import KeyFields, OrganizationChanges, Places, UsageFilters
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.organizations import KeyCreate, KeyCreated, MemberDeleted, MemberPut, OrganizationUpdate
+from threadkeep.contract.organizations import (
+    Key,
+    KeyCreate,
+    KeyCreated,
+    Member,
+    MemberDeleted,
+    MemberPut,
+    Organization,
+    OrganizationUpdate,
+)
 from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 
@@ -36,12 +46,12 @@ class Organizations:
         self,
         organization_id: str,
         *,
-        name: str | UnsetType = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
+        **fields: Unpack[OrganizationChanges],
     ) -> Organization:
         """Rename an organization; for owners."""
-        body = body_of(OrganizationUpdate, {"name": name})
+        body = body_of(OrganizationUpdate, fields)
         call = post(path("organizations", organization_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return self._connection.call(call, Organization)
 
@@ -56,14 +66,10 @@ class Organizations:
     def usage(
         self,
         organization_id: str,
-        *,
-        from_: str | None = None,
-        to: str | None = None,
-        group_by: Literal["day", "user", "assistant", "model"] | None = None,
-        limit: int | None = None,
+        **filters: Unpack[UsageFilters],
     ) -> Usage:
         """Read what the organization's responses used from one day to another, both included (UTC, 2026-01-31)."""
-        parameters = query(from_=from_, to=to, group_by=group_by, limit=limit)
+        parameters = query(**filters)
         return self._connection.call(read(path("organizations", organization_id, "usage"), parameters), Usage)
 
 
@@ -76,14 +82,10 @@ class Members:
     def list(
         self,
         organization_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        **places: Unpack[Places],
     ) -> List[Member]:
         """List the members; for admins."""
-        parameters = query(limit=limit, order=order, after=after, before=before)
+        parameters = query(**places)
         call = read(path("organizations", organization_id, "members"), parameters)
         return List(self._connection, call, Page[Member])
 
@@ -126,17 +128,15 @@ class Keys:
         self,
         organization_id: str,
         *,
-        user_id: str,
-        role: RoleName,
-        name: str | None = None,
         idempotency_key: str | None = None,
+        **fields: Unpack[KeyFields],
     ) -> KeyCreated:
         """Create an API key; for owners. Its secret is in `key`, this once.
 
         A secret that was lost on the way is nowhere else: such a key is deleted and another made, unless the call has
         an `idempotency_key` of the caller's. Then `key` is None.
         """
-        body = body_of(KeyCreate, {"user_id": user_id, "role": role, "name": name})
+        body = body_of(KeyCreate, fields)
         at = path("organizations", organization_id, "keys")
         for _ in range(LOST_KEYS_MAX):
             created = self._connection.call(post(at, body, idempotency_key=idempotency_key), KeyCreated)
@@ -148,14 +148,10 @@ class Keys:
     def list(
         self,
         organization_id: str,
-        *,
-        limit: int | None = None,
-        order: Literal["asc", "desc"] | None = None,
-        after: str | None = None,
-        before: str | None = None,
+        **places: Unpack[Places],
     ) -> List[Key]:
         """List the keys, without their secrets; for admins."""
-        parameters = query(limit=limit, order=order, after=after, before=before)
+        parameters = query(**places)
         call = read(path("organizations", organization_id, "keys"), parameters)
         return List(self._connection, call, Page[Key])
 

@@ -9,13 +9,13 @@ from typing import Self
 import httpx
 import msgspec
 
-from threadkeep.client.answers import Response
 from threadkeep.client.calls import Answer, Call, path, post, read, streamed
-from threadkeep.client.events import ResponseEvent
 from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.retrying import Attempts
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.transcript import Transcript
+from threadkeep.contract.events import ResponseEvent
+from threadkeep.contract.responses import Response
 
 EVENT_STREAM = "text/event-stream"
 

@@ -4,20 +4,17 @@
 from collections.abc import Sequence
 from typing import Unpack
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
-from threadkeep.client.answers import Context, Page, Thread
+from threadkeep.client.answers import Page
 from threadkeep.client.calls import Call, delete, is_generated, path, post, query, read
-from threadkeep.client.fields import (
-    MessageFields,
-    MetadataFields,
-    MetadataFilter,
+from threadkeep.client.fields import MetadataFilter, Tag, body_of, metadata_filters
+from threadkeep.client.given import (
+    ContextFields,
     NameMessageFields,
-    Tag,
+    ThreadChanges,
+    ThreadFields,
     ThreadFilters,
-    body_of,
-    metadata_filters,
-    or_unset,
 )
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
@@ -25,10 +22,9 @@ from threadkeep.client.synchronous.messages import Messages
 from threadkeep.client.synchronous.names import NameStream
 from threadkeep.client.synchronous.responses import Responses
 from threadkeep.contract.answers import Deleted
-from threadkeep.contract.assistants import ContextMode
-from threadkeep.contract.messages import MessageCreate
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
-from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
+from threadkeep.contract.responses import Context
+from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 
 
 class Threads:
@@ -39,24 +35,11 @@ class Threads:
         self.messages = Messages(connection)
         self.responses = Responses(connection)
 
-    def create(
-        self,
-        *,
-        id: str | None = None,
-        title: str | None = None,
-        metadata: MetadataFields | None = None,
-        assistant_id: str | None = None,
-        visible_in_ui: bool = True,
-        organization_id: str | None = None,
-        user_id: str | None = None,
-        messages: Sequence[MessageCreate | MessageFields] = (),
-        idempotency_key: str | None = None,
-    ) -> Thread:
+    def create(self, *, idempotency_key: str | None = None, **fields: Unpack[ThreadFields]) -> Thread:
         """Create a thread, with at most 100 messages in it. Raises ThreadExists for an `id` that is taken."""
-        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
-        ids = {"id": or_unset(id), "user_id": or_unset(user_id)}
-        body = body_of(ThreadCreate, {**fields, **ids, "messages": messages})
-        call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=query(organization_id))
+        parameters = query(fields.pop("organization_id", None))
+        body = body_of(ThreadCreate, fields)
+        call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=parameters)
         return self._connection.call(call, Thread)
 
     def list(self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]) -> List[Thread]:
@@ -83,19 +66,15 @@ class Threads:
         self,
         thread_id: str,
         *,
-        title: str | UnsetType | None = UNSET,
-        metadata: MetadataFields | UnsetType | None = UNSET,
-        assistant_id: str | UnsetType | None = UNSET,
-        visible_in_ui: bool | UnsetType = UNSET,
         if_match: Tag = UNSET,
         idempotency_key: str | None = None,
+        **fields: Unpack[ThreadChanges],
     ) -> Thread:
         """Change what is given and leave the rest; None clears. Metadata is merged: None as a value removes its key.
 
         Raises ThreadLocked, ThreadArchived, AssistantBound, PreconditionFailed, and BearerTokenRequired where an API
         key would change `visible_in_ui`.
         """
-        fields = {"title": title, "metadata": metadata, "assistant_id": assistant_id, "visible_in_ui": visible_in_ui}
         call = post(
             path("threads", thread_id),
             body_of(ThreadUpdate, fields),
@@ -159,12 +138,9 @@ class Threads:
         """Name the thread and read the name as it comes: `for piece in stream`, then `stream.generated`."""
         return NameStream(self._connection, naming(thread_id, messages, idempotency_key, stream=True))
 
-    def context(
-        self, thread_id: str, *, context_mode: ContextMode | None = None, context_tokens: int | None = None
-    ) -> Context:
+    def context(self, thread_id: str, **fields: Unpack[ContextFields]) -> Context:
         """Show what a response would send to the model now."""
-        parameters = query(context_mode=context_mode, context_tokens=context_tokens)
-        return self._connection.call(read(path("threads", thread_id, "context"), parameters), Context)
+        return self._connection.call(read(path("threads", thread_id, "context"), query(**fields)), Context)
 
 
 def naming(

@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw
 
 from threadkeep.contract.assistants import Assistant, Configuration
+from threadkeep.contract.basis import Raw
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw
 
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, Message, MessageCreate, Part, TextPart, ToolCall
 from threadkeep.database.driver import Row

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, json, structs
 
 from threadkeep.contract.assistants import (
     AssistantCreate,
@@ -19,6 +19,7 @@ from threadkeep.errors import AssistantBound, AssistantDeleted, AssistantNotFoun
 from threadkeep.operations.assistants.rows import StoredAssistant, find
 
 SETTINGS = structs.fields(Configuration)
+encode = json.Encoder().encode
 DEFAULT_CONTEXT_MODE: ContextMode = "recent"
 
 
@@ -120,7 +121,7 @@ def filled(fixed: Configuration, request: Configuration) -> Configuration:
         own, given = getattr(fixed, setting.name), getattr(request, setting.name)
         if own is None:
             added[setting.name] = given
-        elif given is not None and given != own:
+        elif given is not None and encode(given) != encode(own):
             raise AssistantBound(
                 f"The assistant fixes {setting.encode_name}: leave it out of the request, or change the assistant.",
                 param=setting.encode_name,

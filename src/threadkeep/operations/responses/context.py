@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 import msgspec
-from msgspec import Raw
 
 from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart, ToolCall
 from threadkeep.contract.responses import Context, ContextMessage
 from threadkeep.database.driver import Row

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw
 
+from threadkeep.contract.basis import Raw
+from threadkeep.contract.events import ReasoningDelta, TextDelta, ToolCallDelta
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TOOL_CALLS_MAX
 from threadkeep.contract.messages import FunctionCall, Message, TextPart, ToolCall
 from threadkeep.database.driver import Row, Transaction
@@ -15,9 +16,7 @@ from threadkeep.database.statement import keyed, scoped
 from threadkeep.operations.messages.rows import NULL, is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
-TEXT = "response.output_text.delta"
-REASONING = "response.reasoning.delta"
-TOOL_CALL = "response.tool_call.delta"
+TEXT, REASONING, TOOL_CALL = TextDelta.type, ReasoningDelta.type, ToolCallDelta.type
 # As they are stored: by their place.
 TYPES = (TEXT, REASONING, TOOL_CALL)
 KINDS = {type: kind for kind, type in enumerate(TYPES)}
@@ -187,21 +186,6 @@ FORGET_TEXT = "update responses set events_until_ms = null where organization = 
 
 DELETE = scoped(DELETE_TEXT)
 FORGET = scoped(FORGET_TEXT)
-
-
-class TextDelta(msgspec.Struct):
-    """The data of TEXT and REASONING."""
-
-    delta: str
-
-
-class ToolCallDelta(msgspec.Struct):
-    """The data of TOOL_CALL: `id` and `name` come once for each call, arguments bit by bit."""
-
-    index: int
-    id: str | None
-    name: str | None
-    arguments: str
 
 
 decode_text = msgspec.json.Decoder(TextDelta).decode

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from threadkeep import clock
 from threadkeep.contract.answers import Page
+from threadkeep.contract.events import ResponseCreated
 from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message
-from threadkeep.contract.responses import Response, ResponseCreated
+from threadkeep.contract.responses import Response
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound

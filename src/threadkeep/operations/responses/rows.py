@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Raw
 
 from threadkeep import clock
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.messages import Message, Part, TextPart
 from threadkeep.contract.responses import Response, ResponseError, ResponseUsage
 from threadkeep.database.scoped import ScopedTransaction

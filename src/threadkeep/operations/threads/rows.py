@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.lifecycle import Action, State, check_allowed, state_of
 from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 from threadkeep.database.driver import Row

@@ -1,29 +1,30 @@
 """What must hold for each stored row, as `threadkeep verify` proves it: a rule takes a row and says what is broken."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import msgspec
 
 from threadkeep.contract.assistants import Configuration
+from threadkeep.contract.basis import MessageRole, Value
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHARACTERS_MAX, TOOL_CALLS_MAX
 from threadkeep.contract.messages import Part, ToolCall
+from threadkeep.contract.strict import strict
 from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.messages.rows import size_bytes, stored_content
-from threadkeep.operations.metadata import Value
 from threadkeep.operations.threads.rows import fold
 from threadkeep.scope import Role
 
-MESSAGE_ROLES = ("user", "assistant", "system", "tool")
+MESSAGE_ROLES = get_args(get_args(MessageRole)[0])
 MESSAGE_STATUSES = ("completed", "in_progress", "incomplete")
 RESPONSE_STATUSES = ("in_progress", "completed", "cancelled", "failed")
 ROLES = tuple(Role)
-CONFIGURATION = msgspec.json.Decoder(Configuration)
-PARTS = msgspec.json.Decoder(list[Part])
-TOOL_CALLS = msgspec.json.Decoder(list[ToolCall])
+CONFIGURATION = msgspec.json.Decoder(strict(Configuration))
+PARTS = msgspec.json.Decoder(strict(list[Part]))
+TOOL_CALLS = msgspec.json.Decoder(strict(list[ToolCall]))
 METADATA = msgspec.json.Decoder(dict[str, Value])
 
 

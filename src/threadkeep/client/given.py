@@ -1,0 +1,216 @@
+"""What a caller gives, with the fields of `threadkeep.objects`. One that is left out is not sent.
+
+Made from ../contract by tests/support/client_fields.py: change it there.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Required, TypeAlias, TypedDict
+
+from msgspec import UnsetType
+
+from threadkeep.contract.assistants import NamedToolChoice, ResponseFormat, Tool
+from threadkeep.contract.basis import Scalar
+from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
+from threadkeep.scope import Role
+
+MetadataFields: TypeAlias = Mapping[str, Scalar | Sequence[Scalar] | None]
+PartFields: TypeAlias = Part | Mapping[str, object]
+
+
+class FunctionCallFields(TypedDict, total=False):
+    """The function that a model wants called; `arguments` is the text of JSON."""
+
+    name: Required[str]
+    arguments: Required[str]
+
+
+class ToolCallFields(TypedDict, total=False):
+    """A tool call as OpenAI's chat format has it."""
+
+    id: Required[str]
+    type: Required[Literal["function"]]
+    function: Required[FunctionCall | FunctionCallFields]
+
+
+class MessageFields(TypedDict, total=False):
+    """A message to add to a thread."""
+
+    role: Required[Literal["user", "assistant", "system", "tool"]]
+    content: str | Sequence[PartFields]
+    tool_calls: Sequence[ToolCall | ToolCallFields] | None
+    tool_call_id: str | None
+    metadata: MetadataFields | None
+
+
+class MessageChanges(TypedDict, total=False):
+    """What may change in a message."""
+
+    content: str | Sequence[PartFields] | UnsetType
+    metadata: MetadataFields | UnsetType | None
+
+
+class NameMessageFields(TypedDict, total=False):
+    """A message from which a name is made; it is not stored."""
+
+    role: Required[Literal["user", "assistant", "system", "tool"]]
+    content: Required[str | Sequence[PartFields]]
+
+
+class ThreadFields(TypedDict, total=False):
+    """A new thread; everything is optional."""
+
+    id: str | None
+    title: str | None
+    metadata: MetadataFields | None
+    assistant_id: str | None
+    visible_in_ui: bool
+    organization_id: str | None
+    user_id: str | None
+    messages: Sequence[MessageCreate | MessageFields]
+
+
+class ThreadChanges(TypedDict, total=False):
+    """What may change in a thread; an absent field stays as it is."""
+
+    title: str | UnsetType | None
+    metadata: MetadataFields | UnsetType | None
+    assistant_id: str | UnsetType | None
+    visible_in_ui: bool | UnsetType
+
+
+class AssistantFields(TypedDict, total=False):
+    """A new assistant. A setting left out, or null, may be given by each request."""
+
+    name: Required[str]
+    instructions: str | None
+    metadata: MetadataFields | None
+    organization_id: str | None
+    model: str | None
+    temperature: float | None
+    top_p: float | None
+    max_output_tokens: int | None
+    stop: str | Sequence[str] | None
+    response_format: ResponseFormat | Mapping[str, object] | None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    tools: Sequence[Tool | Mapping[str, object]] | None
+    context_mode: Literal["recent", "smart", "full"] | None
+    context_tokens: int | None
+
+
+class AssistantChanges(TypedDict, total=False):
+    """What may change in an assistant; an absent field stays as it is."""
+
+    name: str | UnsetType
+    instructions: str | UnsetType | None
+    model: str | UnsetType | None
+    temperature: float | UnsetType | None
+    top_p: float | UnsetType | None
+    max_output_tokens: int | UnsetType | None
+    stop: str | Sequence[str] | UnsetType | None
+    response_format: ResponseFormat | Mapping[str, object] | UnsetType | None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | UnsetType | None
+    tools: Sequence[Tool | Mapping[str, object]] | UnsetType | None
+    context_mode: Literal["recent", "smart", "full"] | UnsetType | None
+    context_tokens: int | UnsetType | None
+    metadata: MetadataFields | UnsetType | None
+
+
+class ResponseFields(TypedDict, total=False):
+    """A request for an answer in a thread."""
+
+    input: str | Sequence[MessageCreate | MessageFields] | None
+    assistant_id: str | None
+    instructions: str | None
+    when_busy: Literal["reject", "interrupt"]
+    replaces: str | None
+    metadata: MetadataFields | None
+    model: str | None
+    temperature: float | None
+    top_p: float | None
+    max_output_tokens: int | None
+    stop: str | Sequence[str] | None
+    response_format: ResponseFormat | Mapping[str, object] | None
+    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    tools: Sequence[Tool | Mapping[str, object]] | None
+    context_mode: Literal["recent", "smart", "full"] | None
+    context_tokens: int | None
+
+
+class OrganizationChanges(TypedDict, total=False):
+    """What may change in an organization."""
+
+    name: str | UnsetType
+
+
+class KeyFields(TypedDict, total=False):
+    """A new API key: for which user id, with which role."""
+
+    user_id: Required[str]
+    role: Required[Role | Literal["member", "admin", "owner"]]
+    name: str | None
+
+
+class ThreadFilters(TypedDict, total=False):
+    """What the list of threads takes, besides `metadata.<key>=<value>`."""
+
+    organization_id: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+    user_id: str | None
+    assistant_id: str | None
+    visible_in_ui: bool | None
+    state: Literal["open", "locked", "archived", "all"] | None
+    status: Literal["streaming", "inactive"] | None
+    title_contains: str | None
+    created_after: int | None
+    created_before: int | None
+    sort: Literal["createdAt", "updatedAt"] | None
+    include: Literal["lastMessage"] | None
+    include_total: bool | None
+
+
+class AssistantFilters(TypedDict, total=False):
+    """What every list takes."""
+
+    organization_id: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+
+
+class Places(TypedDict, total=False):
+    """What every list takes."""
+
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+
+
+class MessageFilters(TypedDict, total=False):
+    """What the list of messages takes."""
+
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+    role: Literal["user", "assistant", "system", "tool"] | None
+
+
+class ContextFields(TypedDict, total=False):
+    """How the context is chosen, as a response would say it."""
+
+    context_mode: Literal["recent", "smart", "full"] | None
+    context_tokens: int | None
+
+
+class UsageFilters(TypedDict, total=False):
+    """Which days of usage, and by what they are added up."""
+
+    from_: str | None
+    to: str | None
+    group_by: Literal["day", "user", "assistant", "model"] | None
+    limit: int | None
