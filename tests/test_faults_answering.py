@@ -26,6 +26,8 @@ from support.streams import (
 )
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 KILLS = 3
 SETTLED_S = 20
 DRAIN_S = 3

@@ -5,10 +5,13 @@ import time
 from pathlib import Path
 
 import apsw
+import pytest
 
 from conftest import connect
 from support.people import People
 from support.server import Database, Server
+
+pytestmark = pytest.mark.prove
 
 WRITES = 8
 # One after the other they would take eight times five seconds.

@@ -17,6 +17,8 @@ from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, Funct
 from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
 from threadkeep.providers.openai_chat import OpenAiChat
 
+pytestmark = pytest.mark.one_database("what a model says, as the providers read it")
+
 PART = {"type": "refusal"}
 
 
