@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated
+.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
 	$(BIN)/threadkeep serve --port $(PORT)
+
+# The same for whoever changes it: each saved file starts it anew.
+dev: $(VENV)/.test
+	$(BIN)/watchfiles --sigint-timeout 10 "$(BIN)/threadkeep serve --port $(PORT)" src
 
 # What docs/deployment.md installs.
 wheel: $(BIN)/python
@@ -15,7 +19,11 @@ wheel: $(BIN)/python
 
 # Tests mostly wait: three files at a time on two cores. A file's tests stay together, and share its servers.
 test: $(VENV)/.test
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 -m "not prove"
+
+# The same on SQLite alone: what to run after each change.
+test-fast: $(VENV)/.test
+	$(BIN)/pytest -n 3 -m "not prove" --sqlite
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser
@@ -25,9 +33,11 @@ test-browser: $(VENV)/.browser
 screenshots: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
 
-# Attacks every promise on both databases: docs/proof.md. SCALE cuts sizes, never faults.
+# The tests that kill, stop and starve servers; then every promise, attacked on both databases: docs/proof.md.
+# SCALE cuts sizes, never faults.
 SCALE ?= 1
 prove: $(VENV)/.browser
+	$(BIN)/pytest -n 3 -m prove
 	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
 	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
 
@@ -62,6 +72,11 @@ generated: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m support.client_fields --write
 	PYTHONPATH=tests $(BIN)/python -m support.sync_client --write
 	$(BIN)/python docs/make_reference.py
+
+# Mends what a program can mend.
+fix: $(VENV)/.test
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 # A warning, such as a broken link, is an error. Everything is read anew: pages that did not change warn again.
 docs: $(VENV)/.docs

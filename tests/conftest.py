@@ -34,6 +34,28 @@ def pytest_configure() -> None:
         signal.signal(number, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sqlite", action="store_true", help="leave out what needs PostgreSQL")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite."""
+    left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [each for each in items if each not in set(left_out)]
+
+
+def is_on_postgres(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    kind = item.callspec.params.get("database_kind") if hasattr(item, "callspec") else None
+    return kind == "postgres" or "postgres" in item.fixturenames
+
+
+def is_alike(item: pytest.Item) -> bool:
+    return item.get_closest_marker("one_database") is not None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByDatabaseAndFile:
     return ByDatabaseAndFile(config, log)

@@ -12,6 +12,8 @@ from support.alike import Both, steps
 from support.people import People
 from support.server import Database, Server
 
+pytestmark = pytest.mark.prove
+
 EXAMPLES = 400
 
 

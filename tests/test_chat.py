@@ -13,6 +13,8 @@ from support.scripted_model import DONE, answer_of, finish, reasoning, tool_call
 from support.server import environment
 from support.terminal import CTRL_C, CTRL_D, UP, Terminal
 
+pytestmark = pytest.mark.one_database("the terminal's side of a conversation: it is the server's caller")
+
 PROMPT = "you> "
 ENDED_S = 30
 
@@ -161,6 +163,7 @@ async def test_ctrl_c_ends_an_answer_of_which_nothing_came_yet(chat, user, model
     assert await said_in(user, await only_thread(user)) == ["Hello?"]
 
 
+@pytest.mark.prove
 async def test_a_second_ctrl_c_ends_the_waiting_for_a_server_that_is_silent(chat, place, user, model):
     model.script = ["Not all", asyncio.Event()]
     terminal = chat()

@@ -22,6 +22,8 @@ from threadkeep.client.synchronous import names as sync_names
 from threadkeep.client.synchronous import streams as sync_streams
 from threadkeep.client.transcript import Frames
 
+pytestmark = pytest.mark.one_database("the client's side of a connection")
+
 STREAMS = 40
 CUTS_MAX = 4
 AT_ONCE = 20
@@ -273,6 +275,7 @@ async def test_reading_that_is_interrupted_between_two_steps_loses_nothing(kind,
     assert stream.text == "Hello!"
 
 
+@pytest.mark.prove
 async def test_a_stream_survives_its_server(start_server, zygote):
     model = await ScriptedModel.start()
     model.script = ["Hel", STALL]

@@ -13,6 +13,8 @@ import threadkeep
 from support.either_client import KINDS, client_of
 from threadkeep.client import ClientUnusable, NotSendable
 
+pytestmark = pytest.mark.one_database("what a client takes before it sends")
+
 PROGRAM_S = 60
 DEEP: dict[str, Any] = {}
 for _ in range(100_000):

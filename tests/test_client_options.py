@@ -17,6 +17,8 @@ from support.people import People
 from threadkeep import errors
 from threadkeep.client.options import address, certificates
 
+pytestmark = pytest.mark.one_database("how a client is made")
+
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:

@@ -13,6 +13,8 @@ from support.either_client import KINDS, client_of
 from support.scripted_model import DONE, STALL, Head, ScriptedModel, finish, reasoning, tool_call
 from threadkeep import errors
 
+pytestmark = pytest.mark.one_database("the client's side of a stream")
+
 
 @pytest.fixture(scope="module")
 async def place(new_database, zygote) -> AsyncIterator[Place]:

@@ -10,6 +10,8 @@ from support.ports import free_port
 from support.server import environment
 from support.terminal import Terminal
 
+pytestmark = pytest.mark.one_database("the command's side of the API")
+
 
 @pytest.fixture
 def run(server, zygote, tmp_path):

@@ -12,15 +12,13 @@ import httpx
 import pytest
 
 from support.people import People
-from threadkeep.server.transport.protocol import LINGER_S, UNWANTED_BYTES_MAX
+from threadkeep.server.transport.protocol import UNWANTED_BYTES_MAX
 
 LIMIT_BYTES = 4 * 1024 * 1024
 LARGE = b"{" + b" " * 3_000_000 + b"}"
 TOO_LARGE = b"{" + b" " * (LIMIT_BYTES - 1) + b"}"
 JSON = {"Content-Type": "application/json"}
-PATIENCE_S = 20
-# What a busy machine may add.
-LATE_S = 5
+PATIENCE_S = 60
 
 # Nothing here reaches the database in a way of its own, so one kind is enough.
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True, scope="session")
@@ -118,19 +116,19 @@ HEAD = "POST /v1/threads HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r
 
 
 def sent_until_cut(server, head, data, between_s=0.0):
-    """Send for as long as it goes; return what was answered, how many bytes went, and how long it took."""
-    began_s = time.monotonic()
+    """Send for as long as it goes; return what was answered, how many bytes went, and whether it was cut off."""
+    deadline_s = time.monotonic() + PATIENCE_S
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode())
         answer = connection.recv(65_536)
         sent_bytes = 0
         try:
-            while time.monotonic() < began_s + PATIENCE_S:
+            while time.monotonic() < deadline_s:
                 sent_bytes += connection.send(data)
                 time.sleep(between_s)
         except OSError:
-            pass
-        return answer, sent_bytes, time.monotonic() - began_s
+            return answer, sent_bytes, True
+        return answer, sent_bytes, False
 
 
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
@@ -147,10 +145,11 @@ async def test_whoever_sends_for_ever_is_cut_after_so_many_bytes(server, connect
 async def test_whoever_sends_a_little_for_ever_is_cut_after_so_many_seconds(server):
     head = f"{HEAD}Connection: close\r\nContent-Length: 99999999999\r\n\r\n"
 
-    answer, _, took_s = await asyncio.to_thread(sent_until_cut, server, head, b" ", 0.05)
+    answer, sent_bytes, is_cut = await asyncio.to_thread(sent_until_cut, server, head, b" ", 0.05)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
-    assert LINGER_S * 0.9 < took_s < LINGER_S + LATE_S
+    assert is_cut
+    assert 2 < sent_bytes < UNWANTED_BYTES_MAX
 
 
 async def test_the_end_of_the_answer_is_told_before_the_body_has_come(server):
@@ -158,13 +157,14 @@ async def test_the_end_of_the_answer_is_told_before_the_body_has_come(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as connection:
         connection.sendall(f"{HEAD}Connection: close\r\nContent-Length: 9\r\n\r\n".encode())
         answer = b""
-        began_s = time.monotonic()
         while received := await asyncio.to_thread(connection.recv, 65_536):
             answer += received
-        took_s = time.monotonic() - began_s
+        # Had the connection ended with all that it can, the first of these would be answered with a reset.
+        connection.sendall(b"1234")
+        await asyncio.sleep(0.1)
+        connection.sendall(b"56789")
 
     assert answer.startswith(b"HTTP/1.1 401 ")
-    assert took_s < LINGER_S
 
 
 async def test_a_client_that_asked_whether_to_send_its_body_and_was_refused_is_not_misunderstood(server):

@@ -13,6 +13,8 @@ from support.people import People
 from support.server import Database, Server, run_threadkeep
 from support.small_disk import SmallDisk
 
+pytestmark = pytest.mark.prove
+
 CLIENTS = 32
 MESSAGE_CHARACTERS = 12_000
 REFUSALS = 100

@@ -16,6 +16,8 @@ from support.small_disk import SmallDisk
 from support.streams import FAILED, Stream, check_whole, responses_path
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 LEASE_S = 2
 # As the contract has it for an answer whose process died.
 ENDED_S = 20

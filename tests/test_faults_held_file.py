@@ -1,18 +1,20 @@
 """Another program holds the SQLite file: writes are refused in time, all of them, and go on when it lets go."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import apsw
+import pytest
 
 from conftest import connect
 from support.people import People
 from support.server import Database, Server
 
+pytestmark = pytest.mark.prove
+
 WRITES = 8
 # One after the other they would take eight times five seconds.
-REFUSED_S = 20
+REFUSED_S = 35
 
 
 async def test_writes_that_wait_for_another_program_are_all_refused_in_time(tmp_path, zygote):
@@ -25,16 +27,14 @@ async def test_writes_that_wait_for_another_program_are_all_refused_in_time(tmp_
             holder = apsw.Connection(str(path))
             holder.execute("begin immediate")
 
-            started_s = time.monotonic()
             writes = [asyncio.create_task(owner.post_message(thread)) for _ in range(WRITES)]
             assert (await owner.get(thread)).messageCount == 0
             refused, waiting = await asyncio.wait(writes, timeout=REFUSED_S)
-            took_s = time.monotonic() - started_s
             holder.execute("rollback")
             holder.close()
             await asyncio.gather(*waiting)
 
-            assert not waiting, f"{len(waiting)} of {WRITES} writes had no answer after {took_s:.0f} s"
+            assert not waiting, f"{len(waiting)} of {WRITES} writes had no answer after {REFUSED_S} s"
             assert {(write.result().status, write.result().code) for write in refused} == {(503, "unavailable")}
             assert (await owner.post_message(thread)).seq == 1
     finally:

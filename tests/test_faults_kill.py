@@ -3,10 +3,14 @@
 import fcntl
 from pathlib import Path
 
+import pytest
+
 from conftest import connect
 from support.load import Load, check
 from support.people import People
 from support.server import run_threadkeep
+
+pytestmark = pytest.mark.prove
 
 ROUNDS = 10
 CLIENTS = 16

@@ -15,6 +15,8 @@ from support.postgres import start_postgres
 from support.server import Database, Server, run_threadkeep
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 WAYS = ["fast", "immediate", "kill", "fast", "immediate", "kill", "fast", "immediate", "kill", "immediate"]
 CLIENTS = 16
 THREADS = 8

@@ -5,10 +5,14 @@ import os
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from conftest import connect
 from support.people import People
 from support.server import Database, Server
 from support.waiting import eventually
+
+pytestmark = pytest.mark.prove
 
 GATED_DISK = Path(__file__).parent / "support" / "gated_disk"
 WRITES = 5

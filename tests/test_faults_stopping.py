@@ -17,6 +17,8 @@ from support.people import People
 from support.server import Server, run_threadkeep
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 CLIENTS = 8
 ROUNDS = 3
 # More than the supervisor forgives workers that cannot start.

@@ -4,6 +4,8 @@ import pytest
 
 from support.cast import Answer, check_error
 
+pytestmark = pytest.mark.one_database("the header of a request is read before a database is asked")
+
 
 async def send(who, method, path, *headers, body=None):
     """Send header lines as they are, several of one name too, and hold an error against the one shape."""

@@ -510,6 +510,7 @@ async def test_lost_answers_and_busy_servers_double_nothing(importing, ada, clie
         assert await texts(ada, f"thread_lossy-{n}") == [f"message {n}" for n in range(130)]
 
 
+@pytest.mark.prove
 async def test_an_import_that_was_killed_goes_on_where_it_was(importing, start, stored, people, tmp_path):
     owner = await people.owner()
     lines = [{"id": f"killed-{n}", "messages": messages(110 + n % 7)} for n in range(LONG)]
@@ -541,6 +542,7 @@ async def imported(stored, prefix):
     return count
 
 
+@pytest.mark.prove
 async def test_an_import_lives_through_a_restart_of_the_server(start, start_server, zygote, tmp_path):
     server = await start_server()
     file = write(tmp_path / "restart.jsonl", [{"id": f"restart-{n}", "messages": messages(110)} for n in range(LONG)])

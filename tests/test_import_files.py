@@ -20,6 +20,8 @@ from threadkeep.commands.import_files import NotImportable
 from threadkeep.commands.import_reading import Records
 from threadkeep.commands.import_records import BadLine, conversation_of, without_marks
 
+pytestmark = pytest.mark.one_database("what a file holds is read before anything is sent")
+
 MIB = 1024 * 1024
 COMMAND_S = 60
 # What looks like JSON within a text, at places where pieces of a file end as well.

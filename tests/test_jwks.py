@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from conftest import connect
+from support.ending import in_the_end
 from support.issuer import Issuer
 from support.people import People
 from support.waiting import eventually
@@ -16,9 +17,7 @@ from threadkeep.errors import InvalidCredentials, Unavailable
 from threadkeep.server import jwks
 from threadkeep.server.jwks import JwksCache
 
-AT_ONCE_S = 1.0
 SOON_S = 10
-LATE_S = 4
 
 
 def head(handler, **headers):
@@ -79,6 +78,8 @@ MISBEHAVIOURS = [
     stalls, stalls_after_its_head, sends_a_byte_now_and_then, sends_its_head_a_byte_now_and_then, sends_300_megabytes,
     redirects, is_away, says_what_are_no_keys,
 ]  # fmt: skip
+# Whoever waits for these is still waiting when the others have their answers.
+TAKES_LONG = [stalls, stalls_after_its_head, sends_a_byte_now_and_then, sends_its_head_a_byte_now_and_then]
 
 
 @pytest.fixture
@@ -91,13 +92,13 @@ def issuer():
     issuer.close()
 
 
-async def took(coroutine):
-    began_s = time.monotonic()
+async def refusal(coroutine):
     try:
-        await coroutine
+        async with in_the_end():
+            await coroutine
     except (InvalidCredentials, Unavailable) as error:
-        return type(error), time.monotonic() - began_s
-    return None, time.monotonic() - began_s
+        return type(error)
+    return None
 
 
 @pytest.mark.parametrize("misbehave", MISBEHAVIOURS, ids=lambda each: each.__name__)
@@ -107,38 +108,36 @@ async def test_a_known_key_counts_at_once_whatever_the_issuer_does_now(issuer, m
     issuer.misbehave = misbehave
     await asyncio.sleep(0.3)
 
-    unknown = asyncio.ensure_future(took(cache.key("unknown")))
+    unknown = asyncio.ensure_future(refusal(cache.key("unknown")))
     await asyncio.sleep(0.1)
-    known = [await took(cache.key("first")) for _ in range(5)]
-    refused, waited_s = await unknown
+    known = [await refusal(cache.key("first")) for _ in range(5)]
+    were_first = not unknown.done()
 
-    assert [error for error, _ in known] == [None] * 5
-    assert max(took_s for _, took_s in known) < AT_ONCE_S
-    assert refused is InvalidCredentials
-    assert waited_s < jwks.FETCH_S + LATE_S
+    assert known == [None] * 5
+    assert were_first or misbehave not in TAKES_LONG
+    assert await unknown is InvalidCredentials
     assert issuer.http.sent_bytes < 100_000_000
     issuer.misbehave = None
     issuer.published.append("second")
-    await eventually(lambda: took(cache.key("second")), lambda answer: answer[0] is None, SOON_S)
+    await eventually(lambda: refusal(cache.key("second")), lambda answer: answer is None, SOON_S)
 
 
 @pytest.mark.parametrize("misbehave", [stalls, sends_300_megabytes, redirects], ids=lambda each: each.__name__)
 async def test_an_issuer_that_never_gave_a_key_is_unavailable_within_its_time(issuer, misbehave):
     issuer.misbehave = misbehave
 
-    answers = await asyncio.gather(*(took(JwksCache(issuer.url).key("first")) for _ in range(3)))
+    answers = await asyncio.gather(*(refusal(JwksCache(issuer.url).key("first")) for _ in range(3)))
 
-    assert {error for error, _ in answers} == {Unavailable}
-    assert max(took_s for _, took_s in answers) < jwks.FETCH_S + LATE_S
+    assert set(answers) == {Unavailable}
 
 
 async def test_tokens_that_name_unknown_keys_make_one_fetch_together_and_few_in_a_minute(issuer):
     cache = JwksCache(issuer.url)
     await cache.key("first")
 
-    answers = await asyncio.gather(*(took(cache.key(f"unknown-{number}")) for number in range(100)))
+    answers = await asyncio.gather(*(refusal(cache.key(f"unknown-{number}")) for number in range(100)))
 
-    assert {error for error, _ in answers} == {InvalidCredentials}
+    assert set(answers) == {InvalidCredentials}
     assert issuer.requests_count == 1
     assert 60 / jwks.REFRESH_S <= 6
 
@@ -149,9 +148,9 @@ async def test_an_old_key_is_not_believed_for_ever(issuer):
     issuer.misbehave = is_away
 
     await asyncio.sleep(0.5)
-    still, _ = await took(cache.key("first"))
+    still = await refusal(cache.key("first"))
     await asyncio.sleep(0.8)
-    withdrawn, _ = await took(cache.key("first"))
+    withdrawn = await refusal(cache.key("first"))
 
     assert (still, withdrawn) == (None, Unavailable)
 
@@ -162,7 +161,7 @@ async def test_a_key_that_the_issuer_withdrew_is_refused_once_that_is_known(issu
     issuer.published = ["second"]
     await asyncio.sleep(0.3)
 
-    await eventually(lambda: took(cache.key("first")), lambda answer: answer[0] is InvalidCredentials, SOON_S)
+    await eventually(lambda: refusal(cache.key("first")), lambda answer: answer is InvalidCredentials, SOON_S)
 
 
 async def test_who_goes_away_does_not_take_the_fetch_from_the_others(issuer):
@@ -196,11 +195,10 @@ async def test_a_stalling_issuer_holds_up_nobody_at_a_running_server(issuer, new
 
         refused = asyncio.ensure_future(forged.list_threads())
         await asyncio.sleep(0.3)
-        began_s = time.monotonic()
         for _ in range(3):
             assert (await person.list_threads()).status == 200
             assert (await owner.list_threads()).status == 200
             await asyncio.sleep(0.15)
 
-        assert time.monotonic() - began_s < AT_ONCE_S + 0.45
+        assert not refused.done()
         assert (await refused).status == 401

@@ -6,6 +6,8 @@ import pytest
 
 from conftest import connect
 
+pytestmark = pytest.mark.one_database("bodies are read before a database is asked")
+
 # So many others are answered while one body is read, however slow the machine is: it slows both alike.
 # A server that reads it on its loop answers 2 or 3, those that were under way.
 MEANWHILE_MIN = 10

@@ -71,6 +71,7 @@ def one_of(server):
     return next(each.pid for each in children if "spawn_main" in " ".join(each.cmdline()))
 
 
+@pytest.mark.prove
 async def test_every_worker_tells_what_all_have_counted_and_a_death_takes_nothing_along(workers, zygote):
     async with connect(workers) as client:
         owner = await People(workers, client, zygote).owner()
@@ -90,6 +91,7 @@ async def test_every_worker_tells_what_all_have_counted_and_a_death_takes_nothin
     assert after["threadkeep_request_seconds_bucket", "+Inf", "GET", "/v1/threads"] == after[LISTED]
 
 
+@pytest.mark.prove
 async def test_what_runs_is_added_up_and_what_a_dead_worker_had_is_gone(workers, zygote, model):
     model.script = ["Hel", STALL]
     async with connect(workers) as client:
@@ -113,6 +115,7 @@ async def test_what_runs_is_added_up_and_what_a_dead_worker_had_is_gone(workers,
     assert (left["threadkeep_responses_running",], left["threadkeep_stream_readers",]) == (0, 0)
 
 
+@pytest.mark.prove
 async def test_the_memory_and_time_of_all_processes_are_told_together(workers):
     one_bytes = psutil.Process(one_of(workers)).memory_info().rss
 

@@ -8,6 +8,7 @@ import itertools
 from contextlib import AsyncExitStack
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +21,8 @@ from hypothesis.stateful import (
 )
 
 from support.stored import WRONG_COUNTS, Stored, stored_in
+
+pytestmark = pytest.mark.prove
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20).map(
     lambda text: f"x{text}"

@@ -208,6 +208,7 @@ async def test_a_thread_that_is_closed_while_its_name_is_made_is_left_alone(serv
     assert "Traceback" not in server.log_text()
 
 
+@pytest.mark.prove
 async def test_a_server_that_stops_does_not_wait_for_a_name(new_database, zygote):
     async with open_place(new_database, zygote, THREADKEEP_AUTO_NAME="true") as place:
         thread = await place.cast.ada.create_thread()

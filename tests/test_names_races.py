@@ -131,6 +131,7 @@ async def test_of_two_names_at_once_the_last_one_stays(ada, model):
     assert (await ada.get(thread)).title == NAME
 
 
+@pytest.mark.prove
 async def test_of_three_hundred_titles_set_during_a_slow_name_none_is_lost(ada, model):
     """Every second one is set in the very moment in which the model answers; every tenth is null."""
     go = {str(number): asyncio.Event() for number in range(RACES_COUNT)}
@@ -308,6 +309,7 @@ async def test_a_replay_for_a_deleted_thread_is_404_and_asks_no_model(ada, model
     assert len(model.calls) == 1
 
 
+@pytest.mark.prove
 async def test_a_key_of_a_process_that_died_is_reserved_for_eleven_minutes(new_database, zygote, key):
     async with open_place(new_database, zygote) as place:
         ada, model, server = place.cast.ada.retrying(key), place.model, place.server
@@ -337,6 +339,7 @@ def test_a_key_is_reserved_for_longer_than_a_model_may_be_asked():
     assert idempotency.RESERVED_MS > namer.ASK_S * 1000 + 30_000
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_server_that_stops_frees_the_key(new_database, zygote, key, stream):
     async with open_place(new_database, zygote, THREADKEEP_DRAIN_S="0.2") as place:

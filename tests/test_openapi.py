@@ -185,6 +185,7 @@ async def playground(people):
     return owner, real
 
 
+@pytest.mark.prove
 def test_schemathesis_finds_no_500_and_no_answer_outside_its_schema(server, playground):
     owner, real = playground
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")

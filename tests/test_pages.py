@@ -10,6 +10,8 @@ import pytest
 from threadkeep.server.pages import FOLDER
 from threadkeep.server.web_files import WebFiles
 
+pytestmark = pytest.mark.one_database("files that are served as they are")
+
 WEB = Path(__file__).parent.parent / "src" / "threadkeep" / "web"
 VENDOR = WEB / "docs" / "vendor"
 REFERENCE = re.compile(r'(?:src|href)="([^"]+)"')

@@ -13,6 +13,8 @@ from support.people import People
 from support.server import Server
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 KILLS = 10
 
 

@@ -1,9 +1,13 @@
 """The background deletion forgets no thread, whoever deletes what at the same time."""
 
+import pytest
+
 from support.postgres import connected
 from threadkeep.database.postgres import PostgresTransaction, open_database
 from threadkeep.operations.upkeep import sweeping
 from threadkeep.settings import Settings
+
+pytestmark = pytest.mark.prove
 
 
 class Interrupted(PostgresTransaction):

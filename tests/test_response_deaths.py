@@ -23,6 +23,8 @@ from support.postgres import connected
 from support.scripted_model import DONE, STALL, finish
 from support.waiting import eventually
 
+pytestmark = pytest.mark.prove
+
 HELLO = [{"role": "user", "content": "hello"}]
 
 

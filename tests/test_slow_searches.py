@@ -9,6 +9,8 @@ import pytest
 from conftest import connect
 from support.people import People
 
+pytestmark = pytest.mark.prove
+
 THREADS = 30_000
 TITLE_CHARACTERS = 200
 SEARCHES = 120

@@ -27,6 +27,7 @@ async def server_of_two(new_database):
         server.stop()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("arguments", [(), ("--workers", "2")])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_a_server_that_waits_for_another_ones_migration(new_database, number, arguments):
@@ -57,6 +58,7 @@ async def test_two_workers_on_an_empty_database_create_one_organization(server_o
     assert server_of_two.stop() == 0
 
 
+@pytest.mark.prove
 async def test_workers_end_when_their_parent_is_killed(server_of_two):
     server_of_two.spawn("--workers", "2")
     await server_of_two.wait_until_ready()

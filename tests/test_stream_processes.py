@@ -136,6 +136,7 @@ async def test_a_retry_in_another_process_gets_the_one_answer(office):
     assert len(office.model.calls) == 1
 
 
+@pytest.mark.prove
 async def test_a_killed_process_ends_its_answers_for_readers_elsewhere(office):
     office.model.script = ["Hel", STALL]
     threads = await asyncio.gather(*(office.here.create_thread() for _ in range(STREAMS)))
@@ -196,6 +197,7 @@ async def test_sigterm_of_one_process_ends_its_answers_for_readers_in_another(st
     assert [event.type for event in cut] == [CREATED, TEXT]
 
 
+@pytest.mark.prove
 async def test_with_the_default_lease_a_killed_process_is_noticed_within_20_seconds(start_server, zygote):
     model = await ScriptedModel.start()
     model.script = ["Hel", STALL]
@@ -217,6 +219,7 @@ async def test_with_the_default_lease_a_killed_process_is_noticed_within_20_seco
     assert events[-1].data["response"]["error"]["code"] == "interrupted"
 
 
+@pytest.mark.prove
 async def test_a_process_that_was_frozen_beyond_its_lease_writes_nothing(office):
     go = asyncio.Event()
     office.model.script = ["Hel", go, *["late "] * 200, finish(), DONE]
@@ -283,6 +286,7 @@ async def test_a_revoked_key_loses_its_streams_in_every_process(office):
         stream.cut()
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("is_killed", [False, True], ids=["all live", "one is killed"])
 async def test_readers_that_come_back_to_any_process_get_every_word_once(office, is_killed):
     office.model.script = [*(each for word in WORDS for each in (word, 0.01)), finish(), DONE]
@@ -308,6 +312,7 @@ async def test_readers_that_come_back_to_any_process_get_every_word_once(office,
         assert (whole[-1].type, ended.outputText) == (COMPLETED, "".join(WORDS))
 
 
+@pytest.mark.prove
 async def test_the_workers_of_one_server_serve_each_others_streams_and_one_may_die(start_server, zygote):
     model = await ScriptedModel.start()
     model.script = [*(each for word in WORDS for each in (word, 0.01)), finish(), DONE]

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from support.ending import in_the_end_of_computing
 from threadkeep.titles import MAX_OUTPUT_TOKENS, clean, extract, request_messages
 from threadkeep.titles.prompt import CONVERSATION_CHARACTERS_MAX
 from threadkeep.titles.unspaced import UNSPACED, graphemes
@@ -307,10 +307,9 @@ def test_a_flag_or_a_family_is_never_cut():
     "piece", ["</think>", "<think>", "<|a", "word ", "\n", "**", '{"title": "', "<a", "(a) ", "Title: "]
 )
 def test_an_endless_answer_is_cleaned_in_bounded_time(piece):
-    started = time.process_time()
-    title = clean(piece * 100_000)
+    with in_the_end_of_computing():
+        title = clean(piece * 100_000)
 
-    assert time.process_time() - started < 1
     assert title is None or faults(title) == set()
 
 
@@ -403,10 +402,9 @@ def test_every_extracted_title_keeps_every_rule(messages):
 def test_a_long_paste_is_looked_at_in_bounded_time(piece):
     extract([("user", "warm up")])  # The first call reads the languages from the disk.
 
-    started = time.process_time()
-    title = extract([("user", piece * 100_000)] * 10)
+    with in_the_end_of_computing():
+        title = extract([("user", piece * 100_000)] * 10)
 
-    assert time.process_time() - started < 1
     assert faults(title) == set()
 
 

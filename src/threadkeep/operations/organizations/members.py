@@ -64,18 +64,18 @@ BEGIN_ERASURE = scoped("""
     select :organization, :user_id, coalesce(max(t.key), 0) from threads t
     where t.organization = :organization and t.user_id = :user_id
     on conflict (organization, user_id) do update set last_thread = excluded.last_thread
-    """)
+    """, every_user=True)  # fmt: skip
 
 FIND_ERASED = scoped("""
     select t.key, t.id from erasures e
     join threads t on t.organization = e.organization and t.user_id = e.user_id and t.key <= e.last_thread
     where e.organization = :organization and e.user_id = :user_id
     limit :limit
-    """)
+    """, every_user=True)  # fmt: skip
 
 OWNS_THREADS = scoped("""
     select 1 from threads t where t.organization = :organization and t.user_id = :user_id limit 1
-    """)
+    """, every_user=True)  # fmt: skip
 
 END_ERASURE = scoped("delete from erasures where organization = :organization and user_id = :user_id")
 

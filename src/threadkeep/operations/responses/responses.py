@@ -53,6 +53,7 @@ LISTS = paging.both_ways(f"""
     ) p
     join responses r on r.organization = :organization and r.id = p.id
     join threads t on t.organization = r.organization and t.key = r.thread
+        and t.user_id = coalesce(:member, t.user_id)
     {ANSWER}
     order by r.id {{direction}}
     """)

@@ -128,7 +128,8 @@ def conditions(shape: Shape) -> str:
     if shape.shelves is None and not (shape.pairs or shape.of_assistant):
         found.append("t.archived_ms is null")
     if shape.of_user:
-        found.append(f"{'a' if shape.pairs else 't'}.user_id = :user_id")
+        # A member's own, whatever is asked for; whoever sees everybody's may ask for one user's.
+        found.append(f"{'a' if shape.pairs else 't'}.user_id = coalesce(:member, :user_id)")
     if shape.of_assistant:
         found.append("t.assistant_id = :assistant_id")
     if shape.is_streaming is True:
