@@ -119,6 +119,7 @@ def test_the_pipeline_knows_nothing_of_the_domain():
 
     assert names == {
         "threadkeep.contract.answers",
+        "threadkeep.contract.basis",
         "threadkeep.operations",
         "threadkeep.operations.idempotency",
         "threadkeep.operations.responses.expiring",
