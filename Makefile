@@ -56,7 +56,7 @@ newest:
 	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
 	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --upgrade uvicorn h11 httptools uvloop
 	$(NEWEST)/bin/pip list --disable-pip-version-check | grep -E '^(uvicorn|h11|httptools|uvloop) '
-	$(NEWEST)/bin/pytest $(TRANSPORT_TESTS); status=$$?; rm -rf $(NEWEST); exit $$status
+	$(NEWEST)/bin/pytest -n 3 --dist loadfile $(TRANSPORT_TESTS); status=$$?; rm -rf $(NEWEST); exit $$status
 
 # What an operator does, tried: failover, backups, a balancer (needs nginx and haproxy), sizes, partitions.
 try-operations: $(VENV)/.test

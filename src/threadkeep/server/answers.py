@@ -68,15 +68,8 @@ def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tu
 
 
 def error_answer(error: ApiError, request_id: bytes) -> tuple[int, Headers, bytes]:
-    body = encode_error(error, request_id)
-    return error.status, error_headers(error, body, request_id), body
-
-
-def encode_error(error: ApiError, request_id: bytes) -> bytes:
-    return encode(Error(ErrorDetail(error.message, error.type, error.code, error.param, request_id.decode())))
-
-
-def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
+    """Return status, headers and body of an error, in the one shape that all have."""
+    body = encode(Error(ErrorDetail(error.message, error.type, error.code, error.param, request_id.decode())))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
@@ -86,4 +79,4 @@ def error_headers(error: ApiError, body: bytes, request_id: bytes) -> Headers:
     ]
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    return headers
+    return error.status, headers, body

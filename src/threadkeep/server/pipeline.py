@@ -147,7 +147,9 @@ class Pipeline:
         self._rates[caller.credential].count(caller.rate_id)
         acting_for = headers.get(b"x-user-id")
         # Query.
-        request.query = self._read_query(endpoint, scope["query_string"])
+        request.query = endpoint.default_query
+        if raw := scope["query_string"]:
+            request.query = self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds))
         if caller.is_person or acting_for is not None:
             scope[HOLDER] = (caller.rate_id, acting_for)
         if endpoint.mode is ExecutionMode.CALLER:
@@ -245,11 +247,6 @@ class Pipeline:
                 raise InvalidCredentials("This credential does not count any more as it did.")
 
         return allowed
-
-    def _read_query(self, endpoint: Endpoint, raw: bytes) -> Any:  # Any: the endpoint's own query struct.
-        if not raw:
-            return endpoint.default_query
-        return self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds))
 
     async def _read_body(
         self, endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
