@@ -56,6 +56,7 @@ def test_into_how_many_pieces_an_answer_was_cut_does_not_matter():
     assert Places().normal(cut) == Places().normal(whole) != Places().normal(other)
 
 
+@pytest.mark.one_database("both answer alike, which test_alike.py holds: what a page shows is shown once")
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 async def test_every_example_prints_what_the_page_shows(name, new_database):
     database = await new_database()
