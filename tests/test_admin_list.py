@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from support.server import run_threadkeep
+from support.server import run_forked
 
 
 @pytest.fixture
@@ -14,11 +14,11 @@ async def acme(start_server, zygote):
     """A server's database with a second organization, its member and a key."""
     server = await start_server()
     options = {"database": server.database}
-    run_threadkeep("admin", "create-organization", "Acme\x1b[2J", "--id", "ORG_LIST", "--owner", "uid_one", **options)
-    run_threadkeep(
+    run_forked("admin", "create-organization", "Acme\x1b[2J", "--id", "ORG_LIST", "--owner", "uid_one", **options)
+    run_forked(
         "admin", "create-member", "--organization", "ORG_LIST", "--user", "uid_two", "--role", "member", **options
     )
-    made = run_threadkeep(
+    made = run_forked(
         "admin", "create-key", "--organization", "ORG_LIST", "--user", "uid_one", "--role", "admin", "--name", "bot",
         "--json", **options,
     )  # fmt: skip
@@ -28,8 +28,8 @@ async def acme(start_server, zygote):
 async def test_the_list_shows_organizations_members_and_keys_without_their_secrets(acme):
     database, key = acme
 
-    listed = run_threadkeep("admin", "list", "--json", database=database)
-    shown = run_threadkeep("admin", "list", "--organization", "ORG_LIST", database=database)
+    listed = run_forked("admin", "list", "--json", database=database)
+    shown = run_forked("admin", "list", "--organization", "ORG_LIST", database=database)
 
     organizations = {each["id"]: each for each in map(json.loads, listed.stdout.splitlines())}
     assert len(organizations) == 2
@@ -46,7 +46,7 @@ async def test_the_list_shows_organizations_members_and_keys_without_their_secre
 async def test_an_organization_that_is_not_there_is_said_to_be_missing(acme):
     database, _ = acme
 
-    missing = run_threadkeep("admin", "list", "--organization", "ORG_NEVER", database=database)
+    missing = run_forked("admin", "list", "--organization", "ORG_NEVER", database=database)
 
     assert (missing.returncode, missing.stdout) == (1, "")
     assert "There is no organization with this id." in missing.stderr
@@ -55,7 +55,7 @@ async def test_an_organization_that_is_not_there_is_said_to_be_missing(acme):
 async def test_a_token_says_how_it_opens_the_page(acme):
     database, _ = acme
 
-    made = run_threadkeep("admin", "create-token", "--user", "uid_two", database=database)
+    made = run_forked("admin", "create-token", "--user", "uid_two", database=database)
 
     token = made.stdout.split()[1]
     assert f"#token={token}" in made.stdout
@@ -70,7 +70,7 @@ async def test_what_is_in_the_way_of_a_start_is_named(new_database, tmp_path):
         port = str(taken.getsockname()[1])
 
         refused = [
-            (run_threadkeep("serve", *options, database=database), sentence)
+            (run_forked("serve", *options, database=database), sentence)
             for options, sentence in (
                 (("--port", port), f"127.0.0.1:{port} cannot be listened on: another program"),
                 (("--port", port), "make serve PORT=8001"),
@@ -96,11 +96,11 @@ async def test_a_file_may_name_the_database_and_a_password_in_an_option_is_warne
     (tmp_path / "empty").write_text("\n")
     secret = "postgresql://me:pass-canary@127.0.0.1:1/none"
 
-    made = run_threadkeep("admin", "create-organization", "A", "--database", f"@{named}", database=await new_database())
-    there = run_threadkeep("admin", "list", database=database)
-    empty = run_threadkeep("verify", "--database", f"@{tmp_path / 'empty'}", database=database)
-    absent = run_threadkeep("verify", "--database", f"@{tmp_path / 'none'}", database=database)
-    warned = run_threadkeep("verify", "--database", secret, database=database)
+    made = run_forked("admin", "create-organization", "A", "--database", f"@{named}", database=await new_database())
+    there = run_forked("admin", "list", database=database)
+    empty = run_forked("verify", "--database", f"@{tmp_path / 'empty'}", database=database)
+    absent = run_forked("verify", "--database", f"@{tmp_path / 'none'}", database=database)
+    warned = run_forked("verify", "--database", secret, database=database)
 
     assert (made.returncode, made.stderr) == (0, "")
     assert re.findall(r"ORG_\w+", made.stdout)[0] in there.stdout

@@ -14,7 +14,7 @@ import typer
 from conftest import connect
 from support.cast import Caller
 from support.ports import free_port
-from support.server import Server, run_threadkeep
+from support.server import Server, run_forked
 from threadkeep.cli import app
 
 FIRST_RUN = "threadkeep-first-run.txt"
@@ -79,7 +79,7 @@ def private_files(folder):
 async def test_postgresql_needs_a_secret(new_database):
     database = await new_database()
 
-    refused = run_threadkeep("serve", "--port", str(free_port()), database=database, settings={"THREADKEEP_SECRET": ""})
+    refused = run_forked("serve", "--port", str(free_port()), database=database, settings={"THREADKEEP_SECRET": ""})
 
     assert refused.returncode != 0
     assert "THREADKEEP_SECRET" in refused.stdout + refused.stderr
@@ -98,7 +98,7 @@ async def test_postgresql_needs_a_secret(new_database):
 async def test_a_setting_that_cannot_be_used_is_refused_by_name(new_database, settings):
     database = await new_database()
 
-    refused = run_threadkeep("serve", "--port", str(free_port()), database=database, settings=settings)
+    refused = run_forked("serve", "--port", str(free_port()), database=database, settings=settings)
 
     assert refused.returncode != 0
     assert next(iter(settings)) in refused.stdout + refused.stderr
@@ -119,7 +119,7 @@ async def test_a_database_that_cannot_be_used_is_refused_with_a_clear_sentence(n
     write_nonsense(database.folder / "no-database.db")
     url = url.format(folder=database.folder)
 
-    refused = run_threadkeep("serve", "--port", str(free_port()), "--database", url, database=database)
+    refused = run_forked("serve", "--port", str(free_port()), "--database", url, database=database)
 
     assert refused.returncode != 0
     assert len((refused.stdout + refused.stderr).strip()) > 20
@@ -212,7 +212,7 @@ async def test_an_hour_of_a_token_is_an_hour(people):
 async def test_admin_takes_the_database_as_an_option_too(server, new_database, ada):
     elsewhere = await new_database()
 
-    finished = run_threadkeep(
+    finished = run_forked(
         "admin", "create-token", "--user", "uid_ada", "--database", server.database.url, "--json", database=elsewhere
     )
 
@@ -240,7 +240,7 @@ def test_a_file_that_cannot_be_opened_is_told_with_what_is_right(zygote, tmp_pat
 
 
 async def test_admin_speaks_to_people_without_json(server, ada):
-    finished = run_threadkeep("admin", "create-token", "--user", "uid_ada", database=server.database)
+    finished = run_forked("admin", "create-token", "--user", "uid_ada", database=server.database)
 
     assert finished.returncode == 0
     assert "eyJ" in finished.stdout
@@ -259,7 +259,7 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def test_help_names_the_commands(server):
-    finished = run_threadkeep("--help", database=server.database)
+    finished = run_forked("--help", database=server.database)
 
     assert finished.returncode == 0
     for command in ("serve", "chat", "threads", "export", "import", "admin", "verify"):
@@ -306,13 +306,13 @@ main()
 
 
 async def test_verify_finds_nothing_wrong_after_all_that(start_server, new_database, server, ada):
-    finished = run_threadkeep("verify", database=server.database)
+    finished = run_forked("verify", database=server.database)
 
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
 def test_an_unknown_command_is_refused(server):
-    finished = run_threadkeep("nonsense", database=server.database)
+    finished = run_forked("nonsense", database=server.database)
 
     assert finished.returncode != 0
     assert "Traceback" not in finished.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.server import run_threadkeep
+from support.server import run_forked
 from threadkeep.contract.limits import TEXT_CHARACTERS_MAX
 from threadkeep.files import write_private
 from threadkeep.server.tokens import server_secret
@@ -84,7 +84,7 @@ def test_a_private_file_is_synced_before_it_has_its_name(tmp_path, monkeypatch):
 async def test_a_token_is_signed_with_the_servers_secret_or_not_at_all(start_server):
     server = await start_server()
 
-    refused = run_threadkeep(
+    refused = run_forked(
         "admin", "create-token", "--user", "uid_a", database=server.database, settings={"THREADKEEP_SECRET": ""}
     )
 
@@ -95,7 +95,7 @@ async def test_a_token_is_signed_with_the_servers_secret_or_not_at_all(start_ser
 
 async def test_a_token_of_somebody_who_is_no_member_says_so(server, ada, ben):
     stranger, member = [
-        run_threadkeep("admin", "create-token", "--user", user, "--json", database=server.database)
+        run_forked("admin", "create-token", "--user", user, "--json", database=server.database)
         for user in ("uid_nowhere", "uid_ben")
     ]
 
@@ -114,7 +114,7 @@ async def test_a_token_of_somebody_who_is_no_member_says_so(server, ada, ben):
     ],
 )
 async def test_a_variable_that_is_no_setting_is_named_with_the_nearest(server, name, hint):
-    answered = run_threadkeep("admin", "list", database=server.database, settings={name: "hush"})
+    answered = run_forked("admin", "list", database=server.database, settings={name: "hush"})
 
     assert answered.returncode == 0
     [warning] = answered.stderr.splitlines()
