@@ -161,8 +161,8 @@ def test_the_page_about_the_client_names_its_methods_events_and_options():
     for group, cells in rows("`client."):
         prefix = group.strip("`").removeprefix("client.")
         named |= {f"{prefix}.{name}" for name in re.findall(r"`([\w.]+)`", cells)}
-    events = {name for first, _ in rows("`Response|`TextDelta|`ReasoningDelta|`ToolCallDelta")
-              for name in re.findall(r"`(\w+)`", first)}  # fmt: skip
+    table = PAGE.partition("| event | what it brings |")[2].partition("\n\n")[0]
+    events = {name for first in re.findall(r"^\| (.+?) \|", table, re.M) for name in re.findall(r"`(\w+)`", first)}
     defaults = {name.strip("`"): float(cells.split(" | ")[0]) for name, cells in rows("`\\w+_timeout_s`|`timeout_s`")}
 
     assert named == set(ASYNC_METHODS)

@@ -300,6 +300,25 @@ def test_the_field_that_the_page_adds_works_and_an_import_keeps_it(tmp_path):
     assert what_fails(tmp_path, [*tests, "tests/test_client_description.py"]) == ""
 
 
+def test_the_endpoint_that_the_page_adds_works(tmp_path):
+    tests = made_from(tmp_path, "docs/adding-an-endpoint.md")
+
+    others = ["tests/test_client_description.py", "tests/test_tenant_matrix.py", "tests/test_statements.py"]
+    run = [each for each in tests if each.startswith("tests/test_")]
+    assert what_fails(tmp_path, [*run, *others, "-k", "not schemathesis"]) == ""
+    assert what_fails(tmp_path, ["tests/test_docs.py", "-k", "every_call_of_the_api or section_of_the_reference"]) == ""
+
+
+def test_the_event_that_the_page_adds_works(tmp_path):
+    tests = made_from(tmp_path, "docs/adding-an-event.md")
+
+    assert "`response.tokens_counted`" in (tmp_path / "docs/reference/types.md").read_text()
+    assert what_fails(tmp_path, [*tests, "-k", "tokens_the_model_counted or one_end"]) == ""
+    assert what_fails(tmp_path, ["tests/test_docs.py", "-k", "every_event_of_a_stream"]) == ""
+    described = "names_its_methods_events or names_its_events"
+    assert what_fails(tmp_path, ["tests/test_client_description.py", "tests/test_openapi.py", "-k", described]) == ""
+
+
 def test_the_decisions_are_numbered_without_a_gap():
     numbers = sorted(int(page.name[:4]) for page in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 
@@ -308,7 +327,7 @@ def test_the_decisions_are_numbered_without_a_gap():
 
 def made_from(folder: Path, name: str) -> list[str]:
     """Make a page's changes in a copy of the repository, and what is made of them; return the tests among them."""
-    for copied in ("src", "tests", "docs", "pyproject.toml"):
+    for copied in ("src", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md"):
         copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy
         copy(ROOT / copied, folder / copied)
     changed = change(folder, PAGES[name].read_text())

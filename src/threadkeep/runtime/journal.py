@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
-from threadkeep.contract.events import TextDelta, ToolCallDelta
+from threadkeep.contract.events import Event, TextDelta, ToolCallDelta
 from threadkeep.database.driver import Database, Transaction
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations.responses import events
 from threadkeep.operations.responses.claiming import Claim
-from threadkeep.operations.responses.events import KINDS, TOOL_CALL
+from threadkeep.operations.responses.events import KINDS, TEXTS, TOOL_CALL
 from threadkeep.runtime.channels import Channel
 from threadkeep.runtime.frames import frame
 from threadkeep.runtime.tally import FLUSHES, Tally
@@ -90,7 +90,11 @@ class Generation:
             if is_more and len(last.arguments) < EVENT_CHARACTERS_MAX:
                 last.arguments += part.arguments
                 return
-        self.waiting.append((TOOL_CALL, [part]))
+        self.add(part)
+
+    def add(self, event: Event) -> None:
+        """Add an event that is no text: it is shown as it is."""
+        self.waiting.append((event.type, [event]))
 
     def _grow(self, characters: int) -> None:
         self.waiting_characters += characters
@@ -100,7 +104,7 @@ class Generation:
     def take_rows(self) -> list[tuple[int, str, str]]:
         """Number what waits; what failed before comes first, with the numbers that it had."""
         for type, parts in self.waiting:
-            for data in parts if type == TOOL_CALL else pieces("".join(parts)):
+            for data in pieces("".join(parts)) if type in TEXTS else parts:
                 self.last_n += 1
                 self.rows.append((self.last_n, type, encode(data).decode()))
         self.waiting.clear()

@@ -20,6 +20,8 @@ TEXT, REASONING, TOOL_CALL = TextDelta.type, ReasoningDelta.type, ToolCallDelta.
 # As they are stored: by their place.
 TYPES = (TEXT, REASONING, TOOL_CALL)
 KINDS = {type: kind for kind, type in enumerate(TYPES)}
+# Of which any two that follow each other are as good as one.
+TEXTS = (TEXT, REASONING)
 
 # The first event is made of the response's row.
 FIRST_N = 1
