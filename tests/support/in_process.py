@@ -141,7 +141,7 @@ class Inside:
         await Follower(self.scoped, self.channels, row, None).run(emit, allowed)
 
     async def stored(self, claim: Claim) -> list[tuple[int, str, str]]:
-        return await self.scoped.read(events.read_all, claim.response_id)
+        return await self.scoped.read(events.read_some, claim.response_id, 0, 100_000)
 
     async def read(self, claim: Claim) -> Any:
         return await self.scoped.read(responses.read, claim.thread_id, claim.response_id)
