@@ -185,11 +185,17 @@ def test_a_page_names_only_settings_that_exist(name):
         assert variable in known or any(each.startswith(variable) and variable.endswith("_") for each in known)
 
 
+# Its page makes the call, in a copy of the repository.
+NEW_CALL = "/v1/threads/{threadId}/messageCounts"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_names_only_calls_that_exist(name):
     shapes = {re.sub(r"\{\w+\}", "*", each.path).removesuffix("/") for each in ENDPOINTS}
     for code in code_of(PAGES[name]):
         for path in re.findall(r"/v1(?:/[\w{}$-]+)+", code):
+            if path == NEW_CALL and name == "docs/adding-an-endpoint.md":
+                continue
             segments = path.split("/")
             segments[3::2] = ["*"] * len(segments[3::2])
             assert path in shapes or "/".join(segments) in shapes, path
