@@ -17,7 +17,7 @@ Json = dict[str, Any]  # Any: JSON.
 
 REF = "#/components/schemas/{name}"
 EVENTS = {"ResponseEvent": ResponseEvent, "NameEvent": NameEvent}
-# The sentences of errors that are worded where they are raised; the others say the default of their class.
+# The messages of errors that are worded where they are raised; the others have their class's default.
 ERROR_MESSAGES = {
     "invalid_field": "This field is not what it must be: Expected str, got int.",
     "unknown_field": "This field is unknown here: leave it out.",
@@ -70,7 +70,7 @@ def describe(schema: Json, kind: Any) -> None:
 
 
 def frames(union: Any) -> Json:
-    """Return the schema of a stream, which before OpenAPI 3.2 is that of each of its events."""
+    """Return the schema of one event of a stream: OpenAPI before 3.2 cannot describe the whole stream."""
     frames = [
         {
             "type": "object",
@@ -92,7 +92,7 @@ def frames(union: Any) -> Json:
 
 
 def events_of(answer: Any) -> str:
-    """Return what the events of a call are called that answers with this, or with a stream."""
+    """Return the name of the schema of the events that an endpoint with this answer streams."""
     return "NameEvent" if answer is NameGenerated else "ResponseEvent"
 
 
@@ -111,7 +111,7 @@ def structs_below(kinds: Iterable[Any]) -> set[Any]:
 
 
 def with_parts(schemas: Json, part: Json) -> Json:
-    """Return the schemas with a name for what a part may be, which stands wherever there is content."""
+    """Return the schemas with the union of content's parts as a schema of its own, `Part`, which they refer to."""
 
     def named(value: Any) -> Any:
         if value == part:
@@ -133,7 +133,7 @@ def one_line(text: str) -> str:
 
 
 def structs_of(*kinds: Any) -> Iterable[Any]:
-    """Give the structs in an endpoint's answer or body: one, a union, or (Page, kind of its items)."""
+    """Yield the structs in an endpoint's answer or body: one, a union, or (Page, kind of its items)."""
     for kind in kinds:
         if isinstance(kind, tuple):
             yield from structs_of(*(each for each in kind if each is not Page))
@@ -193,12 +193,12 @@ def error_example(kind: type[errors.ApiError]) -> Json:
 
 @cache
 def status_of(code: str) -> int:
-    """Return the status of the errors with a code of their own; inherited ones do not count."""
+    """Return the status of the error class that defines this code itself, not by inheritance."""
     return next(kind.status for kind in error_classes() if vars(kind).get("code") == code)
 
 
 def error_classes(root: type[errors.ApiError] = errors.ApiError) -> list[type[errors.ApiError]]:
-    """Return `root` and every class of error below it, the most special ones first."""
+    """Return `root` and every class of error below it, subclasses first."""
     found: list[type[errors.ApiError]] = []
     for kind in root.__subclasses__():
         found += error_classes(kind)

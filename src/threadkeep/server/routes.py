@@ -78,7 +78,7 @@ def list_threads_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 
 def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    # No index leads with the role: a rare one may be far apart in a long thread.
+    # No index begins with the role: messages of a rare one may be far apart in a long thread.
     role = arguments[-1]
     return ExecutionMode.READ if role is None else ExecutionMode.READ_SLOWLY
 
