@@ -1,4 +1,4 @@
-"""What may be open at the same time, for one user and for one organization, counted by each process for itself."""
+"""Limits what one user and one organization may have open at the same time. Each process counts for itself."""
 
 import math
 from collections import Counter
@@ -36,12 +36,12 @@ class Places:
         self._taken: Counter[tuple[int, str]] = Counter()
 
     def take(self, scope: Scope) -> Place:
-        """Take a place until it is left. Raises RateLimited when as many are taken as may be."""
+        """Take a place, which the caller must leave. Raises RateLimited if all are taken."""
         whole, own = (scope.organization, ""), (scope.organization, scope.user_id)
         if self._taken[whole] >= self._per_organization_max:
             raise self._full("organization", self._per_organization_max)
         if not scope.is_one_user:
-            # It may have the user id of a person, who has places of his own.
+            # A program may have a person's user id; it must not use up that person's places.
             return Place(self._taken, [whole])
         if self._taken[own] >= self._per_user_max:
             raise self._full("user", self._per_user_max)
