@@ -138,7 +138,7 @@ class Journal:
         self._interval_s = FLUSH_INTERVAL_S
         # While the storage is away, nobody asks for a flush sooner.
         self._not_before_s = 0.0
-        self._flight: asyncio.Task[None] | None = None
+        self._flush_task: asyncio.Task[None] | None = None
         self._checker: asyncio.Task[None] | None = None
         self._flushes = tally.cells(FLUSHES)
         self._loop = asyncio.get_running_loop()
@@ -167,8 +167,8 @@ class Journal:
         """Let go of a generation that ends: when this returns, nothing of it is under way any more."""
         self._generations.discard(generation)
         self._waiting.discard(generation)
-        while self._flight is not None:
-            await asyncio.wait([self._flight])
+        while self._flush_task is not None:
+            await asyncio.wait([self._flush_task])
 
     def _flush_at(self, due_s: float) -> None:
         due_s = max(due_s, self._last_flush_s + self._interval_s, self._not_before_s)
@@ -181,7 +181,7 @@ class Journal:
 
     def _begin(self) -> None:
         self._timer = None
-        if self._flight is not None:
+        if self._flush_task is not None:
             return  # Its end looks at what waits.
         batch = list(self._waiting)
         self._waiting.clear()
@@ -191,15 +191,15 @@ class Journal:
                 # What is noted without an event must not make the first event wait.
                 if each.waiting or each.rows:
                     each.flushed_s = self._last_flush_s
-            self._flight = asyncio.ensure_future(self._fly(batch))
+            self._flush_task = asyncio.ensure_future(self._run_flush(batch))
 
-    async def _fly(self, batch: list[Generation]) -> None:
+    async def _run_flush(self, batch: list[Generation]) -> None:
         try:
             await self._flush(batch)
         except Exception:  # Where a task ends: other generations depend on the next flush.
             logger.exception("A flush failed in an unforeseen way.")
         finally:
-            self._flight = None
+            self._flush_task = None
             took_s = self._loop.time() - self._last_flush_s
             self._interval_s = max(FLUSH_INTERVAL_S, min(SLOW_S, took_s / FLUSH_SHARE_MAX))
             if self._waiting:

@@ -45,7 +45,7 @@ class Request:
         self.query: Any = None  # Any: the endpoint's own query struct.
         self.body: Any = None  # Any: the endpoint's own body struct, or None.
         self.precondition: Precondition | None = None
-        self.keyed: idempotency.Request | None = None
+        self.keyed: idempotency.IdempotentRequest | None = None
         # Where a reader of a stream stands, as its browser remembers it.
         self.last_event_id: bytes | None = None
         # Of endpoints that stream alone; the first raises when the credential does not count any more.
@@ -66,7 +66,7 @@ class Endpoint:
     summary: str
     # What the operation gets after its transaction.
     arguments: Arguments
-    answer: Any  # Any: a struct, or a type form such as Page with the kind of its items.
+    answer: Any  # Any: a struct, or a type form such as ListPage with the kind of its items.
     # Either fixed, or chosen by the arguments.
     mode: ExecutionMode | Callable[[Sequence[Any]], ExecutionMode] = ExecutionMode.READ
     role: Role = Role.MEMBER
