@@ -324,46 +324,46 @@ def united(one: Columns, other: Columns) -> Columns:
     return {name: left & right for (name, left), right in zip(one.items(), other.values(), strict=True)}
 
 
-def read_select(tree: exp.Select, names: NameScope) -> Columns:
+def read_select(tree: exp.Select, scope: NameScope) -> Columns:
     if tree.args.get("from_"):
-        names.add(tree.args["from_"].this)
+        scope.add(tree.args["from_"].this)
     for join in tree.args.get("joins") or []:
-        names.join(join)
-    names.settle(tree.args.get("where"))
-    names.read_inner(
+        scope.join(join)
+    scope.settle(tree.args.get("where"))
+    scope.read_inner(
         *tree.expressions, *(tree.args.get(name) for name in ("where", "group", "having", "order", "limit"))
     )
-    names.read_inner(*(join.args.get("on") for join in tree.args.get("joins") or []))
-    return names.outputs(tree.expressions)
+    scope.read_inner(*(join.args.get("on") for join in tree.args.get("joins") or []))
+    return scope.outputs(tree.expressions)
 
 
-def read_change(tree: exp.Update | exp.Delete, names: NameScope) -> Columns:
-    names.add(tree.this)
+def read_change(tree: exp.Update | exp.Delete, scope: NameScope) -> Columns:
+    scope.add(tree.this)
     others = [tree.args["from_"].this] if tree.args.get("from_") else tree.args.get("using") or []
     for each in others:
-        names.add(each)
-    names.settle(tree.args.get("where"))
+        scope.add(each)
+    scope.settle(tree.args.get("where"))
     for assignment in tree.expressions:
-        if assignment.this.name == names.rules.organization_of(tree.this.name):
+        if assignment.this.name == scope.rules.organization_of(tree.this.name):
             raise Unproved("a row moves to another organization")
-    names.read_inner(*tree.expressions, tree.args.get("where"))
-    return returned(tree, names)
+    scope.read_inner(*tree.expressions, tree.args.get("where"))
+    return returned(tree, scope)
 
 
-def read_insert(tree: exp.Insert, names: NameScope) -> Columns:
+def read_insert(tree: exp.Insert, scope: NameScope) -> Columns:
     """Prove that the organization is written, and that what is there already is the caller's if it is changed."""
     table = tree.this.this.name
-    organization = names.rules.organization_of(table)
+    organization = scope.rules.organization_of(table)
     names = [each.name for each in tree.this.expressions]
     if organization is None or organization not in names:
         raise Unproved(f"{table} is written without the organization")
     place = names.index(organization)
     rows = tree.expression
     if isinstance(rows, exp.Values):
-        names.read_inner(rows)
-        are_known = all("organization" in names.known(names.term(row.expressions[place])) for row in rows.expressions)
+        scope.read_inner(rows)
+        are_known = all("organization" in scope.known(scope.term(row.expressions[place])) for row in rows.expressions)
     else:
-        are_known = "organization" in list(read(rows, names.rules, names.common, names.outer).values())[place]
+        are_known = "organization" in list(read(rows, scope.rules, scope.common, scope.outer).values())[place]
     if not are_known:
         raise Unproved(f"{table} is written with another organization")
     conflict = tree.args.get("conflict")
@@ -372,18 +372,18 @@ def read_insert(tree: exp.Insert, names: NameScope) -> Columns:
             raise Unproved(f"{table}: an upsert could meet a row of another organization")
         if any(each.this.name == organization for each in conflict.expressions):
             raise Unproved("a row moves to another organization")
-        names.read_inner(conflict)
-    names.put(
+        scope.read_inner(conflict)
+    scope.put(
         Source(
-            table, None, {name: ORGANIZATION if name == organization else NOTHING for name in names.rules.tables[table]}
+            table, None, {name: ORGANIZATION if name == organization else NOTHING for name in scope.rules.tables[table]}
         )
     )
-    return returned(tree, names)
+    return returned(tree, scope)
 
 
-def returned(tree: exp.Expression, names: NameScope) -> Columns:
+def returned(tree: exp.Expression, scope: NameScope) -> Columns:
     clause = tree.args.get("returning")
     if clause is None:
         return {}
-    names.read_inner(clause)
-    return names.outputs(clause.expressions)
+    scope.read_inner(clause)
+    return scope.outputs(clause.expressions)

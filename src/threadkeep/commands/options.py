@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from threadkeep import AsyncClient, Client
 
-CONNECTION = "ServerAccess"
+CONNECTION = "Connection"
 FILTERS = "Filters"
 KEY_PREFIX = "tk_"
 
