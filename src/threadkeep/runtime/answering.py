@@ -31,7 +31,7 @@ class Answering:
     async def create(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str | None,
         body: ResponseCreate,
         allowed: Allowed,
@@ -116,7 +116,7 @@ class Answering:
     async def generate_name(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         body: NameCreate,
         streams: bool,

@@ -6,7 +6,7 @@ from typing import Any
 from threadkeep.contract.messages import ToolCall
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.responses.events import CallSoFar
-from threadkeep.providers import Reasoning, WantedBack
+from threadkeep.providers import Reasoning, WantedBackPiece
 from threadkeep.providers.wanted_back import joined, without_unsigned
 
 # At least this many characters arrive between two exact counts.
@@ -26,7 +26,7 @@ class Collector:
         self._characters_left = wanted_back.CHARACTERS_MAX
         self._is_too_long = False
 
-    def take(self, piece: Reasoning | WantedBack) -> None:
+    def take(self, piece: Reasoning | WantedBackPiece) -> None:
         if self._is_too_long:
             return
         if isinstance(piece, Reasoning):

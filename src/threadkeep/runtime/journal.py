@@ -138,7 +138,7 @@ class Journal:
         self._interval_s = FLUSH_INTERVAL_S
         # After a failure of the storage, no flush starts before this.
         self._not_before_s = 0.0
-        self._flight: asyncio.Task[None] | None = None
+        self._flush_task: asyncio.Task[None] | None = None
         self._checker: asyncio.Task[None] | None = None
         self._flushes = tally.cells(FLUSHES)
         self._loop = asyncio.get_running_loop()
@@ -167,8 +167,8 @@ class Journal:
         """Remove a generation that ends. When this returns, no flush of it is under way."""
         self._generations.discard(generation)
         self._waiting.discard(generation)
-        while self._flight is not None:
-            await asyncio.wait([self._flight])
+        while self._flush_task is not None:
+            await asyncio.wait([self._flush_task])
 
     def _flush_at(self, due_s: float) -> None:
         due_s = max(due_s, self._last_flush_s + self._interval_s, self._not_before_s)
@@ -181,7 +181,7 @@ class Journal:
 
     def _begin(self) -> None:
         self._timer = None
-        if self._flight is not None:
+        if self._flush_task is not None:
             return  # When it ends, it schedules the next one.
         batch = list(self._waiting)
         self._waiting.clear()
@@ -191,15 +191,15 @@ class Journal:
                 # A flush without events, for the input tokens, must not make the first event wait.
                 if each.waiting or each.rows:
                     each.flushed_s = self._last_flush_s
-            self._flight = asyncio.ensure_future(self._fly(batch))
+            self._flush_task = asyncio.ensure_future(self._run_flush(batch))
 
-    async def _fly(self, batch: list[Generation]) -> None:
+    async def _run_flush(self, batch: list[Generation]) -> None:
         try:
             await self._flush(batch)
         except Exception:  # Where a task ends: other generations depend on the next flush.
             logger.exception("A flush failed in an unforeseen way.")
         finally:
-            self._flight = None
+            self._flush_task = None
             took_s = self._loop.time() - self._last_flush_s
             self._interval_s = max(FLUSH_INTERVAL_S, min(SLOW_S, took_s / FLUSH_SHARE_MAX))
             if self._waiting:

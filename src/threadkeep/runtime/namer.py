@@ -27,7 +27,7 @@ from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO
 from threadkeep.runtime.following import LOOK_S, PING_S
 from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Presence, Streamed, named_frame
-from threadkeep.runtime.places import Places
+from threadkeep.runtime.places import ConcurrencyLimit
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -58,14 +58,14 @@ class Namer:
         self._database = database
         self._catalogue = catalogue
         self._names_by_itself = names_by_itself
-        self._places = Places("generated names", per_user_max)
+        self._places = ConcurrencyLimit("generated names", per_user_max)
         # The event loop keeps only weak references: without this set a task could vanish in the middle of its work.
         self._tasks: set[asyncio.Task[Any]] = set()  # Any: their results differ.
 
     async def generate(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         body: NameCreate,
         allowed: Allowed,
@@ -121,7 +121,7 @@ class Namer:
     async def finish(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         question: Question,
         on_text: OnText = nowhere,
@@ -240,7 +240,7 @@ class NameStream(Streamed):
         self,
         namer: Namer,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         begun: Question | Stored,
     ) -> None:

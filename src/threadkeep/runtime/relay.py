@@ -28,7 +28,7 @@ from threadkeep.providers import (
     Text,
     TokenCounts,
     ToolCallPart,
-    WantedBack,
+    WantedBackPiece,
 )
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.channels import Channels
@@ -93,7 +93,7 @@ class Worker:
             self.generation.add_call(part)
         elif type(piece) is TokenCounts:
             self.tokens = piece
-        elif type(piece) is WantedBack:
+        elif type(piece) is WantedBackPiece:
             self._collect(piece)
         elif type(piece) is Finish:
             self.finish_reason = piece.reason
@@ -103,7 +103,7 @@ class Worker:
         if self.has_begun and self.task is not None:
             self.task.cancel()
 
-    def _collect(self, piece: Reasoning | WantedBack) -> None:
+    def _collect(self, piece: Reasoning | WantedBackPiece) -> None:
         if self.collector is not None:
             self.collector.take(piece)
 

@@ -222,12 +222,12 @@ def make_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
 QUICK_DECODER = make_decoder(stop)
 
 
-class Place:
+class BodyValue:
     """A value inside a body, and how it is reached; its path is written only when it is refused."""
 
     __slots__ = ("depth", "key", "parent", "value")
 
-    def __init__(self, value: Any, parent: "Place | None" = None, key: str | int = "") -> None:
+    def __init__(self, value: Any, parent: "BodyValue | None" = None, key: str | int = "") -> None:
         self.value = value
         self.parent = parent
         self.key = key
@@ -236,7 +236,7 @@ class Place:
     @property
     def path(self) -> str:
         steps: list[str | int] = []
-        place: Place | None = self
+        place: BodyValue | None = self
         while place is not None and place.parent is not None:
             steps.append(place.key)
             place = place.parent
@@ -248,7 +248,7 @@ class Place:
 
 def check_values(body: Any) -> None:
     """Check every value. Raises InvalidField or InvalidString for the first that is refused."""
-    waiting = [Place(body)]
+    waiting = [BodyValue(body)]
     count = 0
     while waiting:
         place = waiting.pop()
@@ -267,10 +267,10 @@ def check_values(body: Any) -> None:
                 for key in value:
                     check_text(key, place)
             items: Any = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting.extend(Place(each, place, key) for key, each in items)
+            waiting.extend(BodyValue(each, place, key) for key, each in items)
 
 
-def check_text(text: str, place: Place) -> None:
+def check_text(text: str, place: BodyValue) -> None:
     if REFUSED_CHARACTER.search(text):
         raise InvalidString(param=place.path)
 

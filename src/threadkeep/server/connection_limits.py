@@ -7,7 +7,7 @@ from typing import Protocol
 HOLDER = "threadkeep.holder"
 
 
-class Connection(Protocol):
+class LimitedConnection(Protocol):
     """What the limits need of a connection."""
 
     @property
@@ -28,12 +28,12 @@ class ConnectionLimits:
         self._connections_max = connections_max
         self._unread_bytes_max = unread_bytes_max
         # All, the oldest first.
-        self._present: dict[Connection, None] = {}
+        self._present: dict[LimitedConnection, None] = {}
         # Those without a request, and those whose client leaves an answer unread; the longest in that state first.
-        self._waiting: dict[Connection, None] = {}
-        self._unread: dict[Connection, None] = {}
+        self._waiting: dict[LimitedConnection, None] = {}
+        self._unread: dict[LimitedConnection, None] = {}
 
-    def join(self, connection: Connection) -> None:
+    def join(self, connection: LimitedConnection) -> None:
         """Add a connection. Beyond the limit, close the one that has been idle for longest.
 
         If no other is idle, drop a connection that `_greedy` finds; if there is none, close the new one.
@@ -49,7 +49,7 @@ class ConnectionLimits:
             else:
                 greedy.drop()
 
-    def _greedy(self) -> Connection | None:
+    def _greedy(self) -> LimitedConnection | None:
         """Return the one with the longest unread answer, else the newest of a person with over 1/4 of the limit."""
         if self._unread:
             return next(iter(self._unread))
@@ -60,21 +60,21 @@ class ConnectionLimits:
             return None
         return next(each for each in reversed(self._present) if each.holder == holder)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: LimitedConnection) -> None:
         self._present.pop(connection, None)
         self._waiting.pop(connection, None)
         self._unread.pop(connection, None)
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: LimitedConnection) -> None:
         """Note that a request is being answered on it, so that it is not closed as idle."""
         self._waiting.pop(connection, None)
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: LimitedConnection) -> None:
         """Note that its request was answered: it is idle."""
         if connection in self._present:
             self._waiting[connection] = None
 
-    def pause(self, connection: Connection) -> None:
+    def pause(self, connection: LimitedConnection) -> None:
         """Note that its client reads too slowly. If too much is unread in total, drop those unread for longest."""
         self._unread[connection] = None
         unread_bytes = sum(each.unread_bytes for each in self._unread)
@@ -84,7 +84,7 @@ class ConnectionLimits:
             self.leave(slowest)
             slowest.drop()
 
-    def resume(self, connection: Connection) -> None:
+    def resume(self, connection: LimitedConnection) -> None:
         self._unread.pop(connection, None)
 
 

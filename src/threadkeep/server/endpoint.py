@@ -45,7 +45,7 @@ class Request:
         self.query: Any = None  # Any: the endpoint's own query struct.
         self.body: Any = None  # Any: the endpoint's own body struct, or None.
         self.precondition: Precondition | None = None
-        self.keyed: idempotency.Request | None = None
+        self.keyed: idempotency.IdempotentRequest | None = None
         # The last event that the reader of a stream has received, as its browser remembers it.
         self.last_event_id: bytes | None = None
         # Set only for endpoints that stream. `allowed` raises when the credential has lost its access.
@@ -66,7 +66,7 @@ class Endpoint:
     summary: str
     # Returns the operation's arguments, which follow its transaction.
     arguments: Arguments
-    answer: Any  # Any: a struct, or a type form such as Page with the kind of its items.
+    answer: Any  # Any: a struct, or a type form such as ListPage with the kind of its items.
     # Either fixed, or chosen by the arguments.
     mode: ExecutionMode | Callable[[Sequence[Any]], ExecutionMode] = ExecutionMode.READ
     role: Role = Role.MEMBER

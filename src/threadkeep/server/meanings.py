@@ -19,13 +19,13 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from threadkeep.contract.assistants import Settings
+from threadkeep.contract.assistants import ModelSettings
 from threadkeep.contract.basis import Common, Object
 
 Struct: TypeAlias = type[msgspec.Struct]
 
 # Their descriptions apply to every field of the same name that has none itself.
-SHARED: tuple[Struct, ...] = (Settings, Common)
+SHARED: tuple[Struct, ...] = (ModelSettings, Common)
 # The examples of simple types that have none.
 FIRST: dict[Any, Any] = {bool: False, int: 0}
 

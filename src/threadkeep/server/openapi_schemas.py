@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from threadkeep import errors
-from threadkeep.contract.answers import Error, Page
+from threadkeep.contract.answers import Error, ListPage
 from threadkeep.contract.events import NameEvent, ResponseEvent
 from threadkeep.contract.names import NameGenerated
 from threadkeep.server.endpoint import Endpoint
@@ -41,7 +41,7 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     taken = {kind for endpoint in endpoints for kind in structs_of(endpoint.body)}
     given = {kind for endpoint in endpoints for kind in structs_of(endpoint.answer)}
     streamed = [kind for union in EVENTS.values() for kind in get_args(union)]
-    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, Page, *streamed]
+    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, ListPage, *streamed]
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
     kinds = {kind.__name__: kind for kind in structs_below(named)}
     for name in {kind.__name__ for kind in structs_below(taken)}:
@@ -52,7 +52,7 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     for kind in streamed:
         schemas[kind.__name__]["properties"].pop("position", None)
     schemas |= {name: frames(union) for name, union in EVENTS.items()}
-    page = schemas.pop("Page")
+    page = schemas.pop("ListPage")
     for kind in {kind for endpoint in endpoints for kind in pages_of(endpoint.answer)}:
         schemas[f"{kind.__name__}Page"] = page_of(page, kind)
     return dict(sorted(schemas.items()))
@@ -65,7 +65,7 @@ def describe(schema: Json, kind: Any) -> None:
         its["description"] = sentence(kind, name)
         for each in its.get("anyOf", ()):
             each.pop("description", None)
-    if kind not in (None, Page):
+    if kind not in (None, ListPage):
         schema["examples"] = [example_of(kind)]
 
 
@@ -133,17 +133,17 @@ def one_line(text: str) -> str:
 
 
 def structs_of(*kinds: Any) -> Iterable[Any]:
-    """Yield the structs in an endpoint's answer or body: one, a union, or (Page, kind of its items)."""
+    """Yield the structs in an endpoint's answer or body: one, a union, or (ListPage, kind of its items)."""
     for kind in kinds:
         if isinstance(kind, tuple):
-            yield from structs_of(*(each for each in kind if each is not Page))
+            yield from structs_of(*(each for each in kind if each is not ListPage))
         elif kind is not None:
             yield from structs_of(*kind.__args__) if hasattr(kind, "__args__") else [kind]
 
 
 def pages_of(answer: Any) -> Iterable[Any]:
     if isinstance(answer, tuple):
-        if answer[0] is Page:
+        if answer[0] is ListPage:
             yield answer[1]
         else:
             for each in answer:
@@ -167,7 +167,7 @@ def reference(name: str) -> Json:
 
 def schema_of(kind: Any) -> Json:
     if isinstance(kind, tuple):
-        if kind[0] is Page:
+        if kind[0] is ListPage:
             return reference(f"{kind[1].__name__}Page")
         return {"oneOf": [schema_of(each) for each in kind]}
     if hasattr(kind, "__args__"):

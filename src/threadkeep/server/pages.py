@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from threadkeep.server.web_files import Page, WebFile, WebFiles
+from threadkeep.server.web_files import WebFile, WebFiles, WebPage
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
@@ -51,7 +51,7 @@ def files() -> WebFiles:
     return WebFiles(FOLDER)
 
 
-def text_policy(page: Page) -> str:
+def text_policy(page: WebPage) -> str:
     """Return the Content-Security-Policy of the page itself.
 
     Only these two libraries may turn text into elements (W3C Trusted Types). Inline scripts and styles are allowed by

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
@@ -24,7 +24,7 @@ from threadkeep.operations.responses.expiring import past_expired
 from threadkeep.operations.revisions import precondition
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
-from threadkeep.runtime.places import Place, Places
+from threadkeep.runtime.places import ConcurrencyLimit, Slot
 from threadkeep.scope import Credential, Role, Scope
 from threadkeep.server.answers import Result, error_answer, headers_of, result_of, result_of_answered, unless_known
 from threadkeep.server.auth import Authenticator
@@ -63,7 +63,7 @@ class Stream(NamedTuple):
     """A streamed answer. Its place is left when it ends."""
 
     streamed: Streamed
-    place: Place
+    place: Slot
 
 
 class Pipeline:
@@ -87,7 +87,7 @@ class Pipeline:
         self._seal = seal
         self._answering = answering
         self._body_budget = ByteBudget(settings.transfer_bytes_max)
-        self._places = Places(
+        self._places = ConcurrencyLimit(
             "streams and waiting calls", settings.waiting_per_user_max, settings.waiting_per_organization_max
         )
         self._refused = RateLimit(settings.rate_refused_per_minute, REFUSED)
@@ -189,7 +189,11 @@ class Pipeline:
         return result
 
     async def _execute(
-        self, endpoint: Endpoint, db: ScopedDatabase, arguments: Sequence[Any], keyed: idempotency.Request | None
+        self,
+        endpoint: Endpoint,
+        db: ScopedDatabase,
+        arguments: Sequence[Any],
+        keyed: idempotency.IdempotentRequest | None,
     ) -> Result | Streamed:
         operation, mode = endpoint.operation, endpoint.mode
         if not isinstance(mode, ExecutionMode):
@@ -210,7 +214,7 @@ class Pipeline:
                 value = await db.read_slowly(operation, *arguments)
             case ExecutionMode.STEPS:
                 value = await operation(db, *arguments)
-        if type(value) is Page and value.next_cursor is not None:
+        if type(value) is ListPage and value.next_cursor is not None:
             value.next_cursor = self._seal.seal(value.next_cursor)
         return result_of(value, endpoint.status)
 
@@ -274,7 +278,7 @@ class Pipeline:
 
 
 async def run_keyed(
-    tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], keyed: idempotency.Request
+    tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], keyed: idempotency.IdempotentRequest
 ) -> Result:
     """Run the endpoint's operation once per Idempotency-Key: the answer is stored in the same transaction."""
     stored = await idempotency.find_or_reserve(tx, keyed)

@@ -48,10 +48,10 @@ def join_repeated(raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 def idempotency_request(
     header: bytes, user_id: str, scope: dict[str, Any], decoded: dict[str, Any]
-) -> idempotency.Request:
+) -> idempotency.IdempotentRequest:
     """Return the key and what a retry must repeat. Raises InvalidParameter if the header is not a valid key."""
     key = header.decode("latin-1")
     if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
         raise InvalidParameter("An Idempotency-Key has 1 to 255 printable ASCII characters.", param="Idempotency-Key")
     request = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}"
-    return idempotency.Request(user_id, request, key, idempotency.fingerprint(decoded))
+    return idempotency.IdempotentRequest(user_id, request, key, idempotency.fingerprint(decoded))

@@ -42,7 +42,7 @@ class WebFile(NamedTuple):
     tag: str
 
 
-class Page(NamedTuple):
+class WebPage(NamedTuple):
     """The page's text, with the parts of its policy that let its own scripts and styles in, and nothing else."""
 
     file: WebFile
@@ -78,7 +78,7 @@ class WebFiles:
             return WebFile(FONTS.get(found.suffix, "application/octet-stream"), body, False, tag_of(body))
         return packed(kind, body)
 
-    def _join(self) -> tuple[Page, dict[str, str]]:
+    def _join(self) -> tuple[WebPage, dict[str, str]]:
         """Put the page's first styles and scripts into one file: each further one costs a slow network a round trip."""
         text = (self._folder / "index.html").read_text()
         joined: dict[str, str] = {}
@@ -91,7 +91,7 @@ class WebFiles:
         text = STYLE.sub("", text).replace("</title>\n", f"</title>\n<style>{style}</style>\n", 1)
         text = SCRIPT.sub(lambda found: f"<script>{closed((self._folder / found[1]).read_text())}</script>", text)
         text = self.renamed(FIRST_MODULE.sub(put_module, text))
-        page = Page(packed(KINDS[".html"], text.encode()), hashes(text, "script"), hashes(text, "style"))
+        page = WebPage(packed(KINDS[".html"], text.encode()), hashes(text, "script"), hashes(text, "style"))
         return page, {JOINED + name: self.renamed(each) for name, each in joined.items()}
 
     def renamed(self, text: str) -> str:
