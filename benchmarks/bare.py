@@ -17,7 +17,7 @@ import uvloop
 
 from benchmarks.sqlite_loop import fold_in
 from benchmarks.work import LIMIT, WORK, Rows, Work
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.threads import Thread
 from threadkeep.operations.messages.messages import new_row
@@ -136,10 +136,10 @@ async def read_body(receive: Any) -> Any:  # Any: JSON.
             return decode(body)
 
 
-def page(rows: Rows, make: Callable[[Any], Any], cursor_of: Callable[[Any], str]) -> Page:
+def page(rows: Rows, make: Callable[[Any], Any], cursor_of: Callable[[Any], str]) -> ListPage:
     data = [make(row) for row in rows[:LIMIT]]
     has_more = len(rows) > LIMIT
-    return Page("list", data, data[0].id, data[-1].id, has_more, cursor_of(rows[LIMIT - 1]) if has_more else None)
+    return ListPage("list", data, data[0].id, data[-1].id, has_more, cursor_of(rows[LIMIT - 1]) if has_more else None)
 
 
 async def open_postgres(url: str) -> Postgres:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from threadkeep.database.connections import Connections
+from threadkeep.database.connections import ConnectionPool
 
 SIZE = 3
 WAIT_S = 0.2
@@ -58,12 +58,12 @@ def server():
 
 @pytest.fixture
 def connections(server):
-    return Connections(server.connect, SIZE, WAIT_S)
+    return ConnectionPool(server.connect, SIZE, WAIT_S)
 
 
 @pytest.fixture
 def patient(server):
-    return Connections(server.connect, SIZE, PATIENT_S)
+    return ConnectionPool(server.connect, SIZE, PATIENT_S)
 
 
 async def turn():
@@ -196,7 +196,7 @@ async def test_a_refused_opening_lets_the_next_waiter_try(patient, server):
 @pytest.mark.parametrize("seed", range(40))
 async def test_whatever_happens_none_is_lost_and_none_lent_twice(server, seed):
     chance = random.Random(seed)
-    connections = Connections(server.connect, SIZE, PATIENT_S)
+    connections = ConnectionPool(server.connect, SIZE, PATIENT_S)
     lent = set()
 
     async def use():

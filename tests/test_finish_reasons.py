@@ -13,7 +13,7 @@ from support.hearing import HELLO, KEY, PATIENCE, hear
 from support.scripted_model import CLOSE, DONE, RESET, STALL, ScriptedModel, chunk, finish, tool_call, usage
 from support.streams import Stream, responses_path
 from threadkeep.providers import Text, ToolCallPart
-from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, FunctionDelta, ToolCallDelta
+from threadkeep.providers.chunks import Choice, Completion, Counts, Delta, FunctionDelta, ToolCallChunk
 from threadkeep.providers.finish_reasons import OUTCOMES, REASONS
 from threadkeep.providers.openai_chat import OpenAiChat
 
@@ -300,7 +300,7 @@ async def test_a_filter_behind_the_end_fails_the_answer_too(server_of_models, pr
 # As the documentation has it
 
 CODE = re.compile(r"`([^`]+)`")
-COMPLETIONS = (Completion, Choice, Delta, ToolCallDelta, FunctionDelta, Counts)
+COMPLETIONS = (Completion, Choice, Delta, ToolCallChunk, FunctionDelta, Counts)
 
 
 def rows() -> list[tuple[str, str]]:

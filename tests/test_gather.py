@@ -6,8 +6,8 @@ import random
 import pytest
 
 from threadkeep import clock
+from threadkeep.database.batching import StatementBatcher
 from threadkeep.database.driver import Late
-from threadkeep.database.gather import Gatherer
 from threadkeep.errors import Unavailable
 from threadkeep.operations.messages.messages import APPEND
 
@@ -44,10 +44,10 @@ def wire():
 
 @pytest.fixture
 def append(wire):
-    gatherer = Gatherer(wire.run)
+    batcher = StatementBatcher(wire.run)
 
     async def append(thread, **more):
-        rows = await gatherer.fetch(APPEND, dict.fromkeys(NAMES) | {"organization": 1, "thread_id": thread, **more})
+        rows = await batcher.fetch(APPEND, dict.fromkeys(NAMES) | {"organization": 1, "thread_id": thread, **more})
         return [tuple(row) for row in rows]
 
     def start(thread, **more):

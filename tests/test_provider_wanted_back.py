@@ -7,7 +7,7 @@ import pytest
 
 from support.hearing import HELLO, HELLO_STEPS, KEY, PATIENCE, hear
 from support.scripted_model import ScriptedModel, chunk, finish, reasoning
-from threadkeep.providers import Piece, Reasoning, Text, ToolCallPart, WantedBack
+from threadkeep.providers import Piece, Reasoning, Text, ToolCallPart, WantedBackPiece
 from threadkeep.providers.openai_chat import OpenAiChat
 from threadkeep.providers.wanted_back import joined
 
@@ -38,19 +38,19 @@ async def provider(model: ScriptedModel) -> AsyncIterator[OpenAiChat]:
 WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
     "Gemini: a signature of a call": (
         [chunk({"tool_calls": [CALL | {"extra_content": SIGNED}]}), finish()],
-        [WantedBack(0, "extra_content", SIGNED), PART],
+        [WantedBackPiece(0, "extra_content", SIGNED), PART],
     ),
     "Gemini: a signature of the text": (
         [*HELLO_STEPS[:-2], chunk({"extra_content": SIGNED}), finish()],
-        [*HELLO, WantedBack(None, "extra_content", SIGNED)],
+        [*HELLO, WantedBackPiece(None, "extra_content", SIGNED)],
     ),
     "LiteLLM: a signature among other things": (
         [chunk({"tool_calls": [CALL | {"provider_specific_fields": {"thought_signature": "s", "x": 1}}]}), finish()],
-        [WantedBack(0, "provider_specific_fields", {"thought_signature": "s"}), PART],
+        [WantedBackPiece(0, "provider_specific_fields", {"thought_signature": "s"}), PART],
     ),
     "LiteLLM: blocks": (
         [chunk({"reasoning_content": "Hm", "thinking_blocks": [BLOCK]}), *HELLO_STEPS],
-        [Reasoning("Hm"), WantedBack(None, "thinking_blocks", [BLOCK]), *HELLO],
+        [Reasoning("Hm"), WantedBackPiece(None, "thinking_blocks", [BLOCK]), *HELLO],
     ),
     "OpenRouter: details": (
         [
@@ -60,14 +60,14 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
         ],
         [
             Reasoning("Hm"),
-            WantedBack(None, "reasoning_details", [DETAIL]),
-            WantedBack(None, "reasoning_details", [ENCRYPTED]),
+            WantedBackPiece(None, "reasoning_details", [DETAIL]),
+            WantedBackPiece(None, "reasoning_details", [ENCRYPTED]),
             *HELLO,
         ],
     ),
     "Anthropic's blocks: one that is signed": (
         [chunk({"content": [BLOCK, {"type": "text", "text": "Hello"}]}), finish()],
-        [Reasoning("Hm"), WantedBack(None, "content", [BLOCK]), Text("Hello")],
+        [Reasoning("Hm"), WantedBackPiece(None, "content", [BLOCK]), Text("Hello")],
     ),
     "Anthropic's blocks: one whose signature comes later": (
         [
@@ -78,21 +78,21 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
         ],
         [
             Reasoning("Let"),
-            WantedBack(None, "content", [OPEN]),
-            WantedBack(None, "content", [BLOCK | {"thinking": ""}]),
+            WantedBackPiece(None, "content", [OPEN]),
+            WantedBackPiece(None, "content", [BLOCK | {"thinking": ""}]),
             Text("Hello"),
         ],
     ),
     "Anthropic's blocks: one that is hidden": (
         [chunk({"content": [HIDDEN, {"type": "text", "text": "Hello"}]}), finish()],
-        [WantedBack(None, "content", [HIDDEN]), Text("Hello")],
+        [WantedBackPiece(None, "content", [HIDDEN]), Text("Hello")],
     ),
     "a gateway: a signature in the function": (
         [
             chunk({"tool_calls": [{"function": {"name": "f", "arguments": {}, "thought_signature": "s"}, "id": "a"}]}),
             finish(),
         ],
-        [WantedBack(0, "thought_signature", "s"), PART],
+        [WantedBackPiece(0, "thought_signature", "s"), PART],
     ),
     "DeepSeek: reasoning": (
         [reasoning("H"), reasoning("m"), *HELLO_STEPS],
@@ -100,7 +100,7 @@ WANTED: dict[str, tuple[list[Any], list[Piece]]] = {
     ),
     "GitHub Copilot: an opaque text": (
         [chunk({"reasoning_opaque": "AAAA"}), *HELLO_STEPS],
-        [WantedBack(None, "reasoning_opaque", "AAAA"), *HELLO],
+        [WantedBackPiece(None, "reasoning_opaque", "AAAA"), *HELLO],
     ),
 }
 

@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 
-# Where the names that are no error of the API and no part of the client come from.
+# The modules of the public names that are neither errors of the API nor part of the client.
 ELSEWHERE = {
     "open": "threadkeep.embedded.service",
     "open_async": "threadkeep.embedded.service",
@@ -95,8 +95,8 @@ ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:  # Any: whatever the name stands for.
-    """Import what is asked for: the server must not pay for the client, nor the client for the server."""
+def __getattr__(name: str) -> Any:  # Any: the type depends on the name.
+    """Import a public name on first use, so that the server does not load the client, nor the client the server."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in ELSEWHERE:

@@ -1,4 +1,4 @@
-"""Where `threadkeep` and `python -m threadkeep` begin. It imports nothing itself: Ctrl-C is met while others load."""
+"""The entry point of `threadkeep` and `python -m threadkeep`. `main` does the imports, to catch Ctrl-C in them."""
 
 CANCELLED = 130
 

@@ -1,4 +1,4 @@
-"""The command line: what `threadkeep` does. Each command imports what it needs when it is called."""
+"""The `threadkeep` command line. Heavy imports wait until a command needs them, so that each starts fast."""
 
 from typing import Annotated
 
@@ -62,7 +62,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Run a command; what a person can mend ends as one sentence and exit code 1."""
+    """Run a command. An error that the user can fix is shown as one sentence, with exit code 1."""
     logs.configure()
     try:
         app()
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def mendable() -> tuple[type[Exception], ...]:
-    """Return what is told as a sentence. Imported when something has failed, and not before every command."""
+    """Return the errors that `main` shows as a sentence. Their modules are imported only after a failure."""
     from threadkeep.database.migrate import SchemaMismatch
     from threadkeep.errors import ThreadkeepError
     from threadkeep.settings import SettingError

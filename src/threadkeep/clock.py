@@ -1,4 +1,4 @@
-"""The only reader of the time."""
+"""The clock: Unix time in milliseconds, and monotonic time in seconds."""
 
 import time
 

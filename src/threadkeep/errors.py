@@ -25,17 +25,17 @@ from typing import ClassVar
 
 
 class ThreadkeepError(Exception):
-    """Whatever a call of the Python client ends with that is no answer."""
+    """The base of every error that the Python client raises."""
 
 
 class ApiError(ThreadkeepError):
-    """What a request ends with when it cannot be done."""
+    """An error that the API answers with, or that the client raises for such an answer."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
     code: ClassVar[str] = "internal"
     default: ClassVar[str] = "The server failed. Nothing is known about the outcome; try again."
-    # These two are known to a client alone, from the answer.
+    # Set only in the client, which reads them from the answer.
     request_id: str | None = None
     retry_after_s: float | None = None
 
@@ -53,7 +53,7 @@ class ApiError(ThreadkeepError):
 
 
 def member_path(path: str, key: str) -> str:
-    """Return the path of a member of an object for `param`; a key that is not plain is not shown."""
+    """Return the path of an object's key for `param`, such as `metadata.colour`. An unusual key is shown as `…`."""
     is_plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum() and len(key) <= 64
     name = key if is_plain else "…"
     return f"{path}.{name}" if path else name
@@ -328,7 +328,7 @@ class Unavailable(ServerError):
 
 
 class LeaseExpired(Unavailable):
-    """Never answered: the thread holds a response whose worker died; it is settled, then the work done again."""
+    """The thread holds a response whose worker died. Never sent to a caller: it is settled and the work retried."""
 
     def __init__(self, thread_id: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Files that hold secrets: for their owner alone, whole or not there, and on the disk before anybody relies on them."""
+"""Files that hold secrets: readable by their owner only, written whole or not at all, and synced to the disk."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ PRIVATE = 0o600
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file, in place of the one that is there, if any. Raises OSError."""
+    """Write a file atomically, replacing an existing one. Raises OSError."""
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     try:
@@ -15,7 +15,7 @@ def write_private(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        # What has the name is whole, also after a power cut.
+        # Renamed only after the sync: a power cut must not leave half a file under this name.
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The only maker of ids: a prefix and a UUIDv7 in Crockford's base 32, as TypeID writes it."""
+"""Makes the ids of stored objects: a prefix and a UUIDv7 in Crockford's base 32, as TypeID writes it."""
 
 import os
 import re
@@ -8,32 +8,32 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 CHARACTERS = frozenset(ALPHABET)
 # Two characters at a time: half the steps for each id.
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
-# The shapes of all ids. Organization and user ids are the operator's own text, a thread's may be a caller's.
+# The formats of all ids. Operators choose organization and user ids freely; callers may choose a thread's id.
 OPAQUE_SHAPE = "[A-Za-z0-9_.:@|-]{1,128}"
 THREAD_SHAPE = "thread_[A-Za-z0-9_-]{1,121}"
 MADE_SHAPE = "_[0-9a-z]{26}"
 OPAQUE = re.compile(OPAQUE_SHAPE)
 THREAD = re.compile(THREAD_SHAPE)
-# Of the 80 bits behind the time the first four are the version (7), and bits 16 and 17 the variant (binary 10).
+# Of the 80 bits after the time, the first four are the version (7), and bits 16 and 17 the variant (binary 10).
 VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 RANDOM_MASK = (1 << 80) - 1 ^ (0xF << 76 | 0b11 << 62)
 BITS_40 = (1 << 40) - 1
 
 
 def new_id(prefix: str) -> str:
-    """Return `prefix`, an underscore and 26 characters that sort by the time of their making (RFC 9562, version 7)."""
+    """Return `prefix`, an underscore and 26 characters that sort by creation time (RFC 9562, version 7)."""
     now_ms = time.time_ns() // 1_000_000
     rest = int.from_bytes(os.urandom(10)) & RANDOM_MASK | VERSION_AND_VARIANT
     return f"{prefix}_{PAIRS[now_ms >> 40]}{text_of(now_ms & BITS_40)}{text_of(rest >> 40)}{text_of(rest & BITS_40)}"
 
 
 def text_of(value: int) -> str:
-    """Return 40 bits as eight characters. Larger integers would take longer for each step."""
+    """Return 40 bits as eight characters. Steps on larger integers would be slower."""
     return f"{PAIRS[value >> 30]}{PAIRS[value >> 20 & 1023]}{PAIRS[value >> 10 & 1023]}{PAIRS[value & 1023]}"
 
 
 def made(prefix: str) -> re.Pattern[str]:
-    """Return the shape of the ids that begin like that and are made here alone."""
+    """Return the pattern of the ids with this prefix, if only `new_id` makes them."""
     return re.compile(prefix + MADE_SHAPE)
 
 
@@ -44,7 +44,7 @@ def is_ours(text: str, prefix: str) -> bool:
 
 
 def made_ms(id: str) -> int:
-    """Return when an id of ours was made, in Unix milliseconds."""
+    """Return when `new_id` made this id, in Unix milliseconds."""
     value = 0
     for character in id[-26:][:10]:
         value = value << 5 | ALPHABET.index(character)

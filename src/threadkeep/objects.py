@@ -1,4 +1,4 @@
-"""What crosses the wire, for callers: all structs of `threadkeep.contract` in one place."""
+"""The structs of requests and answers for users of the package: all of `threadkeep.contract` in one module."""
 
 from threadkeep.contract.answers import *  # noqa: F403
 from threadkeep.contract.assistants import *  # noqa: F403

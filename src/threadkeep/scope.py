@@ -35,9 +35,9 @@ class Scope:
     role: Role
     credential: Credential
     is_admin: bool
-    # The user id to which threads are restricted, or None for an admin; statements compare with it.
+    # Only this user's threads are visible; None for an admin. SQL statements compare with it.
     member: str | None
-    # Whether the user is one person: a signed-in one, or one whom a backend acts for. A plain key is a program.
+    # Whether one person is calling: signed in, or named by X-User-Id. A key without that header is a program.
     is_person: bool = False
 
     @property
@@ -49,7 +49,7 @@ class Scope:
 def make_scope(
     organization: int, organization_id: str, user_id: str, role: Role, credential: Credential, *, acts_for: bool = False
 ) -> Scope:
-    """Return the scope of a caller; `acts_for` says that the user came by X-User-Id."""
+    """Return the scope of a caller. `acts_for` is true if X-User-Id named the user."""
     is_admin = role is not Role.MEMBER
     member = None if is_admin else user_id
     is_person = acts_for or credential is Credential.TOKEN
@@ -57,5 +57,5 @@ def make_scope(
 
 
 def system_scope(organization: int, organization_id: str = "") -> Scope:
-    """Return the scope of the service itself within one organization, for work that no caller asked for just now."""
+    """Return the scope of the service itself within one organization, for background work."""
     return make_scope(organization, organization_id, "", Role.OWNER, Credential.KEY)

@@ -9,7 +9,7 @@ from typing import Any
 from threadkeep.contract.limits import TEXT_CHARACTERS_MAX
 
 PREFIX = "THREADKEEP_"
-# What clients alone read, beside `url` and `api_key`.
+# Variables that only clients read, besides `url` and `api_key`.
 OF_CLIENTS = ("token", "organization")
 
 SECRET_CHARACTERS_MIN = 32
@@ -106,7 +106,7 @@ def variable(name: str) -> str:
 
 
 def unknown(environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Give a sentence for each variable that looks like a setting and is none: it changes nothing, and was meant to."""
+    """Yield a warning for each THREADKEEP_ variable that is not a setting: it has no effect, probably misspelt."""
     known = [each.name.upper() for each in fields(Settings)] + [name.upper() for name in OF_CLIENTS]
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known:

@@ -99,7 +99,7 @@ async def append(tx""",
     ),
     Bug(
         "two appends to one thread go in one multi-row statement",
-        (Edit("database/gather.py", "        elif call.thread in threads:\n", "        elif call in calls:\n"),),
+        (Edit("database/batching.py", "        elif call.thread in threads:\n", "        elif call in calls:\n"),),
         ("P2",),
         databases=("postgres",),
     ),

@@ -85,8 +85,8 @@ BUGS = [
         (
             Edit(
                 "operations/responses/claiming.py",
-                "    held.require_idle()\n    await require_room",
-                "    await require_room",
+                "    held.require_idle()\n    await require_capacity",
+                "    await require_capacity",
             ),
             Edit(
                 "runtime/answering.py",

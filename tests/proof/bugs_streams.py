@@ -109,8 +109,8 @@ BUGS = [
         (
             Edit(
                 "providers/answer.py",
-                "        except Unreadable:\n            self.error = faults.unreadable()\n        except TooLong:",
-                "        except TooLong:",
+                "UnreadableChunk:\n            self.error = faults.unreadable()\n        except TooLong:",
+                "TooLong:",
             ),
             Edit(
                 "runtime/relay.py",

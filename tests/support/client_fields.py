@@ -33,7 +33,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 QUERIES: dict[str, type[msgspec.Struct]] = {
     "ThreadFilters": threads.ThreadsQuery,
     "AssistantFilters": basis.ListQuery,
-    "Places": basis.ListQuery,
+    "ListFilters": basis.ListQuery,
     "MessageFilters": messages.MessagesQuery,
     "ContextFields": responses.ContextQuery,
     "UsageFilters": usage.UsageQuery,

@@ -75,12 +75,12 @@ class Source:
 
 
 @dataclass
-class Room:
+class NameScope:
     """One query: its sources and what is known to be equal in the rows that it gives."""
 
     rules: Rules
     common: dict[str, Columns]
-    outer: "Room | None"
+    outer: "NameScope | None"
     sources: dict[str, Source] = field(default_factory=dict)
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     marks: dict[Node, Marks] = field(default_factory=dict)
@@ -288,7 +288,7 @@ def queries(part: exp.Expression) -> Iterator[exp.Expression]:
             yield from queries(each)
 
 
-def read(tree: exp.Expression, rules: Rules, common: dict[str, Columns], outer: Room | None) -> Columns:
+def read(tree: exp.Expression, rules: Rules, common: dict[str, Columns], outer: NameScope | None) -> Columns:
     """Prove a query or a write, and return what it gives."""
     common = with_common(tree, rules, common, outer)
     match tree:
@@ -297,16 +297,16 @@ def read(tree: exp.Expression, rules: Rules, common: dict[str, Columns], outer: 
         case exp.SetOperation():
             return united(read(tree.this, rules, common, outer), read(tree.expression, rules, common, outer))
         case exp.Select():
-            return read_select(tree, Room(rules, common, outer))
+            return read_select(tree, NameScope(rules, common, outer))
         case exp.Insert():
-            return read_insert(tree, Room(rules, common, outer))
+            return read_insert(tree, NameScope(rules, common, outer))
         case exp.Update() | exp.Delete():
-            return read_change(tree, Room(rules, common, outer))
+            return read_change(tree, NameScope(rules, common, outer))
     raise Unproved(f"a statement that is not understood: {tree.sql()}")
 
 
 def with_common(
-    tree: exp.Expression, rules: Rules, common: dict[str, Columns], outer: Room | None
+    tree: exp.Expression, rules: Rules, common: dict[str, Columns], outer: NameScope | None
 ) -> dict[str, Columns]:
     clause = tree.args.get("with_")
     if clause is None:
@@ -324,46 +324,46 @@ def united(one: Columns, other: Columns) -> Columns:
     return {name: left & right for (name, left), right in zip(one.items(), other.values(), strict=True)}
 
 
-def read_select(tree: exp.Select, room: Room) -> Columns:
+def read_select(tree: exp.Select, scope: NameScope) -> Columns:
     if tree.args.get("from_"):
-        room.add(tree.args["from_"].this)
+        scope.add(tree.args["from_"].this)
     for join in tree.args.get("joins") or []:
-        room.join(join)
-    room.settle(tree.args.get("where"))
-    room.read_inner(
+        scope.join(join)
+    scope.settle(tree.args.get("where"))
+    scope.read_inner(
         *tree.expressions, *(tree.args.get(name) for name in ("where", "group", "having", "order", "limit"))
     )
-    room.read_inner(*(join.args.get("on") for join in tree.args.get("joins") or []))
-    return room.outputs(tree.expressions)
+    scope.read_inner(*(join.args.get("on") for join in tree.args.get("joins") or []))
+    return scope.outputs(tree.expressions)
 
 
-def read_change(tree: exp.Update | exp.Delete, room: Room) -> Columns:
-    room.add(tree.this)
+def read_change(tree: exp.Update | exp.Delete, scope: NameScope) -> Columns:
+    scope.add(tree.this)
     others = [tree.args["from_"].this] if tree.args.get("from_") else tree.args.get("using") or []
     for each in others:
-        room.add(each)
-    room.settle(tree.args.get("where"))
+        scope.add(each)
+    scope.settle(tree.args.get("where"))
     for assignment in tree.expressions:
-        if assignment.this.name == room.rules.organization_of(tree.this.name):
+        if assignment.this.name == scope.rules.organization_of(tree.this.name):
             raise Unproved("a row moves to another organization")
-    room.read_inner(*tree.expressions, tree.args.get("where"))
-    return returned(tree, room)
+    scope.read_inner(*tree.expressions, tree.args.get("where"))
+    return returned(tree, scope)
 
 
-def read_insert(tree: exp.Insert, room: Room) -> Columns:
+def read_insert(tree: exp.Insert, scope: NameScope) -> Columns:
     """Prove that the organization is written, and that what is there already is the caller's if it is changed."""
     table = tree.this.this.name
-    organization = room.rules.organization_of(table)
+    organization = scope.rules.organization_of(table)
     names = [each.name for each in tree.this.expressions]
     if organization is None or organization not in names:
         raise Unproved(f"{table} is written without the organization")
     place = names.index(organization)
     rows = tree.expression
     if isinstance(rows, exp.Values):
-        room.read_inner(rows)
-        are_known = all("organization" in room.known(room.term(row.expressions[place])) for row in rows.expressions)
+        scope.read_inner(rows)
+        are_known = all("organization" in scope.known(scope.term(row.expressions[place])) for row in rows.expressions)
     else:
-        are_known = "organization" in list(read(rows, room.rules, room.common, room.outer).values())[place]
+        are_known = "organization" in list(read(rows, scope.rules, scope.common, scope.outer).values())[place]
     if not are_known:
         raise Unproved(f"{table} is written with another organization")
     conflict = tree.args.get("conflict")
@@ -372,18 +372,18 @@ def read_insert(tree: exp.Insert, room: Room) -> Columns:
             raise Unproved(f"{table}: an upsert could meet a row of another organization")
         if any(each.this.name == organization for each in conflict.expressions):
             raise Unproved("a row moves to another organization")
-        room.read_inner(conflict)
-    room.put(
+        scope.read_inner(conflict)
+    scope.put(
         Source(
-            table, None, {name: ORGANIZATION if name == organization else NOTHING for name in room.rules.tables[table]}
+            table, None, {name: ORGANIZATION if name == organization else NOTHING for name in scope.rules.tables[table]}
         )
     )
-    return returned(tree, room)
+    return returned(tree, scope)
 
 
-def returned(tree: exp.Expression, room: Room) -> Columns:
+def returned(tree: exp.Expression, scope: NameScope) -> Columns:
     clause = tree.args.get("returning")
     if clause is None:
         return {}
-    room.read_inner(clause)
-    return room.outputs(clause.expressions)
+    scope.read_inner(clause)
+    return scope.outputs(clause.expressions)

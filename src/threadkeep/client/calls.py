@@ -61,7 +61,7 @@ def streamed(call: Call) -> Call:
     return replace(call, headers={**call.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"})
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What came back. Header names are in lower case."""
 
     status: int
@@ -141,7 +141,7 @@ def is_generated(thread_id: str) -> bool:
     return GENERATED_THREAD.fullmatch(thread_id) is not None
 
 
-def decode(answer: Answer, kind: type[T]) -> T:
+def decode(answer: HttpAnswer, kind: type[T]) -> T:
     """Return the object in an answer, with its revision. Raises UnexpectedAnswer."""
     try:
         value = msgspec.json.decode(answer.content, type=kind)

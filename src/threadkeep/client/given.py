@@ -181,7 +181,7 @@ class AssistantFilters(TypedDict, total=False):
     before: str | None
 
 
-class Places(TypedDict, total=False):
+class ListFilters(TypedDict, total=False):
     """What every list takes."""
 
     limit: int | None

@@ -5,7 +5,7 @@ import random
 import httpx
 
 from threadkeep import clock, errors, ids
-from threadkeep.client.calls import Answer, Call
+from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.failures import (
     UnexpectedAnswer,
     detail_of,
@@ -71,14 +71,14 @@ class Attempts:
             raise failure from error
         return self._pause(failure)
 
-    def after_answer(self, answer: Answer) -> float | Answer:
+    def after_answer(self, answer: HttpAnswer) -> float | HttpAnswer:
         """Return what the call is answered with, or the pause before the next attempt. Raises ThreadkeepError."""
         status = answer.status
         if 200 <= status < 300:
             return answer
         detail = detail_of(answer.content)
         if status == 404 and detail is not None and self._is_unknown and self._call.receipt is not None:
-            return Answer(200, answer.headers, self._call.receipt)
+            return HttpAnswer(200, answer.headers, self._call.receipt)
         error = refusal(status, answer.headers, answer.content, self.where, self.request_id)
         if isinstance(error, errors.RequestInProgress):
             return self._wait(error)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from threadkeep.commands.options import Connection, check_thread_ids, with_options
+from threadkeep.commands.options import ServerAccess, check_thread_ids, with_options
 from threadkeep.errors import ThreadkeepError
 
 if TYPE_CHECKING:
     from threadkeep.commands.chat_screens import Terminal
-    from threadkeep.commands.chat_talk import Talk
+    from threadkeep.commands.chat_talk import ChatSession
 
 INTERRUPTED = 130
 PROMPT = "you> "
@@ -20,7 +20,7 @@ END_HINT = "Ctrl-C once more, or Ctrl-D, ends the chat."
 
 @with_options
 def chat(
-    connection: Connection,
+    connection: ServerAccess,
     thread_id: Annotated[
         str | None,
         typer.Argument(metavar="[THREAD_ID]", help="The thread to go on in.", callback=check_thread_ids),
@@ -44,13 +44,13 @@ def chat(
         raise typer.BadParameter("--title is for new threads")
 
     from threadkeep.commands.chat_screens import Pipe, Terminal
-    from threadkeep.commands.chat_talk import Talk
+    from threadkeep.commands.chat_talk import ChatSession
 
     terminal = Terminal() if sys.stdin.isatty() and sys.stdout.isatty() else None
     client = connection.async_client()
     with asyncio.Runner() as runner:
         try:
-            talk = Talk(client, terminal or Pipe(), model)
+            talk = ChatSession(client, terminal or Pipe(), model)
             runner.run(talk.begin(thread_id, is_new=new, goes_on=go_on, title=title, assistant=assistant))
             if terminal is None:
                 answer_lines(runner, talk)
@@ -60,7 +60,7 @@ def chat(
             runner.run(client.aclose())
 
 
-def answer_lines(runner: asyncio.Runner, talk: "Talk") -> None:
+def answer_lines(runner: asyncio.Runner, talk: "ChatSession") -> None:
     """Answer each line of standard input. What fails, or is interrupted, ends it: the next line may depend on it."""
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # The console's own, a TextIOWrapper.
     for line in sys.stdin:
@@ -73,7 +73,7 @@ def answer_lines(runner: asyncio.Runner, talk: "Talk") -> None:
             raise typer.Exit(1)
 
 
-def converse(runner: asyncio.Runner, talk: "Talk", terminal: "Terminal") -> None:
+def converse(runner: asyncio.Runner, talk: "ChatSession", terminal: "Terminal") -> None:
     """Read lines and answer them until the person ends it. What is refused is told, and the chat goes on."""
     from threadkeep.commands.chat_commands import ChatEnds, Inside, run_command
     from threadkeep.commands.line_editing import read_line, remember

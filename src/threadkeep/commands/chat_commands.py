@@ -7,7 +7,7 @@ from typing import TypeAlias
 from rich.table import Table
 
 from threadkeep.commands.chat_screens import Terminal
-from threadkeep.commands.chat_talk import Talk
+from threadkeep.commands.chat_talk import ChatSession
 from threadkeep.commands.tables import print_messages, print_thread
 
 SHOWN_MESSAGES = 20
@@ -21,7 +21,7 @@ class ChatEnds(Exception):
 class Inside:
     """What a command works on."""
 
-    talk: Talk
+    talk: ChatSession
     terminal: Terminal
 
 

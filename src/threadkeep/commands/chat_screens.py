@@ -29,14 +29,14 @@ class Screen(Protocol):
     def opened(self, thread: "Thread | None", messages: "list[Message]") -> None:
         """Show where the chat is: in a thread with these last messages, or in none yet."""
 
-    def answer(self) -> "Answer":
+    def answer(self) -> "ShownAnswer":
         """Begin to show an answer."""
 
     def note(self, sentence: str) -> None:
         """Tell something that is no part of the conversation."""
 
 
-class Answer(Protocol):
+class ShownAnswer(Protocol):
     """An answer while it is being written."""
 
     def show(self, text: str) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from threadkeep import AsyncClient
     from threadkeep.client import AsyncResponseStream, Message, Response, Thread
     from threadkeep.client.given import ThreadFields
-    from threadkeep.commands.chat_screens import Answer, Screen
+    from threadkeep.commands.chat_screens import Screen, ShownAnswer
 
 SHOWN_MESSAGES = 6
 STOPPED = "Stopped. What came of the answer so far is kept."
@@ -22,7 +22,7 @@ WAITING = "The server does not answer yet. Ctrl-C once more ends the waiting."
 LEFT = "No longer waiting. The server may still be writing: --continue shows what came of it."
 
 
-class Talk:
+class ChatSession:
     """The thread that a chat is in; None until its first message makes it."""
 
     def __init__(self, client: "AsyncClient", screen: "Screen", model: str | None) -> None:
@@ -137,7 +137,7 @@ class Talk:
         await self._tell_end(response, stream.text)
         return response
 
-    async def _show(self, stream: "AsyncResponseStream", answer: "Answer", has_begun: asyncio.Event) -> "Response":
+    async def _show(self, stream: "AsyncResponseStream", answer: "ShownAnswer", has_begun: asyncio.Event) -> "Response":
         """Read a stream to its end and return the response. The thread that it made, if it did, is the chat's."""
         async with stream:
             if self.thread is None:

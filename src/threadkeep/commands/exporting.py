@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from threadkeep.commands.options import Connection, ThreadsArgument, with_options
+from threadkeep.commands.options import ServerAccess, ThreadsArgument, with_options
 from threadkeep.errors import ThreadkeepError, Unavailable
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ConcurrencyOption = Annotated[
 ]
 
 
-class Choice:
+class ExportSelection:
     """Which threads are exported: those with these ids, or those that match."""
 
     def __init__(self, thread_ids: list[str] | None = None, filters: dict[str, Any] | None = None) -> None:
@@ -54,27 +54,27 @@ class Choice:
 
 @with_options
 def export_matching(
-    connection: Connection, filters: dict[str, Any], out: OutOption = "-", concurrency: ConcurrencyOption = 8
+    connection: ServerAccess, filters: dict[str, Any], out: OutOption = "-", concurrency: ConcurrencyOption = 8
 ) -> None:
     """Export threads with their messages, one thread a line, the oldest first.
 
     Without filters it takes every thread that you may see, archived ones too. `threadkeep import` reads the file.
     """
-    export(connection, Choice(filters=filters), out, concurrency)
+    export(connection, ExportSelection(filters=filters), out, concurrency)
 
 
 @with_options
 def export_these(
-    connection: Connection,
+    connection: ServerAccess,
     thread_ids: ThreadsArgument,
     out: OutOption = "-",
     concurrency: ConcurrencyOption = 8,
 ) -> None:
     """Export the threads with these ids."""
-    export(connection, Choice(thread_ids), out, concurrency)
+    export(connection, ExportSelection(thread_ids), out, concurrency)
 
 
-def export(connection: Connection, choice: Choice, out: str, concurrency: int) -> None:
+def export(connection: ServerAccess, choice: ExportSelection, out: str, concurrency: int) -> None:
     """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
     from threadkeep.commands.export_writing import Exporter, OnTerminal, opened, part_of
     from threadkeep.commands.showing import console_for_people, harmless, shown

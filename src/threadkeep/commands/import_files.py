@@ -28,7 +28,7 @@ class NotImportable(Exception):
     """The file is of a kind that cannot be imported; the message is a sentence for people."""
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """The file cannot be read any further; the message says why."""
 
 
@@ -64,7 +64,7 @@ def from_the_beginning(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         while len(beginning) < BEGINNING_BYTES and (piece := next(pieces, b"")):
             beginning += piece
-    except Unreadable:
+    except UnreadableFile:
         yield beginning
         raise
     yield beginning
@@ -109,11 +109,11 @@ def checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield from pieces
     except lzma.LZMAError as error:
         # The library tells its limit by words alone.
-        raise Unreadable(TOO_MUCH_MEMORY if "Memory usage limit" in str(error) else DAMAGED) from None
+        raise UnreadableFile(TOO_MUCH_MEMORY if "Memory usage limit" in str(error) else DAMAGED) from None
     except (EOFError, OSError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # The disk's and not the unpacker's.
-        raise Unreadable(DAMAGED) from None
+        raise UnreadableFile(DAMAGED) from None
 
 
 def pieces_of(file: "gzip.GzipFile | bz2.BZ2File") -> Iterator[bytes]:
@@ -175,6 +175,6 @@ def recoded(file: io.BufferedReader, encoding: str) -> Iterator[bytes]:
             text = decoder.decode(piece, is_last)
             encoded = text.encode()
         except UnicodeError:
-            raise Unreadable(NOT_TEXT) from None
+            raise UnreadableFile(NOT_TEXT) from None
         if encoded:
             yield encoded

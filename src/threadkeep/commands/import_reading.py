@@ -12,7 +12,7 @@ from threadkeep.commands.import_files import (
     STANDARD_INPUT,
     NotImportable,
     Source,
-    Unreadable,
+    UnreadableFile,
     beginning,
 )
 from threadkeep.commands.import_kinds import kind_of, shape_of
@@ -67,7 +67,7 @@ class Records:
                     self._refuse(shape_of(item))
                 is_first = False
                 yield number, self._bounded(item)
-        except Unreadable as reason:
+        except UnreadableFile as reason:
             yield number + 1, BadLine(str(reason))
             is_first = False
         if is_first:

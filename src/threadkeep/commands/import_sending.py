@@ -13,11 +13,11 @@ from msgspec import Raw
 
 from threadkeep import errors
 from threadkeep.client import AsyncClient, Thread
-from threadkeep.client.calls import Answer, decode, path, post
+from threadkeep.client.calls import HttpAnswer, decode, path, post
 from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
 from threadkeep.client.options import address, certificates
 from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, sendable
-from threadkeep.commands.options import Connection, plain_refusals
+from threadkeep.commands.options import ServerAccess, plain_refusals
 from threadkeep.contract.lifecycle import State
 
 MESSAGES_PER_CALL = 100
@@ -101,7 +101,7 @@ def understood() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def senders(connection: Connection, user_id: str | None, count: int) -> AsyncIterator[list["Sender"]]:
+async def senders(connection: ServerAccess, user_id: str | None, count: int) -> AsyncIterator[list["Sender"]]:
     """Open so many connections, each with a client: one for all looks at every connection several times a request.
 
     Raises ImportStopped at once if there is no server, or one that does not take the credential.
@@ -241,7 +241,7 @@ class Sender:
             outcome.sent_count += len(chunk)
         return True
 
-    async def _post(self, at: str, body: bytes, key: str, thread_id: str, place: int) -> Answer | None:
+    async def _post(self, at: str, body: bytes, key: str, thread_id: str, place: int) -> HttpAnswer | None:
         """Send messages for their place in a thread; return None if others came to it in another import.
 
         They go under the first key that was not used for what is deleted: every run comes to it.

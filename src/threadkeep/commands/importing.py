@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from threadkeep import clock
-from threadkeep.commands.options import Connection, with_options
+from threadkeep.commands.options import ServerAccess, with_options
 from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import console_for_people, harmless, shown
 
@@ -89,7 +89,7 @@ def check_file(file: Path) -> Path:
 
 @with_options
 def import_file(
-    connection: Connection,
+    connection: ServerAccess,
     file: Annotated[
         Path,
         typer.Argument(
@@ -136,7 +136,9 @@ def import_file(
         raise typer.Exit(status or 1)
 
 
-def run(records: "Records", connection: Connection, concurrency: int, user: str | None, summary: Summary) -> str | None:
+def run(
+    records: "Records", connection: ServerAccess, concurrency: int, user: str | None, summary: Summary
+) -> str | None:
     """Import all conversations, with a bar on a terminal. Return why it stopped early, or None."""
     import uvloop
 
@@ -179,7 +181,7 @@ class Memory:
         self._held_bytes = 0
         self._freed = asyncio.Event()
 
-    async def room(self) -> None:
+    async def wait_for_capacity(self) -> None:
         while self._held_bytes >= self._bytes_max:
             self._freed.clear()
             await self._freed.wait()
@@ -205,7 +207,7 @@ async def import_records(
 
     async def work(sender: "Sender") -> None:
         while True:
-            await memory.room()
+            await memory.wait_for_capacity()
             number, line = next(shared, (0, None))
             if line is None:
                 return

@@ -6,21 +6,21 @@ import msgspec
 from msgspec import Raw
 
 
-class Text(msgspec.Struct):
+class OpenAIText(msgspec.Struct):
     """A text, and what stands in it besides: citations, links to files."""
 
     value: str
     annotations: list[Raw] = []
 
 
-class TextPart(msgspec.Struct):
+class OpenAITextPart(msgspec.Struct):
     """A part of a message."""
 
     type: Literal["text"]
-    text: Text
+    text: OpenAIText
 
 
-class Message(msgspec.Struct):
+class OpenAIMessage(msgspec.Struct):
     """As much of a message as tells its place."""
 
     created_at: int
@@ -28,8 +28,8 @@ class Message(msgspec.Struct):
 
 
 read_parts = msgspec.json.Decoder(list[Raw]).decode
-read_part = msgspec.json.Decoder(TextPart).decode
-read_message = msgspec.json.Decoder(Message).decode
+read_part = msgspec.json.Decoder(OpenAITextPart).decode
+read_message = msgspec.json.Decoder(OpenAIMessage).decode
 
 
 def in_order_of_time(messages: list[Raw]) -> list[Raw]:

@@ -28,7 +28,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class ServerAccess:
     """A server and a credential for it: `api_key` or `token`, never both."""
 
     url: str
@@ -102,14 +102,14 @@ def connection_of(
             rich_help_panel=CONNECTION,
         ),
     ] = None,
-) -> Connection:
+) -> ServerAccess:
     """Return the server and the credential that options and environment name. Options go first."""
     from threadkeep.client.options import from_environment
     from threadkeep.settings import Settings
 
     secret = secret_of(api_key, api_key_file, token)
     is_key = secret.startswith(KEY_PREFIX)
-    return Connection(
+    return ServerAccess(
         url or from_environment("url") or Settings.url,
         secret if is_key else None,
         None if is_key else secret,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from threadkeep.commands import exporting
-from threadkeep.commands.options import Connection, JsonOption, ThreadArgument, ThreadsArgument, with_options
+from threadkeep.commands.options import JsonOption, ServerAccess, ThreadArgument, ThreadsArgument, with_options
 from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import harmless, print_json
 from threadkeep.errors import Conflict, NotFound, PermissionDenied
@@ -43,7 +43,7 @@ class Order(StrEnum):
 @app.command("list", epilog="Example: threadkeep threads list --state all --title invoice --sort updatedAt --limit 50")
 @with_options
 def list_threads(
-    connection: Connection,
+    connection: ServerAccess,
     filters: dict[str, Any],
     sort: Annotated[Sort, typer.Option("--sort", help="By which time.")] = Sort.CREATED_AT,
     order: Annotated[Order, typer.Option("--order", help="desc: the newest first.")] = Order.DESC,
@@ -68,7 +68,7 @@ def list_threads(
 @app.command(epilog="Example: threadkeep threads show thread_tour --limit 5")
 @with_options
 def show(
-    connection: Connection,
+    connection: ServerAccess,
     thread_id: ThreadArgument,
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many of its last messages at most.")] = 20,
     every: Annotated[bool, typer.Option("--all", help="All of its messages.")] = False,
@@ -90,28 +90,28 @@ def show(
 
 @app.command(epilog="Example: threadkeep threads lock thread_tour thread_lea-1")
 @with_options
-def lock(connection: Connection, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
+def lock(connection: ServerAccess, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
     """Lock threads: they take no messages any more, only metadata. A running answer ends."""
     change(connection, thread_ids, lambda client, thread_id: client.threads.lock(thread_id), as_json)
 
 
 @app.command(epilog="Example: threadkeep threads unlock thread_tour")
 @with_options
-def unlock(connection: Connection, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
+def unlock(connection: ServerAccess, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
     """Unlock threads."""
     change(connection, thread_ids, lambda client, thread_id: client.threads.unlock(thread_id), as_json)
 
 
 @app.command(epilog="Example: threadkeep threads archive thread_tour")
 @with_options
-def archive(connection: Connection, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
+def archive(connection: ServerAccess, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
     """Archive threads: they leave the lists and take no changes. A running answer ends."""
     change(connection, thread_ids, lambda client, thread_id: client.threads.archive(thread_id), as_json)
 
 
 @app.command(epilog="Example: threadkeep threads unarchive thread_tour")
 @with_options
-def unarchive(connection: Connection, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
+def unarchive(connection: ServerAccess, thread_ids: ThreadsArgument, as_json: JsonOption = False) -> None:
     """Take threads back out of the archive; what was locked before is locked still."""
     change(connection, thread_ids, lambda client, thread_id: client.threads.unarchive(thread_id), as_json)
 
@@ -119,7 +119,7 @@ def unarchive(connection: Connection, thread_ids: ThreadsArgument, as_json: Json
 @app.command(epilog='Example: threadkeep threads rename thread_tour "Broken invoice"')
 @with_options
 def rename(
-    connection: Connection,
+    connection: ServerAccess,
     thread_id: ThreadArgument,
     title: Annotated[str | None, typer.Argument(metavar="TITLE", help="At most 200 characters.")] = None,
     generate: Annotated[bool, typer.Option("--generate", help="Have the server make a title.")] = False,
@@ -141,7 +141,7 @@ def rename(
 @app.command(epilog="Example: threadkeep threads delete thread_tour --yes")
 @with_options
 def delete(
-    connection: Connection,
+    connection: ServerAccess,
     thread_ids: ThreadsArgument,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
@@ -155,7 +155,7 @@ def delete(
 
 
 def change(
-    connection: Connection, thread_ids: list[str], action: "Callable[[Client, str], Any]", as_json: bool
+    connection: ServerAccess, thread_ids: list[str], action: "Callable[[Client, str], Any]", as_json: bool
 ) -> None:
     """Do `action` to each thread and print what came of it. Refusals are told; the others go on; it ends with 1."""
     from threadkeep.commands.tables import print_thread

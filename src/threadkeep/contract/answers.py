@@ -31,7 +31,7 @@ class ListDeleted(Object):
     """How many were deleted."""
 
 
-class Page(Object):
+class ListPage(Object):
     """One page of a list. `nextCursor` goes on in the same direction."""
 
     object: Literal["list"]

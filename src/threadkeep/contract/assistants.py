@@ -81,7 +81,7 @@ class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=T
     context_tokens: TokensMax | None = None
 
 
-class Settings(Body, kw_only=True):
+class ModelSettings(Body, kw_only=True):
     """The same as they are sent: of a new assistant, or of one response."""
 
     model: ModelName | None = None
@@ -132,7 +132,7 @@ class Assistant(Revised):
     metadata: Metadata
 
 
-class AssistantCreate(Settings):
+class AssistantCreate(ModelSettings):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
     name: Annotated[Name, Meta(examples=["Billing"])]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.assistants import ContextMode, Instructions, Settings, TokensMax
+from threadkeep.contract.assistants import ContextMode, Instructions, ModelSettings, TokensMax
 from threadkeep.contract.basis import (
     AssistantId,
     Metadata,
@@ -79,7 +79,7 @@ class Response(Object):
     metadata: Metadata
 
 
-class ResponseCreate(Settings):
+class ResponseCreate(ModelSettings):
     """A request for an answer in a thread."""
 
     input: Annotated[str | list[MessageCreate] | None, Meta(examples=[QUESTION])] = None

@@ -13,7 +13,7 @@ from typing import Any
 Connect = Callable[[], Awaitable[Any]]
 
 
-class Connections:
+class ConnectionPool:
     """At most `size` connections. Lending and giving back is all on one event loop."""
 
     def __init__(self, connect: Connect, size: int, wait_s: float) -> None:

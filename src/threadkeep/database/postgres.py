@@ -9,9 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 import asyncpg
 
 from threadkeep import clock
-from threadkeep.database.connections import Connections
+from threadkeep.database.batching import StatementBatcher
+from threadkeep.database.connections import ConnectionPool
 from threadkeep.database.driver import Late, Operation, Row, UniqueViolation
-from threadkeep.database.gather import Gatherer
 from threadkeep.database.hosts import REFUSALS, Hosts
 from threadkeep.database.postgres_start import prepare, refusal_of
 from threadkeep.database.slow_reads import SlowReads
@@ -105,16 +105,16 @@ class PostgresTransaction:
 class EachAlone:
     """Runs each statement as a transaction of its own, on whichever connection is free."""
 
-    __slots__ = ("_database", "_gatherer")
+    __slots__ = ("_batcher", "_database")
 
-    def __init__(self, database: "PostgresDatabase", gatherer: Gatherer | None) -> None:
+    def __init__(self, database: "PostgresDatabase", batcher: StatementBatcher | None) -> None:
         self._database = database
-        self._gatherer = gatherer
+        self._batcher = batcher
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        if self._gatherer is not None and statement.postgres_many is not None:
-            return await self._gatherer.fetch(statement, parameters)
-        within_s = None if self._gatherer is None else WRITE_ONCE_S
+        if self._batcher is not None and statement.postgres_many is not None:
+            return await self._batcher.fetch(statement, parameters)
+        within_s = None if self._batcher is None else WRITE_ONCE_S
         return await self._database.fetch(statement.postgres, parameters, within_s)
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
@@ -129,12 +129,12 @@ class PostgresDatabase:
 
     is_served_alone = False
 
-    def __init__(self, connections: Connections, settings: Settings) -> None:
+    def __init__(self, connections: ConnectionPool, settings: Settings) -> None:
         self._connections = connections
         self._slow_read_s = settings.slow_read_s
         self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
         self._reading = EachAlone(self, None)
-        self._writing_once = EachAlone(self, Gatherer(partial(self.fetch, within_s=WRITE_ONCE_S)))
+        self._writing_once = EachAlone(self, StatementBatcher(partial(self.fetch, within_s=WRITE_ONCE_S)))
         # A task that nobody refers to may vanish in the middle of its work.
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -278,4 +278,4 @@ async def open_database(url: str, settings: Settings, *, serving: bool) -> Postg
             complaints.say(error)
             raise Unavailable() from error
 
-    return PostgresDatabase(Connections(connect, settings.pool_size, ACQUIRE_S), settings)
+    return PostgresDatabase(ConnectionPool(connect, settings.pool_size, ACQUIRE_S), settings)

@@ -231,12 +231,12 @@ def deliver(batch: list[Job]) -> None:
     for loop in loops:
         jobs = batch if len(loops) == 1 else [job for job in batch if job.loop is loop]
         try:
-            loop.call_soon_threadsafe(settle, jobs)
+            loop.call_soon_threadsafe(finish, jobs)
         except RuntimeError:
             logger.warning("%d results had nobody waiting for them any more.", len(jobs))
 
 
-def settle(jobs: list[Job]) -> None:
+def finish(jobs: list[Job]) -> None:
     for job in jobs:
         if job.future.done():
             continue

@@ -1,6 +1,6 @@
 """The service inside the caller's own process: one file, no port, for as long as its client is open.
 
-It runs on an event loop of its own, in a thread; requests go to it as they would come from a socket.
+It runs on an event loop of its own, in a thread, and takes requests as if they came from a socket.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ from threadkeep.server.tokens import TokenVerifier, server_secret
 from threadkeep.settings import SettingError, Settings
 
 ADDRESS = "http://embedded"
-# The client sends a credential; this service knows its caller without.
+# The client must send some credential, which this service ignores.
 NO_CREDENTIAL = "embedded"
 UNLIMITED = 1_000_000_000
 C = TypeVar("C", Client, AsyncClient)
-# How long requests that are under way may take when the client is closed; responses have `drain_s` before.
+# How long requests under way may take when the client is closed, after responses have had `drain_s`.
 LAST_REQUESTS_S = 1.0
 
 
@@ -63,7 +63,7 @@ def open(
 ) -> Client:
     """Open a SQLite file and return a client with the service inside this process. Close it, or use `with`.
 
-    A new file gets an organization and its owner, as whom the client calls; with `user_id` it acts for that user.
+    A new file gets an organization and its owner. The client calls as the owner or, if given, for the user `user_id`.
     Settings come from the environment as they do for `threadkeep serve`, or from `settings`. Without a model, `echo`
     answers. Raises SettingError, DatabaseInUse while another process serves the file, and SchemaMismatch.
     """
@@ -84,7 +84,7 @@ def open_async(
     timeout_s: float = 30.0,
     total_timeout_s: float = 120.0,
 ) -> AsyncClient:
-    """Like `open`, for asyncio; close it with `aclose()`, or use `async with`. Opening itself waits, for a moment."""
+    """Like `open`, for asyncio; close it with `aclose()`, or use `async with`. Opening blocks the loop for a moment."""
     service = Service(settings_for(path, settings, model_url, model_key, model), organization_id)
     http_client = httpx.AsyncClient(transport=AsyncInProcessTransport(service.bridge), trust_env=False)
     return made(service, partial(AsyncClient, http_client=http_client), user_id, timeout_s, total_timeout_s)
@@ -93,7 +93,7 @@ def open_async(
 def made(
     service: "Service", kind: Callable[..., C], user_id: str | None, timeout_s: float, total_timeout_s: float
 ) -> C:
-    """Return a client of this kind that closes the service with itself. If it cannot be made, let the file go again."""
+    """Return a client of this kind that also closes the service. If it cannot be made, close the service at once."""
     try:
         client = kind(
             ADDRESS,
@@ -106,7 +106,7 @@ def made(
     except (TypeError, ValueError):
         service.bridge.close()
         raise
-    # Closing the client closes its transport, and that the service.
+    # Closing the client closes its transport, which closes the service.
     client._connection.pool.own()
     return client
 
@@ -118,7 +118,7 @@ def settings_for(
     model_key: str | None,
     model: str | None,
 ) -> Settings:
-    """Return the settings of a service with one caller, who needs no limits against himself."""
+    """Return the settings of a service with one caller, who needs no limits for each user."""
     text = os.fspath(path).removeprefix("sqlite:///")
     if "://" in text or not text:
         raise SettingError("open() takes the path of a SQLite file; a PostgreSQL database is served by a server.")
@@ -154,7 +154,7 @@ async def find_or_create(tx: Transaction, organization_id: str | None) -> tuple[
 
 
 class OwnerAuthenticator(Authenticator):
-    """Whoever opened the file is its owner in person; with X-User-Id, a program that acts for its users."""
+    """Takes every caller for the owner: in person or, with X-User-Id, a program that acts for its users."""
 
     def __init__(self, database: Database, tokens: TokenVerifier, cache_s: float, owner: str) -> None:
         super().__init__(database, tokens, cache_s)
@@ -181,7 +181,7 @@ def kind_of(headers: dict[bytes, bytes]) -> bytes:
 
 
 class Inline(ThreadPoolExecutor):
-    """Runs work at once: at the interpreter's end no thread can be started any more."""
+    """Runs work in the calling thread: while the interpreter exits, no thread can be started."""
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -190,7 +190,7 @@ class Inline(ThreadPoolExecutor):
 
 
 class Service:
-    """The service on its thread. When it is made, the file is open and migrated; any thread may use it."""
+    """The service on its thread. Once it is created, the file is open and migrated. Any thread may use it."""
 
     def __init__(self, settings: Settings, organization_id: str | None) -> None:
         self._settings = settings
@@ -210,7 +210,7 @@ class Service:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
                 runner.run(self._serve())
-            except BaseException as error:  # Where a thread ends: whoever waits for its start gets what happened.
+            except BaseException as error:  # Where a thread ends: `__init__`, which waits for the start, raises it.
                 if self._started.done():
                     raise
                 self._started.set_exception(error)
@@ -240,7 +240,7 @@ class Service:
         return Pipeline(ENDPOINTS, database, authenticator, settings, metrics, seal, runtime.answering)
 
     async def _take_requests(self, pipeline: Pipeline, runtime: Runtime) -> None:
-        """Answer requests until the client is closed; then give what runs its time."""
+        """Answer requests until the client is closed; then give running responses and requests time to end."""
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         bridge = Bridge(pipeline, self._close)
         self._started.set_result(bridge)

@@ -1,4 +1,4 @@
-"""Takes requests to a service on an event loop in this process, and brings its answers back part by part."""
+"""Carries requests to a service on an event loop in this process, and its answers back part by part."""
 
 import asyncio
 import os
@@ -16,19 +16,19 @@ T = TypeVar("T")
 # Any: what the service takes is ASGI's, plain dictionaries and callables.
 Application: TypeAlias = Callable[[dict[str, Any], Callable[[], Any], Callable[[dict[str, Any]], Any]], Awaitable[None]]
 
-# What an answer may be ahead of its reader.
+# How many parts of an answer may wait for its reader.
 PARTS_MAX = 64
 
 
 class Bridge:
-    """From any thread to the loop of a service, and back. Made on that loop."""
+    """Connects any thread with the event loop of a service. Must be created on that loop."""
 
     def __init__(self, application: Application, on_close: Callable[[], None]) -> None:
         self._application = application
         self._on_close = on_close
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
-        # Held while something is handed to the loop: nothing may be handed to one that has ended.
+        # Held while work is passed to the loop: none may be passed after the loop has ended.
         self._lock = threading.Lock()
         self._has_ended = False
         self.is_closing = False
@@ -40,7 +40,7 @@ class Bridge:
         return os.getpid() != self._process
 
     def exchange(self, request: httpx.Request) -> "Exchange":
-        """Return an exchange for a request whose body was read. Raises RuntimeError where it cannot take place."""
+        """Return an exchange for a request whose body was read. Raises RuntimeError after a fork or a close."""
         if self.is_foreign:
             raise RuntimeError("This client was opened before the process was forked: use it in the parent alone.")
         if self.is_closing:
@@ -53,7 +53,7 @@ class Bridge:
         task.add_done_callback(self.exchanges.discard)
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run something on the loop. Raises httpx.ReadError when that has ended."""
+        """Run `work` on the loop. Raises httpx.ReadError if the loop has ended."""
         with self._lock:
             if not self._has_ended:
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -61,7 +61,7 @@ class Bridge:
         raise httpx.ReadError("the service was closed")
 
     def end(self) -> None:
-        """Take nothing more: the loop is about to end."""
+        """Accept no more work: the loop is about to end."""
         with self._lock:
             self._has_ended = True
 
@@ -73,14 +73,14 @@ class Bridge:
 
 
 class Arrived(NamedTuple):
-    """What is there of an answer's body; the last part says so."""
+    """A part of an answer's body that has arrived, and whether it is the last one."""
 
     data: bytes
     is_last: bool
 
 
 class Head(NamedTuple):
-    """The beginning of an answer, with what is there of its body already: usually all of it."""
+    """An answer's status and headers, with the part of its body that has arrived already: usually all of it."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -114,13 +114,13 @@ class Exchange:
         return self._bridge.submit(self._more())
 
     def leave(self) -> None:
-        """Nobody reads this answer any further."""
+        """Tell the service that nobody reads this answer any further."""
         with suppress(httpx.ReadError):
             self._bridge.submit(self._leave())
 
     async def _begin(self) -> Head:
         self._head: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]] = asyncio.get_running_loop().create_future()
-        # None comes last.
+        # None marks the end.
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue(PARTS_MAX)
         self._gone = asyncio.Event()
         self._has_sent_end = False
@@ -163,7 +163,7 @@ class Exchange:
         if self._gone.is_set() or self._has_sent_end:
             return
         if message["type"] == "http.response.start":
-            # The parts that follow at once shall go along with the head.
+            # The caller wakes only after this step of the loop: parts that follow at once arrive with the head.
             self._head.set_result((message["status"], message["headers"]))
             return
         if message["body"]:

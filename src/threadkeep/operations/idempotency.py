@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from threadkeep import clock
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.assistants import Assistant
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import KeyCreated
@@ -95,7 +95,7 @@ EMPTY_MESSAGES = scoped("""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class IdempotentRequest:
     """What makes two requests the same one: the effective user, method, path and query, key, and the body's content."""
 
     caller: str
@@ -144,7 +144,7 @@ def concerns_of(value: Any) -> Concerns:
             return Concerns(shown.thread_id, response_id=shown.id)
         case Message():
             return Concerns(shown.thread_id, shown.seq, shown.seq)
-        case Page(data=[Message() as first, *_]):
+        case ListPage(data=[Message() as first, *_]):
             return Concerns(first.thread_id, first.seq, shown.data[-1].seq)
         case Assistant():
             return Concerns(assistant_id=shown.id)
@@ -157,7 +157,9 @@ def without_secret(value: Any, body: bytes) -> bytes:
     return msgspec.json.encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
 
 
-async def find_or_reserve(tx: ScopedTransaction, request: Request | None, kept_ms: int = KEPT_MS) -> Stored | None:
+async def find_or_reserve(
+    tx: ScopedTransaction, request: IdempotentRequest | None, kept_ms: int = KEPT_MS
+) -> Stored | None:
     """Return the stored answer to `request`, or None when the work is to be done now: its key is reserved then.
 
     Raises KeyReused for another body, RequestInProgress while the work goes on, and the object's NotFound when what
@@ -192,7 +194,7 @@ async def find_or_reserve(tx: ScopedTransaction, request: Request | None, kept_m
     return Stored(status, body.encode(), revision)
 
 
-async def store(tx: ScopedTransaction, request: Request | None, answer: Stored, concerns: Concerns) -> None:
+async def store(tx: ScopedTransaction, request: IdempotentRequest | None, answer: Stored, concerns: Concerns) -> None:
     """Keep the answer for retries."""
     if request is None:
         return
@@ -212,7 +214,7 @@ async def store(tx: ScopedTransaction, request: Request | None, answer: Stored, 
     )
 
 
-async def free(tx: ScopedTransaction, request: Request) -> None:
+async def free(tx: ScopedTransaction, request: IdempotentRequest) -> None:
     """Let go of a key that was reserved for work that failed."""
     await tx.fetch(FREE, **request.row())
 

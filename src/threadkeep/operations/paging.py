@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from threadkeep import ids
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor, InvalidParameter
 
@@ -117,7 +117,7 @@ def page(
     position_of: Callable[[T], Sequence[Any]],
     id_of: Callable[[T], str] = own_id,
     size_of: Callable[[T], int] | None = None,
-) -> Page:
+) -> ListPage:
     """Cut a page from the objects `found`, which were read with one more than the limit."""
     kept = found[: window.limit]
     if size_of is not None:
@@ -136,9 +136,9 @@ def fitting(found: list[T], size_of: Callable[[T], int]) -> list[T]:
     return found
 
 
-def page_of(data: list[T], window: Window, next_cursor: str | None, id_of: Callable[[T], str] = own_id) -> Page:
+def page_of(data: list[T], window: Window, next_cursor: str | None, id_of: Callable[[T], str] = own_id) -> ListPage:
     """Make a page of the objects that were kept, in the order in which they were read."""
     if window.before is not None:
         data = data[::-1]
     first_id, last_id = (id_of(data[0]), id_of(data[-1])) if data else (None, None)
-    return Page("list", data, first_id, last_id, next_cursor is not None, next_cursor)
+    return ListPage("list", data, first_id, last_id, next_cursor is not None, next_cursor)

@@ -19,7 +19,7 @@ class Reasoning:
     """What the model thought aloud; not part of the answer.
 
     `field` is the name under which the message takes it when the answer is sent to that server again, such as
-    `reasoning_content`; empty when it must not be sent, or when something of WantedBack holds it already.
+    `reasoning_content`; empty when it must not be sent, or when something of WantedBackPiece holds it already.
     """
 
     text: str
@@ -45,7 +45,7 @@ class TokenCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedBack:
+class WantedBackPiece:
     """What a server wants back word for word: with the message (`call` is None), or with the call of that index.
 
     `field` is its name there. One field may come in several pieces: `joined()` of `wanted_back.py` puts them together.
@@ -68,7 +68,7 @@ class Finish:
     reason: FinishReason
 
 
-Piece: TypeAlias = Text | Reasoning | ToolCallPart | TokenCounts | WantedBack | Finish
+Piece: TypeAlias = Text | Reasoning | ToolCallPart | TokenCounts | WantedBackPiece | Finish
 
 
 class ModelError(Exception):

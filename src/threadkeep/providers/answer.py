@@ -14,7 +14,7 @@ from threadkeep.providers import (
     Reasoning,
     Text,
     TokenCounts,
-    WantedBack,
+    WantedBackPiece,
     faults,
 )
 from threadkeep.providers.characters import Characters
@@ -25,8 +25,8 @@ from threadkeep.providers.chunks import (
     Delta,
     PartsDelta,
     QuickDelta,
-    ToolCallDelta,
-    Unreadable,
+    ToolCallChunk,
+    UnreadableChunk,
     decode,
     joined_text,
     quick,
@@ -40,7 +40,7 @@ TOKENS_MAX = 2**53
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text")
 
 
-class Answer:
+class AnswerReader:
     """One answer being read. Texts come out as they may be stored.
 
     `feed` never raises: what came before a fault in the same chunk must not be lost. `error` holds the fault,
@@ -80,7 +80,7 @@ class Answer:
                 self._take_event(data, is_error, pieces)
         except ModelError as error:
             self.error = error
-        except Unreadable:
+        except UnreadableChunk:
             self.error = faults.unreadable()
         except TooLong:
             self.error = faults.too_long_a_line()
@@ -97,7 +97,7 @@ class Answer:
                 self._take_rest(pieces)
         except ModelError as error:
             self.error = error
-        except (Unreadable, TooLong):
+        except (UnreadableChunk, TooLong):
             # An event that was cut off is left aside, as the format has it.
             self.error = faults.unreadable() if self._whole is not None else None
         try:
@@ -178,7 +178,7 @@ class Answer:
             return
         try:
             completion = decode(data)
-        except Unreadable:
+        except UnreadableChunk:
             if is_error:
                 raise faults.of_error_object(data.decode("utf-8", "replace")) from None
             raise
@@ -230,21 +230,21 @@ class Answer:
         if delta.tool_calls:
             self._calls.take(delta.tool_calls, pieces)
         elif delta.function_call is not None:
-            self._calls.take([ToolCallDelta(index=0, function=delta.function_call)], pieces)
+            self._calls.take([ToolCallChunk(index=0, function=delta.function_call)], pieces)
 
     def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
         """Take reasoning that is wanted back as it came; its text mostly stands beside it, to be shown."""
         said = delta.reasoning_content or delta.reasoning or joined_text(delta.reasoning_details)
         if reasoning := self._reasoning.clean(said):
             pieces.append(Reasoning(reasoning))
-        pieces.append(WantedBack(None, "reasoning_details", delta.reasoning_details))
+        pieces.append(WantedBackPiece(None, "reasoning_details", delta.reasoning_details))
 
     def _take_parts(self, delta: PartsDelta, pieces: list[Piece]) -> None:
         """Take what only a content of parts has: reasoning among them, and blocks that are wanted back."""
         if delta.thought and (thought := self._reasoning.clean(delta.thought)):
             pieces.append(Reasoning(thought))
         if delta.signed:
-            pieces.append(WantedBack(None, "content", delta.signed))
+            pieces.append(WantedBackPiece(None, "content", delta.signed))
 
     def _take_message(self, message: Delta, is_alone: bool, pieces: list[Piece]) -> None:
         """Take a message. Beside deltas it says the same again: only what they lack is taken of it, at the end."""

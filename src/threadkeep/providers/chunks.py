@@ -4,7 +4,7 @@ Three ways, each tried when the one before does not fit: `quick` for what nearly
 for all that is of a known form, and within it `decode_patiently`. A field of type None is one that leads to the next.
 
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
-seen. Only what may hold a part of the answer and cannot be understood is Unreadable.
+seen. Only what may hold a part of the answer and cannot be understood is UnreadableChunk.
 """
 
 import json
@@ -18,7 +18,7 @@ from threadkeep.providers.wanted_back import is_thinking
 JSON: TypeAlias = Any  # Whatever a server sends.
 
 
-class Unreadable(ValueError):
+class UnreadableChunk(ValueError):
     """What came is no chat completion."""
 
 
@@ -33,7 +33,7 @@ class FunctionDelta(msgspec.Struct):
     thought_signature: None = None
 
 
-class ToolCallDelta(msgspec.Struct):
+class ToolCallChunk(msgspec.Struct):
     index: int | None = None
     id: str | None = None
     function: FunctionDelta | None = None
@@ -55,7 +55,7 @@ class Delta(msgspec.Struct):
     reasoning: str | None = None
     reasoning_text: str | None = None
     refusal: str | None = None
-    tool_calls: list[ToolCallDelta] | None = None
+    tool_calls: list[ToolCallChunk] | None = None
     function_call: FunctionDelta | None = None
     reasoning_details: JSON = None
     thinking_blocks: JSON = None
@@ -100,7 +100,7 @@ class QuickDelta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[ToolCallDelta] | None = None
+    tool_calls: list[ToolCallChunk] | None = None
     reasoning_details: JSON = None
     refusal: None = None
     function_call: None = None
@@ -144,7 +144,7 @@ ARGUMENTS_FIELDS = ("arguments", "input", "args", "parameters")
 
 
 def decode(data: bytes | bytearray) -> Completion:
-    """Raises Unreadable."""
+    """Raises UnreadableChunk."""
     try:
         completion = decoder.decode(data)
     except (ValueError, RecursionError):
@@ -154,18 +154,18 @@ def decode(data: bytes | bytearray) -> Completion:
 
 
 def decode_patiently(data: bytes | bytearray) -> Completion:
-    """Decode also what msgspec does not: halves of surrogate pairs, bytes that are no UTF-8. Raises Unreadable."""
+    """Decode also what msgspec does not: halves of surrogate pairs, bytes that are no UTF-8. Raises UnreadableChunk."""
     try:
         return completion_of(json.loads(data.decode("utf-8", "replace")))
     except (ValueError, RecursionError):
-        raise Unreadable from None
+        raise UnreadableChunk from None
 
 
 def completion_of(value: JSON) -> Completion:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
-        raise Unreadable
+        raise UnreadableChunk
     return Completion(
         choices=[choice_of(each) for each in items(value.get("choices"))],
         usage=counts_of(value.get("usage")),
@@ -185,11 +185,11 @@ def error_in(value: Mapping[str, JSON]) -> JSON:
 
 
 def items(value: JSON) -> list[dict[str, JSON]]:
-    """Return the objects of a list, of which some servers send one alone. Raises Unreadable for anything else."""
+    """Return the objects of a list, of which some servers send one alone. Raises UnreadableChunk for anything else."""
     given = value if isinstance(value, list) else [value]
     found = [each for each in given if each is not None]
     if not all(isinstance(each, dict) for each in found):
-        raise Unreadable
+        raise UnreadableChunk
     return found
 
 
@@ -268,13 +268,13 @@ def joined_text(value: JSON) -> str:
     return ""
 
 
-def call_of(value: dict[str, JSON]) -> ToolCallDelta:
+def call_of(value: dict[str, JSON]) -> ToolCallChunk:
     function = value.get("function") or value.get("custom") or {}
     if isinstance(function, str):
         function = {"name": function}
     if not isinstance(function, dict):
-        raise Unreadable
-    return ToolCallDelta(
+        raise UnreadableChunk
+    return ToolCallChunk(
         index=integer(value.get("index")),
         id=text_or_none(value.get("id")),
         function=function_of(function, value),

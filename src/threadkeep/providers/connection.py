@@ -31,12 +31,12 @@ class TooLate(Exception):
     """The server was silent beyond the deadline."""
 
 
-class Connection(asyncio.Protocol):
+class ProviderConnection(asyncio.Protocol):
     """One connection; `exchange` begins a request on it, `status` and `headers` are its answer's."""
 
     transport: asyncio.Transport
 
-    def __init__(self, on_idle: Callable[["Connection"], None]) -> None:
+    def __init__(self, on_idle: Callable[["ProviderConnection"], None]) -> None:
         self._on_idle = on_idle
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
@@ -229,7 +229,7 @@ class Connection(asyncio.Protocol):
         self._on_idle(self)
 
 
-class Connections:
+class ProviderConnections:
     """Connections to one address: the idle ones are used again, newest first."""
 
     def __init__(self, url: httpx.URL) -> None:
@@ -237,10 +237,10 @@ class Connections:
         self._port = url.port or {"http": 80, "https": 443}[url.scheme]
         # Certificates as httpx has them: certifi's, or those of SSL_CERT_FILE and SSL_CERT_DIR.
         self._ssl: ssl.SSLContext | None = httpx.create_ssl_context() if url.scheme == "https" else None
-        self._idle: list[Connection] = []
+        self._idle: list[ProviderConnection] = []
         self._is_closed = False
 
-    async def take(self, connect_s: float) -> Connection:
+    async def take(self, connect_s: float) -> ProviderConnection:
         """Return a connection that nobody uses. Raises OSError, TimeoutError among them."""
         while self._idle:
             connection = self._idle.pop()
@@ -248,7 +248,7 @@ class Connections:
                 return connection
         async with asyncio.timeout(connect_s):
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self._keep), self._host, self._port, ssl=self._ssl
+                lambda: ProviderConnection(self._keep), self._host, self._port, ssl=self._ssl
             )
         return connection
 
@@ -259,7 +259,7 @@ class Connections:
             connection.close()
         self._idle.clear()
 
-    def _keep(self, connection: Connection) -> None:
+    def _keep(self, connection: ProviderConnection) -> None:
         if self._is_closed:
             connection.close()
             return

@@ -9,8 +9,8 @@ import httpx
 import msgspec
 
 from threadkeep.providers import ModelRequest, Piece, faults
-from threadkeep.providers.answer import Answer
-from threadkeep.providers.connection import Broken, Connection, Connections, TooLate
+from threadkeep.providers.answer import AnswerReader
+from threadkeep.providers.connection import Broken, ProviderConnection, ProviderConnections, TooLate
 from threadkeep.providers.manners import Manners, fitted, manners_of
 
 # How long a server may still send its counts after the model has ended its answer.
@@ -54,7 +54,7 @@ class OpenAiChat:
         self.manners = manners or manners_of(address.host)
         self.address = str(address)
         self.host = address.host
-        self._connections = Connections(address)
+        self._connections = ProviderConnections(address)
         self._head = head_of(address, key)
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
@@ -62,7 +62,7 @@ class OpenAiChat:
         until = clock() + self._patience.total_s
         body = msgspec.json.encode(body_of(request, self._limit_name, self.manners))
         connection = await self._connect()
-        answer = Answer(self._patience.line_bytes_max, names_of(request))
+        answer = AnswerReader(self._patience.line_bytes_max, names_of(request))
         is_whole = False
         try:
             connection.exchange(b"%scontent-length: %d\r\n\r\n%s" % (self._head, len(body), body))
@@ -96,7 +96,7 @@ class OpenAiChat:
     async def close(self) -> None:
         self._connections.close()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> ProviderConnection:
         try:
             return await self._connections.take(self._patience.connect_s)
         except TimeoutError:
@@ -105,7 +105,7 @@ class OpenAiChat:
             raise faults.unreachable() from None
 
 
-async def check_head(connection: Connection, deadline: float) -> None:
+async def check_head(connection: ProviderConnection, deadline: float) -> None:
     """Wait for the head of the answer. Raises ModelError unless a completion follows."""
     try:
         await connection.head(deadline)
@@ -120,7 +120,9 @@ async def check_head(connection: Connection, deadline: float) -> None:
         raise faults.compressed()
 
 
-async def read_refusal(connection: Connection, deadline: float) -> Any:  # Any: JSON from the server, of any form.
+async def read_refusal(
+    connection: ProviderConnection, deadline: float
+) -> Any:  # Any: JSON from the server, of any form.
     """Return what the server says of a refusal, or None if it says nothing that can be read."""
     if not faults.may_say_too_long(connection.status):
         return None
@@ -138,7 +140,7 @@ async def read_refusal(connection: Connection, deadline: float) -> Any:  # Any: 
         return None if text.lstrip().startswith("<") else text
 
 
-async def read(connection: Connection, answer: Answer, deadline: float) -> bytes:
+async def read(connection: ProviderConnection, answer: AnswerReader, deadline: float) -> bytes:
     """Return what comes next; nothing at the end, also at one that came too early: the answer knows."""
     try:
         return await connection.read(deadline)
@@ -149,7 +151,7 @@ async def read(connection: Connection, answer: Answer, deadline: float) -> bytes
         return b""
 
 
-def too_late(answer: Answer) -> None:
+def too_late(answer: AnswerReader) -> None:
     """End an answer for which the time is over. Behind its finish only the counts are missing."""
     if not answer.has_finish:
         answer.error = faults.timeout()

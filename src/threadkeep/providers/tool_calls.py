@@ -11,7 +11,7 @@ import msgspec
 from threadkeep.contract.limits import TOOL_CALLS_MAX
 from threadkeep.providers import Piece, ToolCallPart, faults
 from threadkeep.providers.characters import Characters
-from threadkeep.providers.chunks import FunctionDelta, ToolCallDelta
+from threadkeep.providers.chunks import FunctionDelta, ToolCallChunk
 from threadkeep.providers.wanted_back import CALL_FIELDS, wanted_back
 
 NAME_CHARACTERS_MAX = 256
@@ -24,7 +24,7 @@ SEAM = re.compile(r"\}\s*\{")
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class PartialToolCall:
     """A call as far as it is known. It is shown when its name is certain: with its arguments, or when it is over."""
 
     index: int
@@ -55,9 +55,9 @@ class ToolCalls:
 
     def __init__(self, tool_names: Collection[str] = ()) -> None:
         self._tool_names = tool_names
-        self._calls: list[Call] = []
-        self._by_id: dict[str, Call] = {}
-        self._by_index: dict[int, Call] = {}
+        self._calls: list[PartialToolCall] = []
+        self._by_id: dict[str, PartialToolCall] = {}
+        self._by_index: dict[int, PartialToolCall] = {}
 
     @property
     def count(self) -> int:
@@ -67,7 +67,7 @@ class ToolCalls:
     def has_nameless(self) -> bool:
         return any(not call.name for call in self._calls)
 
-    def take(self, deltas: list[ToolCallDelta], pieces: list[Piece]) -> None:
+    def take(self, deltas: list[ToolCallChunk], pieces: list[Piece]) -> None:
         """Add the parts that deltas bring. Raises ModelError for too many calls, and for names too long to keep."""
         before = len(self._calls)
         for delta in deltas:
@@ -99,7 +99,7 @@ class ToolCalls:
             self._show(call, pieces)
         return pieces
 
-    def _find(self, delta: ToolCallDelta, function: FunctionDelta, before: int) -> Call | None:
+    def _find(self, delta: ToolCallChunk, function: FunctionDelta, before: int) -> PartialToolCall | None:
         """Return the call that a delta goes on with; None if it begins one. `before` it came so many calls."""
         index, name = delta.index, function.name
         if index is not None and not name and not delta.id:
@@ -119,7 +119,7 @@ class ToolCalls:
         is_new = index is None or at_index.index >= before
         return None if is_new or self._begins_another(at_index, name, function.arguments) else at_index
 
-    def _begins_another(self, call: Call, name: str | None, arguments: str | None) -> bool:
+    def _begins_another(self, call: PartialToolCall, name: str | None, arguments: str | None) -> bool:
         """Whether a name at the place of a call is another call's."""
         if not name or not call.name:
             return False
@@ -133,16 +133,16 @@ class ToolCalls:
         """Whether two names can be the pieces of one."""
         return not self._tool_names or any(name.startswith(put_together(begun, more)) for name in self._tool_names)
 
-    def _begin(self, their_index: int | None) -> Call:
+    def _begin(self, their_index: int | None) -> PartialToolCall:
         if len(self._calls) == TOOL_CALLS_MAX:
             raise faults.too_many_calls(TOOL_CALLS_MAX)
-        call = Call(len(self._calls), their_index)
+        call = PartialToolCall(len(self._calls), their_index)
         self._calls.append(call)
         if their_index is not None:
             self._by_index[their_index] = call
         return call
 
-    def _begin_again(self, call: Call) -> Call:
+    def _begin_again(self, call: PartialToolCall) -> PartialToolCall:
         """Begin another call of the same function: a second object of arguments came where one was whole."""
         again = self._begin(call.their_index)
         again.name = call.name
@@ -150,7 +150,7 @@ class ToolCalls:
             self._by_id[call.id] = again
         return again
 
-    def _learn(self, call: Call, id: str | None, name: str | None) -> None:
+    def _learn(self, call: PartialToolCall, id: str | None, name: str | None) -> None:
         if id and not call.id and not call.is_shown and id not in self._by_id and len(id) <= NAME_CHARACTERS_MAX:
             call.id = Characters().clean(id)
         if id:
@@ -160,7 +160,7 @@ class ToolCalls:
             if len(call.name) > NAME_CHARACTERS_MAX:
                 raise faults.unreadable()
 
-    def _add(self, call: Call, arguments: str, pieces: list[Piece]) -> Call:
+    def _add(self, call: PartialToolCall, arguments: str, pieces: list[Piece]) -> PartialToolCall:
         """Add arguments to a call; a whole object after a whole one is another call's. Return the call of the last."""
         if "{" not in arguments or not arguments.lstrip().startswith("{") or (call.texts and not call.is_whole):
             self._add_text(call, call.characters.clean(arguments), pieces)
@@ -177,7 +177,7 @@ class ToolCalls:
             self._add_text(call, call.characters.clean(text), pieces)
         return call
 
-    def _add_text(self, call: Call, text: str, pieces: list[Piece]) -> None:
+    def _add_text(self, call: PartialToolCall, text: str, pieces: list[Piece]) -> None:
         if end := text.rstrip():
             call.ends_object = end[-1] == "}"
         # Blanks count within arguments, not in place of them.
@@ -189,7 +189,7 @@ class ToolCalls:
         elif call.texts and call.texts != ["{}"]:
             self._show(call, pieces)
 
-    def _show(self, call: Call, pieces: list[Piece]) -> None:
+    def _show(self, call: PartialToolCall, pieces: list[Piece]) -> None:
         if call.is_shown or not call.name:
             return
         call.is_shown = True

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from threadkeep.providers import WantedBack
+from threadkeep.providers import WantedBackPiece
 
 # LiteLLM; Gemini; LiteLLM for Gemini; GitHub Copilot. Besides these `reasoning_details`, of OpenRouter and MiniMax.
 MESSAGE_FIELDS = ("thinking_blocks", "extra_content", "provider_specific_fields", "reasoning_opaque")
@@ -14,14 +14,16 @@ CALL_FIELDS = ("extra_content", "provider_specific_fields", "thought_signature")
 BIT_BY_BIT = {"text", "thinking", "summary", "data"}
 
 
-def wanted_back(said: Any, fields: tuple[str, ...], call: int | None = None) -> Iterator[WantedBack]:  # Any: a struct.
+def wanted_back(
+    said: Any, fields: tuple[str, ...], call: int | None = None
+) -> Iterator[WantedBackPiece]:  # Any: a struct.
     """Give what a delta or a call holds of these fields."""
     for field in fields:
         value = getattr(said, field)
         if field == "provider_specific_fields":
             value = signatures(value)
         if value:
-            yield WantedBack(call, field, value)
+            yield WantedBackPiece(call, field, value)
 
 
 def signatures(value: Any) -> Any:  # Any: JSON.

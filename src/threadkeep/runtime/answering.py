@@ -1,4 +1,4 @@
-"""Requests for answers: claim, start the generation, and hand the caller what the journal says of it."""
+"""The operations that need a model: claim the thread, start the generation, give the caller its events or its end."""
 
 from contextlib import suppress
 
@@ -20,7 +20,7 @@ from threadkeep.runtime.relay import Relay
 
 
 class Answering:
-    """What the endpoints about responses do, beside the database."""
+    """The operations of endpoints that generate, wait for or follow responses and names."""
 
     def __init__(self, relay: Relay, channels: Channels, namer: Namer, terms: Terms) -> None:
         self._namer = namer
@@ -31,7 +31,7 @@ class Answering:
     async def create(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str | None,
         body: ResponseCreate,
         allowed: Allowed,
@@ -53,14 +53,14 @@ class Answering:
         if body.stream:
             return Follower(db, self._channels, row, None, was_replayed=was_replayed)
         if body.background and isinstance(claimed, Claim):
-            # Without the database: it is claimed, and that must not be answered 503.
+            # Not read from the database: the response is claimed, and a failed read must not answer 503.
             return Answered(202, response_of(row, db.scope, ""), was_replayed)
         if body.background:
             return Answered(202, await db.read(responses.shown, row), was_replayed)
         return Answered(200, await self._end_of(db, row, allowed, presence), was_replayed)
 
     async def _end_of(self, db: ScopedDatabase, row: StoredResponse, allowed: Allowed, presence: Presence) -> Response:
-        """Wait for the end of a response. The caller may go away, or lose the right to it; the response goes on."""
+        """Wait for the end of a response. It goes on even if the caller disconnects or loses access."""
         key = (db.scope.organization, row.id)
         waiter = Waiter()
         presence.on_leave = waiter.leave
@@ -68,7 +68,7 @@ class Answering:
         try:
             while not row.has_ended:
                 waiter.begin_reading()
-                # The response is there: a caller who waits for it is answered when the storage is back.
+                # The response exists: the caller waits until the storage is back.
                 with suppress(Unavailable, StorageFull):
                     row = await db.read(responses.find, row.thread_id, row.id)
                 if row.has_ended:
@@ -87,7 +87,7 @@ class Answering:
     async def follow(
         self, db: ScopedDatabase, _keyed: None, thread_id: str, response_id: str, after: str | None, last_id: str | None
     ) -> Answered | Follower:
-        """Follow a response from its start, or from a position. Whoever has its terminal event gets 204."""
+        """Follow a response from its start, or from a position; 204 if that is its terminal event."""
         position = read_position(after, last_id)
         row = await db.read(responses.find, thread_id, response_id)
         if row.has_ended and position == Position(row.id, row.last_n or 0):
@@ -97,7 +97,7 @@ class Answering:
     async def follow_thread(
         self, db: ScopedDatabase, _keyed: None, thread_id: str, after: str | None, last_id: str | None
     ) -> Answered | Follower:
-        """Follow whatever runs in the thread; nothing does: 204."""
+        """Follow the response that runs in the thread; 204 if none does."""
         position = read_position(after, last_id)
         response_id = await db.read(responses.find_running, thread_id)
         if response_id is None:
@@ -106,7 +106,7 @@ class Answering:
 
     async def context(self, db: ScopedDatabase, _keyed: None, thread_id: str, asked: Configuration) -> Answered:
         """Show what a response would send to the model now."""
-        # The context of `full` is as long as the thread, whatever that is.
+        # `full` reads the whole thread, however long it is.
         read = db.read_slowly if asked.context_mode in (None, "full") else db.read
         try:
             return Answered(200, await read(preview, thread_id, asked, self._terms))
@@ -116,7 +116,7 @@ class Answering:
     async def generate_name(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         body: NameCreate,
         streams: bool,
@@ -127,7 +127,7 @@ class Answering:
         return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
 
     def wake(self, organization: int, thread_id: str) -> None:
-        """A change may have ended the thread's response: its readers here look at once."""
+        """Make the readers in this process look at once: a change may have ended the thread's response."""
         self._channels.wake(organization, thread_id)
 
 
@@ -142,7 +142,7 @@ async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, t
 
 
 def read_position(after: str | None, last_id: str | None) -> Position | None:
-    """Return where a reader stands: what its browser remembers counts before what the address says."""
+    """Return a reader's position: Last-Event-ID takes precedence over `after`."""
     if last_id:
         return position_of(last_id, "Last-Event-ID")
     return None if after is None else position_of(after, "after")

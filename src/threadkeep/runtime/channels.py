@@ -1,7 +1,6 @@
-"""Who reads which response in this process: after each commit its frames go to the readers that stand just before them.
+"""The readers of each response in this process. After each commit, up-to-date readers are given the new frames.
 
-A reader registers, then reads the database, then waits. So nothing is lost between what is stored and what is live,
-and nothing repeated.
+A reader registers, then reads the database, then waits. So no event between stored and live ones is lost or repeated.
 """
 
 import asyncio
@@ -17,9 +16,9 @@ from threadkeep.runtime.tally import READERS, Tally
 
 logger = logging.getLogger(__name__)
 
-# What waits for one reader; beyond it the reader takes the rest from the database when it comes to it.
+# The frames that wait for one reader; a slower reader gets the rest from the database.
 READER_BYTES_MAX = 256 * 1024
-# How often responses of other processes are looked at.
+# How often the database is polled for responses of other processes.
 POLL_S = 0.150
 EMPTY_LOOK_S = 0.02
 
@@ -27,7 +26,7 @@ Key = tuple[int, str]
 
 
 class Reader:
-    """Somebody who follows a response. Pushed to while it is live, woken to look for itself otherwise."""
+    """A follower of one response. It is given new frames while it is up to date, else woken to read the database."""
 
     __slots__ = ("_chunks", "_size", "_waiter", "is_behind", "is_gone", "n", "write")
 
@@ -44,7 +43,7 @@ class Reader:
         self.write: Write | None = None
 
     def begin_reading(self) -> None:
-        """From now on whatever is published makes it look once more; what was pushed is there to be read too."""
+        """Drop pushed frames, which are stored too. Anything published from now on makes it read the database again."""
         self.take()
         self.n = None
         self.is_behind = False
@@ -61,7 +60,7 @@ class Reader:
         self.wake()
 
     def _write_now(self, data: bytes) -> bool:
-        """Write to the client past the task that waits, which then has nothing to do; not while it writes itself."""
+        """Write to the client without waking the reader's task. Only while that waits: it may be writing itself."""
         is_waiting = self._waiter is not None and not self._waiter.done()
         return is_waiting and self.write is not None and self.write(data)
 
@@ -70,7 +69,7 @@ class Reader:
         self.wake()
 
     def leave(self) -> None:
-        """Its client has gone away."""
+        """Note that the client has disconnected."""
         self.is_gone = True
         self.wake()
 
@@ -99,7 +98,7 @@ class Reader:
 
 
 class Waiter(Reader):
-    """Somebody who waits for the end alone."""
+    """A reader that only waits for the end of the response."""
 
     __slots__ = ()
 
@@ -115,7 +114,7 @@ class Channel:
     def __init__(self, thread_id: str) -> None:
         self.thread_id = thread_id
         self.readers: set[Reader] = set()
-        # Whether it is generated here, so that nobody needs to ask the database for news.
+        # Whether it is generated here, so that the database need not be polled for it.
         self.is_local = False
 
     def publish(self, first_n: int, last_n: int, data: bytes) -> None:
@@ -128,7 +127,7 @@ class Channel:
 
 
 class Channels:
-    """All channels of the process, and the one task that asks for news of responses of other processes."""
+    """All channels of the process, and the one task that polls for events of other processes' responses."""
 
     def __init__(self, database: Database, tally: Tally) -> None:
         self._database = database
@@ -144,7 +143,7 @@ class Channels:
         return channel
 
     def end(self, key: Key) -> None:
-        """The response is not generated here any more: its readers look at the database for how it ended."""
+        """Note that the response is not generated here any more: its readers read its end from the database."""
         channel = self._channels.get(key)
         if channel is None:
             return
@@ -156,7 +155,7 @@ class Channels:
             del self._channels[key]
 
     def add(self, key: Key, thread_id: str, reader: Reader) -> None:
-        """Register somebody who is about to read the database."""
+        """Register a reader that is about to read the database."""
         channel = self._channels.setdefault(key, Channel(thread_id))
         if reader not in channel.readers:
             channel.readers.add(reader)
@@ -175,13 +174,13 @@ class Channels:
             del self._channels[key]
 
     def wake(self, organization: int, thread_id: str) -> None:
-        """Something happened to a thread: whoever follows a response of it here looks at once."""
+        """Make the readers of a thread's responses look at once: something happened to the thread."""
         for key, channel in self._channels.items():
             if key[0] == organization and channel.thread_id == thread_id:
                 channel.look_again()
 
     async def empty(self, within_s: float) -> None:
-        """Let readers take what there is, for so long at most."""
+        """Wait until all readers have left, for at most `within_s` seconds."""
         for _ in range(round(within_s / EMPTY_LOOK_S)):
             if not any(channel.readers for channel in self._channels.values()):
                 return
@@ -225,12 +224,12 @@ class Channels:
 
 
 def lowest(readers: Iterable[Reader]) -> int:
-    """Return the position from which news are wanted: that of the reader who is furthest behind."""
+    """Return the position from which to read: that of the live reader that is furthest behind."""
     return min((reader.n for reader in readers if reader.n is not None), default=2**31)
 
 
 def publish_each(channel: Channel, response_id: str, found: Iterable[tuple[int, str, str]]) -> None:
-    """Give each live reader what lies beyond its position."""
+    """Push the events after its position to each live reader."""
     framed = [(n, frame(response_id, n, type, data)) for n, type, data in found]
     for reader in list(channel.readers):
         if reader.n is not None:

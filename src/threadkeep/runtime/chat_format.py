@@ -1,4 +1,4 @@
-"""A context in OpenAI's chat format, which models are asked in."""
+"""Converts a context to OpenAI's chat format, in which models are asked."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ NOTHING: Mapping[int, WantedBack] = {}
 
 
 def chat_messages(chosen: Chosen, wanted: Mapping[int, WantedBack] = NOTHING) -> list[dict[str, Any]]:  # Any: JSON.
-    """Return the messages, with what their model wants back with them, by their numbers."""
+    """Return the messages, with the fields that their model wants back: `wanted`, by message number (`seq`)."""
     return [
         chat_message(message, wanted.get(message.seq) if message.role == "assistant" else None)
         for message in chosen.messages
@@ -26,14 +26,14 @@ def chat_message(message: ChosenMessage, wanted: WantedBack | None = None) -> di
         return {"role": message.role, "content": content, "tool_call_id": message.tool_call_id}
     sent: dict[str, Any] = {"role": message.role, "content": content}
     if message.call_ids:
-        # Calls without a word: some servers refuse an empty text there.
+        # Some servers refuse an empty text beside tool calls.
         sent["content"] = content if content and content.strip() else None
         sent["tool_calls"] = msgspec.json.decode(message.tool_calls or "[]")
     return sent if wanted is None else with_wanted(sent, wanted)
 
 
 def with_wanted(sent: dict[str, Any], wanted: WantedBack) -> dict[str, Any]:
-    """Put back what came with the answer, where it stood."""
+    """Put the fields that came with an answer back where they were."""
     fields = dict(wanted.fields)
     blocks = fields.pop("content", None)
     if blocks and sent["content"]:

@@ -1,4 +1,4 @@
-"""Collects what an answer holds that its model's server wants back, while the answer comes."""
+"""Collects, while an answer arrives, the parts of it that its model's server wants sent back later."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from threadkeep.contract.messages import ToolCall
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.responses.events import CallSoFar
-from threadkeep.providers import Reasoning, WantedBack
+from threadkeep.providers import Reasoning, WantedBackPiece
 from threadkeep.providers.wanted_back import joined, without_unsigned
 
-# How much may come between two counts of what is held.
+# At least this many characters arrive between two exact counts.
 UNCOUNTED_CHARACTERS_MIN = wanted_back.CHARACTERS_MAX // 8
 
 
 class Collector:
-    """Takes the pieces of one answer. Beyond the most that may be kept it forgets all: half of it is worth nothing."""
+    """Takes the pieces of one answer. Beyond the limit it discards everything: a part of it would be useless."""
 
     def __init__(self, by: str, *, keeps_all: bool) -> None:
         """`by` names the model; unless `keeps_all`, only what belongs to an answer with calls is kept."""
@@ -26,7 +26,7 @@ class Collector:
         self._characters_left = wanted_back.CHARACTERS_MAX
         self._is_too_long = False
 
-    def take(self, piece: Reasoning | WantedBack) -> None:
+    def take(self, piece: Reasoning | WantedBackPiece) -> None:
         if self._is_too_long:
             return
         if isinstance(piece, Reasoning):
@@ -42,7 +42,7 @@ class Collector:
             self._count_anew()
 
     def _count_anew(self) -> None:
-        """Count what is held, which may be little of what came: each piece repeats what is around its text."""
+        """Count exactly: less may be held than arrived, because each piece repeats the structure around its text."""
         texts = sum(len(text) for texts in self._reasoning.values() for text in texts)
         held = texts + len(str((self._fields, self._calls)))
         self._is_too_long = held > wanted_back.CHARACTERS_MAX
@@ -51,7 +51,7 @@ class Collector:
             self._reasoning, self._fields, self._calls = {}, {}, {}
 
     def stored(self, calls: Mapping[int, CallSoFar], kept: list[ToolCall]) -> str | None:
-        """Return the stored form of what belongs to the message and to those of its calls that are kept."""
+        """Return the stored form of what belongs to the message and to its `kept` calls; None if nothing is stored."""
         if not kept and not self._keeps_all:
             return None
         ids = {call.id for call in kept}

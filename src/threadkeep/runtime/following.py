@@ -1,4 +1,4 @@
-"""A reader's way through a response: from its position to the terminal event, without a gap and without a repeat."""
+"""Streams a response to one reader: from its position to the terminal event, without gaps or repeats."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ POSITION = re.compile(rf"(resp{MADE_SHAPE}):([0-9]{{1,9}})")
 PING_S = 15.0
 # How often a stream asks whether its credential still counts; a revoked one is cut off within 10 s.
 LOOK_S = 3.0
-# How soon the storage is asked again when it was away.
+# The pause after a failed read, while the storage is away.
 RETRY_S = 0.5
 
 
@@ -29,7 +29,7 @@ class CutOff(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a reader stands: behind event `n` of a response."""
+    """A reader's position: the last event it has received is event `n` of this response."""
 
     response_id: str
     n: int
@@ -74,7 +74,7 @@ class Follower(Streamed):
         self._reader.write = write
 
     def leave(self) -> None:
-        """The reader's client has gone away."""
+        """Note that the client has disconnected."""
         self._reader.leave()
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
@@ -99,7 +99,7 @@ class Follower(Streamed):
         return True
 
     async def _catch_up(self, emit: Emit, allowed: Allowed) -> bool:
-        """Read the database up to its newest event; return whether the response has ended."""
+        """Emit the events in the database up to the newest; return whether the response has ended."""
         reader = self._reader
         while True:
             await self._tend(emit, allowed)
@@ -139,7 +139,7 @@ class Follower(Streamed):
             await emit(b"".join(frames))
 
     async def _live(self, emit: Emit, allowed: Allowed) -> None:
-        """Emit what is pushed, until the reader has to look at the database."""
+        """Emit the frames that are pushed, until the reader has to read the database again."""
         reader = self._reader
         while not reader.is_behind:
             await reader.wait(max(0.0, min(LOOK_S, self._pinged_s + PING_S - clock.monotonic_s())))
@@ -150,7 +150,7 @@ class Follower(Streamed):
             await self._tend(emit, allowed)
 
     async def _tend(self, emit: Emit, allowed: Allowed) -> None:
-        """Do what is due by the clock, also for a reader who is never up to date."""
+        """Send a ping and check access when due, also for a reader that never catches up."""
         now_s = clock.monotonic_s()
         if now_s - self._pinged_s >= PING_S:
             self._pinged_s = now_s
@@ -164,7 +164,7 @@ class Follower(Streamed):
             raise CutOff
 
     async def _reset(self, emit: Emit) -> None:
-        """Give the whole text so far in place of events that are not to be had."""
+        """Emit the whole text so far instead of the missing events, which are not stored any more."""
         last_n, response, message = await self._db.read(responses.so_far, self._row.thread_id, self._row.id)
         await emit(frame_of(self._row.id, last_n, ResponseReset(response, message)))
         self._n = last_n
@@ -175,7 +175,7 @@ class Follower(Streamed):
         await self._emit_end(emit, self._end_n, response)
 
     async def _end_deleted(self, emit: Emit) -> None:
-        """The thread is gone, and with it what its readers could be told but this."""
+        """Emit the terminal event of a deleted thread's response, of which nothing is stored any more."""
         await self._emit_end(emit, self._n + 1, response_of(as_deleted(self._row), self._db.scope))
 
     async def _emit_end(self, emit: Emit, n: int, response: Response) -> None:

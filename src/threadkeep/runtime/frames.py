@@ -1,4 +1,4 @@
-"""What callers are answered with who wait or read: objects, and frames of Server-Sent Events (WHATWG HTML, 9.2)."""
+"""The answers to callers who wait or stream: objects, and frames of Server-Sent Events (WHATWG HTML, 9.2)."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ encode = msgspec.json.Encoder().encode
 
 
 Emit = Callable[[bytes], Awaitable[None]]
-# Returns whether it was written: not to a client that is slow to read.
+# Returns whether the data was written: False if the client is slow to read.
 Write = Callable[[bytes], bool]
-# Raises when the reader may not read any more.
+# Raises when the reader has lost access.
 Allowed = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a caller gets who does not stream; without a value there is nothing to say (204)."""
+    """The answer to a caller who does not stream; without a value it has no body (204)."""
 
     status: int
     value: Any = None  # Any: a struct.
@@ -32,11 +32,11 @@ class Answered:
 
 
 class Presence:
-    """Whether the client of a call that takes its time is still there."""
+    """Whether the client of a long call is still connected."""
 
     def __init__(self) -> None:
         self.is_gone = False
-        # What is done when it goes.
+        # Called when the client disconnects.
         self.on_leave: Callable[[], object] = int
 
     def leave(self) -> None:
@@ -45,7 +45,7 @@ class Presence:
 
 
 class Streamed:
-    """An answer that is a stream: frames, until it is at its end."""
+    """An answer as a stream of frames."""
 
     was_replayed = False
     # The id of the request, for errors within the stream.
@@ -55,14 +55,14 @@ class Streamed:
         raise NotImplementedError
 
     def take_write(self, write: Write) -> None:
-        """Take what writes to the client at once, where the server has such a thing."""
+        """Receive a function that writes to the client at once, if the server has one."""
 
     def leave(self) -> None:
-        """The reader's client has gone away."""
+        """Note that the client has disconnected."""
 
 
 def named_frame(event: NameEvent) -> bytes:
-    """Return an event of a stream that cannot be resumed."""
+    """Return the frame of an event without an id: its stream cannot be resumed."""
     return f"event: {event.type}\ndata: {encode(event).decode()}\n\n".encode()
 
 

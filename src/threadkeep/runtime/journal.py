@@ -1,7 +1,7 @@
 """One journal for all generations of the process: their events are stored together, and shown after the commit.
 
-A flush comes 5 ms after an event of a response that has been quiet for 40 ms, otherwise when the oldest event waits
-for about 40 ms, and never within 5 ms of the last one: at most 200 a second, and fewer where each takes long.
+A flush starts 5 ms after an event of a response that was quiet for 40 ms, else when the oldest event has waited for
+about 40 ms. It starts at least 5 ms after the last one: at most 200 a second, and fewer if each takes long.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ logger = logging.getLogger(__name__)
 
 QUICK_S = 0.005
 SLOW_S = 0.040
-# An event that comes at about the time of a flush goes with it, and saves waking up twice: tokens have a beat.
+# Tokens arrive at regular intervals. One that arrives this near to a flush joins it, which saves a second flush.
 SLACK_S = 0.0025
 FLUSH_INTERVAL_S = 0.005
-# Under load a flush takes longer, and the next one waits for more: storing takes this share of the time at most.
+# Under load a flush takes longer, and so does the pause before the next: storing takes at most this share of the time.
 FLUSH_SHARE_MAX = 0.5
 RETRY_S = 0.100
-# All live responses are looked at this often, also when their models are silent.
+# How often all live responses are checked, even while their models are silent.
 CHECK_INTERVAL_S = 0.5
 # The share of a lease that may pass before it is renewed.
 RENEW_SHARE = 0.4
-# What one response may have waiting while the storage is away; then its model is not read any further.
+# Text of one response that may wait while the storage is away; beyond it, the model is not read any further.
 WAITING_CHARACTERS_MAX = 1024 * 1024
-# What a model says at once, or while the storage is away, may be long; what one event holds is not.
+# The longest event. Longer texts are split: a model may send much at once, or while the storage is away.
 EVENT_CHARACTERS_MAX = 8 * 1024
 
 encode = msgspec.json.Encoder().encode
@@ -57,11 +57,11 @@ class Generation:
             "response": claim.response,
         }
         self.channel = channel
-        # By the process's own clock, from before the lease was asked for: it ends here before it ends for others.
+        # By this process's clock, from before the lease was requested: it ends here before it ends for others.
         self.leased_until_s = leased_until_s
         self.confirmed_s = 0.0
         self.flushed_s = 0.0
-        # When what waits should be stored.
+        # When the waiting events should be stored.
         self.due_s = 0.0
         self.last_n = events.FIRST_N
         self.input_tokens: int | None = None
@@ -102,7 +102,7 @@ class Generation:
             self.room.clear()
 
     def take_rows(self) -> list[tuple[int, str, str]]:
-        """Number what waits; what failed before comes first, with the numbers that it had."""
+        """Number the waiting events; return the rows to store, first those that failed before, numbered as before."""
         for type, parts in self.waiting:
             for data in pieces("".join(parts)) if type in TEXTS else parts:
                 self.last_n += 1
@@ -111,7 +111,7 @@ class Generation:
         return self.rows
 
     def stored(self, count: int) -> None:
-        """Show what was stored to the readers here."""
+        """Show the first `count` rows, which are stored now, to the readers in this process."""
         shown = self.rows[:count]
         del self.rows[:count]
         if not self.rows and not self.waiting:
@@ -123,7 +123,7 @@ class Generation:
 
 
 def pieces(text: str) -> Iterator[TextDelta]:
-    """Cut what came together into events that a reader can be given one by one."""
+    """Split a text into events of at most EVENT_CHARACTERS_MAX characters."""
     for start in range(0, len(text), EVENT_CHARACTERS_MAX):
         yield TextDelta(text[start : start + EVENT_CHARACTERS_MAX])
 
@@ -140,9 +140,9 @@ class Journal:
         self._due_s = 0.0
         self._last_flush_s = 0.0
         self._interval_s = FLUSH_INTERVAL_S
-        # While the storage is away, nobody asks for a flush sooner.
+        # After a failure of the storage, no flush starts before this.
         self._not_before_s = 0.0
-        self._flight: asyncio.Task[None] | None = None
+        self._flush_task: asyncio.Task[None] | None = None
         self._checker: asyncio.Task[None] | None = None
         self._flushes = tally.cells(FLUSHES)
         self._loop = asyncio.get_running_loop()
@@ -153,7 +153,7 @@ class Journal:
             self._checker = asyncio.ensure_future(self._check())
 
     def added(self, generation: Generation) -> None:
-        """Something was added to a generation: have it stored soon."""
+        """Schedule a flush, because something was added to a generation."""
         now_s = self._loop.time()
         if generation in self._waiting:
             if now_s >= generation.due_s - SLACK_S:
@@ -168,11 +168,11 @@ class Journal:
             self._flush_at(generation.due_s + SLACK_S)
 
     async def release(self, generation: Generation) -> None:
-        """Let go of a generation that ends: when this returns, nothing of it is under way any more."""
+        """Remove a generation that ends. When this returns, no flush of it is under way."""
         self._generations.discard(generation)
         self._waiting.discard(generation)
-        while self._flight is not None:
-            await asyncio.wait([self._flight])
+        while self._flush_task is not None:
+            await asyncio.wait([self._flush_task])
 
     def _flush_at(self, due_s: float) -> None:
         due_s = max(due_s, self._last_flush_s + self._interval_s, self._not_before_s)
@@ -185,25 +185,25 @@ class Journal:
 
     def _begin(self) -> None:
         self._timer = None
-        if self._flight is not None:
-            return  # Its end looks at what waits.
+        if self._flush_task is not None:
+            return  # When it ends, it schedules the next one.
         batch = list(self._waiting)
         self._waiting.clear()
         if batch:
             self._last_flush_s = self._loop.time()
             for each in batch:
-                # What is noted without an event must not make the first event wait.
+                # A flush without events, for the input tokens, must not make the first event wait.
                 if each.waiting or each.rows:
                     each.flushed_s = self._last_flush_s
-            self._flight = asyncio.ensure_future(self._fly(batch))
+            self._flush_task = asyncio.ensure_future(self._run_flush(batch))
 
-    async def _fly(self, batch: list[Generation]) -> None:
+    async def _run_flush(self, batch: list[Generation]) -> None:
         try:
             await self._flush(batch)
         except Exception:  # Where a task ends: other generations depend on the next flush.
             logger.exception("A flush failed in an unforeseen way.")
         finally:
-            self._flight = None
+            self._flush_task = None
             took_s = self._loop.time() - self._last_flush_s
             self._interval_s = max(FLUSH_INTERVAL_S, min(SLOW_S, took_s / FLUSH_SHARE_MAX))
             if self._waiting:
@@ -222,7 +222,7 @@ class Journal:
             await self._store_each(batch)
 
     async def _store_each(self, batch: list[Generation]) -> None:
-        """One bad row must not lose everybody's."""
+        """Store each generation by itself, so that a bad row ends only its own answer."""
         for generation in batch:
             try:
                 await self._store([generation])
@@ -254,7 +254,7 @@ class Journal:
                 each.stop()
 
     async def _check(self) -> None:
-        """Renew leases in time, and notice whoever lost its thread although its model is silent."""
+        """Renew leases in time, and stop generations that lost their thread, even while their models are silent."""
         asking: asyncio.Task[None] | None = None
         while self._generations:
             # A storage that does not answer must not keep a generation going after its lease.
@@ -288,7 +288,7 @@ class Journal:
             return
         live = await ask([each.keys for each in asked])
         now_s = clock.monotonic_s()
-        # One that ended meanwhile by itself has let its thread go, and is nobody to be stopped.
+        # Not those that ended by themselves meanwhile: they have released their thread, and need no stop.
         for each in self._generations.intersection(asked):
             if each.response_id not in live:
                 each.stop()

@@ -1,4 +1,4 @@
-"""Generated names: asks a model, or makes one from the words of the user, and saves it unless a person was faster."""
+"""Names threads: asks a model or takes words from the conversation; saves the name unless a person was faster."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ from threadkeep.providers.catalogue import Catalogue
 from threadkeep.providers.echo import NAME as ECHO
 from threadkeep.runtime.following import LOOK_S, PING_S
 from threadkeep.runtime.frames import PING, Allowed, Answered, Emit, Presence, Streamed, named_frame
-from threadkeep.runtime.places import Places
+from threadkeep.runtime.places import ConcurrencyLimit
 from threadkeep.scope import system_scope
 
 logger = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ BY_MODEL = "Named by the model."
 WITHOUT_MODEL = "No model is configured: the name is made of words from the conversation."
 UNUSABLE = "The model's answer was no usable name: the name is made of words from the conversation."
 STOPPING = "The server is stopping: send the request again."
-# A name is short; a model that goes on is not read any further.
+# A name is short; a model that says more than this is not read any further.
 OUTPUT_CHARACTERS_MAX = 20_000
-# Whatever the settings say: a key is reserved for `idempotency.RESERVED_MS`, and its work must be over before.
+# No setting: the work must end before the reservation of its key does (`idempotency.RESERVED_MS`).
 ASK_S = 600.0
 
 T = TypeVar("T")
 
-# Is called with all that the model has said so far.
+# Called with the whole text of the model so far.
 OnText = Callable[[str], None]
 
 
@@ -52,20 +52,20 @@ def nowhere(_text: str) -> None:
 
 
 class Namer:
-    """Makes names for whoever asks, and by itself after a first answer where the setting says so."""
+    """Makes names on request and, if `names_by_itself`, after the first answer in a thread."""
 
     def __init__(self, database: Database, catalogue: Catalogue, *, names_by_itself: bool, per_user_max: int) -> None:
         self._database = database
         self._catalogue = catalogue
         self._names_by_itself = names_by_itself
-        self._places = Places("generated names", per_user_max)
-        # A task that nobody refers to may vanish in the middle of its work.
-        self._tasks: set[asyncio.Task[Any]] = set()  # Any: what comes of one is its starter's business.
+        self._places = ConcurrencyLimit("generated names", per_user_max)
+        # The event loop keeps only weak references: without this set a task could vanish in the middle of its work.
+        self._tasks: set[asyncio.Task[Any]] = set()  # Any: their results differ.
 
     async def generate(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         body: NameCreate,
         allowed: Allowed,
@@ -73,9 +73,9 @@ class Namer:
         *,
         streams: bool,
     ) -> "Answered | NameStream":
-        """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and what the thread's state forbids.
+        """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and the errors of the thread's state.
 
-        Without a retry's key nobody can get the name of a client that has gone, and its making ends.
+        If the client disconnects, the work is cancelled, unless an Idempotency-Key lets a retry fetch the name.
         """
         place = self._places.take(db.scope)
         try:
@@ -101,7 +101,7 @@ class Namer:
         if streams:
             return stream
         try:
-            # Only waited for: a server that stops ends the request first, then the task, which frees the key.
+            # Not awaited itself: a stopping server cancels the request first, then the task, which frees the key.
             while not (await asyncio.wait({task}, timeout=LOOK_S))[0]:
                 with suppress(Unavailable):  # The storage is away: asked again next time.
                     await allowed()
@@ -112,7 +112,7 @@ class Namer:
             presence.on_leave()
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin `work`, which goes on though nobody waits for it any more."""
+        """Run `work` in a task that goes on even when nobody waits for it any more."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -121,12 +121,12 @@ class Namer:
     async def finish(
         self,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         question: Question,
         on_text: OnText = nowhere,
     ) -> NameGenerated:
-        """Make the name and save it. A failure frees the retry's key; what the model used is counted in any case."""
+        """Make the name and save it. A failure frees the Idempotency-Key; the tokens used are counted in any case."""
         spent: list[Spent] = []
         try:
             name, message = await self._make(question, spent, on_text)
@@ -140,7 +140,7 @@ class Namer:
                 await self._record(db.as_service(), question.user_id, each)
 
     async def _record(self, db: ScopedDatabase, user_id: str, spent: "Spent") -> None:
-        """Note what was used, whoever may do what by now. The name is what it is, whether this can be stored or not."""
+        """Count the tokens used, even if the caller has lost access. A storage failure is only logged."""
         try:
             await db.write_once(record, self._catalogue.default, user_id, spent)
         except (Unavailable, StorageFull) as error:
@@ -175,7 +175,7 @@ class Namer:
         return asked.said
 
     def answered(self, organization: int, organization_id: str, thread_id: str, response_id: str) -> None:
-        """A response was completed: name its thread if it is the first and has no title."""
+        """Name the thread of a completed response if that is its first one and it has no title."""
         if self._names_by_itself:
             db = ScopedDatabase(self._database, system_scope(organization, organization_id))
             self.start(self._name_automatically(db, thread_id, response_id))
@@ -197,14 +197,14 @@ class Namer:
 
 
 def note_mistake(task: asyncio.Task[Any]) -> None:
-    """Whoever asked may have gone or lost his rights: what his name was refused for is nobody's affair any more."""
+    """Log an unexpected failure of a naming task. Not an ApiError: the caller gets that, or has left."""
     error = None if task.cancelled() else task.exception()
     if error is not None and not isinstance(error, ApiError):
         logger.error("A name could not be made.", exc_info=error)
 
 
 class Spent:
-    """What was asked of a model and what it said, and so the tokens that this took."""
+    """What was asked of a model and what it said, to count the tokens used."""
 
     def __init__(self, messages: list[dict[str, str]]) -> None:
         self.messages = messages
@@ -234,13 +234,13 @@ async def record(tx: ScopedTransaction, model: str, user_id: str, spent: Spent) 
 
 
 class NameStream(Streamed):
-    """A name as it comes: what is certain of it so far, then the name that was saved."""
+    """A name as a stream: first the words that are certain so far, then the saved name."""
 
     def __init__(
         self,
         namer: Namer,
         db: ScopedDatabase,
-        keyed: idempotency.Request | None,
+        keyed: idempotency.IdempotentRequest | None,
         thread_id: str,
         begun: Question | Stored,
     ) -> None:
@@ -252,22 +252,22 @@ class NameStream(Streamed):
         self._begun = begun
         self.on_leave: Callable[[], object] = int
         self._shown = ""
-        # None comes last.
+        # None marks the end.
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     def leave(self) -> None:
-        """The reader's client has gone away."""
+        """Note that the client has disconnected."""
         self.on_leave()
 
     async def run(self, emit: Emit, allowed: Allowed) -> None:
-        """Emit the name. Whoever loses his rights meanwhile gets none, and it is not saved."""
+        """Emit the name. A caller who loses access meanwhile gets none, and it is not saved."""
         if isinstance(self._begun, Stored):
             self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
             self.end()
         try:
             await emit(PING)
             await self._show_frames(emit, allowed)
-        except asyncio.CancelledError:  # The server stops; what is being made ends after its streams.
+        except asyncio.CancelledError:  # The server is stopping; it ends the task after the streams.
             await emit(failed_frame(Unavailable(STOPPING), self.request_id))
         finally:
             self.on_leave()
@@ -290,11 +290,11 @@ class NameStream(Streamed):
                 pinged_s = now_s
 
     def end(self) -> None:
-        """Nothing more comes: what makes the name has ended, perhaps before its first step."""
+        """End the stream. Called when the naming task ends, even if that is before its first step."""
         self._frames.put_nowait(None)
 
     async def make(self, question: Question) -> None:
-        """Make the name, for whoever runs the stream."""
+        """Make the name, and queue its frames for `run`."""
         try:
             self._complete(await self._namer.finish(self._db, self._keyed, self._thread_id, question, self._hear))
         except ApiError as error:
@@ -312,7 +312,7 @@ class NameStream(Streamed):
         self._frames.put_nowait(named_frame(NameCompleted(*msgspec.structs.astuple(generated))))
 
     def _add(self, name: str) -> None:
-        """Show what of the name was not shown yet. What goes on otherwise than it began comes with the end alone."""
+        """Queue the new part of the name. If the name no longer begins as shown, only the final event has it."""
         if name.startswith(self._shown) and len(name) > len(self._shown):
             self._frames.put_nowait(named_frame(NameDelta(name[len(self._shown) :])))
             self._shown = name

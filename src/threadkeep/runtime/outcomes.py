@@ -7,10 +7,10 @@ from threadkeep import clock
 from threadkeep.operations.responses.settling import Ending
 from threadkeep.runtime.tally import Tally
 
-# Nobody else tells the operator that a model is down; who asked too much is told by the answer itself.
+# These are logged, because nothing else tells the operator that a model is down. Other errors concern the caller only.
 MODEL_CODES = frozenset({"model_unavailable", "model_timeout", "model_refused"})
 LOG_INTERVAL_S = 60.0
-# Another has ended it: a cancel, a lock, an archive, a deletion, or who met its expired lease.
+# Ended by another request: a cancel, a lock, an archive, a deletion, or one that found the lease expired.
 TAKEN = ("taken", "")
 
 logger = logging.getLogger(__name__)

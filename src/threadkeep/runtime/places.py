@@ -1,4 +1,4 @@
-"""What may be open at the same time, for one user and for one organization, counted by each process for itself."""
+"""Limits what one user and one organization may have open at the same time. Each process counts for itself."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ from threadkeep.scope import Scope
 RETRY_S = "5"
 
 
-class Place:
+class Slot:
     """One of those that are open; whoever took it leaves it once."""
 
     __slots__ = ("_owners", "_taken")
@@ -26,7 +26,7 @@ class Place:
                 del self._taken[owner]
 
 
-class Places:
+class ConcurrencyLimit:
     """So many for each. A program with an admin's or owner's plain key speaks for many, and has no limit of its own."""
 
     def __init__(self, what: str, per_user_max: int, per_organization_max: float = math.inf) -> None:
@@ -35,17 +35,17 @@ class Places:
         self._per_organization_max = per_organization_max
         self._taken: Counter[tuple[int, str]] = Counter()
 
-    def take(self, scope: Scope) -> Place:
-        """Take a place until it is left. Raises RateLimited when as many are taken as may be."""
+    def take(self, scope: Scope) -> Slot:
+        """Take a place, which the caller must leave. Raises RateLimited if all are taken."""
         whole, own = (scope.organization, ""), (scope.organization, scope.user_id)
         if self._taken[whole] >= self._per_organization_max:
             raise self._full("organization", self._per_organization_max)
         if not scope.is_one_user:
-            # It may have the user id of a person, who has places of his own.
-            return Place(self._taken, [whole])
+            # A program may have a person's user id; it must not use up that person's places.
+            return Slot(self._taken, [whole])
         if self._taken[own] >= self._per_user_max:
             raise self._full("user", self._per_user_max)
-        return Place(self._taken, [whole, own])
+        return Slot(self._taken, [whole, own])
 
     def _full(self, whose: str, limit: float) -> RateLimited:
         return RateLimited(

@@ -1,6 +1,6 @@
-"""Generation: a task of the process for each claimed response, which reads its model and hands on what comes.
+"""Generation: one task for each claimed response, which reads its model and gives the pieces to the journal.
 
-Requests only read. A client that goes away cancels nothing; whoever takes the thread's turn away ends the task.
+Requests only read. A client that disconnects cancels nothing; the task ends when the response loses its thread's lease.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from threadkeep.providers import (
     Text,
     TokenCounts,
     ToolCallPart,
-    WantedBack,
+    WantedBackPiece,
 )
 from threadkeep.providers.catalogue import Catalogue
 from threadkeep.runtime.channels import Channels
@@ -66,11 +66,11 @@ class Worker:
         self.claim = claim
         self.generation = generation
         self.task: asyncio.Task[None] | None = None
-        # A task that is cancelled before its first step never takes any, and would end nothing.
+        # A task that is cancelled before its first step never runs, so it could not end the response.
         self.has_begun = False
         self.texts: list[str] = []
         self.calls: dict[int, CallSoFar] = {}
-        # What its server wants back with it; whether that is so shows with the context.
+        # Collects what the model's server wants back. Set when the context is read, if it wants anything.
         self.collector: Collector | None = None
         self.tokens: TokenCounts | None = None
         self.finish_reason: str | None = None
@@ -79,7 +79,7 @@ class Worker:
         self.ending: Ending | None = None
 
     def take(self, piece: Piece) -> None:
-        """Add a piece of the answer to what waits to be stored; beyond the longest answer nothing is taken."""
+        """Queue a piece of the answer for the journal; text beyond the longest answer is dropped."""
         if type(piece) is Text:
             text = self._fitting(piece.text)
             self.texts.append(text)
@@ -93,17 +93,17 @@ class Worker:
             self.generation.add_call(part)
         elif type(piece) is TokenCounts:
             self.tokens = piece
-        elif type(piece) is WantedBack:
+        elif type(piece) is WantedBackPiece:
             self._collect(piece)
         elif type(piece) is Finish:
             self.finish_reason = piece.reason
 
     def stop(self) -> None:
-        """Have the task come to its end early: it then looks at why."""
+        """Cancel the task, which then ends the response as `ending` or `is_fenced_off` says."""
         if self.has_begun and self.task is not None:
             self.task.cancel()
 
-    def _collect(self, piece: Reasoning | WantedBack) -> None:
+    def _collect(self, piece: Reasoning | WantedBackPiece) -> None:
         if self.collector is not None:
             self.collector.take(piece)
 
@@ -121,7 +121,7 @@ class Worker:
         return Answer("".join(self.texts), kept, wanted)
 
     def ending_by_model(self) -> Ending:
-        """Return how an answer ends that its model ended: one with a call that cannot be kept is not completed."""
+        """Return the ending when the model has finished: completed, or failed if a tool call is cut off or broken."""
         if len(finished_calls(self.calls)) == len(self.calls):
             return Ending("completed", finish_reason=self.finish_reason)
         return CUT_CALL if self.finish_reason == "length" else BROKEN_CALL
@@ -155,7 +155,7 @@ class Relay:
         self.is_draining = False
 
     def start(self, claim: Claim) -> None:
-        """Begin to generate. The task belongs to the process: nobody who waits for it can take it along."""
+        """Start generating in a task that belongs to the process: no cancelled request can cancel it."""
         key = (claim.organization, claim.response_id)
         generation = Generation(claim, self._channels.open(key, claim.thread_id), claim.claimed_s + self._lease_s)
         worker = Worker(claim, generation, self._answer_characters_max)
@@ -168,7 +168,7 @@ class Relay:
 
     @contextmanager
     def claiming(self) -> Iterator[None]:
-        """While a claim is under way: a stopping process waits for what comes of it."""
+        """Count a claim that is under way: a draining process waits for its outcome."""
         self._claims_count += 1
         try:
             yield
@@ -176,7 +176,7 @@ class Relay:
             self._claims_count -= 1
 
     async def drain(self, seconds: float) -> None:
-        """Take no more; give what runs `seconds` to end, then end it."""
+        """Take no new responses; give running ones `seconds` to end, then end them."""
         self.is_draining = True
         until_s = clock.monotonic_s() + seconds
         while self._is_busy and (now_s := clock.monotonic_s()) < until_s + self._lease_s:
@@ -259,12 +259,12 @@ class Relay:
     async def _choose(
         self, claim: Claim, maker: str | None
     ) -> tuple[context.Chosen, Mapping[int, wanted_back.WantedBack]]:
-        """Read the context, again and again while the storage is away: the task ends when its lease does."""
+        """Read the context, and retry while the storage is away; when the lease runs out, the task is cancelled."""
         database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
         is_full = claim.combined.configuration.context_mode == "full"
         for _ in range(FULL_ATTEMPTS_MAX) if is_full else itertools.repeat(None):
             try:
-                # What `full` reads is as long as the thread: aside, with a time limit.
+                # `full` reads the whole thread: as a slow read, which has a time limit.
                 return await (database.read_slowly if is_full else database.read)(
                     wanted_back.choose,
                     claim.thread_id,
@@ -280,7 +280,7 @@ class Relay:
         raise ModelError("context_too_long", "The thread is too long to be read whole: ask for another contextMode.")
 
     async def _finish(self, worker: Worker, ending: Ending) -> bool:
-        """Write the end, again and again while the storage is away, until the lease runs out; return whether it was."""
+        """Write the end, retrying while the storage is away until the lease runs out. Return whether it was written."""
         while clock.monotonic_s() < worker.generation.leased_until_s:
             try:
                 await self._write_end(worker, ending)
@@ -303,7 +303,7 @@ class Relay:
         claim, generation = worker.claim, worker.generation
         database = ScopedDatabase(self._database, system_scope(claim.organization, claim.organization_id))
         if ending is INTERNAL:
-            # Something in it cannot be stored: what is stored already is what stays.
+            # Some part of the answer cannot be stored: keep only what is stored already.
             await database.write(settling.finish, claim.thread_id, claim.response_id, Finished(ending))
             return
         rows = list(generation.take_rows())
@@ -322,7 +322,7 @@ class Relay:
 
 
 def follows_result(chosen: context.Chosen) -> bool:
-    """Whether the answer goes on with a round of calls and results."""
+    """Whether the answer follows a tool's result."""
     said = [message.role for message in chosen.messages if message.role != "system"]
     return said[-1] == "tool"
 

@@ -1,4 +1,4 @@
-"""All that goes on in a serving process while nobody asks, put together."""
+"""Builds, starts and ends the background work of a serving process."""
 
 from threadkeep.database.driver import Database
 from threadkeep.operations.responses import settling
@@ -17,7 +17,7 @@ READERS_END_S = 0.5
 
 
 class Runtime:
-    """Made on the event loop on which it runs."""
+    """Must be created on the event loop on which it runs."""
 
     def __init__(
         self, database: Database, settings: Settings, catalogue: Catalogue, tally: Tally | None = None
@@ -48,16 +48,16 @@ class Runtime:
         self._sweeper = Sweeper(database)
 
     async def start(self) -> None:
-        """Be ready to serve. Who serves alone ends at once what a process before it left running."""
+        """Start the background work. A process that serves alone first ends what an earlier one left running."""
         if self._database.is_served_alone:
             await self._database.write(settling.expire_all)
             await settle_all_expired(self._database)
         self._sweeper.start()
 
     async def drain(self) -> None:
-        """Take no new responses, give those that run their time, end the rest, and then all streams."""
+        """Take no new responses, give running ones `drain_s` seconds, end the rest, then close all streams."""
         await self.relay.drain(self._drain_s)
-        # All that was generated here has its end by now: readers who are a little behind shall see it.
+        # Every response generated here has ended by now: readers that are a little behind get time to see it.
         await self.channels.empty(READERS_END_S)
         self.channels.close()
 

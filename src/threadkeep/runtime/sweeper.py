@@ -1,4 +1,4 @@
-"""Cleans up in the background what is out of reach already: deleted rows, old keys, old places."""
+"""Cleans up in the background: expired leases, deleted rows, old idempotency keys, and the other sweeping steps."""
 
 import asyncio
 import logging

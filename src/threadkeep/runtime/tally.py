@@ -1,4 +1,4 @@
-"""What a server counts: in the memory of its one process, or where all of its workers see it and no death ends it."""
+"""The counters of a server: in the memory of its one process, or in a file that its workers share."""
 
 import json
 import mmap
@@ -12,13 +12,13 @@ Label: TypeAlias = tuple[str, ...]
 Cells: TypeAlias = list[float]
 
 CELLS_COUNT = 14
-# What is so now and not how often it was: it ends with its process.
 READY: Label = ("ready",)
 RUNNING: Label = ("responses running",)
 READERS: Label = ("stream readers",)
 FLUSHES: Label = ("journal flushes",)
+# Current states, not counts: they end with their process.
 GAUGES = {READY, RUNNING, READERS}
-# What comes beside the last row that there is room for.
+# The label of the last row, which counts everything for which there is no room.
 OTHER: Label = ("other",)
 
 
@@ -29,7 +29,7 @@ class Tally:
         self._rows: dict[Label, Cells] = {}
 
     def cells(self, label: Label) -> Cells:
-        """Return the numbers of a label, to be changed in their place by this process alone."""
+        """Return the numbers of a label. The caller changes them in place; other processes must not."""
         found = self._rows.get(label)
         if found is None:
             found = self._rows[label] = self._new(label)
@@ -46,20 +46,20 @@ class Tally:
         return [os.getpid()]
 
 
-# A row is its label, in JSON and zeros behind it, and its numbers. The first row of a process has, in their places, how
-# many rows follow, and the process's id.
+# A row is its label, as JSON padded with zero bytes, and its numbers. The first row of a process has no label; its
+# numbers are the count of the rows that follow, and the process's id.
 LABEL_BYTES = 256
 ROW_BYTES = LABEL_BYTES + 8 * CELLS_COUNT
-# More than all routes with all methods and the few status codes of each.
+# More than all routes with all methods and their few status codes need.
 ROWS_MAX = 3_072
 PROCESS_BYTES = ROW_BYTES * ROWS_MAX
 ROWS_COUNT, PROCESS_ID = range(2)
 
 
 class SharedTally(Tally):
-    """The numbers of one of several processes, in a file without a name that all of them have mapped.
+    """The numbers of one of several processes, in a file without a name that all of them map into memory.
 
-    Each writes to its own place and reads everybody's. Whoever takes a dead process's place goes on counting there.
+    Each writes to its own place and reads all. The successor of a dead process goes on counting in its place.
     """
 
     def __init__(self, file: int, place: int, places_count: int) -> None:
@@ -76,7 +76,7 @@ class SharedTally(Tally):
     def made(cls, places_count: int) -> "SharedTally":
         """Return the first place of a new file."""
         with tempfile.TemporaryFile(prefix="threadkeep-tally-") as file:
-            # Written, and not only made long: a page for which the disk has no room then would end its process.
+            # Written, not only extended: to touch a page for which the disk has no room would kill the process.
             file.write(bytes(PROCESS_BYTES * places_count))
             file.flush()
             return cls(os.dup(file.fileno()), 0, places_count)
@@ -85,15 +85,15 @@ class SharedTally(Tally):
         return SharedTally(self._file, place, self._places_count)
 
     def __reduce__(self) -> tuple[Callable[..., "SharedTally"], tuple[Any, ...]]:
-        # Any: what takes an open file along to a process that is being spawned.
+        # Any: passes the open file to a process that is being spawned.
         return taken_along, (DupFd(self._file), self._place, self._places_count)
 
     def enter(self) -> None:
-        """This process is the one that counts here."""
+        """Note that this process counts here now."""
         self._head[PROCESS_ID] = os.getpid()
 
     def leave(self) -> None:
-        """The process that counted here has ended: what it was doing is done no more."""
+        """Set the gauges to zero after the process that counted here has ended."""
         self._head[PROCESS_ID] = 0
         for label, cells in rows_in(self._places[self._place]):
             if label in GAUGES:
@@ -108,7 +108,7 @@ class SharedTally(Tally):
         at = row * ROW_BYTES
         text = json.dumps(label).encode()
         place[at : at + LABEL_BYTES] = text.ljust(LABEL_BYTES, b"\0")
-        # Last: from here on the others read the row.
+        # Last: from now on other processes read the row.
         self._head[ROWS_COUNT] = row
         return cells_at(place, row)
 
@@ -131,7 +131,7 @@ def taken_along(file: Any, place: int, places_count: int) -> SharedTally:
 
 def cells_at(place: memoryview, row: int) -> Cells:
     at = row * ROW_BYTES + LABEL_BYTES
-    # As much of a list as anybody uses.
+    # Not a list, but used as one only by index and iteration.
     return cast(Cells, place[at : at + 8 * CELLS_COUNT].cast("d"))
 
 

@@ -1,4 +1,4 @@
-"""Answers: what operations return as JSON, the heads of it, and errors in their one shape."""
+"""Encodes answers: results of operations as JSON with their headers, and errors in their one shape."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(slots=True)
 class Result:
-    """An answer that is there as a whole, encoded."""
+    """A whole answer, with its body encoded."""
 
     status: int
     body: bytes
@@ -53,10 +53,10 @@ def headers_of(result: Result, request_id: bytes) -> Headers:
 
 
 def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tuple[int, Headers, bytes]:
-    """Return a read answer with a weak tag of its content, or 304 without it if the caller has the same already.
+    """Return the answer to a GET with a weak ETag of its content, or 304 without a body if the caller has it already.
 
-    Made for those alone who send a weak tag, whatever it is: others need not wait for a hash. It takes the place of a
-    revision, which does not move with all that an answer shows.
+    Only for callers who send some weak ETag, so that others need not wait for a hash. It replaces the revision's ETag,
+    because a revision does not change with everything that an answer shows.
     """
     if status != 200 or b'W/"' not in known:
         return status, headers, body

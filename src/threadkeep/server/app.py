@@ -1,4 +1,4 @@
-"""The application: /v1 goes to the API at once, the few other paths through Starlette."""
+"""The application: /v1 goes straight to the API, the few other paths through Starlette."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -36,7 +36,7 @@ ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Conten
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, which refuses a preflight in the one shape of errors."""
+    """Starlette's, but a refused preflight gets an error in our one shape."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
@@ -47,11 +47,11 @@ class Cors(CORSMiddleware):
 
 
 class App:
-    """An ASGI application. Any: what servers and middleware hand over is plain dictionaries and callables."""
+    """An ASGI application. Any: servers and middleware pass plain dictionaries and callables."""
 
     def __init__(self, database: Database, settings: Settings, secret: str, runtime: Runtime) -> None:
         self._database = database
-        # The newest question whether writes can be served, and when it was asked.
+        # The latest check whether the database takes writes, and when it began.
         self._writable: asyncio.Task[None] | None = None
         self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
@@ -74,7 +74,7 @@ class App:
             ],
             exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
         )
-        # It would lead to whatever host the request names.
+        # A redirect would lead to whatever host the request names.
         self._pages.router.redirect_slashes = False
         self._serve: Any = self._dispatch
         self._is_read_at_once = database.is_served_alone
@@ -97,9 +97,9 @@ class App:
         return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
     def handler_of(self, scope: Any) -> tuple[Handler | None, bool]:
-        """Return what answers a request without ASGI's messages, and whether it may begin outside of a task.
+        """Return the handler that answers a request without ASGI messages, and whether it may start outside a task.
 
-        That is a GET on SQLite, which is read without waiting.
+        A GET on SQLite may: it reads without waiting.
         """
         if not self._is_for_api_alone(scope):
             return None, False
@@ -116,7 +116,7 @@ class App:
         if scope["path"].startswith("/v1/"):
             await self._api(scope, receive, send)
         else:
-            # Under its plain path alone: a proxy that keeps one of them inside need not know other ways to write it.
+            # Only under its unescaped path: a proxy that blocks a path from outside need not know other spellings.
             await self._pages({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
 
     async def _health(self, _request: Request) -> Response:
@@ -125,7 +125,7 @@ class App:
     async def _ready(self, _request: Request) -> Response:
         if not self.metrics.is_ready:
             raise Unavailable("The server is starting or stopping.")
-        # Whoever asks needs no credential, so many askers share an answer.
+        # No credential is needed here, so requests share a check: a flood of them must not load the database.
         now_s = clock.monotonic_s()
         if self._writable is None or (self._writable.done() and now_s > self._asked_s + READINESS_KEPT_S):
             self._asked_s = now_s
@@ -141,7 +141,7 @@ class App:
 
 
 def with_common_headers(send: Any, request_id: bytes) -> Any:
-    """Return `send` with what all answers carry, in those that do not say it themselves."""
+    """Return a `send` that adds the common headers to an answer, unless it has them already."""
 
     async def send_with_headers(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
@@ -155,7 +155,7 @@ def with_common_headers(send: Any, request_id: bytes) -> Any:
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
-    """Answer what Starlette refuses in the one shape of errors."""
+    """Answer Starlette's own errors in our one shape."""
     assert isinstance(error, HTTPException)
     allow = (error.headers or {}).get("Allow", "GET")
     refused = MethodNotAllowed(headers={"Allow": allow}) if error.status_code == 405 else NotFound()

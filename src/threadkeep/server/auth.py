@@ -1,4 +1,4 @@
-"""Who is calling: a credential becomes a caller, and with the organization of the request a Scope."""
+"""Authentication: turns a credential into a Caller, and a Caller in the request's organization into a Scope."""
 
 import math
 from dataclasses import dataclass, field
@@ -27,15 +27,15 @@ KEY_PREFIX = keys.PREFIX.encode()
 
 @dataclass(slots=True)
 class Caller:
-    """A verified credential: what kind, whose, and the organizations that it opens."""
+    """A verified credential: its kind, its user, and the organizations that it gives access to."""
 
     credential: Credential
     rate_id: str
     memberships: list[Membership]
     fresh_until_s: float
-    # When a token expires, of the monotonic clock.
+    # When a token expires, by the monotonic clock; keys never do.
     expires_s: float = math.inf
-    # Scopes made before, by organization id and X-User-Id; as fresh as the caller itself.
+    # Scopes that were made already, by organization id and X-User-Id; valid as long as this caller.
     scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
     # By organization id and strictness.
     standings: dict[tuple[str | None, bool], "CallerStanding"] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Caller:
         return scope
 
     def standing(self, organization_id: str | None, *, is_strict: bool) -> "CallerStanding":
-        """Return what a request in this organization rests upon."""
+        """Return the key or membership that a request in this organization depends on."""
         standing = self.standings.get((organization_id, is_strict))
         if standing is None:
             standing = CallerStanding(self, self._membership(organization_id), is_strict)
@@ -78,16 +78,16 @@ class Caller:
         return standing
 
     def user(self, organization_id: str | None, acting_for: bytes | None) -> User:
-        """Return who this is, in all organizations or in the one that is named.
+        """Return who is calling, with all organizations or with the named one.
 
         Raises OrganizationAccessDenied, InsufficientPermissions, or InvalidParameter.
         """
         named = self.memberships if organization_id is None else [self._membership(organization_id)]
         opened = [UserOrganization(each.organization_id, each.name, each.role) for each in named]
-        # Without a membership it is a token, whose rate is counted by its user.
+        # Only a token can be without a membership; its `rate_id` is the user id.
         user_id = named[0].user_id if named else self.rate_id
         if acting_for is not None:
-            # Nobody is not let through either: a token may belong to no organization.
+            # Refuses a token without memberships too.
             user_id, role = self._acting(acting_for, named[0].role if named else Role.MEMBER)
             opened = [UserOrganization(each.organization_id, each.name, role) for each in named]
         return User(user_id, "user", self.credential, opened)
@@ -112,7 +112,7 @@ class Caller:
 
 
 class CallerStanding:
-    """The key or the membership with which a request was begun, and until when it counts without another look."""
+    """The key or membership that a request began with, and until when it counts without another check."""
 
     __slots__ = ("_caller", "_membership", "is_strict")
 
@@ -126,9 +126,9 @@ class CallerStanding:
         return self._caller.fresh_until_s
 
     async def judge(self, tx: ScopedTransaction) -> None:
-        """Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions."""
+        """Check it again. Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions."""
         if self.is_strict:
-            # Whoever takes something away waits until this transaction has ended, or has ended before.
+            # Locks the organization: a revocation has either committed before, or waits for this transaction's end.
             await organizations.hold(tx)
         if clock.monotonic_s() > self._caller.expires_s:
             raise InvalidCredentials()
@@ -136,7 +136,7 @@ class CallerStanding:
 
 
 class Authenticator:
-    """Verifies credentials and remembers them for a few seconds, so that a revoked one is refused in time."""
+    """Verifies credentials and caches them, only for a few seconds so that a revoked one is refused in time."""
 
     def __init__(self, database: Database, tokens: TokenVerifier, cache_s: float) -> None:
         self._database = database
@@ -150,7 +150,7 @@ class Authenticator:
         return self._remembered(credential) or await self._verify(credential)
 
     def remembered(self, headers: dict[bytes, bytes]) -> Caller | None:
-        """Return who sent these headers if that is known already and they hold one credential, as most do."""
+        """Return who sent these headers, or None if not in the cache or if they hold not exactly one credential."""
         key, authorization = headers.get(b"x-api-key"), headers.get(b"authorization")
         if b"api-key" in headers or (key is None) == (authorization is None):
             return None
@@ -164,9 +164,9 @@ class Authenticator:
         return caller if caller is not None and caller.fresh_until_s > clock.monotonic_s() else None
 
     def forget(self) -> None:
-        """Verify every credential anew: some may have been revoked just now."""
+        """Empty the cache, so that every credential is verified again: some may just have been revoked."""
         for caller in self._callers.values():
-            # For requests that wait, and hold it.
+            # Requests under way still hold the caller: they must check again too.
             caller.fresh_until_s = 0.0
         self._callers.clear()
 

@@ -1,4 +1,4 @@
-"""Request bodies: read within their limits, and refused where the contract refuses."""
+"""Reads request bodies within their limits, and refuses what the contract does not allow."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ from threadkeep.server.connection_limits import ByteBudget
 
 INTEGER_MAX = 2**53
 DEPTH_MAX = 32
-# A hundred messages with all parts and tool calls they may have take fewer.
+# Enough for a hundred messages with the most parts and tool calls that they may have.
 VALUES_MAX = 100_000
-# Larger bodies are decoded aside, so that other requests go on meanwhile.
+# Larger bodies are decoded in a thread, so that they do not hold up other requests.
 LARGE_BYTES = 64 * 1024
 BLANKS = " \t\n\r"
 REFUSED_CHARACTER = re.compile("[\0\ud800-\udfff]")
@@ -44,7 +44,7 @@ class Disconnected(Exception):
 
 
 class Reservation:
-    """What one body takes of the byte budget until it is decoded."""
+    """The bytes that one body takes from the budget, until it is decoded."""
 
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
@@ -64,7 +64,7 @@ class Reservation:
 
 
 class Suspicious(ValueError):
-    """A body holds something that is refused."""
+    """The quick decoder has met a value that the contract refuses."""
 
 
 class Refused:
@@ -77,7 +77,7 @@ class Refused:
 async def read_body(
     headers: dict[bytes, bytes], receive: Receive, bytes_max: int, read_s: float, reservation: Reservation
 ) -> bytes:
-    """Return the whole body. Raises TooLarge, UnsupportedMediaType, Unavailable, InvalidJson for one that is late."""
+    """Return the whole body. Raises TooLarge, UnsupportedMediaType, Unavailable, Disconnected; InvalidJson if late."""
     length = headers.get(b"content-length")
     if length is not None and (not length.isdigit() or int(length) > bytes_max):
         raise TooLarge(f"A request body has at most {bytes_max} bytes.")
@@ -102,9 +102,9 @@ async def read_body(
 
 
 def begin(receiving: Coroutine[Any, Any, Any]) -> tuple[Any, Any]:
-    """Return the message if it is there already, else None and what it waits for.
+    """Start receiving: return the message if it is there already, else None and the future that it awaits.
 
-    Most bodies come with their headers. A timer for them would take as long as reading and decoding them.
+    Most bodies arrive with their headers. A timer for them would take as long as reading and decoding them.
     """
     try:
         return None, receiving.send(None)
@@ -114,7 +114,7 @@ def begin(receiving: Coroutine[Any, Any, Any]) -> tuple[Any, Any]:
 
 @types.coroutine
 def go_on(receiving: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Wait for what a coroutine that has begun waits for, and for its end."""
+    """Run a coroutine that `begin` started to its end, and return its result."""
     yield waits_for
     return (yield from receiving)
 
@@ -147,8 +147,8 @@ def check_media_type(headers: dict[bytes, bytes]) -> None:
 def decode(body: bytes) -> dict[str, Any]:
     """Return the JSON object in `body`; an empty body is an empty object.
 
-    Raises InvalidJson, InvalidString, or InvalidField with the path of what is refused: a key that stands twice,
-    an integer beyond ±2^53, NaN and infinities, nesting beyond 32 levels, more values than any request needs.
+    Raises InvalidJson, InvalidString, or InvalidField with the path of what is refused: a repeated key,
+    an integer beyond ±2^53, NaN and infinities, nesting beyond DEPTH_MAX levels, more than VALUES_MAX values.
     """
     if not body:
         return {}
@@ -160,7 +160,7 @@ def decode(body: bytes) -> dict[str, Any]:
         raise InvalidJson() from None
     if not isinstance(value, dict):
         raise InvalidJson()
-    # Only an escape can hold what a string must not: raw U+0000 and raw surrogates are no valid JSON in UTF-8.
+    # Only an escape can put U+0000 or a surrogate into a string: raw ones are not valid JSON in UTF-8.
     may_hold_refused_text = b"\\u" in body
     may_be_deep_or_wide = body.count(b"{") + body.count(b"[") > DEPTH_MAX or len(body) > LARGE_BYTES
     if is_suspicious or may_hold_refused_text or may_be_deep_or_wide:
@@ -169,10 +169,10 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def parse(text: str) -> tuple[Any, bool]:
-    """Return the value of a JSON text, and whether it holds something Refused. Raises ValueError, RecursionError."""
+    """Return the value of a JSON text, and whether a `Refused` is in it. Raises ValueError, RecursionError."""
     text = text.strip(BLANKS)
     try:
-        # `decode` would look for blanks with two regular expressions, which take as long as a small body itself.
+        # `decode` would skip blanks with two regular expressions, which take as long as parsing a small body.
         value, end = QUICK_DECODER.raw_decode(text)
     except Suspicious:
         return make_decoder(Refused).decode(text), True
@@ -186,7 +186,7 @@ def stop(_reason: str) -> Any:
 
 
 def make_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
-    """Return a decoder that calls `refuse` with the reason for what the contract refuses, and puts in what it gives."""
+    """Return a decoder that replaces every value that the contract refuses by `refuse(reason)`."""
 
     def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(found)
@@ -218,16 +218,16 @@ def make_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
     )
 
 
-# Bodies are rarely refused: the first pass only notices, the second finds out where.
+# Bodies are rarely refused: the first pass only notices a refused value, the second finds its path.
 QUICK_DECODER = make_decoder(stop)
 
 
-class Place:
+class BodyValue:
     """A value inside a body, and how it is reached; its path is written only when it is refused."""
 
     __slots__ = ("depth", "key", "parent", "value")
 
-    def __init__(self, value: Any, parent: "Place | None" = None, key: str | int = "") -> None:
+    def __init__(self, value: Any, parent: "BodyValue | None" = None, key: str | int = "") -> None:
         self.value = value
         self.parent = parent
         self.key = key
@@ -236,7 +236,7 @@ class Place:
     @property
     def path(self) -> str:
         steps: list[str | int] = []
-        place: Place | None = self
+        place: BodyValue | None = self
         while place is not None and place.parent is not None:
             steps.append(place.key)
             place = place.parent
@@ -247,8 +247,8 @@ class Place:
 
 
 def check_values(body: Any) -> None:
-    """Look at every value once. Raises InvalidField or InvalidString for the first that is refused."""
-    waiting = [Place(body)]
+    """Check every value. Raises InvalidField or InvalidString for the first that is refused."""
+    waiting = [BodyValue(body)]
     count = 0
     while waiting:
         place = waiting.pop()
@@ -267,16 +267,16 @@ def check_values(body: Any) -> None:
                 for key in value:
                     check_text(key, place)
             items: Any = value.items() if isinstance(value, dict) else enumerate(value)
-            waiting.extend(Place(each, place, key) for key, each in items)
+            waiting.extend(BodyValue(each, place, key) for key, each in items)
 
 
-def check_text(text: str, place: Place) -> None:
+def check_text(text: str, place: BodyValue) -> None:
     if REFUSED_CHARACTER.search(text):
         raise InvalidString(param=place.path)
 
 
 def convert(value: dict[str, Any], kind: Any) -> Any:
-    """Make the endpoint's struct of a decoded body. Raises UnknownField or InvalidField with the field's path."""
+    """Convert a decoded body to the endpoint's struct. Raises UnknownField or InvalidField with the field's path."""
     try:
         return msgspec.convert(value, strict(kind))
     except msgspec.ValidationError as error:
@@ -310,7 +310,7 @@ READ_ONLY = frozenset(
 
 
 def check_messages_count(decoded: dict[str, Any], paths: tuple[str, ...], messages_max: int) -> None:
-    """Raise InvalidField for a list at one of these paths of the body that holds more messages than a call may."""
+    """Raise InvalidField if a list at one of these paths of the body holds more than `messages_max` messages."""
     for path in paths:
         found = value_at(decoded, path)
         if isinstance(found, list) and len(found) > messages_max:
@@ -318,7 +318,7 @@ def check_messages_count(decoded: dict[str, Any], paths: tuple[str, ...], messag
 
 
 def value_at(decoded: Any, path: str) -> Any:
-    """Return what stands at a path such as `thread.messages` in a decoded body, or None."""
+    """Return the value at a path such as `thread.messages` in a decoded body, or None."""
     for name in path.split("."):
         decoded = decoded.get(name) if isinstance(decoded, dict) else None
     return decoded

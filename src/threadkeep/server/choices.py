@@ -1,4 +1,4 @@
-"""Which values a field admits, for the sentence that refuses another one."""
+"""Lists the values that a field allows, for the error about any other value."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ from msgspec import inspect
 
 
 def choices(kind: Any, path: str) -> list[str]:
-    """Return the texts that the field at `path` (`tools.function.name`) of a struct admits; none if it takes any."""
+    """Return the values allowed in a struct's field at `path` (`tools.function.name`); empty if any is allowed."""
     kinds = [inspect.type_info(kind)]
     for name in path.split("."):
         kinds = [each for kind in kinds for each in fields_of(kind, name)]
@@ -15,7 +15,7 @@ def choices(kind: Any, path: str) -> list[str]:
 
 
 def alternatives(kind: inspect.Type) -> Iterator[inspect.Type]:
-    """Give what a value of this kind may be: members of unions, items of arrays, what stands behind constraints."""
+    """Yield the types that a value may have: unions, arrays and constraints are replaced by the types in them."""
     if isinstance(kind, inspect.UnionType):
         for each in kind.types:
             yield from alternatives(each)

@@ -1,13 +1,13 @@
-"""Limits on all connections of a process together: how many they are, and how much their clients leave unread."""
+"""Limits on all connections of a process together: their number, and the bytes that clients leave unread."""
 
 from collections import Counter
 from typing import Protocol
 
-# In the scope of a request: the person for whom it is answered. A program that speaks for many is nobody's.
+# A key of a request's ASGI scope: the person it is answered for. Missing for a program that speaks for many.
 HOLDER = "threadkeep.holder"
 
 
-class Connection(Protocol):
+class LimitedConnection(Protocol):
     """What the limits need of a connection."""
 
     @property
@@ -22,21 +22,21 @@ class Connection(Protocol):
 
 
 class ConnectionLimits:
-    """A limit for each connection alone would let many of them take all files and all memory of the process."""
+    """Limits all connections together: each within its own limits, many could still use up all files and memory."""
 
     def __init__(self, connections_max: int, unread_bytes_max: int) -> None:
         self._connections_max = connections_max
         self._unread_bytes_max = unread_bytes_max
         # All, the oldest first.
-        self._present: dict[Connection, None] = {}
-        # Those that have no request, and those whose answers lie unread; whichever has been so for longest comes first.
-        self._waiting: dict[Connection, None] = {}
-        self._unread: dict[Connection, None] = {}
+        self._present: dict[LimitedConnection, None] = {}
+        # Those without a request, and those whose client leaves an answer unread; the longest in that state first.
+        self._waiting: dict[LimitedConnection, None] = {}
+        self._unread: dict[LimitedConnection, None] = {}
 
-    def join(self, connection: Connection) -> None:
-        """Add a connection. Beyond the limit, the one that has been idle for longest ends.
+    def join(self, connection: LimitedConnection) -> None:
+        """Add a connection. Beyond the limit, close the one that has been idle for longest.
 
-        If all others are being answered, that is the new one, unless a client is slow to read or holds too many.
+        If no other is idle, drop a connection that `_greedy` finds; if there is none, close the new one.
         """
         self._present[connection] = None
         self._waiting[connection] = None
@@ -49,8 +49,8 @@ class ConnectionLimits:
             else:
                 greedy.drop()
 
-    def _greedy(self) -> Connection | None:
-        """Return who has not read an answer for longest, else the newest of whoever holds more than a fourth of all."""
+    def _greedy(self) -> LimitedConnection | None:
+        """Return the one with the longest unread answer, else the newest of a person with over 1/4 of the limit."""
         if self._unread:
             return next(iter(self._unread))
         counts = Counter(each.holder for each in self._present)
@@ -60,22 +60,22 @@ class ConnectionLimits:
             return None
         return next(each for each in reversed(self._present) if each.holder == holder)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: LimitedConnection) -> None:
         self._present.pop(connection, None)
         self._waiting.pop(connection, None)
         self._unread.pop(connection, None)
 
-    def begin(self, connection: Connection) -> None:
-        """Note that a request is being answered on it, so that it does not give way."""
+    def begin(self, connection: LimitedConnection) -> None:
+        """Note that a request is being answered on it, so that it is not closed as idle."""
         self._waiting.pop(connection, None)
 
-    def wait(self, connection: Connection) -> None:
+    def wait(self, connection: LimitedConnection) -> None:
         """Note that its request was answered: it is idle."""
         if connection in self._present:
             self._waiting[connection] = None
 
-    def pause(self, connection: Connection) -> None:
-        """Note that its client reads too slowly. When too much lies unread, the slowest connections are dropped."""
+    def pause(self, connection: LimitedConnection) -> None:
+        """Note that its client reads too slowly. If too much is unread in total, drop those unread for longest."""
         self._unread[connection] = None
         unread_bytes = sum(each.unread_bytes for each in self._unread)
         while unread_bytes > self._unread_bytes_max and len(self._unread) > 1:
@@ -84,18 +84,18 @@ class ConnectionLimits:
             self.leave(slowest)
             slowest.drop()
 
-    def resume(self, connection: Connection) -> None:
+    def resume(self, connection: LimitedConnection) -> None:
         self._unread.pop(connection, None)
 
 
 class ByteBudget:
-    """How many bytes the bodies that are being received or decoded may take together."""
+    """Limits the bytes of all request bodies that are being received or decoded."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_left = bytes_max
 
     def take(self, size_bytes: int) -> bool:
-        """Take bytes out of the budget; return whether it had as many. What was taken is given back either way."""
+        """Take bytes from the budget; return whether it had enough. They must be given back in either case."""
         self.bytes_left -= size_bytes
         return self.bytes_left >= 0
 

@@ -1,4 +1,4 @@
-"""Seals the positions that leave the server: they hold internal keys, which count the threads of all tenants."""
+"""Encrypts the positions in cursors: they hold internal keys, which would tell how many threads all tenants have."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ class CursorSeal:
 
     def __init__(self, secret: str) -> None:
         key = blake2b(secret.encode(), digest_size=32, person=b"cursors").digest()
-        # Copies of these begin each tag and each block.
+        # Keyed once: each tag and each block begins with a copy, which is faster.
         self._tag_hash = blake2b(digest_size=SEAL_BYTES, key=key, person=b"tag")
         self._stream_hash = blake2b(digest_size=BLOCK_BYTES, key=key, person=b"stream")
 
@@ -45,7 +45,7 @@ class CursorSeal:
         return plain.decode() if self._tag(plain) == tag else None
 
     def open_in(self, query: Any) -> Any:  # Any: an endpoint's own query struct.
-        """Return a query with the positions in it opened. Raises InvalidCursor."""
+        """Return the query with its cursors decrypted. Raises InvalidCursor."""
         for param in ("after", "before"):
             cursor = getattr(query, param, None)
             if cursor is not None and (cursor.startswith(PREFIX) or paging.is_position(cursor)):

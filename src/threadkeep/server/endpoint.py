@@ -1,4 +1,4 @@
-"""A line of the route table, and the request from which it takes its operation's arguments. Data alone."""
+"""The types of a line of the route table, and of the request that its operation's arguments are taken from."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ class ExecutionMode(enum.Enum):
     WRITE_ONCE = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()
-    # A method of Answering: takes the database and the retry's key as well, and may answer with a stream.
+    # A method of Answering: also takes the database and the Idempotency-Key, and may answer with a stream.
     ANSWER = enum.auto()
-    # Takes the caller alone, and no database.
+    # Takes only the caller, not the database.
     CALLER = enum.auto()
 
 
@@ -45,10 +45,10 @@ class Request:
         self.query: Any = None  # Any: the endpoint's own query struct.
         self.body: Any = None  # Any: the endpoint's own body struct, or None.
         self.precondition: Precondition | None = None
-        self.keyed: idempotency.Request | None = None
-        # Where a reader of a stream stands, as its browser remembers it.
+        self.keyed: idempotency.IdempotentRequest | None = None
+        # The last event that the reader of a stream has received, as its browser remembers it.
         self.last_event_id: bytes | None = None
-        # Of endpoints that stream alone; the first raises when the credential does not count any more.
+        # Set only for endpoints that stream. `allowed` raises when the credential has lost its access.
         self.allowed: Allowed
         self.presence: Presence
 
@@ -64,9 +64,9 @@ class Endpoint:
     path: str
     operation: Callable[..., Any]
     summary: str
-    # What the operation gets after its transaction.
+    # Returns the operation's arguments, which follow its transaction.
     arguments: Arguments
-    answer: Any  # Any: a struct, or a type form such as Page with the kind of its items.
+    answer: Any  # Any: a struct, or a type form such as ListPage with the kind of its items.
     # Either fixed, or chosen by the arguments.
     mode: ExecutionMode | Callable[[Sequence[Any]], ExecutionMode] = ExecutionMode.READ
     role: Role = Role.MEMBER
@@ -79,9 +79,9 @@ class Endpoint:
     status: int = 200
     errors: tuple[str, ...] = ()
     takes_precondition: bool = False
-    # Whether it may end the thread's response, whose readers should not have to wait for the next look.
+    # Whether it may end the thread's response: its readers are then told at once.
     may_end_response: bool = False
-    # Whether it may answer with a stream, or wait for what a model says, unless its body wants neither.
+    # Whether it may stream or wait for a model, unless `wants_neither` says that the body asks for neither.
     streams: bool = False
     wants_neither: Callable[[Any], bool] = lambda body: False
     more_statuses: tuple[int, ...] = ()
@@ -102,9 +102,9 @@ class Endpoint:
 
     @cached_property
     def changes_credentials(self) -> bool:
-        """Whether it may take a key, a role or a membership away: all that changes an organization may."""
+        """Whether it may revoke a key, a role or a membership: every write to an organization may."""
         return self.names_organization and self.method != "GET"
 
     def body_for(self, decoded: dict[str, Any]) -> Any:
-        """Return which of the endpoint's body structs was sent."""
+        """Return the struct of this body: the endpoint may take several."""
         return self.body if self.choose_body is None else self.choose_body(decoded)

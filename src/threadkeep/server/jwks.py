@@ -1,4 +1,4 @@
-"""An outside issuer's public keys (JWKS, RFC 7517): fetched aside, so that who has a known one waits for nobody."""
+"""An outside issuer's public keys (JWKS, RFC 7517), fetched in the background: a token with a known key never waits."""
 
 import asyncio
 import json
@@ -11,15 +11,15 @@ import jwt
 from threadkeep import clock
 from threadkeep.errors import InvalidCredentials, Unavailable
 
-# Older ones are fetched anew, while they go on to count.
+# Older keys are fetched again; meanwhile they stay valid.
 FRESH_S = 300.0
-# Not for ever, though: an issuer that is away for so long may have withdrawn them.
+# Keys are dropped at this age: an issuer that cannot be reached for so long may have withdrawn them.
 KEPT_S = 24 * 3600.0
-# An unknown key's id may have them fetched, but a flood of such tokens must not.
+# An unknown key id causes a fetch, but a flood of such tokens causes one in this time at most.
 REFRESH_S = 10.0
-# An issuer that has given none yet is asked again sooner.
+# While there are no keys, the issuer is asked again sooner.
 AGAIN_S = 1.0
-# For all of an answer, however slowly it comes.
+# The time limit of a whole fetch, however slowly the answer arrives.
 FETCH_S = 5.0
 ANSWER_BYTES_MAX = 256 * 1024
 
@@ -46,7 +46,7 @@ class JwksCache:
         if not is_known or now_s - self._given_s > self._fresh_s:
             self._begin_fetching(now_s)
         if not is_known and self._fetching is not None:
-            # A fetch belongs to nobody: who goes away does not take it from the others.
+            # Shielded: a cancelled request must not cancel the fetch for the others.
             await asyncio.shield(self._fetching)
         if not self._keys:
             raise Unavailable("The issuer of the token gives no keys; try again.")
@@ -66,7 +66,7 @@ class JwksCache:
                 answer = await self._ask()
             self._keys = await asyncio.to_thread(keys_of, answer)
             self._given_s = clock.monotonic_s()
-        # It is away, too slow, breaks off, or says what are no keys: those that it gave before go on to count.
+        # Unreachable, too slow, broken off, or not a key set: the earlier keys stay in use.
         except (httpx.HTTPError, httpx.InvalidURL, jwt.PyJWTError, OSError, ValueError, TypeError, RecursionError):
             pass
         finally:
@@ -74,7 +74,7 @@ class JwksCache:
 
     async def _ask(self) -> bytes:
         if self._tls is None:
-            # Reading all authorities takes long enough to hold others up.
+            # In a thread: loading the CA certificates takes long enough to hold up other requests.
             self._tls = await asyncio.to_thread(httpx.create_ssl_context)
         answer = b""
         async with (
@@ -91,7 +91,7 @@ class JwksCache:
 
 
 def keys_of(answer: bytes) -> dict[str | None, Any]:
-    """Return the keys of an answer by their ids. Raises ValueError, TypeError, RecursionError or jwt.PyJWTError."""
+    """Return the signature keys by their ids. Raises ValueError, TypeError, RecursionError or jwt.PyJWTError."""
     found = json.loads(answer)
     if not isinstance(found, dict):
         raise TypeError

@@ -1,6 +1,6 @@
-"""What the contract says of a field, its sentence and an example, found where the contract puts them.
+"""Finds the description and an example of a contract's field, for the OpenAPI document.
 
-Sentences are read from the contract's text when somebody asks: a program that only uses the structs pays nothing.
+Descriptions are read from the contract's source only when needed: a program that only uses the structs pays nothing.
 """
 
 import ast
@@ -19,19 +19,19 @@ from typing import Any, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from threadkeep.contract.assistants import Settings
+from threadkeep.contract.assistants import ModelSettings
 from threadkeep.contract.basis import Common, Object
 
 Struct: TypeAlias = type[msgspec.Struct]
 
-# What their fields mean holds wherever a field of that name says nothing itself.
-SHARED: tuple[Struct, ...] = (Settings, Common)
-# Of simple types without an example.
+# Their descriptions apply to every field of the same name that has none itself.
+SHARED: tuple[Struct, ...] = (ModelSettings, Common)
+# The examples of simple types that have none.
 FIRST: dict[Any, Any] = {bool: False, int: 0}
 
 
 def sentence(kind: Struct, name: str) -> str | None:
-    """Return what a field means, by its name on the wire: in the struct, in its resource, or wherever it stands."""
+    """Return the description of a field, given its JSON name: from the struct, its resource, or a shared struct."""
     for struct in (kind, *resource(kind), *SHARED):
         field = dict(zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True)).get(name)
         text = None if field is None else own_sentence(struct, field)
@@ -48,7 +48,7 @@ def resource(kind: Struct) -> list[Struct]:
 
 
 def own_sentence(kind: Struct, field: str) -> str | None:
-    """Return the sentence under a field, in the struct or in one that it is made from; or else that of its type."""
+    """Return the text under a field, in the struct or a base of it; otherwise the description of the field's type."""
     for each in kind.__mro__:
         text = sentences_in(sys.modules[each.__module__]).get((each.__name__, field)) if is_struct(each) else None
         if text is not None:
@@ -58,7 +58,7 @@ def own_sentence(kind: Struct, field: str) -> str | None:
 
 @cache
 def sentences_in(module: ModuleType) -> dict[tuple[str, str], str]:
-    """Return the sentences in a module, by struct and field: each is the text that follows the field."""
+    """Return the descriptions in a module, by struct and field: the string literals right under the fields."""
     found = {}
     structs = [each for each in ast.parse(inspect.getsource(module)).body if isinstance(each, ast.ClassDef)]
     for struct in structs:
@@ -70,9 +70,9 @@ def sentences_in(module: ModuleType) -> dict[tuple[str, str], str]:
 
 
 def example_of(kind: Struct) -> dict[str, Any]:
-    """Return an object put together from the examples of its fields.
+    """Return an example object, made from the examples of its fields.
 
-    An answer has all fields; a body those that it must have, and those that have an example of their own.
+    An answer shows all fields; a body the required ones, and those with an example of their own.
     """
     config = kind.__struct_config__
     example: dict[str, Any] = {} if config.tag_field is None else {config.tag_field: config.tag}
@@ -83,8 +83,8 @@ def example_of(kind: Struct) -> dict[str, Any]:
     return example
 
 
-def value_of(kind: Any, common: Any = None) -> Any:  # Any: whatever stands as the type of a field.
-    """Return a type's example: its own, that of the `common` field, or the first value that it can have."""
+def value_of(kind: Any, common: Any = None) -> Any:  # Any: a field's type form.
+    """Return a type's example: its own, that of the `common` field, or the first value that it allows."""
     arguments = get_args(kind)
     if examples(kind):
         return examples(kind)[0]
@@ -109,10 +109,10 @@ def examples(kind: Any) -> list[Any]:
 
 
 def metas(kind: Any) -> Iterator[Meta]:
-    """Give what is said of a type, and of those that it may be."""
+    """Yield the Meta annotations of a type, then of its alternatives."""
     origin = get_origin(kind)
     if origin is typing.Annotated:
-        # What was said last counts first.
+        # The last annotation takes precedence.
         yield from reversed(kind.__metadata__)
     if origin in (typing.Annotated, typing.Union, types.UnionType):
         for each in get_args(kind)[: 1 if origin is typing.Annotated else None]:

@@ -14,17 +14,17 @@ from threadkeep.runtime.tally import CELLS_COUNT, FLUSHES, READERS, READY, RUNNI
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 BOUNDS = (*map(str, BUCKETS_S), "+Inf")
-# In the cells of a request: how many answers fell into each bucket, and in the last place their seconds.
+# The cells of a route and status: the count of answers in each bucket, and in the last cell their seconds in total.
 SECONDS = len(BOUNDS)
 assert CELLS_COUNT == SECONDS + 1
 
 REQUESTS = "requests"
-# Of workers that have ended; without it the sum over those that live would fall.
+# Without the ended workers, the sum of CPU seconds would fall whenever one ends.
 ENDED_CPU: Label = ("ended workers' CPU seconds",)
 
 
 class Metrics:
-    """The counters of one process, and the text that tells those of all. The library writes it out."""
+    """The counters of one process, and the text of `/metrics`, which adds up those of all processes."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -49,7 +49,7 @@ class Metrics:
         counts[SECONDS] += seconds
 
     def collect(self) -> Iterator[Any]:  # Any: the library's families.
-        """Give what is counted outside the library; the registry calls this."""
+        """Yield all metrics; the library's registry calls this."""
         sums = self._tally.sums()
         ended_cpu_s = sums.get(ENDED_CPU, [0.0])[0]
         yield from process_families(self._tally.process_ids(), ended_cpu_s)
@@ -64,13 +64,13 @@ class Metrics:
 
 
 def note_ended_workers(tally: Tally) -> None:
-    """Keep the CPU time of the child processes that have ended and were waited for."""
+    """Store the CPU time of all child processes that have ended and were waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     tally.cells(ENDED_CPU)[0] = used.ru_utime + used.ru_stime
 
 
 def process_families(ids: Iterable[int], ended_cpu_s: float) -> Iterator[Any]:
-    """Give what Linux tells of the processes, added up; of their starts the first."""
+    """Yield Linux's figures of the processes, added up; of their start times the earliest."""
     values: dict[str, list[float]] = {}
     families: dict[str, Any] = {}
     for id in ids:

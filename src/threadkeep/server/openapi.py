@@ -201,7 +201,7 @@ def metadata_parameter() -> Json:
 
 
 def without_null(schema: Json) -> Json:
-    """Return a parameter's schema without null, which a query cannot say."""
+    """Return a parameter's schema without null, which a query string cannot express."""
     if "anyOf" in schema:
         kept: Json
         [kept] = [each for each in schema["anyOf"] if each != {"type": "null"}]
@@ -220,7 +220,7 @@ def responses(endpoint: Endpoint) -> Json:
     codes = [*ALWAYS, *endpoint.errors]
     codes += WITH_BODY if endpoint.body is not None else ()
     codes += WITH_KEY if endpoint.method == "POST" else ()
-    # A reader of a stream may be the one who meets a response whose worker died, and ends it.
+    # Reading a stream may write too: it ends a response whose worker has died.
     codes += WITH_WRITE if endpoint.method != "GET" or endpoint.mode is ExecutionMode.ANSWER else ()
     by_status: dict[int, list[str]] = {}
     for code in dict.fromkeys(codes):
@@ -241,7 +241,7 @@ def responses(endpoint: Endpoint) -> Json:
 
 
 def answer(endpoint: Endpoint, status: int) -> Json:
-    """Return the description of an answer that is no error."""
+    """Return the description of a successful answer."""
     names = ["X-Request-Id"]
     names += ["ETag"] if is_conditional(endpoint) or has_revision(endpoint.answer) else []
     names += ["Idempotent-Replayed"] if endpoint.method == "POST" else []
@@ -259,11 +259,11 @@ def answer(endpoint: Endpoint, status: int) -> Json:
 
 
 def is_conditional(endpoint: Endpoint) -> bool:
-    """Return whether an answer can be asked for unless it is known: what is read and comes at once."""
+    """Return whether the endpoint takes If-None-Match: every GET that answers at once does."""
     return endpoint.method == "GET" and endpoint.mode is not ExecutionMode.ANSWER
 
 
 def has_revision(answer: Any) -> bool:
-    """Return whether an answer is one object that has revisions, or may be: one message, or a list of them."""
+    """Return whether an answer is, or may be, one object with revisions. `(Message, …)`: one message or a list."""
     kind = answer[0] if isinstance(answer, tuple) else answer
     return isinstance(kind, type) and issubclass(kind, Revised)

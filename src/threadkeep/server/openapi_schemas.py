@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 
 from threadkeep import errors
-from threadkeep.contract.answers import Error, Page
+from threadkeep.contract.answers import Error, ListPage
 from threadkeep.contract.events import NameEvent, ResponseEvent
 from threadkeep.contract.names import NameGenerated
 from threadkeep.server.endpoint import Endpoint
@@ -17,7 +17,7 @@ Json = dict[str, Any]  # Any: JSON.
 
 REF = "#/components/schemas/{name}"
 EVENTS = {"ResponseEvent": ResponseEvent, "NameEvent": NameEvent}
-# The sentences of errors that are worded where they are raised; the others say the default of their class.
+# The messages of errors that are worded where they are raised; the others have their class's default.
 ERROR_MESSAGES = {
     "invalid_field": "This field is not what it must be: Expected str, got int.",
     "unknown_field": "This field is unknown here: leave it out.",
@@ -41,7 +41,7 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     taken = {kind for endpoint in endpoints for kind in structs_of(endpoint.body)}
     given = {kind for endpoint in endpoints for kind in structs_of(endpoint.answer)}
     streamed = [kind for union in EVENTS.values() for kind in get_args(union)]
-    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, Page, *streamed]
+    named = [*sorted(taken | given, key=lambda kind: str(kind.__name__)), Error, ListPage, *streamed]
     _, schemas = msgspec.json.schema_components(named, ref_template=REF)
     kinds = {kind.__name__: kind for kind in structs_below(named)}
     for name in {kind.__name__ for kind in structs_below(taken)}:
@@ -52,7 +52,7 @@ def components(endpoints: tuple[Endpoint, ...]) -> Json:
     for kind in streamed:
         schemas[kind.__name__]["properties"].pop("position", None)
     schemas |= {name: frames(union) for name, union in EVENTS.items()}
-    page = schemas.pop("Page")
+    page = schemas.pop("ListPage")
     for kind in {kind for endpoint in endpoints for kind in pages_of(endpoint.answer)}:
         schemas[f"{kind.__name__}Page"] = page_of(page, kind)
     return dict(sorted(schemas.items()))
@@ -65,12 +65,12 @@ def describe(schema: Json, kind: Any) -> None:
         its["description"] = sentence(kind, name)
         for each in its.get("anyOf", ()):
             each.pop("description", None)
-    if kind not in (None, Page):
+    if kind not in (None, ListPage):
         schema["examples"] = [example_of(kind)]
 
 
 def frames(union: Any) -> Json:
-    """Return the schema of a stream, which before OpenAPI 3.2 is that of each of its events."""
+    """Return the schema of one event of a stream: OpenAPI before 3.2 cannot describe the whole stream."""
     frames = [
         {
             "type": "object",
@@ -92,7 +92,7 @@ def frames(union: Any) -> Json:
 
 
 def events_of(answer: Any) -> str:
-    """Return what the events of a call are called that answers with this, or with a stream."""
+    """Return the name of the schema of the events that an endpoint with this answer streams."""
     return "NameEvent" if answer is NameGenerated else "ResponseEvent"
 
 
@@ -111,7 +111,7 @@ def structs_below(kinds: Iterable[Any]) -> set[Any]:
 
 
 def with_parts(schemas: Json, part: Json) -> Json:
-    """Return the schemas with a name for what a part may be, which stands wherever there is content."""
+    """Return the schemas with the union of content's parts as a schema of its own, `Part`, which they refer to."""
 
     def named(value: Any) -> Any:
         if value == part:
@@ -133,17 +133,17 @@ def one_line(text: str) -> str:
 
 
 def structs_of(*kinds: Any) -> Iterable[Any]:
-    """Give the structs in an endpoint's answer or body: one, a union, or (Page, kind of its items)."""
+    """Yield the structs in an endpoint's answer or body: one, a union, or (ListPage, kind of its items)."""
     for kind in kinds:
         if isinstance(kind, tuple):
-            yield from structs_of(*(each for each in kind if each is not Page))
+            yield from structs_of(*(each for each in kind if each is not ListPage))
         elif kind is not None:
             yield from structs_of(*kind.__args__) if hasattr(kind, "__args__") else [kind]
 
 
 def pages_of(answer: Any) -> Iterable[Any]:
     if isinstance(answer, tuple):
-        if answer[0] is Page:
+        if answer[0] is ListPage:
             yield answer[1]
         else:
             for each in answer:
@@ -167,7 +167,7 @@ def reference(name: str) -> Json:
 
 def schema_of(kind: Any) -> Json:
     if isinstance(kind, tuple):
-        if kind[0] is Page:
+        if kind[0] is ListPage:
             return reference(f"{kind[1].__name__}Page")
         return {"oneOf": [schema_of(each) for each in kind]}
     if hasattr(kind, "__args__"):
@@ -193,12 +193,12 @@ def error_example(kind: type[errors.ApiError]) -> Json:
 
 @cache
 def status_of(code: str) -> int:
-    """Return the status of the errors with a code of their own; inherited ones do not count."""
+    """Return the status of the error class that defines this code itself, not by inheritance."""
     return next(kind.status for kind in error_classes() if vars(kind).get("code") == code)
 
 
 def error_classes(root: type[errors.ApiError] = errors.ApiError) -> list[type[errors.ApiError]]:
-    """Return `root` and every class of error below it, the most special ones first."""
+    """Return `root` and every class of error below it, subclasses first."""
     found: list[type[errors.ApiError]] = []
     for kind in root.__subclasses__():
         found += error_classes(kind)

@@ -1,10 +1,9 @@
-"""Joins the page's modules into few scripts while the server runs, so that whoever changes the page builds nothing.
+"""Joins the page's modules into few scripts while the server runs, so that changing the page needs no build step.
 
-Each module becomes a function that is called once, after those that it imports; what it imports are constants inside
-it. That is what ES modules do as long as they do not import each other in a circle and export what never changes, so
-both is demanded here.
+Each module becomes a function that is called once, after those that it imports; imports become constants inside it.
+This works like ES modules as long as there are no import cycles and exports never change, so both are required.
 
-`import("./x.js")` of one of the page's own modules begins a script of its own, with all that only that module needs.
+`import("./x.js")` of one of the page's own modules starts a separate script, with all modules that the first one lacks.
 `import("./vendor/x.mjs")` is left to the browser, and so is what that file imports. `import.meta.url` is the address
 of the module's own file, so `new URL("./vendor/x.css", import.meta.url)` is the address of a file beside it.
 """
@@ -13,15 +12,15 @@ import posixpath
 import re
 from pathlib import Path
 
-# Forms begin with the word that is looked for, and then look back at what is before it: the other way takes ten times
-# as long. In a library without white space a form may also stand behind a semicolon or a brace.
+# Each pattern begins with its keyword and then looks back at what precedes it: the other order is ten times slower.
+# In a minified library, the keyword may also follow a semicolon or a brace.
 IMPORT = re.compile(r'import(?<![^\n;]import)\s*(\w+|\{[^}]*\})\s*from\s*"(\.[^"]+)";?')
 PASSED_ON = re.compile(r'export(?<![^\n]export)\s*\{([^}]*)\}\s*from\s*"(\.[^"]+)";?')
 LISTED = re.compile(r"export(?<![^\n;}]export)\s*\{([^}]*)\};?")
 DECLARED = re.compile(r"export (?<![^\n]export )(?=(?:async )?(?:function\*?|class|const) ([\w$]+))")
 DEFAULT = re.compile(r"export default (?<![^\n]export default )(?=(?:async )?function\*? ([\w$]+))")
 LATER = re.compile(r'import\("(\.[^"]+)"\)')
-# Comments that fill lines, but licences. A line of a template must not look like one.
+# Comments on lines of their own, except licences. A line of a template string must not look like one.
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*(?!\*\n \* @license|!)(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.M)
 MAP_NAME = re.compile(r"//# sourceMappingURL=.*")
 NOT_UNDERSTOOD = (re.compile(r"import(?<![^\n]import)[\s{].*"), re.compile(r"export(?<![^\n]export)[\s{*].*"))
@@ -31,13 +30,13 @@ const begun = {};
 const later = (name) => begun[name] ??= import(at("joined/" + name)).then(
   (script) => script.default(modules, at, later), (error) => { delete begun[name]; throw error; });
 """
-# Two scripts that come later may both need a module: whichever is there first brings it along.
+# Two later scripts may hold the same module: the one that loads first defines it.
 MODULE = 'modules["%s"] ??= (() => {\n%s\nreturn { %s };\n})();\n'
 SCRIPT_LATER = 'export default (modules, at, later) => {\n%sreturn modules["%s"];\n};\n'
 
 
 class Module:
-    """One module while it is written as a function, which leaves what the module exports in `modules`."""
+    """One module, rewritten as a function that puts the module's exports into `modules`."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -49,7 +48,7 @@ class Module:
             (IMPORT, self._bring_in),
             (PASSED_ON, self._pass_on),
             (LISTED, self._export),
-            # Only the word before what is declared is left out: that is all that this form matches.
+            # The pattern matches only `export `: the declaration after it stays.
             (DECLARED, self._export),
             (DEFAULT, self._export_default),
             (LATER, self._begin_later),
@@ -87,14 +86,14 @@ class Module:
         return f'later("{path}")'
 
     def _path_of(self, written: str) -> str:
-        """Return the path of what this module calls `./x.js` or `../x.js`."""
+        """Return the path in the folder of what this module calls `./x.js` or `../x.js`."""
         return posixpath.normpath(posixpath.join(posixpath.dirname(self.name), written))
 
 
 def join(folder: Path, first: str) -> dict[str, str]:
-    """Return the scripts by the paths of the modules that begin them: `first`, and those that it imports later.
+    """Return the scripts by the path of their main module: `first`, and each one imported with `import()`.
 
-    Raises ValueError about a module that cannot be joined.
+    Raises ValueError if a module cannot be joined.
     """
     modules: dict[str, Module] = {}
     orders: dict[str, list[str]] = {}
@@ -112,7 +111,7 @@ def join(folder: Path, first: str) -> dict[str, str]:
 
 
 def in_order(folder: Path, first: str, modules: dict[str, Module]) -> list[str]:
-    """Return a module and all that it imports at once, each behind what it imports itself."""
+    """Return a module and its static imports, each after its own imports. Raises ValueError for a cycle."""
     order: list[str] = []
     underway: list[str] = []
 
@@ -133,6 +132,6 @@ def in_order(folder: Path, first: str, modules: dict[str, Module]) -> list[str]:
 
 
 def pairs(listed: str) -> list[tuple[str, str]]:
-    """Return what stands between braces as pairs of a name inside and a name outside: `a as b, c`."""
+    """Parse the names between braces (`a as b, c`) into pairs: a name before `as` and one after it."""
     names = [name.split(" as ") for name in listed.split(",") if name.strip()]
     return [(each[0].strip(), each[-1].strip()) for each in names]

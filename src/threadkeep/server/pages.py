@@ -1,14 +1,14 @@
 """The pages for browsers, with headers that keep foreign code out of them.
 
-What `web_files.py` makes of the package's `web` folder when somebody asks for a page for the first time:
+`web_files.py` builds them from the package's `web` folder when the first page is requested:
 
 - `/` is the page: `index.html` with its styles, and with all modules that `app.js` imports, joined into one script.
-- `/web/<version>/<path>` is any file of the folder, compressed, and kept by browsers for ever. `/web/<path>` is the
-  same file, asked for again each time.
-- A module that is needed later is imported where it is needed: `await import("./x.js")`, in a script of its own with
-  what only it needs, or `await import("./vendor/x/x.mjs")`, a library as it is. `new URL("./vendor/x/x.css",
-  import.meta.url)` is the address of a file beside a module, and what that file names beside itself is found too.
-  Texts between quotation marks that begin with `web/` (`src="web/icon.svg"`) become addresses of the version.
+- `/web/<version>/<path>` is any file of the folder, compressed. Browsers cache it for ever. `/web/<path>` is the same
+  file, but browsers ask each time whether it has changed.
+- A module that is needed later is imported with `await import("./x.js")`: it gets a script of its own, with the modules
+  that it adds. `await import("./vendor/x/x.mjs")` loads a library unchanged. `new URL("./vendor/x/x.css",
+  import.meta.url)` is the address of a file beside a module; relative addresses inside that file work too.
+  Addresses in quotation marks that begin with `web/` (`src="web/icon.svg"`) get the version.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from threadkeep.server.web_files import Page, WebFile, WebFiles
+from threadkeep.server.web_files import WebFile, WebFiles, WebPage
 
 FOLDER = Path(__file__).parent.parent / "web"
 PAGE_POLICY = (
@@ -34,28 +34,28 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    # Asked again each time and answered 304: after an upgrade no browser runs yesterday's page on today's API.
+    # Browsers ask each time and mostly get 304: after an upgrade none runs the old page on the new API.
     "Cache-Control": "no-cache",
-    # A part of a small file is of no use: each is served whole, whatever part is asked for.
+    # The files are small: requests for a range get the whole file.
     "Accept-Ranges": "none",
     "Vary": "Accept-Encoding",
 }
-# Not with a weight of 0, which refuses it (RFC 9110, 12.5.3).
+# `q=0` refuses it (RFC 9110, 12.5.3).
 TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?(?:\s*,|\s*$))")
 KEPT_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @cache
 def files() -> WebFiles:
-    """Read and join the files once, for the first who asks for a page: most starts of the server would wait in vain."""
+    """Read and join the files once, at the first request for a page, so that the server starts without waiting."""
     return WebFiles(FOLDER)
 
 
-def text_policy(page: Page) -> str:
-    """Return the policy of the page itself.
+def text_policy(page: WebPage) -> str:
+    """Return the Content-Security-Policy of the page itself.
 
-    A text becomes elements through these two libraries or not at all (W3C Trusted Types). What stands in the page and
-    runs is named by its hash: no other text in it does.
+    Only these two libraries may turn text into elements (W3C Trusted Types). Inline scripts and styles are allowed by
+    their hashes; no others run.
     """
     policy = PAGE_POLICY.replace("script-src 'self'", f"script-src 'self' {page.scripts}")
     policy = policy.replace("style-src 'self'", f"style-src 'self' {page.styles}")
@@ -88,7 +88,7 @@ async def file(request: Request) -> Response:
 
 
 async def found(request: Request, path: str) -> Response:
-    # In a thread: reading and packing the largest file takes a few hundredths of a second, once.
+    # In a thread: reading and compressing the largest file takes a few hundredths of a second, once.
     web_file = await asyncio.to_thread(lambda: files().find(path))
     if web_file is None:
         raise HTTPException(404)
@@ -96,7 +96,7 @@ async def found(request: Request, path: str) -> Response:
 
 
 def answer(request: Request, web_file: WebFile) -> Response:
-    """Answer with a file, packed if the browser takes that, or with 304 if it has the same already."""
+    """Answer with a file, compressed if the browser accepts that, or with 304 if it has the same already."""
     is_packed = web_file.is_packed and TAKES_GZIP.search(request.headers.get("accept-encoding", "")) is not None
     tag = f'"{web_file.tag}{"-gzip" if is_packed else ""}"'
     headers = {**HEADERS, "ETag": tag}

@@ -1,4 +1,4 @@
-"""From the path of a request to its route, and back to what its parameters must look like."""
+"""Finds the route of a request's path, and checks the format of the path's parameters."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from threadkeep.errors import (
 )
 from threadkeep.server.endpoint import Endpoint
 
-# What a path parameter looks like, and what is missing when it does not look like that.
+# The format of each path parameter, and the error for a value that does not match.
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "threadId": (ids.THREAD, ThreadNotFound),
     "messageId": (ids.made("msg"), MessageNotFound),
@@ -38,11 +38,11 @@ class Route:
         self.path = path
         self.endpoints: dict[str, Endpoint] = {}
         self.names = re.findall(r"\{(\w+)\}", path)
-        # What is looked at of each parameter but the organization, whose id is compared with those that are opened.
+        # No check for the organization: its id is compared with the caller's organizations instead.
         self.checks = [PATH_PARAMETERS[name] for name in self.names if name != "organizationId"]
 
     def endpoint(self, method: str) -> Endpoint:
-        """Return what answers a method. Raises MethodNotAllowed."""
+        """Return the endpoint of a method. Raises MethodNotAllowed."""
         endpoint = self.endpoints.get(method)
         if endpoint is None:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(self.endpoints))})
@@ -50,9 +50,9 @@ class Route:
 
 
 def build_routes(endpoints: Iterable[Endpoint]) -> dict[Any, Route]:
-    """Return routes by their path or, where every second segment after /v1/<collection> is a parameter, by the others.
+    """Return the routes: by path or, for paths with parameters, by the count of segments and the fixed segments.
 
-    The count of segments tells /v1/threads/* from /v1/threads.
+    In a path with parameters, every second segment after /v1/<collection> is one.
     """
     routes: dict[Any, Route] = {}
     for endpoint in endpoints:

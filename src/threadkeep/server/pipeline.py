@@ -1,4 +1,4 @@
-"""The way of a request, from its header to its answer: route, caller, query, body, scope, run, answer."""
+"""The steps of a request, from its header to its answer: route, caller, query, body, scope, run, answer."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
@@ -24,7 +24,7 @@ from threadkeep.operations.responses.expiring import past_expired
 from threadkeep.operations.revisions import precondition
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
-from threadkeep.runtime.places import Place, Places
+from threadkeep.runtime.places import ConcurrencyLimit, Slot
 from threadkeep.scope import Credential, Role, Scope
 from threadkeep.server.answers import Result, error_answer, headers_of, result_of, result_of_answered, unless_known
 from threadkeep.server.auth import Authenticator
@@ -54,16 +54,16 @@ from threadkeep.settings import Settings
 logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: ASGI messages are plain dictionaries.
-Decoded = dict[str, Any]  # Any: a body as JSON has it.
+Decoded = dict[str, Any]  # Any: decoded JSON.
 
 REFUSED = "Too many requests without valid credentials came from this address: wait as long as Retry-After says."
 
 
 class Stream(NamedTuple):
-    """An answer that goes on for a while."""
+    """A streamed answer. Its place is left when it ends."""
 
     streamed: Streamed
-    place: Place
+    place: Slot
 
 
 class Pipeline:
@@ -87,7 +87,7 @@ class Pipeline:
         self._seal = seal
         self._answering = answering
         self._body_budget = ByteBudget(settings.transfer_bytes_max)
-        self._places = Places(
+        self._places = ConcurrencyLimit(
             "streams and waiting calls", settings.waiting_per_user_max, settings.waiting_per_organization_max
         )
         self._refused = RateLimit(settings.rate_refused_per_minute, REFUSED)
@@ -131,7 +131,7 @@ class Pipeline:
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
             logger.exception("Request %s failed.", request_id.decode())
             if isinstance(result, Stream):
-                return None  # Its reader has a part of it: the connection ends there.
+                return None  # A part was sent already: the connection is closed.
             whole = error_answer(Internal(), request_id)
         self._metrics.count(method, request.route, whole[0], time.perf_counter() - started_s)
         return whole
@@ -189,7 +189,11 @@ class Pipeline:
         return result
 
     async def _execute(
-        self, endpoint: Endpoint, db: ScopedDatabase, arguments: Sequence[Any], keyed: idempotency.Request | None
+        self,
+        endpoint: Endpoint,
+        db: ScopedDatabase,
+        arguments: Sequence[Any],
+        keyed: idempotency.IdempotentRequest | None,
     ) -> Result | Streamed:
         operation, mode = endpoint.operation, endpoint.mode
         if not isinstance(mode, ExecutionMode):
@@ -210,14 +214,14 @@ class Pipeline:
                 value = await db.read_slowly(operation, *arguments)
             case ExecutionMode.STEPS:
                 value = await operation(db, *arguments)
-        if type(value) is Page and value.next_cursor is not None:
+        if type(value) is ListPage and value.next_cursor is not None:
             value.next_cursor = self._seal.seal(value.next_cursor)
         return result_of(value, endpoint.status)
 
     async def _run_for_a_while(
         self, endpoint: Endpoint, db: ScopedDatabase, request: Request, receive: Receive
     ) -> Result | Stream:
-        """Run what streams or waits in one of the caller's places. Raises RateLimited when there is none."""
+        """Run an endpoint that streams or waits. Raises RateLimited if the caller has too many such calls open."""
         presence = request.presence = Presence()
         if endpoint.wants_neither(request.body):
             result = await self._run(endpoint, db, request)
@@ -239,7 +243,7 @@ class Pipeline:
         return Stream(ran, place) if isinstance(ran, Streamed) else ran
 
     def _still_allowed(self, headers: dict[bytes, bytes], organization_id: str | None, acting: Scope) -> Allowed:
-        """Return what raises InvalidCredentials or PermissionDenied when a credential does not count as it did."""
+        """Return a check that raises InvalidCredentials or PermissionDenied once the caller's access has changed."""
 
         async def allowed() -> None:
             caller = await self._authenticator.caller(headers)
@@ -265,7 +269,7 @@ class Pipeline:
         return decoded, body
 
     def _count_refused(self, error: ApiError, scope: dict[str, Any]) -> ApiError:
-        """Return what to answer to somebody without valid credentials: the refusal, or that there were too many."""
+        """Count a request without valid credentials; return its error, or RateLimited after too many."""
         try:
             self._refused.count(network_of(scope.get("client")))
         except RateLimited as limited:
@@ -274,7 +278,7 @@ class Pipeline:
 
 
 async def run_keyed(
-    tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], keyed: idempotency.Request
+    tx: ScopedTransaction, endpoint: Endpoint, arguments: Sequence[Any], keyed: idempotency.IdempotentRequest
 ) -> Result:
     """Run the endpoint's operation once per Idempotency-Key: the answer is stored in the same transaction."""
     stored = await idempotency.find_or_reserve(tx, keyed)
@@ -293,9 +297,9 @@ def check_role(endpoint: Endpoint, acting: Scope) -> None:
 
 
 def named_organization(endpoint: Endpoint, query: OrganizationQuery, decoded: Decoded, values: list[str]) -> str | None:
-    """Return the organization that a request names, perhaps in several places; it is taken out of the path's values.
+    """Return the organization that a request names in its query, body or path; remove it from the path's values.
 
-    Raises InvalidParameter when it names two.
+    Raises InvalidParameter if they name two.
     """
     organization_id = query.organization_id
     for path in endpoint.organization_at if decoded else ():

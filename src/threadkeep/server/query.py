@@ -31,7 +31,7 @@ BOOLEANS = {"true": True, "false": False}
 
 @lru_cache(maxsize=512)
 def thread_query(given: ThreadsQuery) -> Query:
-    """Return what the list of threads is asked for. Kept: queries are values, few kinds make up most requests."""
+    """Return the query of a list of threads. Cached: a few different queries make up most requests."""
     return Query(
         Filter(
             user_id=given.user_id,
@@ -42,7 +42,7 @@ def thread_query(given: ThreadsQuery) -> Query:
             is_streaming=None if given.status is None else given.status == "streaming",
             pairs=tuple(metadata.pair_hash(key, value) for key, value in given.pairs),
             title_contains=given.title_contains,
-            # "After" a second means after all of it: times have milliseconds inside.
+            # "After" a second means after all of it: stored times have milliseconds.
             created_after_ms=None if given.created_after is None else (given.created_after + 1) * 1000,
             created_before_ms=None if given.created_before is None else given.created_before * 1000,
         ),
@@ -66,7 +66,7 @@ def days_of(given: UsageQuery) -> Days:
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
-    """Return the parameters of a query struct and the kind of text that each takes."""
+    """Return the parameters of a query struct, and whether each is a bool, an int or a text."""
     kinds: dict[str, type] = {}
     for field in msgspec.structs.fields(kind):
         if field.name == "pairs":
@@ -77,7 +77,7 @@ def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
     return kinds
 
 
-# Structs by their kind and text: few query strings make up most requests.
+# Parsed structs by their type and query string: a few query strings make up most requests.
 parsed: dict[tuple[type[msgspec.Struct], bytes], Any] = {}
 
 

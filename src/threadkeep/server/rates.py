@@ -1,4 +1,4 @@
-"""How many requests a credential or an address may send in a minute, counted by each process for itself."""
+"""Limits the requests that a credential or an address may send in a minute. Each process counts for itself."""
 
 import ipaddress
 import time
@@ -6,13 +6,13 @@ import time
 from threadkeep.errors import RateLimited
 
 WINDOW_S = 60
-# Whoever comes when so many were counted in a minute is counted together with the others who do.
+# After this many callers in a minute, all further ones share one count.
 CALLERS_MAX = 100_000
 IPV6_PREFIX = 64
 
 
 class RateLimit:
-    """A limit for each caller in windows of one minute of the clock. All counts are forgotten with their window."""
+    """A limit for each caller in each minute of the clock. All counts start anew with the next minute."""
 
     def __init__(self, requests_max: int, message: str = "") -> None:
         self._requests_max = requests_max
@@ -44,7 +44,7 @@ class RateLimit:
 
 
 def network_of(client: tuple[str, int] | None) -> str:
-    """Return what counts as one address: an IPv4 address, or the network of an IPv6 one, of which anybody has many."""
+    """Return what counts as one address: an IPv4 address, or an IPv6 /64 network, since anybody has many in one."""
     if client is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The heads of requests: their ids, headers that came in several lines, and keys for retries."""
+"""Reads request headers: request ids, headers that are sent more than once, and idempotency keys."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ from threadkeep.errors import InvalidParameter
 from threadkeep.operations import idempotency
 
 VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-# A random part for each process and a count: unique, and cheaper than randomness for each request.
+# A random part for each process, then a count: unique, and cheaper than random bytes for each request.
 ID_PREFIX = b"req_" + secrets.token_hex(6).encode() + b"_"
 counter = itertools.count(1)
 
@@ -35,7 +35,7 @@ def request_id_of(headers: dict[bytes, bytes]) -> bytes:
 
 
 def join_repeated(raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return headers that came in several lines; only a list may. Raises InvalidParameter for two different values."""
+    """Return the headers, repeated lists joined. Raises InvalidParameter if another one has two different values."""
     headers: dict[bytes, bytes] = {}
     for name, value in raw_headers:
         if name in LISTS and name in headers:
@@ -48,10 +48,10 @@ def join_repeated(raw_headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 def idempotency_request(
     header: bytes, user_id: str, scope: dict[str, Any], decoded: dict[str, Any]
-) -> idempotency.Request:
-    """Return what makes a retry the same request. Raises InvalidParameter for a header that is no key."""
+) -> idempotency.IdempotentRequest:
+    """Return the key and what a retry must repeat. Raises InvalidParameter if the header is not a valid key."""
     key = header.decode("latin-1")
     if not 1 <= len(key) <= IDEMPOTENCY_KEY_CHARACTERS_MAX or not (key.isascii() and key.isprintable()):
         raise InvalidParameter("An Idempotency-Key has 1 to 255 printable ASCII characters.", param="Idempotency-Key")
     request = f"{scope['method']} {scope['path']}?{scope['query_string'].decode('latin-1')}"
-    return idempotency.Request(user_id, request, key, idempotency.fingerprint(decoded))
+    return idempotency.IdempotentRequest(user_id, request, key, idempotency.fingerprint(decoded))

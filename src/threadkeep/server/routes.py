@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from threadkeep.contract.answers import Deleted, ListDeleted, Nothing, Page
+from threadkeep.contract.answers import Deleted, ListDeleted, ListPage, Nothing
 from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.contract.basis import ListQuery
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessagesQuery, MessageUpdate
@@ -78,7 +78,7 @@ def list_threads_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 
 def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    # No index leads with the role: a rare one may be far apart in a long thread.
+    # No index begins with the role: messages of a rare one may be far apart in a long thread.
     role = arguments[-1]
     return ExecutionMode.READ if role is None else ExecutionMode.READ_SLOWLY
 
@@ -97,14 +97,14 @@ THREADS = [
              errors=("thread_exists", "assistant_not_found", "bearer_token_required", *METADATA),
              description="Creates a thread with its first messages, all or nothing. No body is needed."),
     Endpoint("GET", "/v1/threads", thread_list.list_threads, "List threads",
-             lambda request: [thread_query(request.query)], (Page, Thread), list_threads_mode,
+             lambda request: [thread_query(request.query)], (ListPage, Thread), list_threads_mode,
              query=ThreadsQuery, errors=("invalid_cursor",),
              description="Lists the threads that the caller may see: a member's own, for admins and owners all of the "
                          "organization. Archived ones only with `state`. All filters given must match."),
     Endpoint("GET", "/v1/user", Caller.user, "Read who is calling", path_only, User, ExecutionMode.CALLER,
              description="Says who is calling, with what, and which organizations that opens."),
     Endpoint("GET", "/v1/user/threads", thread_list.list_own_threads, "List the caller's own threads",
-             lambda request: [thread_query(request.query)], (Page, Thread), list_threads_mode,
+             lambda request: [thread_query(request.query)], (ListPage, Thread), list_threads_mode,
              query=ThreadsQuery, errors=("invalid_cursor",),
              description="Lists the caller's own threads, whatever the caller's role."),
     Endpoint("GET", "/v1/threads/{threadId}", threads.read, "Read a thread", path_only, Thread,
@@ -138,13 +138,13 @@ THREADS = [
 
 MESSAGES = [
     Endpoint("POST", "/v1/threads/{threadId}/messages", messages.append, "Add messages", path_and_body,
-             (Message, (Page, Message)), append_mode, body=MessageCreate | MessagesCreate,
+             (Message, (ListPage, Message)), append_mode, body=MessageCreate | MessagesCreate,
              choose_body=lambda decoded: MessagesCreate if "messages" in decoded else MessageCreate, status=201,
              messages_at=("messages",),
              errors=(*CHANGE, *METADATA),
              description="Adds one message, or with `messages` up to 100, all or nothing."),
     Endpoint("GET", "/v1/threads/{threadId}/messages", message_list.list_messages, "List messages",
-             lambda request: [*request.path, window_of(request.query), request.query.role], (Page, Message),
+             lambda request: [*request.path, window_of(request.query), request.query.role], (ListPage, Message),
              list_messages_mode, query=MessagesQuery, errors=("thread_not_found", "invalid_cursor"),
              description="Lists messages, the oldest first."),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages", messages.delete_all, "Delete all messages",
@@ -203,7 +203,7 @@ RESPONSES = [
             errors=(*ANSWER, "thread_exists", "bearer_token_required"),
             description="The same, for a thread that is named or described in `thread`."),
     Endpoint("GET", "/v1/threads/{threadId}/responses", responses.list_responses, "List responses",
-             lambda request: [*request.path, window_of(request.query)], (Page, Response), query=ListQuery,
+             lambda request: [*request.path, window_of(request.query)], (ListPage, Response), query=ListQuery,
              errors=("thread_not_found", "invalid_cursor"),
              description="Lists the thread's responses in the order in which they began."),
     Endpoint("GET", RESPONSE, responses.read, "Read a response", path_only, Response,
@@ -241,7 +241,8 @@ ASSISTANTS = [
              errors=("name_taken", "assistant_not_found", *METADATA),
              description="What an assistant leaves null, each request may say."),
     Endpoint("GET", "/v1/assistants", assistants.list_assistants, "List assistants",
-             lambda request: [window_of(request.query)], (Page, Assistant), query=ListQuery, errors=("invalid_cursor",),
+             lambda request: [window_of(request.query)], (ListPage, Assistant), query=ListQuery,
+             errors=("invalid_cursor",),
              description="Lists assistants, the oldest first."),
     Endpoint("GET", "/v1/assistants/{assistantId}", assistants.read, "Read an assistant", path_only, Assistant,
              errors=("assistant_not_found",),
@@ -272,7 +273,7 @@ ORGANIZATIONS = [
              errors=("precondition_failed",),
              description="Deletes for good, with everything in it."),
     Endpoint("GET", f"{ORGANIZATION}/members", members.list_members, "List members",
-             lambda request: [window_of(request.query)], (Page, Member), role=Role.ADMIN, query=ListQuery,
+             lambda request: [window_of(request.query)], (ListPage, Member), role=Role.ADMIN, query=ListQuery,
              errors=("invalid_cursor",),
              description="Lists members by user id, which is also what `after` and `before` take."),
     Endpoint("PUT", f"{ORGANIZATION}/members/{{userId}}", members.put, "Add a member or change a role",
@@ -289,7 +290,7 @@ ORGANIZATIONS = [
              Role.OWNER, body=KeyCreate, status=201,
              description="The answer is the only place where the secret is ever shown."),
     Endpoint("GET", f"{ORGANIZATION}/keys", keys.list_keys, "List API keys",
-             lambda request: [window_of(request.query)], (Page, Key), role=Role.ADMIN, query=ListQuery,
+             lambda request: [window_of(request.query)], (ListPage, Key), role=Role.ADMIN, query=ListQuery,
              errors=("invalid_cursor",),
              description="Lists keys without their secrets, the oldest first."),
     Endpoint("DELETE", f"{ORGANIZATION}/keys/{{keyId}}", keys.delete, "Revoke an API key", path_and_precondition,

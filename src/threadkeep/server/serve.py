@@ -27,12 +27,12 @@ def run(
     before_listening: Started | None = None,
     tally: Tally | None = None,
 ) -> None:
-    """Serve on `sockets` until SIGTERM or SIGINT; one that comes before the server is ready ends it too."""
+    """Serve on `sockets` until SIGTERM or SIGINT, which also end a server that is still starting."""
     run_until_signal(serve(settings, sockets, before_listening, tally))
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
-    """Run `work`, which makes its `StopSignals` first. Return whether it came to its end."""
+    """Run `work`, which makes its `StopSignals` first. Return False if it was cancelled by a signal."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(work)
@@ -45,10 +45,10 @@ async def serve(
     settings: Settings, sockets: list[socket.socket], before_listening: Started | None, tally: Tally | None
 ) -> None:
     signals = StopSignals()
-    # A model that cannot be used ends the program before anything is made or said.
+    # First: a model that cannot be used must end the program before anything is created or printed.
     catalogue = Catalogue(settings)
     path = sqlite_path(settings) if is_sqlite(settings) else None
-    # One that is missing is said before anything is made. SQLite's is beside the file, once that may be touched.
+    # PostgreSQL's must be set: if not, fail before anything is created. SQLite's is beside the file, which opens next.
     secret = server_secret(settings, None) if path is None else ""
     database = await open_database(settings, serving=True)
     try:
@@ -80,7 +80,7 @@ def reason_of(error: OSError) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen, so that a taken port is a clear error before anything else happens. Raises SettingError."""
+    """Bind a socket early, so that a taken port is a clear error before anything else happens. Raises SettingError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""A stream as an HTTP answer: frames until the terminal event, as long as the reader is there and may read."""
+"""Sends a stream as an HTTP answer: frames until the terminal event, while the client is connected and has access."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,13 +18,13 @@ HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
-    # Proxies of the nginx kind would hold events back.
+    # Without it, nginx and similar proxies would buffer events.
     (b"x-accel-buffering", b"no"),
 ]
 
 
 async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
-    """Send its frames. A stream that is cut off ends without a terminal event."""
+    """Send the frames of a stream. One that is cut off ends without a terminal event."""
     streamed.request_id = request_id.decode()
     headers = [*HEADERS, (b"x-request-id", request_id)]
     if streamed.was_replayed:
@@ -32,7 +32,7 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
     await send({"type": "http.response.start", "status": 200, "headers": headers, TAKE_WRITE: streamed.take_write})
 
     async def emit(data: bytes) -> None:
-        # What is written waits in memory for a client that does not read: a little at a time.
+        # In small parts: each waits in memory until the client reads it.
         for start in range(0, len(data), WRITE_BYTES_MAX):
             part = data[start : start + WRITE_BYTES_MAX]
             await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -48,7 +48,7 @@ async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_
 
 
 async def leave_when_gone(receive: Receive, reader: Streamed | Presence) -> None:
-    """Notice a client that goes away: nobody tells whoever only sends."""
+    """Tell `reader` when the client disconnects, which only `receive` reports."""
     while (await receive())["type"] != "http.disconnect":
         pass
     reader.leave()

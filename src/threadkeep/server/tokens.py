@@ -22,9 +22,9 @@ EXPIRES_S_MAX = 2**53
 
 
 def server_secret(settings: Settings, sqlite_file: Path | None, *, makes_one: bool = True) -> str:
-    """Return what signs our own tokens: the setting, or a secret kept beside the SQLite file with mode 0600.
+    """Return the secret that signs our own tokens: the setting, or a file beside the SQLite file with mode 0600.
 
-    Raises SettingError when there is none, or none that is long enough.
+    A missing file is created if `makes_one`. Raises SettingError if the secret is missing or too short.
     """
     if settings.secret:
         return settings.secret
@@ -67,7 +67,7 @@ class TokenVerifier:
         try:
             claims = await self._claims(token)
             expires_s = int(claims["exp"])
-        # The library lets through what a claim of an unexpected kind or size does inside it.
+        # PyJWT does not wrap the errors that a claim of an unexpected type or size causes inside it.
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
             raise InvalidCredentials() from None
         if expires_s > EXPIRES_S_MAX:

@@ -31,7 +31,7 @@ VERSION_CHARACTERS = 16
 STYLE = re.compile(r'<link rel="stylesheet" href="web/([^"]+)">\n')
 SCRIPT = re.compile(r'<script src="web/([^"]+)"></script>')
 FIRST_MODULE = re.compile(r'<script type="module" src="web/([^"]+)"></script>')
-# What ends a script in the middle of a page, or lets it go on behind its end.
+# Text that would end an inline script too early, or extend it beyond its end tag.
 ENDS_SCRIPT = re.compile(r"</script|<!--", re.I)
 
 
@@ -42,7 +42,7 @@ class WebFile(NamedTuple):
     tag: str
 
 
-class Page(NamedTuple):
+class WebPage(NamedTuple):
     """The page's text, with the parts of its policy that let its own scripts and styles in, and nothing else."""
 
     file: WebFile
@@ -58,12 +58,12 @@ class WebFiles:
         }
         self.version = version_of(self._paths)
         self.page, self._joined = self._join()
-        # Kept in one form, packed where that is smaller, from the first time that a browser asks for it.
+        # Cached in one form, texts compressed, from the first request for the file.
         self._read = cache(self._read_one)
 
     def find(self, path: str) -> WebFile | None:
         """Return a file by its path below the folder, or a joined script by its path below `joined/`."""
-        # Only what is there is remembered: anybody may ask for anything else.
+        # Only paths that exist reach the cache: unknown ones, which anybody may request, would fill it.
         return self._read(path) if path in self._joined or path in self._paths else None
 
     def _read_one(self, path: str) -> WebFile:
@@ -78,8 +78,8 @@ class WebFiles:
             return WebFile(FONTS.get(found.suffix, "application/octet-stream"), body, False, tag_of(body))
         return packed(kind, body)
 
-    def _join(self) -> tuple[Page, dict[str, str]]:
-        """Put what the page begins with into one file: each further one would cost a slow network a round trip."""
+    def _join(self) -> tuple[WebPage, dict[str, str]]:
+        """Put the page's first styles and scripts into one file: each further one costs a slow network a round trip."""
         text = (self._folder / "index.html").read_text()
         joined: dict[str, str] = {}
 
@@ -91,23 +91,23 @@ class WebFiles:
         text = STYLE.sub("", text).replace("</title>\n", f"</title>\n<style>{style}</style>\n", 1)
         text = SCRIPT.sub(lambda found: f"<script>{closed((self._folder / found[1]).read_text())}</script>", text)
         text = self.renamed(FIRST_MODULE.sub(put_module, text))
-        page = Page(packed(KINDS[".html"], text.encode()), hashes(text, "script"), hashes(text, "style"))
+        page = WebPage(packed(KINDS[".html"], text.encode()), hashes(text, "script"), hashes(text, "style"))
         return page, {JOINED + name: self.renamed(each) for name, each in joined.items()}
 
     def renamed(self, text: str) -> str:
-        """Return a text in which files are called by their addresses in this version."""
+        """Return the text with this version in the addresses of files."""
         return re.sub(r'(?<=")(/?web/)', rf"\g<1>{self.version}/", text)
 
 
 def closed(script: str) -> str:
-    """Return a script that may stand in a page. Raises ValueError about one that would end, or not, in its middle."""
+    """Return the script if it may stand inline in a page. Raises ValueError if `ENDS_SCRIPT` finds something in it."""
     if ENDS_SCRIPT.search(script):
         raise ValueError("A script of the page holds '</script' or '<!--': write that in two parts.")
     return script
 
 
 def hashes(page: str, element: str) -> str:
-    """Return how a policy names what stands in a page's elements of this name (CSP 3, hash-source)."""
+    """Return the policy's hash sources for a page's inline elements of this name (CSP 3, hash-source)."""
     texts = re.findall(rf"<{element}[^>]*>(.*?)</{element}>", page, re.S)
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
     return " ".join(f"'sha256-{digest}'" for digest in digests)

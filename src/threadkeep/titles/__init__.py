@@ -1,5 +1,5 @@
-"""Titles: from a conversation's own words (`extract`), or what to ask a model (`request_messages`) and what to make of
-its answer (`clean`). Pure functions of text, which know nothing of threads."""
+"""Titles: taken from a conversation's own words (`extract`), or asked of a model (`request_messages`), whose answer is
+cleaned (`clean`). Pure functions of text, which know nothing of threads."""
 
 from threadkeep.titles.extracting import extract
 from threadkeep.titles.prompt import MAX_OUTPUT_TOKENS, request_messages

@@ -21,17 +21,17 @@ from threadkeep.titles.words import (
     UNSPACED_REQUEST,
 )
 
-# Some 20 milliseconds at most.
+# Bounds the time to some 20 milliseconds.
 TEXT_CHARACTERS_MAX = 4_000
 CLAUSES_MAX = 60
 
-# What a small word between two others costs, and a phrase that is cut.
+# The costs of a small word between two others, and of cutting a phrase.
 GAP_SCORE = -0.25
 CUT_SCORE = -1.0
 NAME_SCORE = 0.25
-# A request or a question is worth more than what is told around it.
+# A request or a question is worth more than the text around it.
 ASKED_FACTOR = 1.6
-# A clause without spaces is taken as it stands; it weighs as much as three words at most.
+# A clause without spaces is taken whole; it scores as much as three words at most.
 UNSPACED_SCORE = 3.0
 
 _FENCED = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.S)
@@ -43,7 +43,7 @@ _ELISION = re.compile(r"^(?:[cdjlmnst]|qu|all|dell|nell|un)['’]")  # J'ai, d'a
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a text between two punctuation marks, which are gone."""
+    """A part of a text between two punctuation marks, without them."""
 
     text: str
     is_question: bool
@@ -51,7 +51,7 @@ class Clause:
 
 @dataclass(slots=True)
 class Word:
-    """A word of a clause, what it says about the subject, and whether a phrase begins or ends with it."""
+    """A word of a clause, how much it says about the subject, and whether a phrase may begin or end with it."""
 
     text: str
     weight: float
@@ -60,9 +60,9 @@ class Word:
 
 
 def extract(messages: Sequence[tuple[str, str]]) -> str:
-    """Return a title from what the user wrote first, or from what follows if that says nothing.
+    """Return a title from the user's first text, or from a later one if that says nothing.
 
-    `messages` are pairs of role and text, oldest first, at least one text not blank. Every rule of a title is kept.
+    `messages` are pairs of role and text, oldest first, at least one text not blank. The title meets every rule.
     """
     texts = _looked_at(text for role, text in messages if role == "user")
     for requests in (REQUESTS, frozenset[str]()):  # "Write a poem" has no other subject than its request.
@@ -70,13 +70,13 @@ def extract(messages: Sequence[tuple[str, str]]) -> str:
             title = _from_text(text, requests)
             if title is not None:
                 return title
-    # Greetings, single words, signs: all that the user said together, else what the others said.
+    # Only greetings, single words or signs: take all texts of the user together, else those of the others.
     others = _looked_at(text for role, text in messages if role != "user")
     return _from_little(texts) or _from_little(others) or UNNAMED
 
 
 def _looked_at(texts: Iterable[str]) -> list[str]:
-    """Return the first texts, cut after so many characters together that the time is bounded."""
+    """Return the first texts, cut to TEXT_CHARACTERS_MAX characters together, to bound the time."""
     looked_at, left = [], TEXT_CHARACTERS_MAX
     for text in texts:
         if text.strip() and left > 0:
@@ -87,7 +87,7 @@ def _looked_at(texts: Iterable[str]) -> list[str]:
 
 def _from_text(text: str, requests: frozenset[str]) -> str | None:
     prose = _FENCED.sub("\n", text)
-    for part in dict.fromkeys((prose, text)):  # Code alone has a name too.
+    for part in dict.fromkeys((prose, text)):  # A text of code alone needs a title too.
         title = _from_clauses(_clauses(part), requests)
         if title is not None:
             return title
@@ -138,7 +138,7 @@ def _words(clause: str, vocabulary: Vocabulary, counts: Counter[str]) -> tuple[l
         previous = key
         if key in vocabulary.articles and not (len(key) == 1 and text.isupper() and words):
             follows_article = True
-            # An article begins a phrase: what stands before it is a verb or a preposition.
+            # An article begins a phrase: the word before it is a verb or a preposition.
             if words:
                 words[-1].ends = False
             continue
@@ -167,7 +167,7 @@ def _weight(text: str, key: str, vocabulary: Vocabulary, counts: Counter[str]) -
 
 
 def _best_window(words: list[Word]) -> tuple[str, float]:
-    """Return the two to five words in a row that say most and are whole phrases, the earliest of equals."""
+    """Return the best two to five words in a row and their score; whole phrases score more, the earliest wins a tie."""
     best, best_score = "", 0.0
     for start, first in enumerate(words):
         window = words[start : start + WORDS_MAX]
@@ -187,7 +187,7 @@ def _from_little(texts: list[str]) -> str | None:
     words: list[str] = []
     for text in texts:
         words = [*words, *tidy(text).split()][: 2 * WORDS_MAX]
-        # Small words alone leave nothing when they are cut: "what is it that you are".
+        # Shortening may leave nothing of small words alone: "what is it that you are".
         title = finished(shortened(" ".join(words))) or finished(" ".join(words[:WORDS_MAX]))
         if title is not None:
             return title

@@ -7,7 +7,7 @@ from functools import cache
 
 from threadkeep.titles.words import ARTICLES, CONTENT
 
-# What the languages with most writers are ahead by; of equals, English is first.
+# The head start of the languages with the most writers. English wins a tie.
 PRIOR = 1.0
 
 
@@ -21,7 +21,7 @@ class Vocabulary:
 
 
 def vocabulary_of(words: Iterable[str], requests: frozenset[str]) -> Vocabulary:
-    """Return the vocabulary of the language that most small words are from; English where there are none."""
+    """Return the vocabulary of the language that most small words belong to; English if there are none."""
     languages_of = _languages_of()
     scores: defaultdict[str, float] = defaultdict(float, dict.fromkeys(ARTICLES, PRIOR))
     for word in set(words):

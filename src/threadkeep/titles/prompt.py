@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from threadkeep.titles.rules import CHARACTERS_MAX, WORDS_MAX, WORDS_MIN
 
-# A title takes ten to forty; the rest is for models that think aloud first.
+# A title takes ten to forty tokens; the rest is for models that think aloud first.
 MAX_OUTPUT_TOKENS = 256
 
 CONVERSATION_CHARACTERS_MAX = 6_000
@@ -22,7 +22,7 @@ line break, no emoji, no explanation."""
 
 def request_messages(messages: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     """Return the chat that asks for the name of a conversation, given as pairs of role and text, oldest first."""
-    # As JSON no text can end its own line and pass for the instruction or for another message.
+    # As JSON, no text can leave its line and pass for the instruction or for another message.
     lines = [json.dumps({"role": role, "text": text}, ensure_ascii=False) for role, text in _bounded(messages)]
     return [
         {"role": "system", "content": INSTRUCTION},
@@ -31,7 +31,7 @@ def request_messages(messages: Sequence[tuple[str, str]]) -> list[dict[str, str]
 
 
 def _bounded(messages: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Cut long texts, and leave out the last ones when all together are too long: the subject comes first."""
+    """Cut long texts, and leave out the last ones if all together are too long: people name the subject first."""
     bounded, left = [], CONVERSATION_CHARACTERS_MAX
     for role, text in messages:
         cut = text.strip()[: min(MESSAGE_CHARACTERS_MAX, left)]

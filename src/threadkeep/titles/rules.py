@@ -21,10 +21,10 @@ WORDS_MIN = 2
 WORDS_MAX = 5
 CHARACTERS_MAX = 50
 
-# In scripts without spaces nothing says where words end: two characters may be two, and one has at most four.
+# Scripts without spaces do not mark words: two characters may be two words, and a word has at most four.
 UNSPACED_WORD_CHARACTERS_MAX = 4
 
-# More words than this are a sentence, of which no cut makes a title.
+# So many words are a sentence, and no part of it makes a title.
 PROSE_WORDS_MIN = 9
 ANSWER_CHARACTERS_MAX = 4_000
 LINES_MAX = 20
@@ -37,7 +37,7 @@ _ELEMENT = (
     r"a|b|i|u|s|p|em|br|hr|li|ol|ul|td|tr|h[1-6]|div|pre|sub|sup|img|svg|body|code|font|head|html|link|mark|meta|span"
     r"|small|style|table|title|input|video|iframe|script|strong|button|center|details|summary"
 )
-# An unknown name right after a word is no tag: `List<String>` is meant as it stands.
+# An unknown name right after a word is no tag: `List<String>` is kept.
 _TAG = re.compile(rf"</[^<>]{{0,200}}>|<(?:{_ELEMENT})\b[^<>]{{0,500}}>|(?<!\w)<[a-z!][^<>]{{0,500}}>", re.I)
 _SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)", re.I | re.S)
 _LINK = re.compile(r"!?\[([^\[\]]{0,200})\]\([^()\s]{0,500}\)")
@@ -47,16 +47,16 @@ _URL = re.compile(
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _BULLET = re.compile(r"^\s*(?:[-*+•·‣◦▪>#|=]+\s+|\(?(?:\d{1,3}|[a-z])[.):]\s+|>+)+", re.I)
 _MARKUP = re.compile(r"(?<!\w)[*_~]+|[*_~]+(?!\w)|[*~]{2,}|__+|`+")
-# Quotes of all scripts; the two that are apostrophes as well only where no letters are on both sides.
+# Quotes of all scripts. Those that are apostrophes too match only without letters on both sides.
 _QUOTES = re.compile(r"(?<!\w)['’‘ʼ＇´]+|['’‘ʼ＇´]+(?!\w)|[\"“”„‟«»‹›‚‛「」『』《》〈〉｢｣〝〞〟＂❛❜❝❞❟❠⹂⟪⟫]+")
 _NOTE = re.compile(r"\s[(\[（【][^()\[\]（）【】]*[)\]）】]\W*$")
 _BRACKETS = {")": "(", "]": "[", "}": "{", "）": "（", "】": "【", "］": "［"}
 
 
 def clean(text: str) -> str | None:
-    """Return the title in what a model said, or None where there is none: then one is extracted.
+    """Return the title in a model's answer, or None if there is none; the caller then extracts one.
 
-    A single word is none, neither is a paragraph, a refusal or a question back.
+    A single word, a paragraph, a refusal and a question to the user are not titles.
     """
     answer = _MODEL_TOKEN.sub(" ", _without_reasoning(text))[:ANSWER_CHARACTERS_MAX]
     field = TITLE_FIELD.search(answer)
@@ -113,7 +113,7 @@ def without_label(line: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Return the text in one line, without markup, quotes, a note in brackets at its end, and what no reader sees."""
+    """Return the text in one line, without markup, quotes, invisible characters, and a note in brackets at its end."""
     visible = _SCRIPT.sub(" ", _visible(html.unescape(text)))
     unmarked = _TAG.sub(" ", _URL.sub(r"\1", _LINK.sub(r"\1", visible)))
     unquoted = _NOTE.sub("", _MARKUP.sub(" ", _QUOTES.sub(" ", _BULLET.sub("", unmarked))))
@@ -121,7 +121,7 @@ def tidy(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """Leave out control, bidirectional and unassigned characters; joiners stay where they shape what is seen."""
+    """Leave out control, bidirectional and unassigned characters; joiners stay where they change how text looks."""
     characters: list[str] = []
     marks = 0
     normal = unicodedata.normalize("NFC", text)
@@ -135,7 +135,7 @@ def _visible(text: str) -> str:
             if characters and _is_joined(characters[-1]) and following and _is_joined(following):
                 characters.append(character)
         elif category[0] == "M":
-            # A mark needs something to stand on, and letters carry three at most.
+            # A combining mark needs a character to stand on, and at most three are kept on one.
             if marks <= 3 and characters and characters[-1] != " ":
                 characters.append(character)
         elif category[0] != "C" and character not in "\u115f\u1160\u3164\uffa0\u2800\ufffc\ufffd":
@@ -155,7 +155,7 @@ def _trimmed(text: str) -> str:
     words, previous = text, None
     while words != previous:  # Cutting one bracket of a pair leaves the other alone.
         previous = words
-        # A mark may stand alone now.
+        # A combining mark may have lost its character.
         words = " ".join(_visible(_balanced(words)).split())
         start, end = 0, len(words)
         while start < end and not _may_begin(words, start):
@@ -201,13 +201,13 @@ def _may_end(words: str, start: int, index: int) -> bool:
 
 
 def words_at_least(title: str) -> int:
-    """Count the words, with scripts that have no spaces counted in words of four characters."""
+    """Count the words; in scripts without spaces, every four characters count as one."""
     spaced, unspaced = _counted(title)
     return spaced + -(-unspaced // UNSPACED_WORD_CHARACTERS_MAX)
 
 
 def is_title(title: str) -> bool:
-    """Whether the text has as many words as a title and no more characters."""
+    """Whether the text has as many words as a title may have, and not too many characters."""
     spaced, unspaced = _counted(title)
     return spaced + unspaced >= WORDS_MIN and words_at_least(title) <= WORDS_MAX and len(title) <= CHARACTERS_MAX
 
@@ -253,7 +253,7 @@ def _without_dangling(words: list[str]) -> str:
 
 
 def finished(words: str) -> str | None:
-    """Return the words as a list of titles shows them, or None if they do not make a title."""
+    """Return the words as a title: trimmed, beginning with a capital. None if they do not make one."""
     title = _trimmed(words)
     first = title.split(" ", 1)[0]
     if first.islower() and first.replace("-", "").replace("'", "").isalpha():  # Not iPhone, x+y or example.com.

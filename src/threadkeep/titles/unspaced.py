@@ -22,7 +22,7 @@ _WORD = re.compile(r"\s*\S+")
 
 
 def phrases(text: str) -> Iterator[str]:
-    """Give the pieces between which the text may be cut; together they are the text."""
+    """Yield the pieces between which the text may be cut; together they are the text."""
     for word in _WORD.findall(text):
         if UNSPACED.search(word) is None:
             yield word
@@ -33,7 +33,7 @@ def phrases(text: str) -> Iterator[str]:
 def _phrases_of(word: str) -> list[str]:
     whole: list[str] = []
     for phrase in _parser(_language(word)).parse(word):
-        # The parser knows nothing of accents and joiners.
+        # The parser may cut before an accent or a joiner.
         if whole and _belong_together(whole[-1][-1], phrase[0]):
             whole[-1] += phrase
         else:
@@ -57,7 +57,7 @@ def _parser(language: str) -> "Parser":
 
 
 def graphemes(text: str) -> Iterator[str]:
-    """Give what a reader sees as single characters, or more than one where a rule of the script is in doubt."""
+    """Yield what a reader sees as single characters; where a script's rule is in doubt, several together."""
     start = 0
     for index in range(1, len(text)):
         if not _belong_together(text[index - 1], text[index]):
@@ -76,5 +76,5 @@ def _belong_together(previous: str, character: str) -> bool:
         return True
     if "\U0001f3fb" <= character <= "\U0001f3ff":
         return True
-    # Flags are pairs of letters, Korean syllables rows of them: never cut between two.
+    # A flag is a pair of letters, a Korean syllable a row of them: never cut between two.
     return any(group.match(previous) and group.match(character) for group in (_FLAG, _JAMO))

@@ -55,7 +55,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Left out of extracted titles wherever they stand: a title loses nothing with them.
+# Left out of extracted titles wherever they stand: a title loses nothing without them.
 ARTICLES = {
     "en": _words("""
         a an the my your our their his her its this these those some any following above below given please all
@@ -80,7 +80,7 @@ DANGLING = _words("""
     aux dans sur pour par avec ce cette est mon ma mes di il lo gli da nel nella che è do dos no na em com um uma os
     и в во на с со к по о об от до из за для или не как что это а но у في من على إلى عن مع و أو أن
 """)
-# Stop words of the library that say something in a title all the same.
+# Stop words of the library that mean something in a title.
 CONTENT = _words("""
     area beginning best bill book call case cases cause causes changes computer copy date detail details effect
     effects empty example examples face facts fire free front full goods group groups high highest home homepage
@@ -98,7 +98,7 @@ META = _words("""
     texts information data detail details task response format role carefully conversation conversations example
     examples result results way ways thing things point points time times words explanation
 """)
-# What a person asks to be done with the subject. Left out where a request begins.
+# Words with which people ask for something, and greetings. Left out at the beginning of a request.
 REQUESTS = _words("""
     write compose draft create make give provide generate explain describe tell show list help craft construct
     discuss identify implement develop design prepare produce suggest outline elaborate answer read find come think
@@ -117,14 +117,14 @@ REQUESTS = _words("""
 """)
 CONJUNCTIONS = _words("and or then und oder y et e ou и или")
 
-# In scripts without spaces: what precedes or follows the subject of a request, and what no title ends with.
+# In scripts without spaces: phrases before or after the subject of a request, and endings that no title has.
 UNSPACED_REQUEST = re.compile(
     r"^(?:你好|您好|こんにちは|请问|请你?帮我|请你?|請問|請你?幫我|請你?|帮我|幫我|麻烦你?|我想(?:要|知道|了解|问)?|我要|能不能|可以|你能)+(?:写|寫)?"
     r"|(?:について)?(?:を|に)?(?:教えて|書いて|作って|説明して|考えて|翻訳して)?(?:ください|下さい|くれますか|もらえますか)?$"
 )
 UNSPACED_DANGLING = re.compile(r"(?:を|は|が|に|で|と|の|も|から|について|的|和|了|吗|呢)$")
 
-# Stands beside a single word when that is all there is, by the first word of the Unicode name of its characters.
+# Added to a single word if that is all there is; by script, the first word of a character's Unicode name.
 COMPANIONS = {
     "CYRILLIC": "чат",
     "ARABIC": "محادثة",

@@ -12,7 +12,7 @@ from threadkeep.client.asynchronous.connection import AsyncConnection, AsyncPool
 from threadkeep.client.asynchronous.organizations import AsyncOrganizations
 from threadkeep.client.asynchronous.threads import AsyncThreads
 from threadkeep.client.asynchronous.user import AsyncCurrentUser
-from threadkeep.client.calls import Answer, Call
+from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.options import Options, address, credential, from_environment
 
 
@@ -92,7 +92,7 @@ class AsyncClient:
         other._connect(self._connection.pool, replace(self._connection.options, **changes))  # type: ignore[arg-type]  # Each has its option's type.
         return other
 
-    async def send(self, call: Call) -> Answer:
+    async def send(self, call: Call) -> HttpAnswer:
         """Send a call made with `threadkeep.client.calls`, as all others are sent; return the answer as it came.
 
         For JSON that is there already: nothing of it is read on its way.

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import httpx
 
-from threadkeep.client.calls import Answer, Call, decode, headers_of
+from threadkeep.client.calls import Call, HttpAnswer, decode, headers_of
 from threadkeep.client.failures import ClientUnusable
 from threadkeep.client.options import LIMITS, Options, certificates
 from threadkeep.client.places import AsyncPlace, making
@@ -72,14 +72,14 @@ class AsyncConnection:
         """Return what the call is answered with. Raises ApiError, or TransportError."""
         return decode(await self.answer(call), kind)
 
-    async def answer(self, call: Call) -> Answer:
+    async def answer(self, call: Call) -> HttpAnswer:
         attempts = Attempts(call, self.options)
         while True:
             try:
                 outcome = attempts.after_answer(await self._exchange(call, attempts))
             except httpx.RequestError as error:
                 outcome = attempts.after_failure(error)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, HttpAnswer):
                 return outcome
             await asyncio.sleep(outcome)
 
@@ -104,11 +104,11 @@ class AsyncConnection:
             # An `http_client` of the caller's own: closed, or of an event loop that has ended.
             raise ClientUnusable(f"This client cannot be used here: {error}") from error
 
-    async def _exchange(self, call: Call, attempts: Attempts) -> Answer:
+    async def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:
         response = await self.begin(call, attempts.silence_s, attempts.request_id)
         return await self.read(response, attempts)
 
-    async def read(self, response: httpx.Response, attempts: Attempts) -> Answer:
+    async def read(self, response: httpx.Response, attempts: Attempts) -> HttpAnswer:
         """Read the whole answer."""
         content = bytearray()
         try:
@@ -117,4 +117,4 @@ class AsyncConnection:
                 attempts.check_total()
         finally:
             await response.aclose()
-        return Answer(response.status_code, headers_of(response), bytes(content))
+        return HttpAnswer(response.status_code, headers_of(response), bytes(content))

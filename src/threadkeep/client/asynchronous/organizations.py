@@ -9,7 +9,7 @@ from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
-from threadkeep.client.given import KeyFields, OrganizationChanges, Places, UsageFilters
+from threadkeep.client.given import KeyFields, ListFilters, OrganizationChanges, UsageFilters
 from threadkeep.contract.answers import Deleted
 from threadkeep.contract.organizations import (
     Key,
@@ -81,7 +81,7 @@ class AsyncMembers:
     def list(
         self,
         organization_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> AsyncList[Member]:
         """List the members; for admins."""
         parameters = query(**places)
@@ -147,7 +147,7 @@ class AsyncKeys:
     def list(
         self,
         organization_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> AsyncList[Key]:
         """List the keys, without their secrets; for admins."""
         parameters = query(**places)

@@ -8,7 +8,7 @@ from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.streams import AsyncResponseStream
 from threadkeep.client.calls import Call, path, post, query, read
 from threadkeep.client.fields import body_of
-from threadkeep.client.given import Places, ResponseFields, ThreadFields
+from threadkeep.client.given import ListFilters, ResponseFields, ThreadFields
 from threadkeep.client.transcript import begin_following
 from threadkeep.contract.responses import Response, ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import ThreadCreate
@@ -91,7 +91,7 @@ class AsyncResponses:
     def list(
         self,
         thread_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> AsyncList[Response]:
         """List the thread's responses, the oldest first unless `order` says otherwise."""
         parameters = query(**places)

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 
 from threadkeep.client.asynchronous.connection import AsyncConnection
-from threadkeep.client.calls import Answer, Call, path, post, read, streamed
+from threadkeep.client.calls import Call, HttpAnswer, path, post, read, streamed
 from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.retrying import Attempts
 from threadkeep.client.transcript import Transcript
@@ -151,7 +151,7 @@ class AsyncResponseStream:
             self._answer, self._chunks = answer, answer.aiter_bytes()
             return
         outcome = self._attempts.after_answer(await self._connection.read(answer, self._attempts))
-        if not isinstance(outcome, Answer):
+        if not isinstance(outcome, HttpAnswer):
             await asyncio.sleep(outcome)
         elif outcome.status == 204:
             self._is_over = True

@@ -8,7 +8,7 @@ from typing import Self
 import httpx
 from msgspec import UNSET, UnsetType
 
-from threadkeep.client.calls import Answer, Call
+from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.options import Options, address, credential, from_environment
 from threadkeep.client.synchronous.assistants import Assistants
 from threadkeep.client.synchronous.connection import Connection, Pool
@@ -93,7 +93,7 @@ class Client:
         other._connect(self._connection.pool, replace(self._connection.options, **changes))  # type: ignore[arg-type]  # Each has its option's type.
         return other
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> HttpAnswer:
         """Send a call made with `threadkeep.client.calls`, as all others are sent; return the answer as it came.
 
         For JSON that is there already: nothing of it is read on its way.

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import httpx
 
-from threadkeep.client.calls import Answer, Call, decode, headers_of
+from threadkeep.client.calls import Call, HttpAnswer, decode, headers_of
 from threadkeep.client.failures import ClientUnusable
 from threadkeep.client.options import LIMITS, Options, certificates
 from threadkeep.client.places import Place, making
@@ -73,14 +73,14 @@ class Connection:
         """Return what the call is answered with. Raises ApiError, or TransportError."""
         return decode(self.answer(call), kind)
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> HttpAnswer:
         attempts = Attempts(call, self.options)
         while True:
             try:
                 outcome = attempts.after_answer(self._exchange(call, attempts))
             except httpx.RequestError as error:
                 outcome = attempts.after_failure(error)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, HttpAnswer):
                 return outcome
             time.sleep(outcome)
 
@@ -105,11 +105,11 @@ class Connection:
             # An `http_client` of the caller's own: closed, or of an event loop that has ended.
             raise ClientUnusable(f"This client cannot be used here: {error}") from error
 
-    def _exchange(self, call: Call, attempts: Attempts) -> Answer:
+    def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:
         response = self.begin(call, attempts.silence_s, attempts.request_id)
         return self.read(response, attempts)
 
-    def read(self, response: httpx.Response, attempts: Attempts) -> Answer:
+    def read(self, response: httpx.Response, attempts: Attempts) -> HttpAnswer:
         """Read the whole answer."""
         content = bytearray()
         try:
@@ -118,4 +118,4 @@ class Connection:
                 attempts.check_total()
         finally:
             response.close()
-        return Answer(response.status_code, headers_of(response), bytes(content))
+        return HttpAnswer(response.status_code, headers_of(response), bytes(content))

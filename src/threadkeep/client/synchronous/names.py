@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import httpx
 
-from threadkeep.client.calls import Answer, Call, streamed
+from threadkeep.client.calls import Call, HttpAnswer, streamed
 from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.name_transcript import NameTranscript
 from threadkeep.client.retrying import Attempts
@@ -46,7 +46,7 @@ class NameStream:
         try:
             while response.status_code != 200:
                 outcome = self._attempts.after_answer(self._connection.read(response, self._attempts))
-                if isinstance(outcome, Answer):
+                if isinstance(outcome, HttpAnswer):
                     raise UnexpectedAnswer("The answer is no stream of events.", self._attempts.request_id)
                 time.sleep(outcome)
                 response = self._connection.begin(self._call, silence_s, self._attempts.request_id)

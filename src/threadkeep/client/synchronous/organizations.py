@@ -8,7 +8,7 @@ from msgspec import UNSET
 from threadkeep.client.answers import Page
 from threadkeep.client.calls import delete, path, post, put, query, read
 from threadkeep.client.fields import Tag, body_of
-from threadkeep.client.given import KeyFields, OrganizationChanges, Places, UsageFilters
+from threadkeep.client.given import KeyFields, ListFilters, OrganizationChanges, UsageFilters
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.contract.answers import Deleted
@@ -82,7 +82,7 @@ class Members:
     def list(
         self,
         organization_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> List[Member]:
         """List the members; for admins."""
         parameters = query(**places)
@@ -148,7 +148,7 @@ class Keys:
     def list(
         self,
         organization_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> List[Key]:
         """List the keys, without their secrets; for admins."""
         parameters = query(**places)

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from threadkeep.client.answers import Page
 from threadkeep.client.calls import Call, path, post, query, read
 from threadkeep.client.fields import body_of
-from threadkeep.client.given import Places, ResponseFields, ThreadFields
+from threadkeep.client.given import ListFilters, ResponseFields, ThreadFields
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.client.synchronous.streams import ResponseStream
@@ -92,7 +92,7 @@ class Responses:
     def list(
         self,
         thread_id: str,
-        **places: Unpack[Places],
+        **places: Unpack[ListFilters],
     ) -> List[Response]:
         """List the thread's responses, the oldest first unless `order` says otherwise."""
         parameters = query(**places)

@@ -9,7 +9,7 @@ from typing import Self
 import httpx
 import msgspec
 
-from threadkeep.client.calls import Answer, Call, path, post, read, streamed
+from threadkeep.client.calls import Call, HttpAnswer, path, post, read, streamed
 from threadkeep.client.failures import UnexpectedAnswer
 from threadkeep.client.retrying import Attempts
 from threadkeep.client.synchronous.connection import Connection
@@ -152,7 +152,7 @@ class ResponseStream:
             self._answer, self._chunks = answer, answer.iter_bytes()
             return
         outcome = self._attempts.after_answer(self._connection.read(answer, self._attempts))
-        if not isinstance(outcome, Answer):
+        if not isinstance(outcome, HttpAnswer):
             time.sleep(outcome)
         elif outcome.status == 204:
             self._is_over = True

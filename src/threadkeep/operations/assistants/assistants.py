@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import UNSET, json
 
 from threadkeep import clock
-from threadkeep.contract.answers import Deleted, Page
+from threadkeep.contract.answers import Deleted, ListPage
 from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.database.driver import UniqueViolation
 from threadkeep.database.scoped import ScopedTransaction
@@ -80,7 +80,7 @@ async def create(tx: ScopedTransaction, body: AssistantCreate) -> Versioned:
     return versioned(assistant, tx.scope)
 
 
-async def list_assistants(tx: ScopedTransaction, window: Window) -> Page:
+async def list_assistants(tx: ScopedTransaction, window: Window) -> ListPage:
     """Return one page, in the order of ids, which is the order of creation."""
     rows = await tx.fetch(
         LISTS[window.reads_descending],

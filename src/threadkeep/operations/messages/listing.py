@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Any
 
 from threadkeep import clock
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.lifecycle import Action
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
@@ -33,7 +33,7 @@ FIND_DELETED_BY_ID = scoped("""
     """)
 
 
-async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, role: str | None) -> Page:
+async def list_messages(tx: ScopedTransaction, thread_id: str, window: Window, role: str | None) -> ListPage:
     """Return one page. Raises ThreadNotFound or InvalidCursor."""
     position = await find_position(tx, thread_id, window)
     rows = await tx.fetch(

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET
 
 from threadkeep import clock
-from threadkeep.contract.answers import Deleted, ListDeleted, Page
+from threadkeep.contract.answers import Deleted, ListDeleted, ListPage
 from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
 from threadkeep.database.scoped import ScopedTransaction
@@ -142,7 +142,7 @@ INSERT_PURGE = scoped("""
     """)
 
 
-async def append(tx: ScopedTransaction, thread_id: str, body: MessageCreate | MessagesCreate) -> Versioned | Page:
+async def append(tx: ScopedTransaction, thread_id: str, body: MessageCreate | MessagesCreate) -> Versioned | ListPage:
     """Add one message, or several all or nothing, at the end of the thread.
 
     Raises ThreadNotFound, ThreadLocked, ThreadArchived, ThreadBusy, InvalidField or one of the Metadata… errors.
@@ -151,7 +151,7 @@ async def append(tx: ScopedTransaction, thread_id: str, body: MessageCreate | Me
         return await append_one(tx, thread_id, draft(body))
     drafts = [draft(each, f"messages[{position}].") for position, each in enumerate(body.messages)]
     added = await append_several(tx, thread_id, drafts)
-    return Page("list", list(added), added[0].id, added[-1].id, False, None)
+    return ListPage("list", list(added), added[0].id, added[-1].id, False, None)
 
 
 async def append_one(tx: ScopedTransaction, thread_id: str, new: dict[str, Any]) -> Versioned:

@@ -5,7 +5,7 @@ import zlib
 from hashlib import sha256
 
 from threadkeep import clock
-from threadkeep.contract.answers import Deleted, Page
+from threadkeep.contract.answers import Deleted, ListPage
 from threadkeep.contract.organizations import Key, KeyCreate, KeyCreated
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
@@ -94,7 +94,7 @@ async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
     return Versioned(created, now_ms)
 
 
-async def list_keys(tx: ScopedTransaction, window: Window) -> Page:
+async def list_keys(tx: ScopedTransaction, window: Window) -> ListPage:
     """Return one page, in the order of ids, which is the order of creation."""
     at_id = paging.text_position(window, SORT, "key")
     rows = await tx.fetch(LISTS[window.reads_descending], at_id=at_id, limit=window.limit + 1)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from threadkeep import clock
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.organizations import Member, MemberDeleted, MemberPut
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
@@ -80,7 +80,7 @@ OWNS_THREADS = scoped("""
 END_ERASURE = scoped("delete from erasures where organization = :organization and user_id = :user_id")
 
 
-async def list_members(tx: ScopedTransaction, window: Window) -> Page:
+async def list_members(tx: ScopedTransaction, window: Window) -> ListPage:
     """Return one page, in the order of user ids. `after` and `before` take a user id or a nextCursor."""
     at_user = paging.text_position(window, SORT)
     rows = await tx.fetch(LISTS[window.reads_descending], at_user=at_user, limit=window.limit + 1)

@@ -104,7 +104,11 @@ class Claim:
 
 
 async def claim(
-    tx: ScopedTransaction, thread_id: str | None, body: ResponseCreate, keyed: idempotency.Request | None, terms: Terms
+    tx: ScopedTransaction,
+    thread_id: str | None,
+    body: ResponseCreate,
+    keyed: idempotency.IdempotentRequest | None,
+    terms: Terms,
 ) -> Claim | str:
     """Take the turn of a thread (None: of the one that the body describes) for one response.
 
@@ -124,7 +128,7 @@ async def claim(
         await settling.settle(tx, held, settling.CANCELLED)
         held = await hold(tx, thread_id)
     held.require_idle()
-    await require_room(tx, terms)
+    await require_capacity(tx, terms)
     combined = await combine(tx, held, body, terms)
     if body.replaces is not None:
         held = await replace_newest(tx, held, body.replaces)
@@ -164,7 +168,7 @@ async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
     return str(created.object.id)
 
 
-async def require_room(tx: ScopedTransaction, terms: Terms) -> None:
+async def require_capacity(tx: ScopedTransaction, terms: Terms) -> None:
     """Raise RateLimited when as many responses run as may. A program with a plain key has no limit of its own."""
     for statement in (COUNT, COUNT_LIVE):
         [[total, own]] = await tx.fetch(statement, user_id=tx.scope.user_id)

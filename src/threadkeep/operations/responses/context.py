@@ -133,7 +133,7 @@ async def choose(
     below_seq = KEY_MAX if until_seq is None else until_seq
     head = [made_up(0, "system", instructions)] if instructions and instructions.strip() else []
     first = await read_first(tx, thread_id, below_seq) if is_smart else []
-    walk = Walk(
+    walk = HistoryWalk(
         first[-1].seq if first else 0,
         tokens_max - sum(message.tokens for message in (*head, *first)),
         LAST_MAX if is_smart else math.inf,
@@ -179,7 +179,9 @@ def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Conte
     )
 
 
-def fit(head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: "Walk", tokens_max: float) -> Chosen:
+def fit(
+    head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: "HistoryWalk", tokens_max: float
+) -> Chosen:
     """Return the context, complete. Results that calls among the `first` never got may cost it older messages."""
     while True:
         stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
@@ -197,7 +199,7 @@ async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> l
     return [chosen_of(row) for row in rows]
 
 
-async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_seq: int) -> None:
+async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", below_seq: int) -> None:
     """Lead `walk` from the newest message backwards, reading no more than it can still take, and one message."""
     while not walk.is_done:
         tokens = max(0, walk.tokens_left)
@@ -222,7 +224,7 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "Walk", below_s
             return
 
 
-class Walk:
+class HistoryWalk:
     """Takes messages from the newest backwards, as long as they must stay or fit, down to `above_seq`.
 
     Results of tools that must stay keep the message that called for them: without it they could not be sent.

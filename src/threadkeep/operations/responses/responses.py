@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from threadkeep import clock
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.events import ResponseCreated
 from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message
@@ -127,7 +127,7 @@ async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
     return response_of(row, tx.scope, answer_of(streamed).text)
 
 
-async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:
+async def list_responses(tx: ScopedTransaction, thread_id: str, window: Window) -> ListPage:
     """Return one page of the thread's responses, in the order in which they began."""
     at_id = paging.text_position(window, SORT, "resp")
     rows = await tx.fetch(LISTS[window.reads_descending], thread_id=thread_id, at_id=at_id, limit=window.limit + 1)

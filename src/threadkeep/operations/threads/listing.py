@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from threadkeep import clock
-from threadkeep.contract.answers import Page
+from threadkeep.contract.answers import ListPage
 from threadkeep.contract.lifecycle import STATES, State
 from threadkeep.contract.limits import (
     METADATA_KEY_CHARACTERS_MAX,
@@ -121,7 +121,7 @@ class Query:
         )
 
 
-async def list_threads(tx: ScopedTransaction, query: Query) -> Page:
+async def list_threads(tx: ScopedTransaction, query: Query) -> ListPage:
     """Return one page. Raises InvalidCursor, InsufficientPermissions for a member who asks for others' threads."""
     user_id = tx.scope.member or query.filter.user_id
     if tx.scope.member is not None and query.filter.user_id not in (None, tx.scope.member):
@@ -166,7 +166,7 @@ def size_of(thread: Thread) -> int:
     return 2 * len(thread.metadata) + 4 * len(thread.title or "")
 
 
-async def list_own_threads(tx: ScopedTransaction, query: Query) -> Page:
+async def list_own_threads(tx: ScopedTransaction, query: Query) -> ListPage:
     """Return one page of the caller's own threads, whatever the caller's role."""
     if query.filter.user_id not in (None, tx.scope.user_id):
         raise InsufficientPermissions("This path lists your own threads only: leave userId out.", param="userId")

@@ -60,7 +60,7 @@ class Question(NamedTuple):
 
 
 async def begin(
-    tx: ScopedTransaction, thread_id: str, body: NameCreate, keyed: idempotency.Request | None
+    tx: ScopedTransaction, thread_id: str, body: NameCreate, keyed: idempotency.IdempotentRequest | None
 ) -> Question | Stored:
     """Return what a name is to be made from, and reserve the retry's key; or the answer that was given before.
 
@@ -99,7 +99,7 @@ async def save(
     question: Question,
     name: str,
     message: str,
-    keyed: idempotency.Request | None,
+    keyed: idempotency.IdempotentRequest | None,
 ) -> NameGenerated:
     """Make `name` the thread's title unless a person changed the title since; keep the answer for retries.
 

@@ -53,7 +53,7 @@ Describe: TypeAlias = Callable[..., tuple[str | None, str | None, str | None]]
 
 
 @dataclass(frozen=True)
-class Walk:
+class TableWalk:
     """How one table is gone through: in the order of `keys`, which are the first columns of its rows."""
 
     name: str
@@ -78,7 +78,7 @@ def walk(
     broken: Callable[[Row], Iterator[str]],
     describe: Describe,
     size: str = "1",
-) -> Walk:
+) -> TableWalk:
     """Put a walk together. `keys` have what is before all others; `size` is what a batch has at most `bound` of.
 
     The rows of a batch are picked before anything is joined to them: by an index alone, whatever is known of the data.
@@ -96,7 +96,7 @@ def walk(
         ) b on {matched} and b.before < :bound
         """
     text = select.format(columns=f"{names}, {columns}", batch="{batch}")
-    return Walk(
+    return TableWalk(
         name,
         keys,
         everywhere(f"{text.format(batch=picked)} order by {names}"),
@@ -276,12 +276,12 @@ async def fetch(tx: Transaction, statement: Statement, parameters: dict[str, Any
     return await tx.fetch(statement, parameters)
 
 
-def batch_parameters(each: Walk, place: dict[str, Any]) -> dict[str, Any]:
+def batch_parameters(each: TableWalk, place: dict[str, Any]) -> dict[str, Any]:
     bound = {"threads": COUNTED_AT_ONCE, "messages": BYTES_AT_ONCE}.get(each.name, ROWS_AT_ONCE)
     return {**place, "limit": ROWS_AT_ONCE, "bound": bound}
 
 
-async def check(database: Database, each: Walk, row: Row, report: Report) -> None:
+async def check(database: Database, each: TableWalk, row: Row, report: Report) -> None:
     """Check a row; what looks broken is read again, and reported if it still is."""
     if next(each.broken(row), None) is None:
         return

@@ -1,4 +1,4 @@
-"""Batches of requests that begin in the same iteration of the event loop, without a task for each."""
+"""Starts the requests that arrive in one iteration of the event loop together, without a task for each."""
 
 import asyncio
 import contextvars
@@ -13,18 +13,17 @@ Running = Coroutine[Any, Any, None]
 
 
 class Batch:
-    """Begins requests that hardly ever wait: a task for each costs nearly as much as a small read.
+    """Runs requests that hardly ever wait without tasks: a task costs nearly as much as a small read.
 
-    A request that does wait goes on in a task. All that were received in one iteration of the loop begin in the next,
-    as tasks would: receiving, reading and answering one request after the other took half as long again
-    (docs/speed.md).
+    A request that does wait goes on in a task. All that were received in one iteration of the loop start in the next,
+    as tasks would: to answer each before the next was received took half as long again (docs/speed.md).
     """
 
     def __init__(self) -> None:
         self._waiting: list[tuple[Running, set[asyncio.Task[None]]]] = []
 
     def add(self, running: Running, tasks: set[asyncio.Task[None]]) -> None:
-        """Begin `running` in the next iteration; if it has to wait, its task is in `tasks` until its end."""
+        """Start `running` in the next iteration. If it has to wait, its task is in `tasks` until it ends."""
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._begin)
         self._waiting.append((running, tasks))
@@ -37,11 +36,11 @@ class Batch:
                 awaited = context.run(running.send, None)
             except StopIteration:
                 continue
-            except Exception:  # Where a task would end: it must not keep the others from beginning.
+            except Exception:  # Where a task would end: one failure must not keep the others from starting.
                 logger.exception("A request failed.")
                 continue
             if asyncio.isfuture(awaited):
-                # The flag is for the task that waits. Ours begins later, and others may wait for the future meanwhile.
+                # The flag means that a task awaits the future now. Ours starts later; others may await it before.
                 awaited._asyncio_future_blocking = False
             task = asyncio.get_running_loop().create_task(go_on(running, awaited), context=context)
             task.add_done_callback(tasks.discard)
@@ -49,7 +48,7 @@ class Batch:
 
 
 async def go_on(running: Running, awaited: Any) -> None:
-    """Go on, in a task, with a coroutine that began outside of one and now awaits something."""
+    """Continue a coroutine in a task. It was started outside of one and now awaits something."""
     if asyncio.isfuture(awaited):
         awaited._asyncio_future_blocking = True
     await rest_of(running, awaited)
@@ -61,7 +60,7 @@ def rest_of(running: Running, awaited: Any) -> Generator[Any, Any, None]:
     while True:
         try:
             came = yield awaited
-        except BaseException as error:  # A cancellation: the coroutine decides what comes of it.
+        except BaseException as error:  # Cancellation too: the coroutine decides how it ends.
             step, came = running.throw, error
         else:
             step = running.send

@@ -1,6 +1,6 @@
-"""One request and its answer on a connection: uvicorn's cycle, which writes an answer whole.
+"""One request and its answer on a connection: uvicorn's cycle, changed to write a whole answer at once.
 
-Of a cycle it uses `receive send send_500_response logger scope transport flow keep_alive default_headers disconnected
+It uses the cycle's `receive send send_500_response logger scope transport flow keep_alive default_headers disconnected
 response_started response_complete chunked_encoding expected_content_length waiting_for_100_continue message_event
 on_response`.
 """
@@ -10,14 +10,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-# In the message that begins a streamed answer: a function that is given the cycle's `write`. A task that is woken for
-# each piece costs more than the write itself.
+# A key of the ASGI message that begins a stream: a function that receives the cycle's `write`. To wake a task for each
+# piece would cost more than the write itself.
 TAKE_WRITE = "threadkeep.take_write"
-# From here on a transport may tell its protocol to wait with more.
+# A transport with more unsent bytes pauses its protocol.
 LARGE_BYTES = 64 * 1024
 
 Headers = list[tuple[bytes, bytes]]
-# Of every answer that is no page: nobody on the way keeps it, and no browser takes it for something else.
+# On every answer but pages: no cache may store it, and no browser may guess another content type.
 SAFE_HEADERS: Headers = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 # Returns status, headers and body of the answer to a request, or None when it has sent the answer piece by piece.
 Handler = Callable[[Any, Any, Any], Awaitable[tuple[int, Headers, bytes] | None]]
@@ -37,7 +37,7 @@ class OneWriteCycle(RequestResponseCycle):
                 status, headers, body = whole
                 await self.send({"type": "http.response.start", "status": status, "headers": headers})
                 await self.send({"type": "http.response.body", "body": body})
-        except BaseException as error:  # As uvicorn has it: a task that is cancelled too.
+        except BaseException as error:  # As in uvicorn: cancellation is logged too.
             self.logger.error("Exception in ASGI application\n", exc_info=error)
         finally:
             if not self.response_complete and not self.disconnected:
@@ -54,7 +54,7 @@ class OneWriteCycle(RequestResponseCycle):
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started:
             if self.waiting_for_100_continue:
-                # Its body may come or not: where a next request would begin, nobody knows.
+                # The client may or may not send the body, so the start of a next request could not be found.
                 self.keep_alive = False
             self._held = message
             if TAKE_WRITE in message:
@@ -65,17 +65,17 @@ class OneWriteCycle(RequestResponseCycle):
             held["status"], held["headers"], message.get("body", b"")
         ):
             if held is not None:
-                # Before 1.1 nobody knows chunks: the end of the connection ends a body of unknown length.
+                # HTTP/1.0 has no chunks: a body of unknown length ends with the connection.
                 if self.scope["http_version"] == "1.0" and not has_length(held):
                     self._ends_by_closing, self.chunked_encoding = True, False
                 await super().send(held)
             if self._ends_by_closing:
-                # uvicorn counts down to zero, and wants none left at the end.
+                # uvicorn counts this down, and requires zero at the end.
                 self.expected_content_length = len(message.get("body", b"")) + message.get("more_body", False)
             await self._send_part(message)
 
     async def _send_part(self, message: Any) -> None:
-        """Send a part of a body; how a connection ends after the last one is the protocol's affair, not uvicorn's."""
+        """Send a part of a body. After the last one, our protocol closes the connection instead of uvicorn."""
         if self.keep_alive or message.get("more_body", False):
             return await super().send(message)
         protocol: Any = self.transport.get_protocol()
@@ -92,7 +92,7 @@ class OneWriteCycle(RequestResponseCycle):
         return True
 
     def _send_whole(self, status: int, headers: Headers, body: bytes) -> bool:
-        """Send a whole answer of known length at once if the connection is as usual; return whether that was so."""
+        """Send a whole answer in one write, and return True; False if the connection needs special care."""
         is_usual = self.keep_alive and not self.waiting_for_100_continue
         if not is_usual or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
@@ -109,7 +109,7 @@ class OneWriteCycle(RequestResponseCycle):
         return True
 
     def _write_large(self, answer: bytes) -> None:
-        """Write an answer that counts with all its bytes if its client falls behind with it."""
+        """Write a large answer. If its client is slow to read, all its bytes count as unread."""
         protocol: Any = self.transport.get_protocol()
         protocol.answer_bytes = len(answer)
         self.transport.write(answer)
@@ -118,11 +118,11 @@ class OneWriteCycle(RequestResponseCycle):
 
 
 def nothing() -> None:
-    """Do what is left to do after an answer whose connection needs nothing more of it."""
+    """Replaces `on_response` when an answer is over."""
 
 
 def is_plain(held: Any, message: Any) -> bool:
-    """Whether these two messages are a whole answer of known length, after which the connection goes on."""
+    """Whether these two messages are a whole answer of known length that keeps the connection open."""
     if held is None or message.get("more_body", False):
         return False
     names = [name for name, _ in held["headers"]]

@@ -3,8 +3,8 @@
 What it uses of uvicorn is guarded by `test_http_limits.py`: `data_received`, `on_header`, `on_message_complete`,
 `_should_upgrade` and `_start_asgi_task` are replaced, other methods without underscore extended; it reads `parser url
 scope headers cycle pipeline flow tasks timeout_keep_alive_task` and a cycle's `disconnected message_event more_body
-response_started response_complete`. That httptools refuses most of what makes the length of a body ambiguous is tested
-there too.
+response_started response_complete`. That file also tests that httptools refuses most requests with an ambiguous body
+length.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ HEADER_BYTES_MAX = 32 * 1024
 TARGET_BYTES_MAX = 8 * 1024
 HEADER_READ_S = 10.0
 WRITE_STALL_S = 30.0
-# What is thrown away of a body whose request is answered already, so that its sender sees the answer.
+# How long and how much of a body is still read after its request was answered, so that the client sees the answer.
 LINGER_S = 5.0
 UNWANTED_BYTES_MAX = 64 * 1024 * 1024
 # For SO_LINGER: `close` waits 0 seconds for what is unsent and throws it away, with a reset.
@@ -41,7 +41,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     HEADER_BYTES_MAX = HEADER_BYTES_MAX
     TARGET_BYTES_MAX = TARGET_BYTES_MAX
     PIPELINED_REQUESTS_MAX = 64
-    # Each piece of a body costs microseconds, however little it brings.
+    # Each piece of a body costs microseconds, however small it is.
     TINY_PIECES_MAX = 10_000
     PIECE_BYTES_MIN = 16
     HEADER_READ_S = HEADER_READ_S
@@ -49,7 +49,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     UNWANTED_BYTES_MAX = UNWANTED_BYTES_MAX
     WRITE_STALL_S = WRITE_STALL_S
     WRITE_PROGRESS_BYTES_MIN = 64 * 1024
-    # What answers a request without ASGI's messages, if anything does, and whether it hardly ever waits.
+    # Returns the handler that answers a request without ASGI messages, or None, and whether it hardly ever waits.
     HANDLER_OF: Callable[[Any], tuple[Handler | None, bool]] = staticmethod(lambda scope: (None, False))
     BATCH = Batch()
     CONNECTIONS = ConnectionLimits(connections_max=10_000, unread_bytes_max=256 * 1024 * 1024)
@@ -99,7 +99,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         for timer in (self._read_timer, self._write_timer, self.timeout_keep_alive_task):
             if timer is not None:
                 timer.cancel()
-        # uvicorn tells only the newest request: one that is answered before it would stream to nobody.
+        # uvicorn tells only the newest request: an earlier one would go on streaming to nobody.
         self._disconnect_application()
         self.pipeline.clear()
         self.CONNECTIONS.leave(self)
@@ -119,7 +119,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._read_without_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            # What a callback raises comes as the context of the parser's own error.
+            # An error raised in a callback is the context of the parser's own error.
             malformed = InvalidParameter("The request is malformed: send HTTP/1.1 as in RFC 9112.")
             self._refuse(error.__context__ if isinstance(error.__context__, InvalidRequest) else malformed)
         else:
@@ -131,10 +131,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 self._limit_reading()
 
     def _should_upgrade(self) -> bool:
-        return True  # uvicorn then begins nothing, and `_read_without_upgrade` makes a plain request of it
+        return True  # uvicorn then starts nothing, and `_read_without_upgrade` makes a plain request of it
 
     def _read_without_upgrade(self, rest: bytes) -> None:
-        """Read the request again: the parser would lose its body or, if that comes later, take it for a request."""
+        """Parse the request again without Upgrade: the parser would lose its body, or take it for a next request."""
         method, version = self.scope["method"].encode(), self.scope["http_version"].encode()
         if method == b"CONNECT":
             return self._refuse(InvalidParameter("The method CONNECT is not served: send the request itself."))
@@ -165,11 +165,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_reading_body = True
         self._tiny_pieces = 0
         self.CONNECTIONS.begin(self)
-        self.headers = []  # for trailers, which come through `on_header` too and are nobody's
+        self.headers = []  # collects trailers, which `on_header` gets too; they are ignored
         if self.pipeline:
             if len(self.pipeline) == 1:
                 self._ahead = previous
-            self.flow.resume_reading()  # uvicorn paused it, and would not see the client go
+            self.flow.resume_reading()  # uvicorn paused it, and would not notice a disconnect
             if len(self.pipeline) > self.PIPELINED_REQUESTS_MAX:
                 raise InvalidParameter(f"At most {self.PIPELINED_REQUESTS_MAX} requests may wait for an answer.")
 
@@ -234,7 +234,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._last_words = last_words
         self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
         self._unset_read_timer()
-        if self._is_reading_body and self.pipeline:  # the newest is at fault: it never begins
+        if self._is_reading_body and self.pipeline:  # the newest request is at fault: it is never answered
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self._ahead
         elif self._is_reading_body:
@@ -258,7 +258,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return self._linger()
 
     def _linger(self) -> None:
-        """Send no more, and throw away what still comes for a while.
+        """Send no more, and discard further input for at most LINGER_S seconds.
 
         Closing with bytes unread would reset the connection, and the client might never see the answer.
         """
@@ -285,7 +285,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     timeout_keep_alive_handler = give_way = _close
 
     def drop(self) -> None:
-        """End the connection with a reset: the system would keep for minutes what it was given and nobody reads."""
+        """Reset the connection: after a plain close the kernel would keep the unread bytes for minutes."""
         if (connection := self.transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
         self.transport.abort()
@@ -297,12 +297,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     @property
     def unread_bytes(self) -> int:
-        """How much memory an answer takes whose client is slow to read: all of it until its end is sent."""
+        """The memory that an answer takes while its client is slow to read: the whole answer, until writing resumes."""
         return max(self.answer_bytes, self.transport.get_write_buffer_size())
 
     @property
     def holder(self) -> object:
-        """The person for whom a request is being answered."""
+        """The person for whom a request is being answered, if any."""
         answering = self._ahead if self.pipeline else self.cycle
         return None if answering is None or answering.response_complete else answering.scope.get(HOLDER)
 
@@ -315,7 +315,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._write_timer = None
 
     def _watch_writes(self, unsent_bytes_before: float = math.inf) -> None:
-        """Drop a client that does not read; one that is only slow with a large answer goes on."""
+        """Drop a client that reads less than WRITE_PROGRESS_BYTES_MIN in WRITE_STALL_S; a slow one may go on."""
         unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes > unsent_bytes_before - self.WRITE_PROGRESS_BYTES_MIN:
             self.drop()

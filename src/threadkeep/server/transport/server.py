@@ -1,4 +1,4 @@
-"""uvicorn's server with our protocol: it hears signals from the start, and says when it is ready and when it stops."""
+"""uvicorn's server with our protocol. It handles signals from the start, and reports when it is ready and stops."""
 
 import asyncio
 import math
@@ -24,7 +24,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Application(Protocol):
-    """An ASGI application, and what the server needs of it beside that."""
+    """An ASGI application, with two more methods that the server calls."""
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]: ...
 
@@ -34,7 +34,7 @@ class Application(Protocol):
 
 
 class StopSignals:
-    """SIGTERM and SIGINT: one handler from the first step to the last, so that no hand-over can lose a signal."""
+    """Handles SIGTERM and SIGINT from start to end: replacing a handler midway could lose a signal."""
 
     def __init__(self) -> None:
         task = asyncio.current_task()
@@ -73,10 +73,10 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.set_ready(False)
-        # Before uvicorn waits: it would wait for open streams, which end only when their answers do.
+        # Before uvicorn's own wait, which would wait for open streams: they end only with their responses.
         begun_s = clock.monotonic_s()
         await self._drain()
-        # Other requests had the same time; one second more is for clients who do not read what they asked for.
+        # Other requests have had the same time; clients that are slow to read get one second at least.
         left_s = (self.config.timeout_graceful_shutdown or 0) - (clock.monotonic_s() - begun_s)
         self.config.timeout_graceful_shutdown = max(1, math.ceil(left_s))
         await super().shutdown(sockets)
@@ -118,10 +118,10 @@ def limited_protocol(settings: Settings, app: Application) -> type[LimitedHttpPr
 
 
 def connections_possible(wanted: int) -> int:
-    """Return how many connections this process may have; let it open as many files as its user may."""
+    """Raise the limit of open files as far as the user may; return how many connections fit into it."""
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # Not every system takes its own answer.
+    with suppress(ValueError, OSError):  # Some systems refuse the limit that they report.
         resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     files_max, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The others are for the database, for models, and for what comes while one connection gives way to another.
+    # The other files are for the database, for models, and for new connections while old ones are closing.
     return wanted if files_max == resource.RLIM_INFINITY else min(wanted, files_max * 3 // 4)

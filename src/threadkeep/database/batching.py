@@ -13,10 +13,10 @@ from threadkeep.errors import Unavailable
 
 ROWS_MAX = 64
 # One round trip is under way while the next gathers; a second one keeps the server busy meanwhile.
-FLIGHTS_MAX = 2
+BATCHES_MAX = 2
 
 
-class Call:
+class BatchedCall:
     """One caller's parameters, and the future of its rows."""
 
     __slots__ = ("future", "parameters")
@@ -36,23 +36,23 @@ class Call:
         return clock.monotonic_s() > until_s
 
 
-class Gatherer:
+class StatementBatcher:
     """Collects what waits for each statement. A multi-row statement holds one call per thread, never two."""
 
     def __init__(self, run: Callable[[Compiled, Mapping[str, Any]], Awaitable[Sequence[Row]]]) -> None:
         self._run = run
-        self._waiting: dict[Statement, deque[Call]] = {}
-        self._flights: set[asyncio.Task[Any] | None] = set()
+        self._waiting: dict[Statement, deque[BatchedCall]] = {}
+        self._batches: set[asyncio.Task[Any] | None] = set()
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        call = Call(parameters)
+        call = BatchedCall(parameters)
         waiting = self._waiting.setdefault(statement, deque())
         waiting.append(call)
-        if len(self._flights) < FLIGHTS_MAX:
-            self._flights.add(asyncio.ensure_future(self._fly(statement, waiting)))
+        if len(self._batches) < BATCHES_MAX:
+            self._batches.add(asyncio.ensure_future(self._run_batches(statement, waiting)))
         return await call.future
 
-    async def _fly(self, statement: Statement, waiting: deque[Call]) -> None:
+    async def _run_batches(self, statement: Statement, waiting: deque[BatchedCall]) -> None:
         while waiting:
             calls = take(waiting)
             if not calls:
@@ -61,10 +61,10 @@ class Gatherer:
                 await self._run_alone(statement, calls[0])
             else:
                 await self._run_together(statement, calls)
-        # At once, not in a callback later: a call that comes in between would wait for a flight that has ended.
-        self._flights.discard(asyncio.current_task())
+        # At once, not in a callback later: a call that comes in between would wait for a batch that has ended.
+        self._batches.discard(asyncio.current_task())
 
-    async def _run_alone(self, statement: Statement, call: Call) -> None:
+    async def _run_alone(self, statement: Statement, call: BatchedCall) -> None:
         try:
             rows = await self._run(statement.postgres, call.parameters)
         except Exception as error:  # Where a task ends: the error belongs to its caller.
@@ -74,7 +74,7 @@ class Gatherer:
             if not call.future.done():
                 call.future.set_result(rows)
 
-    async def _run_together(self, statement: Statement, calls: list[Call]) -> None:
+    async def _run_together(self, statement: Statement, calls: list[BatchedCall]) -> None:
         assert statement.postgres_many is not None
         names = statement.postgres_many.names
         columns = {name: [call.parameters[name] for call in calls] for name in names}
@@ -98,11 +98,11 @@ class Gatherer:
                 call.future.set_result(found.get(position, ()))
 
 
-def take(waiting: deque[Call]) -> list[Call]:
-    """Take the calls that may go together, oldest first; a second call for one thread waits for the next flight."""
-    calls: list[Call] = []
+def take(waiting: deque[BatchedCall]) -> list[BatchedCall]:
+    """Take the calls that may go together, oldest first; a second call for one thread waits for the next batch."""
+    calls: list[BatchedCall] = []
     threads: set[tuple[Any, Any]] = set()
-    held: list[Call] = []
+    held: list[BatchedCall] = []
     while waiting and len(calls) < ROWS_MAX:
         call = waiting.popleft()
         if call.is_late:
