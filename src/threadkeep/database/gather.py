@@ -1,4 +1,4 @@
-"""Lets calls of one PostgreSQL statement that wait at the same time go as one multi-row statement."""
+"""Sends waiting calls of one PostgreSQL statement together, as one multi-row statement."""
 
 import asyncio
 import math
@@ -12,7 +12,7 @@ from threadkeep.database.statement import Compiled, Statement
 from threadkeep.errors import Unavailable
 
 ROWS_MAX = 64
-# One round trip is under way while the next gathers; a second one keeps the server busy meanwhile.
+# Round trips at once. With two, the server has work while the answer of one is read and the next one is gathered.
 FLIGHTS_MAX = 2
 
 
@@ -31,13 +31,13 @@ class Call:
 
     @property
     def is_late(self) -> bool:
-        """Whether it has waited for so long that its caller must be judged again."""
+        """Whether it has waited so long that its caller's rights must be checked again."""
         until_s: float = self.parameters.get("counts_until_s", math.inf)
         return clock.monotonic_s() > until_s
 
 
 class Gatherer:
-    """Collects what waits for each statement. A multi-row statement holds one call per thread, never two."""
+    """Collects waiting calls by statement. A multi-row statement never holds two calls for one thread."""
 
     def __init__(self, run: Callable[[Compiled, Mapping[str, Any]], Awaitable[Sequence[Row]]]) -> None:
         self._run = run
@@ -61,13 +61,13 @@ class Gatherer:
                 await self._run_alone(statement, calls[0])
             else:
                 await self._run_together(statement, calls)
-        # At once, not in a callback later: a call that comes in between would wait for a flight that has ended.
+        # Here and not in a done callback: a call that comes in between would wait for a flight that has ended.
         self._flights.discard(asyncio.current_task())
 
     async def _run_alone(self, statement: Statement, call: Call) -> None:
         try:
             rows = await self._run(statement.postgres, call.parameters)
-        except Exception as error:  # Where a task ends: the error belongs to its caller.
+        except Exception as error:  # Any error belongs to the caller, who waits for the future.
             if not call.future.done():
                 call.future.set_exception(error)
         else:
@@ -85,11 +85,11 @@ class Gatherer:
                 if not call.future.done():
                     call.future.set_exception(error)
             return
-        except Exception:  # One bad row must not lose everybody's: each gets its own error.
+        except Exception:  # Whatever it was, it may be one call's fault: alone, each gets its own rows or error.
             for call in calls:
                 await self._run_alone(statement, call)
             return
-        # The first column says whose row it is: the position of the call, counted from 1.
+        # The first column is the position of the row's call, counted from 1.
         found: dict[int, list[Row]] = {}
         for row in rows:
             found.setdefault(row[0], []).append(row[1:])

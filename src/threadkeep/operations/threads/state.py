@@ -93,5 +93,5 @@ async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> V
 
 
 def lock_role(scope: Scope, held: HeldThread) -> Role:
-    """Return the role stored with a lock: member on the caller's own thread. A higher one only admins and owners lift."""
+    """Return the role to store with a lock: member on one's own thread; others are lifted by admins and owners only."""
     return Role.MEMBER if scope.user_id == held.user_id else scope.role
