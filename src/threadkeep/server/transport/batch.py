@@ -61,7 +61,7 @@ def rest_of(running: Running, awaited: Any) -> Generator[Any, Any, None]:
     while True:
         try:
             came = yield awaited
-        except BaseException as error:  # A cancellation: the coroutine decides what comes of it.
+        except BaseException as error:  # Anything may be thrown in, a cancellation too: the coroutine handles it.
             step, came = running.throw, error
         else:
             step = running.send

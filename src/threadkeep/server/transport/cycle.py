@@ -37,7 +37,7 @@ class OneWriteCycle(RequestResponseCycle):
                 status, headers, body = whole
                 await self.send({"type": "http.response.start", "status": status, "headers": headers})
                 await self.send({"type": "http.response.body", "body": body})
-        except BaseException as error:  # As uvicorn has it: a task that is cancelled too.
+        except BaseException as error:  # Where a request's task ends; a cancellation is logged too, as in uvicorn.
             self.logger.error("Exception in ASGI application\n", exc_info=error)
         finally:
             if not self.response_complete and not self.disconnected:
