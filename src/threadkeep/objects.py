@@ -10,3 +10,7 @@ from threadkeep.contract.organizations import *  # noqa: F403
 from threadkeep.contract.responses import *  # noqa: F403
 from threadkeep.contract.threads import *  # noqa: F403
 from threadkeep.contract.usage import *  # noqa: F403
+
+# The names that callers know them by.
+Page = ListPage  # noqa: F405
+Settings = ModelSettings  # noqa: F405

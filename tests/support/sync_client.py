@@ -14,7 +14,7 @@ FROM = ROOT / "src" / "threadkeep" / "client" / "asynchronous"
 TO = FROM.with_name("synchronous")
 MADE = "# Made from ../asynchronous by tests/support/sync_client.py: change it there.\n"
 PACKAGE = (
-    '"""The client without asyncio, made from the one with it: docs/decisions/0022-one-text-for-both-clients.md."""\n'
+    '"""The synchronous client, generated from the asyncio one: docs/decisions/0022-one-text-for-both-clients.md."""\n'
 )
 
 FIRST_PARTY = 'lint.isort.known-first-party = ["threadkeep"]'

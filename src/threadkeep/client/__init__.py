@@ -1,4 +1,4 @@
-"""The Python client: `Client`, and `AsyncClient` for asyncio, with what they give and take."""
+"""The Python client: `Client`, and `AsyncClient` for asyncio, with the types of their arguments and results."""
 
 from threadkeep.client.answers import Page
 from threadkeep.client.asynchronous.client import AsyncClient

@@ -1,4 +1,4 @@
-"""What lists answer with."""
+"""The pages of lists."""
 
 from typing import Generic, TypeVar
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Page(msgspec.Struct, Generic[T], rename="camel"):
-    """One page of a list; `next_cursor` goes on in the same direction. `total` is None unless it was asked for."""
+    """One page of a list; `next_cursor` is the next one's position. `total` is None unless it was asked for."""
 
     data: list[T]
     first_id: str | None

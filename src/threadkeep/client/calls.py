@@ -1,4 +1,4 @@
-"""One call of the API, ready to be sent, and what may be done when its outcome is unknown."""
+"""Calls of the API, ready to be sent, and whether each may be sent again when its outcome is unknown."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 GENERATED_THREAD = ids.made("thread")
 DOTS = (".", "..")
-# What may stand in a header; blanks around it would be lost on the way.
+# A valid header value; blanks at its ends would be lost on the way.
 HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 
 
@@ -33,9 +33,9 @@ class Call:
     query: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    # Whether it may be sent again when nobody knows whether it was done.
+    # Whether it may be sent again when its outcome is unknown.
     repeats: bool = True
-    # What a deletion answers that finds nothing any more when it is sent again.
+    # For a deletion: the answer to use if it is sent again and the object is gone already.
     receipt: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ class Call:
         return f"{self.path}?{urlencode(self.query, quote_via=quote)}" if self.query else self.path
 
     def within(self, organization_id: str | None) -> Self:
-        """Return the call with its organization, unless it names one itself."""
+        """Return the call for this organization, unless it names one itself."""
         if organization_id is None or self.path.startswith("/v1/organizations/"):
             return self
         if any(name == "organizationId" for name, _ in self.query):
@@ -57,7 +57,7 @@ class Call:
 
 
 def streamed(call: Call) -> Call:
-    """Return a call whose answer is read as it comes: whatever compresses on the way holds it back."""
+    """Return a call whose answer is streamed: no compression, since a proxy that compresses would hold it back."""
     return replace(call, headers={**call.headers, "Accept": "text/event-stream", "Accept-Encoding": "identity"})
 
 
@@ -76,7 +76,7 @@ class HttpAnswer(NamedTuple):
 def path(*segments: str) -> str:
     """Return a path under /v1. Raises NotSendable for an id that would make it another path."""
     for segment in segments:
-        # A slash counts as one for the server too, however it is written.
+        # An escaped slash is a slash for the server too.
         if not isinstance(segment, str) or not segment or segment in DOTS or "/" in segment:
             raise NotSendable("An id is empty, no text, made of dots, or has a slash: it would name another object.")
     return "/v1/" + "/".join(quote(encodable("an id", segment), safe="") for segment in segments)
@@ -105,14 +105,14 @@ def post(
     if_match: Tag = UNSET,
     parameters: Iterable[tuple[str, str]] = (),
 ) -> Call:
-    """Return a POST. Its key makes it repeatable: what was done once is answered again, and not done again."""
+    """Return a POST. Its idempotency key makes it repeatable: the server answers again, and does nothing twice."""
     key = secrets.token_hex(16) if idempotency_key is None else idempotency_key
     headers = {"Idempotency-Key": key, **matching(if_match)}
     return Call("POST", at, tuple(parameters), body, headers)
 
 
 def put(at: str, body: bytes, *, if_match: Tag = UNSET) -> Call:
-    # Done once, it has moved the revision: sent again, it would be refused, as if it had not been done.
+    # With `if_match` it is not repeated: a first success changes the revision, and the second try would be refused.
     return Call("PUT", at, (), body, matching(if_match), repeats=if_match is UNSET)
 
 
@@ -137,7 +137,7 @@ def matching(if_match: Tag) -> dict[str, str]:
 
 
 def is_generated(thread_id: str) -> bool:
-    """Return whether an id was made by the server. A chosen one may be given to another thread after its deletion."""
+    """Return whether the server made the id. A chosen id may belong to another thread after its deletion."""
     return GENERATED_THREAD.fullmatch(thread_id) is not None
 
 

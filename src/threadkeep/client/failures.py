@@ -1,8 +1,8 @@
-"""What a call ends with that brought no object: the API's own errors, and those of the way to it.
+"""The errors of a call: the API's own, and those of the connection to it.
 
 ThreadkeepError
 ├── ApiError            the server refused: one class for each code, see `threadkeep.errors`
-├── NotSendable         nothing was sent: what was given has no form in JSON, in an address or in a header
+├── NotSendable         nothing was sent: an argument cannot be written as JSON, in an address or in a header
 ├── ClientUnusable      nothing was sent: the client is closed, or belongs to another loop or process
 └── TransportError      no answer of the API came
     ├── ConnectionFailed
@@ -25,25 +25,25 @@ read_error = msgspec.json.Decoder(Error).decode
 
 
 class NotSendable(ThreadkeepError, ValueError):
-    """What was given cannot be said in a request."""
+    """An argument cannot be written in a request."""
 
 
 class ClientUnusable(ThreadkeepError, RuntimeError):
-    """The client cannot call from here, or not any more."""
+    """The client is closed, or belongs to another event loop or process."""
 
 
 class TransportError(ThreadkeepError):
-    """No answer of the API came, after as many attempts as the client makes."""
+    """No answer of the API came, after all attempts."""
 
     def __init__(self, message: str, request_id: str, *, outcome_is_unknown: bool = True) -> None:
         self.message = message
         self.request_id = request_id
-        # False when nothing reached the server. A POST may be repeated with its idempotency key in any case.
+        # False if the call cannot have been done. A POST may be repeated with its idempotency key in any case.
         self.outcome_is_unknown = outcome_is_unknown
         super().__init__(f"{message} (request {request_id})")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions are made anew from their text otherwise, which is not what this one is made from.
+        # By default an exception is unpickled from its text alone, which would lose the other attributes.
         return restored, (type(self), {**vars(self), "args": self.args})
 
 
@@ -56,7 +56,7 @@ class TimedOut(TransportError):
 
 
 class UnexpectedAnswer(TransportError):
-    """Something answered, but not with what the API says: a proxy, a redirect, another program."""
+    """The answer is not the API's: from a proxy, a redirect, another program."""
 
 
 def restored(kind: type[TransportError], state: dict[str, Any]) -> TransportError:
@@ -67,7 +67,7 @@ def restored(kind: type[TransportError], state: dict[str, Any]) -> TransportErro
 
 
 def transport_error(error: httpx.RequestError, where: str, request_id: str, *, is_unknown: bool) -> TransportError:
-    """Return the client's own error for one of the library's."""
+    """Return our own error for an error of httpx."""
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         message = f"{where} did not answer in time ({type(error).__name__})."
@@ -82,7 +82,7 @@ def transport_error(error: httpx.RequestError, where: str, request_id: str, *, i
 
 
 def detail_of(content: bytes) -> ErrorDetail | None:
-    """Return the error that an answer holds, or None if it is not the API's."""
+    """Return the API's error in an answer, or None if it has none."""
     try:
         return read_error(content).error
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -90,7 +90,7 @@ def detail_of(content: bytes) -> ErrorDetail | None:
 
 
 def refusal(status: int, headers: Mapping[str, str], content: bytes, where: str, request_id: str) -> ThreadkeepError:
-    """Return the error for an answer that is no success."""
+    """Return the error for an answer with an error status."""
     detail = detail_of(content)
     if detail is not None:
         return api_error(status, detail, headers)
@@ -102,18 +102,18 @@ def refusal(status: int, headers: Mapping[str, str], content: bytes, where: str,
 
 
 def api_error(status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> ApiError:
-    """Return the error of the class that its code has; a code of a newer server gets the class of its status."""
+    """Return the error of its code's class. An unknown code, of a newer server, gets the class of its status."""
     kind = BY_CODE.get(detail.code) or BY_STATUS.get(status, ApiError)
     error = kind.__new__(kind)
     ApiError.__init__(error, detail.message, param=detail.param, headers=dict(headers))
     error.request_id = detail.request_id
-    # The instance says what was answered, also where the class is a stand-in.
+    # The instance has the values of the answer, also if the class is only that of the status.
     vars(error).update(status=status, type=detail.type, code=detail.code, retry_after_s=retry_after_s(headers))
     return error
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds the server asks to wait: it sends a number, some proxies a date."""
+    """Return how many seconds Retry-After asks to wait: our server sends a number, some proxies send a date."""
     text = headers.get("retry-after", "")
     if text.isdecimal():
         return float(text)
@@ -124,7 +124,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def kinds(kind: type[ApiError]) -> Iterator[type[ApiError]]:
-    """Give the errors that the API may answer, the general before the special."""
+    """Give the classes of the API's errors, each before its subclasses."""
     if kind.__module__ == errors.__name__ and kind is not LeaseExpired:
         yield kind
     for each in kind.__subclasses__():

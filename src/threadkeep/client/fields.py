@@ -1,4 +1,4 @@
-"""From what a caller gives, in Python's own dictionaries and lists, to what is sent.
+"""Turns arguments, in Python's own dictionaries and lists, into JSON and query parameters.
 
 A field that is left out is not sent: unchanged in an update, the default in a create. None is sent as null.
 """
@@ -17,10 +17,10 @@ from threadkeep.contract.basis import Scalar
 from threadkeep.contract.messages import MessageCreate
 
 MetadataFilter: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
-# A tag that stands for a revision; None is no tag, and is refused rather than taken for "whatever it is".
+# The ETag of a revision. None is refused: it must not be mistaken for "any revision".
 Tag: TypeAlias = str | UnsetType
 
-# Of parts alone: in metadata, tools and formats every name is the caller's own.
+# Names are only translated in parts: in metadata, tools and formats they are the caller's own.
 PART_NAMES = {
     name: api_name
     for kind in (objects.TextPart, objects.ImagePart, objects.FilePart)
@@ -31,12 +31,12 @@ HALF = "holds half of a surrogate pair, which is no character: remove it."
 
 
 def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a body. Raises TypeError for a field that it has not, NotSendable for what JSON cannot say."""
+    """Return the JSON of a body. Raises TypeError for an unknown field, NotSendable for a value that JSON lacks."""
     body = kind(**fields_of(kind, fields))
     try:
         return encode("The body", body)
     except NotSendable:
-        # Again, field by field, to name the one.
+        # Again, field by field, so that the error names the field.
         for name, value in fields.items():
             if value is not UNSET:
                 encode(name, given(kind, name, value))
@@ -44,7 +44,7 @@ def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
 
 
 def fields_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields to send. None leaves out what null says nothing about, such as the id of something new."""
+    """Return the fields to send. None leaves out a field that cannot be null, such as the id of a new thread."""
     left_out = {each.name for each in msgspec.structs.fields(kind) if each.default is UNSET}
     is_new = not issubclass(kind, CHANGES)
     return {
@@ -55,7 +55,7 @@ def fields_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> dict[str, 
 
 
 def given(kind: type[objects.Body], name: str, value: Any) -> Any:
-    """Return a field as the API has it: dictionaries that stand for messages, parts and threads become these."""
+    """Return a field in the API's form: dictionaries for messages, parts and threads become their types."""
     if name in ("messages", "input") and not isinstance(value, str | NoneType | UnsetType):
         return [message(kind, each) for each in value]
     if name == "content":
@@ -73,7 +73,7 @@ def message(kind: type[objects.Body], fields: Any) -> Any:
 
 
 def content(value: Any) -> Any:
-    """Return content with the fields of its parts under the API's names, however they are spelt."""
+    """Return content with the fields of its parts under the API's names; Python's names are accepted too."""
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         return value
     return [
@@ -83,9 +83,9 @@ def content(value: Any) -> Any:
 
 
 def encode(name: str, value: Any) -> bytes:
-    """Return JSON. Raises NotSendable, which says `name`."""
+    """Return JSON. Raises NotSendable, which names the field `name`."""
     try:
-        # msgspec would write null for NaN, and in metadata null removes a key; bytes it would write in base64.
+        # Left to itself, msgspec writes NaN as null, which in metadata removes a key, and bytes as base64.
         plain = msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=plain_collection)
         return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def encode(name: str, value: Any) -> bytes:
 
 
 def encodable(name: str, value: str) -> str:
-    """Return a text that UTF-8 can say. Raises NotSendable."""
+    """Return the text if UTF-8 can encode it. Raises NotSendable."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -121,5 +121,5 @@ def metadata_filters(metadata: MetadataFilter | None) -> list[tuple[str, str]]:
 
 
 def text(name: str, value: object) -> str:
-    """Return a value as a query says it. Raises NotSendable."""
+    """Return a value as text for a query. Raises NotSendable."""
     return encodable(name, value) if isinstance(value, str) else encode(name, value).decode()

@@ -201,7 +201,7 @@ class MessageFilters(TypedDict, total=False):
 
 
 class ContextFields(TypedDict, total=False):
-    """How the context is chosen, as a response would say it."""
+    """How the context is chosen, as in a request for a response."""
 
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None

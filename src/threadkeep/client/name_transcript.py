@@ -1,4 +1,4 @@
-"""What a reader of a name's stream knows so far. No connection is needed."""
+"""The state of reading a name's stream, apart from any connection."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from threadkeep.errors import ApiError
 
 
 class NameTranscript:
-    """A repeated stream begins at the name's first character; what was given is not given again."""
+    """A repeated stream begins at the name's first character: text that was given already is skipped."""
 
     def __init__(self, request_id: str) -> None:
         self._request_id = request_id
@@ -23,12 +23,12 @@ class NameTranscript:
         self.generated: NameGenerated | None = None
 
     def begin(self) -> None:
-        """From now on bytes come over a new connection."""
+        """Begin to read from a new connection."""
         self._frames = Frames()
         self._name = ""
 
     def feed(self, chunk: bytes) -> Iterator[str]:
-        """Give the pieces that are new. Raises what the server failed with, or UnexpectedAnswer."""
+        """Give the new pieces of the name. Raises the server's error, or UnexpectedAnswer."""
         try:
             for frame in self._frames.feed(chunk):
                 yield from self._take(frame)

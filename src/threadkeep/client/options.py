@@ -1,4 +1,4 @@
-"""How a client calls: where, as whom, and how long it waits."""
+"""A client's options: the server, the credential, and how long to wait."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import httpx
 from threadkeep import __version__, ids
 from threadkeep.settings import Settings, variable
 
-# What may stand in a header as a credential.
+# A valid credential in a header.
 CREDENTIAL = re.compile(r"[\x21-\x7e]+")
 
 
@@ -19,7 +19,7 @@ CREDENTIAL = re.compile(r"[\x21-\x7e]+")
 class Options:
     """`timeout_s`: how long a server may be silent; `total_timeout_s`: how long a call may take with its retries.
 
-    Streams have no total; they are silent for `stream_timeout_s` at most, for the server sends something every 15 s.
+    Streams have no total. They may be silent for `stream_timeout_s`: the server sends something every 15 s.
     """
 
     base_url: str
@@ -55,12 +55,12 @@ class Options:
 
 
 def from_environment(name: str) -> str | None:
-    """Return one setting. One by one: a mistake in a setting of the server's is no business of a client."""
+    """Return one setting. Each is read alone, so that a mistake in a server's setting does not stop a client."""
     return os.environ.get(variable(name)) or None
 
 
 def address(base_url: str | None) -> str:
-    """Return where the server is, without a slash at the end. Raises ValueError for what is no address."""
+    """Return the server's address without a slash at the end. Raises ValueError if it is none."""
     text = base_url or from_environment("url") or Settings.url
     try:
         url = httpx.URL(text)
@@ -76,7 +76,7 @@ def address(base_url: str | None) -> str:
 
 
 def credential(api_key: str | None, token: str | None) -> dict[str, str]:
-    """Return the header that says who calls; what is given counts more than the environment, a key more than a token.
+    """Return the header with the credential. Arguments go before the environment, a key before a token.
 
     Raises ValueError without showing the secret.
     """
@@ -97,5 +97,5 @@ LIMITS = httpx.Limits(max_connections=1_000, max_keepalive_connections=100)
 
 
 def certificates(base_url: str) -> ssl.SSLContext | bool:
-    """Return what a server's certificate is checked with; reading them takes long, and http needs none."""
+    """Return the certificates to check a server's with; none for http, since reading them takes long."""
     return httpx.create_ssl_context() if httpx.URL(base_url).scheme == "https" else False

@@ -1,13 +1,13 @@
-"""Where a client's connections may be used: in the process, and for asyncio on the event loop, that made them."""
+"""Where a client's connections may be used: only in the process that made them, for asyncio only on its event loop."""
 
 import asyncio
 import os
 import threading
 from typing import NamedTuple, Self
 
-# Held while what belongs to a place is made or taken away: threads may call for the first time at once.
+# Held while connections of a place are made or removed: several threads may make their first call at once.
 making = threading.Lock()
-# A fork waits for it: in the child, nobody would ever let it go.
+# Taken around a fork: a lock that another thread holds would never be released in the child.
 os.register_at_fork(before=making.acquire, after_in_parent=making.release, after_in_child=making.release)
 
 

@@ -1,4 +1,4 @@
-"""When a call is made again, and after which pause."""
+"""Whether a call is tried again, and after which pause."""
 
 import random
 
@@ -17,9 +17,9 @@ from threadkeep.client.options import Options
 
 PAUSE_S = 0.25
 PAUSE_MAX_S = 8.0
-# While the server works on a call with the same key.
+# The longest pause while the server works on a call with the same idempotency key.
 IN_PROGRESS_PAUSE_MAX_S = 2.0
-# Whoever is asked to wait longer than this decides what to do.
+# If the server asks for a longer wait, the error is raised and the caller decides.
 RETRY_AFTER_MAX_S = 60.0
 
 # The request did not leave this machine.
@@ -36,13 +36,13 @@ class Attempts:
         self._options = options
         self._left = options.retries_max
         self._deadline_s = clock.monotonic_s() + options.total_timeout_s if has_total else float("inf")
-        # Whether an earlier attempt may have been done.
+        # Whether the server may have done the call in an earlier attempt.
         self._is_unknown = False
         self._failures = 0
 
     @property
     def silence_s(self) -> float:
-        """Return how long the next attempt may wait for the server to say something."""
+        """Return how many seconds the server may be silent in the next attempt."""
         return max(0.001, min(self._options.timeout_s, self._deadline_s - clock.monotonic_s()))
 
     @property
@@ -50,14 +50,14 @@ class Attempts:
         return f"{self._options.base_url} ({self._call.method} {self._call.path})"
 
     def check_total(self) -> None:
-        """Raise the library's own error for an answer that does not come to its end in time."""
+        """Raise httpx's time-out if the total time is over while an answer is read."""
         if clock.monotonic_s() > self._deadline_s:
             raise httpx.ReadTimeout("the answer takes too long")
 
     def renew(self) -> None:
-        """What was read is progress: the next failure is the first again.
+        """Allow twice the retries from now on, after something was read.
 
-        A server that restarts is away for longer than four pauses, and whoever has half of an answer waits for it.
+        A server that restarts is away for longer than four pauses, and a reader with half an answer waits for it.
         """
         self._left = 2 * self._options.retries_max
         self._failures = 0
@@ -72,7 +72,7 @@ class Attempts:
         return self._pause(failure)
 
     def after_answer(self, answer: HttpAnswer) -> float | HttpAnswer:
-        """Return what the call is answered with, or the pause before the next attempt. Raises ThreadkeepError."""
+        """Return the final answer, or the pause before the next attempt. Raises ThreadkeepError."""
         status = answer.status
         if 200 <= status < 300:
             return answer
@@ -101,7 +101,7 @@ class Attempts:
         return pause_s
 
     def _wait(self, error: errors.ApiError) -> float:
-        """Return the pause while the same work goes on; it is no failure, and only the total ends it."""
+        """Return the pause while the server works on the same call. It is no failure: only the total time limits it."""
         pause_s = jittered(IN_PROGRESS_PAUSE_MAX_S, self._failures)
         self._failures += 1
         if clock.monotonic_s() + pause_s > self._deadline_s:
@@ -110,6 +110,6 @@ class Attempts:
 
 
 def jittered(pause_max_s: float, failures: int) -> float:
-    """Return a pause that doubles with each failure, and that no two clients share."""
+    """Return a random pause whose maximum doubles with each failure, so that clients do not retry in step."""
     pause_s: float = min(pause_max_s, PAUSE_S * 2**failures)
     return random.uniform(0.5, 1) * pause_s

@@ -1,4 +1,4 @@
-"""What a reader of a response's stream knows so far: its place, the text, the response. No connection is needed."""
+"""The state of reading a response's stream (position, text, response), apart from any connection."""
 
 from collections import deque
 from collections.abc import Callable
@@ -30,13 +30,13 @@ class Frame(msgspec.Struct):
 
 
 class Frames:
-    """Reads server-sent events; what is not complete when a connection breaks is dropped."""
+    """Reads server-sent events; an incomplete event is dropped when a connection breaks."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Return the events that are complete now. Split at blank lines alone: text may hold other line separators."""
+        """Return the events that are complete now. Only blank lines split events: a text may hold other separators."""
         *complete, self._rest = (self._rest + chunk).split(b"\n\n")
         frames = [frame_of(each.decode()) for each in complete]
         return [each for each in frames if each.event]
@@ -56,7 +56,7 @@ DECODERS: dict[str, Decode] = {kind.type: msgspec.json.Decoder(kind).decode for 
 
 
 class Transcript:
-    """How far a reader has come. The ids are None where only the events can tell them."""
+    """How far a reader has come. The ids are None until the events tell them."""
 
     def __init__(self, begin: Call, thread_id: str | None, response_id: str | None) -> None:
         self._begin = begin
@@ -72,13 +72,13 @@ class Transcript:
 
     @property
     def call(self) -> Call:
-        """Return the call that goes on: what comes behind the last event, or from the beginning if there is none."""
+        """Return the call that continues after the last event, or starts from the beginning if there is none."""
         if self.position is None or self.thread_id is None or self.response_id is None:
             return self._begin
         return begin_following(self.thread_id, self.response_id, self.position)
 
     def reconnected(self) -> None:
-        """From now on bytes come from the place that `position` says."""
+        """Begin to read from a new connection, which continues after `position`."""
         self._frames = Frames()
         self._waiting.clear()
 
@@ -86,9 +86,9 @@ class Transcript:
         self._waiting.extend(self._frames.feed(chunk))
 
     def next_event(self) -> ResponseEvent | None:
-        """Return the next event of what was fed. Kinds that a newer server has are passed over.
+        """Return the next event that was fed. Unknown kinds, of a newer server, are skipped.
 
-        Raises msgspec's errors for what is no event of this API.
+        Raises msgspec's errors for anything that is no event of this API.
         """
         while self._waiting:
             frame = self._waiting[0]

@@ -65,7 +65,7 @@ def list_all(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the organizations with their members and keys, without secrets. It is the way back for who lost theirs."""
+    """List the organizations with their members and keys, without secrets. It helps after credentials were lost."""
     from threadkeep.commands.showing import one_line, print_json
     from threadkeep.operations.organizations import administration
 

@@ -1,4 +1,4 @@
-"""Markdown on a terminal, by rich: harmless also where it names characters by their numbers, formulas as written."""
+"""Markdown on a terminal, by rich, but with character references made harmless and formulas left as written."""
 
 import re
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from rich.markdown import Markdown
 
 from threadkeep.commands.showing import harmless
 
-# Where a formula ends that begins so.
+# The end of a formula, by its beginning.
 ENDS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 BLOCKS = ("\\[", "$$")
-# One of dollars begins and ends at a sign that is no blank, and no digit follows: "$5 and $6" is none.
+# Between single dollars: no blank inside next to them, and no digit after them, so that "$5 and $6" is no formula.
 DOLLARS = re.compile(r"\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d)")
-# What begins and does not end is looked through no further: there may be many beginnings.
+# How far the end of a formula is searched for: a text may hold many beginnings without an end.
 FORMULA_CHARACTERS_MAX = 4000
 FORMULA_LINES_MAX = 100
 
 
 class AnswerMarkdown(Markdown):
-    """Addresses are shown, not hidden behind words: a text from a model or a stranger may name any."""
+    """Shows the address of a link, not only its words: a model or a stranger may link to any address."""
 
     def __init__(self, text: str) -> None:
         super().__init__("", hyperlinks=False)
@@ -32,14 +32,14 @@ class AnswerMarkdown(Markdown):
 
 
 def make_harmless(tokens: Iterable[Token]) -> None:
-    """Markdown has names for every character, such as `&#x202E;`; reading it has put these characters in."""
+    """Replace control characters that came from references such as `&#x202E;`, which parsing has decoded."""
     for token in tokens:
         token.content = harmless(token.content)
         make_harmless(token.children or ())
 
 
 def inline_formula(state: StateInline, silent: bool) -> bool:
-    """Keep a formula within a line as it is: a backslash, `_` or `*` in it is no Markdown."""
+    """Keep a formula within a line as it is: its backslashes, `_` and `*` are no Markdown."""
     formula = formula_at(state.src, state.pos, state.posMax)
     if not formula:
         return False
@@ -53,9 +53,9 @@ def formula_at(text: str, start: int, text_end: int) -> str:
     """Return the formula that begins here, or "" if none does."""
     begin = text[start : start + 2]
     if begin in ENDS:
-        # Something stands between the signs.
+        # From 3 on: at least one character between the signs.
         end = text.find(ENDS[begin], start + 3, min(text_end, start + FORMULA_CHARACTERS_MAX))
-        # Nobody protects a parenthesis from Markdown: it is one whose end is yet to come, or was forgotten.
+        # A lone `\(` is kept: it is rather a formula that is still being written than an escaped parenthesis.
         return text[start : end + 2] if end >= 0 else begin if begin == "\\(" else ""
     match = DOLLARS.match(text, start, text_end)
     return match[0] if match else ""
@@ -69,7 +69,7 @@ def add_lines(state: StateInline, text: str) -> None:
 
 
 def block_formula(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Keep the lines of a formula that stands by itself, whose lines might begin like a list or a heading."""
+    """Keep the lines of a formula in its own block as they are: they might begin like a list or a heading."""
     if state.is_code_block(start_line):
         return False
     lines: list[str] = []
@@ -91,7 +91,7 @@ def block_formula(state: StateBlock, start_line: int, end_line: int, silent: boo
         state.push("paragraph_open", "p", 1)
         token = state.push("inline", "", 0)
         token.content, token.children = "\n".join(lines), []
-        # The inline rule takes it from here.
+        # `inline_formula` handles the content.
         token.map = [start_line, state.line]
         state.push("paragraph_close", "p", -1)
     return True

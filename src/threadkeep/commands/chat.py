@@ -61,7 +61,7 @@ def chat(
 
 
 def answer_lines(runner: asyncio.Runner, talk: "ChatSession") -> None:
-    """Answer each line of standard input. What fails, or is interrupted, ends it: the next line may depend on it."""
+    """Answer each line of standard input. Stops at a failure or interrupt: the next line may depend on the answer."""
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # The console's own, a TextIOWrapper.
     for line in sys.stdin:
         if not line.strip():
@@ -74,7 +74,7 @@ def answer_lines(runner: asyncio.Runner, talk: "ChatSession") -> None:
 
 
 def converse(runner: asyncio.Runner, talk: "ChatSession", terminal: "Terminal") -> None:
-    """Read lines and answer them until the person ends it. What is refused is told, and the chat goes on."""
+    """Read lines and answer them until the person ends the chat. An error is shown, and the chat goes on."""
     from threadkeep.commands.chat_commands import ChatEnds, Inside, run_command
     from threadkeep.commands.line_editing import read_line, remember
 

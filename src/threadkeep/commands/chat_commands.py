@@ -1,4 +1,4 @@
-"""The commands that begin with a slash, within a chat on a terminal."""
+"""The slash commands of a chat on a terminal."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ SHOWN_MESSAGES = 20
 
 
 class ChatEnds(Exception):
-    """The person wants no more."""
+    """The person ends the chat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What a command works on."""
+    """The chat that a command works on."""
 
     talk: ChatSession
     terminal: Terminal
@@ -109,7 +109,7 @@ COMMANDS: dict[str, tuple[str, str, Run]] = {
 
 
 async def run_command(inside: Inside, line: str) -> None:
-    """Do what a line that begins with a slash says. Raises ChatEnds, or ThreadkeepError."""
+    """Run the command in a line that begins with a slash. Raises ChatEnds, or ThreadkeepError."""
     name, _, rest = line[1:].partition(" ")
     if name not in COMMANDS:
         inside.terminal.note(f"There is no /{name}: /help lists what there is. A message may begin with //.")

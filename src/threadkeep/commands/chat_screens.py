@@ -17,7 +17,7 @@ from threadkeep.commands.tables import NO_TITLE, print_messages
 if TYPE_CHECKING:
     from threadkeep.client import Message, Thread
 
-# Of a long answer that is still being written, so much of its end is laid out again with each refresh.
+# How much of the end of a growing answer is laid out again at each refresh.
 LAID_OUT_CHARACTERS = 8_000
 REFRESHES_PER_S = 8
 PROMPT = "you> "
@@ -33,7 +33,7 @@ class Screen(Protocol):
         """Begin to show an answer."""
 
     def note(self, sentence: str) -> None:
-        """Tell something that is no part of the conversation."""
+        """Show a sentence that is no part of the conversation."""
 
 
 class ShownAnswer(Protocol):
@@ -47,7 +47,7 @@ class ShownAnswer(Protocol):
 
 
 class Terminal:
-    """Markdown, laid out while it is written: the end of it as far as the window holds, and at last the whole."""
+    """Lays out Markdown while it is written: first as much of the end as fits the window, at last the whole."""
 
     def __init__(self) -> None:
         self.console = console_for_people()
@@ -67,7 +67,7 @@ class Terminal:
 
 
 class LiveAnswer:
-    """The growing end of an answer, which makes room for the whole of it."""
+    """The end of a growing answer; once it is complete, the whole answer replaces it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -97,7 +97,7 @@ class LiveAnswer:
 
 
 class Tail:
-    """The last lines of a text that fit the window."""
+    """As many last lines of a text as fit the window."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -110,7 +110,7 @@ class Tail:
 
 
 class Pipe:
-    """Answers and nothing else on standard output, as they come; all else on standard error."""
+    """Writes only answers to standard output, as they come; everything else to standard error."""
 
     def opened(self, thread: "Thread | None", messages: "list[Message]") -> None:
         pass
@@ -123,14 +123,14 @@ class Pipe:
 
 
 class PlainAnswer:
-    """An answer as it comes; harmless where it comes to a terminal, since only the questions are piped then."""
+    """Writes an answer as it comes; without control characters if only the questions are piped."""
 
     def __init__(self) -> None:
         self._shown = ""
         self._is_seen = sys.stdout.isatty()
 
     def show(self, text: str) -> None:
-        # After a break a stream may begin again with all the text so far, which continues what is shown.
+        # After a lost connection `text` may begin again with all of the answer: only the new part is written.
         more = text.removeprefix(self._shown)
         sys.stdout.write(harmless(more) if self._is_seen else more)
         sys.stdout.flush()

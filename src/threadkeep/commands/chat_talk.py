@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN_MESSAGES = 6
 STOPPED = "Stopped. What came of the answer so far is kept."
-# How long a person waits before wondering.
+# How long a person waits before a note explains the wait.
 PATIENCE_S = 1.0
 CUT_OFF = "The answer reached its greatest length and was cut off."
 WAITING = "The server does not answer yet. Ctrl-C once more ends the waiting."
@@ -23,7 +23,7 @@ LEFT = "No longer waiting. The server may still be writing: --continue shows wha
 
 
 class ChatSession:
-    """The thread that a chat is in; None until its first message makes it."""
+    """A chat in one thread; the thread is None until the first message creates it."""
 
     def __init__(self, client: "AsyncClient", screen: "Screen", model: str | None) -> None:
         self.client = client
@@ -31,19 +31,19 @@ class ChatSession:
         self.thread: Thread | None = None
         self.messages: list[Message] = []
         self._model = model
-        # What the next thread is created with.
+        # The fields to create the next thread with.
         self._new: dict[str, Any] = {}
 
     async def begin(
         self, thread_id: str | None, *, is_new: bool, goes_on: bool, title: str | None, assistant: str | None
     ) -> None:
-        """Find the thread, or find out that a new one may be made; show it, and the answer that runs in it."""
+        """Open the thread, or check that a new one may be created; show it, and the answer that runs in it."""
         if goes_on:
             thread_id = await self._last_thread_id()
         assistant_id = None if assistant is None else await self._assistant_id(assistant)
         if thread_id is None or is_new:
             self._new = given(id=thread_id, title=title, assistant_id=assistant_id)
-            # Whoever may not call learns it now and not after the first message.
+            # A refused credential is reported now and not after the first message.
             await self.client.user.retrieve()
             self.screen.opened(None, [])
             return
@@ -63,7 +63,7 @@ class ChatSession:
                 await self._read(stream)
 
     def begin_new(self, title: str | None) -> None:
-        """Let the next message make a new thread, with the assistant of this one."""
+        """Let the next message create a new thread, with this one's assistant."""
         assistant_id = self._new.get("assistant_id") if self.thread is None else self.thread.assistant_id
         self._new = given(title=title, assistant_id=assistant_id)
         self.thread, self.messages = None, []
@@ -78,7 +78,7 @@ class ChatSession:
     async def say(self, text: str) -> "Response | None":
         """Send a message and show its answer. Return the response as it ended, or None if that was not awaited.
 
-        A thread comes to be with its first message: one that is refused leaves none behind.
+        The thread is created together with its first message: a refused message leaves no thread behind.
         """
         if self.thread is not None:
             return await self._ask(self.thread, input=text)
@@ -89,7 +89,7 @@ class ChatSession:
         return await self._read(stream)
 
     async def say_again(self) -> "Response | None":
-        """Have the newest message answered anew, in the place of the answer that it has."""
+        """Have the last question answered again; the new answer replaces the old one."""
         messages = await self.last_messages(1)
         if self.thread is None or not messages:
             self.screen.note("There is nothing to answer yet.")
@@ -108,7 +108,7 @@ class ChatSession:
         return await self._read(stream)
 
     async def _read(self, stream: "AsyncResponseStream") -> "Response | None":
-        """Show an answer to its end. Ctrl-C ends it; a second one ends the waiting for its end."""
+        """Show an answer to its end. Ctrl-C cancels it; a second Ctrl-C stops waiting for that."""
         answer = self.screen.answer()
         has_begun = asyncio.Event()
         reading = asyncio.create_task(self._show(stream, answer, has_begun))
@@ -138,7 +138,7 @@ class ChatSession:
         return response
 
     async def _show(self, stream: "AsyncResponseStream", answer: "ShownAnswer", has_begun: asyncio.Event) -> "Response":
-        """Read a stream to its end and return the response. The thread that it made, if it did, is the chat's."""
+        """Read a stream to its end and return the response. If it created a thread, the chat is in that thread."""
         async with stream:
             if self.thread is None:
                 self.thread = await self.client.threads.retrieve(stream.response.thread_id)
@@ -149,7 +149,7 @@ class ChatSession:
         return stream.response
 
     async def _stop(self, stream: "AsyncResponseStream", has_begun: asyncio.Event) -> None:
-        """End an answer, once it is known which; the stream then ends by itself."""
+        """Cancel the answer, as soon as its id is known; the stream then ends by itself."""
         late = asyncio.get_running_loop().call_later(PATIENCE_S, self.screen.note, WAITING)
         try:
             await has_begun.wait()
@@ -184,7 +184,7 @@ class ChatSession:
     async def _assistant_id(self, name_or_id: str) -> str:
         """Return the id of the assistant with this id, or with this name."""
         listed = [each async for each in self.client.assistants.list()]
-        # An id goes first: an assistant may be called like another's id.
+        # Ids go first: an assistant's name may be another one's id.
         found = [each for each in listed if each.id == name_or_id] or [
             each for each in listed if each.name == name_or_id
         ]

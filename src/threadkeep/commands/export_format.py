@@ -1,4 +1,4 @@
-"""The marks around an export, by which its reader knows that it has all of it."""
+"""The first and last line of an export, which prove to its reader that it is complete."""
 
 import msgspec
 
@@ -18,10 +18,10 @@ class End(msgspec.Struct, tag_field="object", tag="threadkeep.export.end", renam
     message_count: int
 
 
-# What every mark begins with, so that other lines need not be decoded to tell.
+# Every mark begins so: other lines need not be decoded to see that they are no marks.
 MARK = b'{"object":"threadkeep.export'
 
-# Some readers end a line at these too. Outside of strings JSON has none of them.
+# Some readers end a line at these too, so they are escaped. JSON has them in strings only.
 LINE_ENDS = [(end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\u0085\u2028\u2029"]
 
 _encode = msgspec.json.Encoder().encode
@@ -29,7 +29,7 @@ _decoder: msgspec.json.Decoder[Begin | End] = msgspec.json.Decoder(Begin | End)
 
 
 def encode(value: object) -> bytes:
-    """Return JSON that is one line to whoever reads it."""
+    """Return JSON that every reader takes as one line."""
     line = _encode(value)
     for end, escaped in LINE_ENDS:
         line = line.replace(end, escaped)
@@ -37,7 +37,7 @@ def encode(value: object) -> bytes:
 
 
 def mark_of(line: bytes | bytearray) -> Begin | End | None:
-    """Return the mark that a line is, or None if it is another line."""
+    """Return the mark in a line, or None if the line is none."""
     if not line.startswith(MARK):
         return None
     try:

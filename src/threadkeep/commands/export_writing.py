@@ -1,4 +1,4 @@
-"""How `threadkeep export` brings threads into a file: several at once, in their order, each line whole."""
+"""How `threadkeep export` writes threads: several are read at once, and written in order, each as one whole line."""
 
 import asyncio
 import codecs
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from threadkeep import AsyncClient
     from threadkeep.client import Thread
 
-# A thread waits in memory for its turn up to this size, and in a file of the system's beyond.
+# A thread that waits to be written is kept in memory up to this size, above it in a temporary file.
 SPOOL_BYTES_MAX = 2 * 1024 * 1024
 PART = ".part"
 ESCAPED = {code: f"\\u{code:04x}" for code in HARMLESS_LINES}
@@ -39,11 +39,11 @@ class Exported:
 
     thread_count: int = 0
     message_count: int = 0
-    # Ids that were asked for and are not there.
+    # How many of the given ids do not exist.
     missing_count: int = 0
 
     def state(self) -> tuple[int, str]:
-        """Return how many threads are done, and in words what was written."""
+        """Return how many threads are done, and a text that says what was written."""
         words = f"{self.thread_count} threads, {self.message_count} messages"
         return self.thread_count + self.missing_count, words
 
@@ -57,7 +57,7 @@ class Line:
 
 
 class Exporter:
-    """Reads threads from one server. `complain` is told which of the ids asked for are not there."""
+    """Reads threads from one server. `complain` is called with each given id that does not exist."""
 
     def __init__(self, client: "AsyncClient", complain: Callable[[str], None]) -> None:
         self.exported = Exported()
@@ -88,7 +88,7 @@ class Exporter:
         await asyncio.to_thread(output.write, encode(end) + b"\n")
 
     async def _read(self, thread: "Thread | str") -> Line | None:
-        """Read a thread with its messages; None if it was deleted meanwhile, or is not there."""
+        """Read a thread with its messages; None if it does not exist or was deleted meanwhile."""
         try:
             if isinstance(thread, str):
                 thread = await self._client.threads.retrieve(thread)
@@ -100,16 +100,16 @@ class Exporter:
             return None
 
     async def _spool(self, thread: "Thread") -> Line:
-        # Closed in _copy; what is never copied closes with the process, and has no name that could stay behind.
+        # Closed in _copy. Otherwise it is closed with the process; it has no name, so nothing stays behind.
         file = SpooledTemporaryFile(SPOOL_BYTES_MAX)  # noqa: SIM115
         fields = msgspec.json.decode(encode(thread), type=dict[str, Raw])
         fields["assistantName"] = Raw(encode(self._assistant_names.get(thread.assistant_id or "")))
-        # Counted again behind the messages: some may have come since the thread was read.
+        # Counted while the messages are read: some may have come since the thread was read.
         del fields["messageCount"]
         file.write(encode(fields)[:-1] + b',"messages":[')
         count = 0
         async for message in self._client.threads.messages.list(thread.id):
-            # Half an answer would stay half: the next export has it, and an import then adds it.
+            # An unfinished answer is left out, since it would never be completed: a later export and import add it.
             if message.status == "in_progress":
                 continue
             file.write((b"," if count else b"") + encode(message))
@@ -129,9 +129,9 @@ class Exporter:
 
 @contextmanager
 def opened(out: str) -> Iterator[IO[bytes]]:
-    """Open where an export goes: standard output, or a file that gets its name when it is complete.
+    """Open standard output, or a file that gets its name when the export is complete.
 
-    Until then it is called `….part`, and stays so if the export does not come to its end.
+    Until then it is called `….part`; after a failed export that file stays.
     """
     if out == "-":
         yield cast(IO[bytes], OnTerminal()) if sys.stdout.isatty() else sys.stdout.buffer
@@ -144,7 +144,7 @@ def opened(out: str) -> Iterator[IO[bytes]]:
         return
     with create(part) as file:
         if path.suffix == ".gz":
-            # Without name and time, so that equal exports are equal files.
+            # No name and time in the header, so that equal exports give equal files.
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
                 yield cast(IO[bytes], packed)
         else:
@@ -155,7 +155,7 @@ def opened(out: str) -> Iterator[IO[bytes]]:
 
 
 class OnTerminal:
-    """Standard output where people see it: what would steer the terminal is escaped, and the JSON says the same."""
+    """Standard output on a terminal: control characters are written as JSON escapes, which decode to the same text."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -166,7 +166,7 @@ class OnTerminal:
 
 
 def create(path: Path) -> BinaryIO:
-    """Open a file that its owner alone may read: an export holds what the server keeps apart."""
+    """Create a file that only its owner may read: an export holds threads of many users."""
     try:
         return open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600))
     except FileNotFoundError:
@@ -176,7 +176,7 @@ def create(path: Path) -> BinaryIO:
 
 
 def part_of(out: str) -> Path:
-    """Return what the file is called until it is complete; a pipe or a device has no name to take over."""
+    """Return the file's name until it is complete. A pipe or device is written directly."""
     path = Path(out)
     is_file = not path.exists() or stat.S_ISREG(path.stat().st_mode)
     return path.with_name(path.name + PART) if is_file else path

@@ -31,7 +31,7 @@ class ExportSelection:
 
     def __init__(self, thread_ids: list[str] | None = None, filters: dict[str, Any] | None = None) -> None:
         self._thread_ids = None if thread_ids is None else list(dict.fromkeys(thread_ids))
-        # The time of creation never changes: what is created or changed meanwhile moves nothing.
+        # Creation times never change, so threads that are created or changed meanwhile do not shift the list.
         self._listed = {"state": "all", **(filters or {}), "sort": "createdAt", "order": "asc"}
 
     async def count(self, client: "AsyncClient") -> int | None:
@@ -75,7 +75,7 @@ def export_these(
 
 
 def export(connection: ServerAccess, choice: ExportSelection, out: str, concurrency: int) -> None:
-    """Export what is chosen, with a bar on a terminal. Ends with 1 if an id that was asked for is not there."""
+    """Export the chosen threads, with a progress bar on a terminal. Exit code 1 if a given id does not exist."""
     from threadkeep.commands.export_writing import Exporter, OnTerminal, opened, part_of
     from threadkeep.commands.showing import console_for_people, harmless, shown
 
@@ -85,7 +85,7 @@ def export(connection: ServerAccess, choice: ExportSelection, out: str, concurre
         async with connection.async_client() as client:
             exporter = Exporter(client, lambda sentence: console.print(harmless(sentence), soft_wrap=True))
             with opened(out) as output:
-                # An export that is itself on the terminal shows how far it is, and no bar may stand in it.
+                # No bar if the export itself is written to the terminal: the bar would be in the midst of it.
                 is_shown = console.is_terminal and not isinstance(output, OnTerminal)
                 total = await choice.count(client) if is_shown else None
                 async with shown(console, total, exporter.exported.state) if is_shown else nullcontext():

@@ -1,4 +1,4 @@
-"""What kind of file `threadkeep import` was given: told by its content and never by its name."""
+"""Recognizes the kind of file for `threadkeep import`, by its content and never by its name."""
 
 import bz2
 import codecs
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PIECE_BYTES = 64 * 1024
-# What a pipe gives at once may be a single byte; so much is waited for before a file's kind is told.
+# A pipe may give a single byte at a time: this many are collected before the file's kind is judged.
 BEGINNING_BYTES = 4 * 1024
-# Whoever packed a file says how much memory unpacking takes: `xz -9` says 65 MiB.
+# An xz file's header decides how much memory unpacking takes (`xz -9`: 65 MiB), so it is limited.
 XZ_BYTES_MAX = 256 * 1024 * 1024
 STANDARD_INPUT = Path("-")
 
@@ -59,7 +59,7 @@ def buffered(pieces: Iterator[bytes]) -> io.BufferedReader:
 
 
 def from_the_beginning(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Give pieces of which the first is long enough to tell what they are."""
+    """Give the same bytes in pieces of which the first is long enough to judge the file's kind."""
     beginning = b""
     try:
         while len(beginning) < BEGINNING_BYTES and (piece := next(pieces, b"")):
@@ -72,11 +72,11 @@ def from_the_beginning(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class Source:
-    """A file or a pipe, read to its end once: never sought in, since a pipe cannot be."""
+    """A file or a pipe, read once from beginning to end: a pipe cannot be rewound."""
 
     def __init__(self, path: Path) -> None:
         self._raw = io.FileIO(0 if path == STANDARD_INPUT else str(path))
-        # A pipe has no size that could be known.
+        # A pipe's size is not known: it is reported as 0.
         self.size_bytes = os.fstat(self._raw.fileno()).st_size or None
         self.read_bytes = 0
         self.text = as_utf_8(unpacked(buffered(self._counted())))
@@ -91,7 +91,7 @@ class Source:
 
 
 def unpacked(file: io.BufferedReader) -> io.BufferedReader:
-    """Return what a compressed file holds, or the file itself."""
+    """Return the content of a compressed file, or the file itself."""
     start = beginning(file)
     for mark, open_packed in PACKED.items():
         if start.startswith(mark):
@@ -100,7 +100,7 @@ def unpacked(file: io.BufferedReader) -> io.BufferedReader:
 
 
 def beginning(file: io.BufferedReader) -> bytes:
-    """Return the first bytes without taking them: one at least, unless the file is empty."""
+    """Return the first bytes without consuming them: at least one, unless the file is empty."""
     return file.peek(PIECE_BYTES)[:PIECE_BYTES]
 
 
@@ -108,11 +108,11 @@ def checked(pieces: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from pieces
     except lzma.LZMAError as error:
-        # The library tells its limit by words alone.
+        # Only the message of the library's error tells that the limit was reached.
         raise UnreadableFile(TOO_MUCH_MEMORY if "Memory usage limit" in str(error) else DAMAGED) from None
     except (EOFError, OSError, zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # The disk's and not the unpacker's.
+            raise  # An error of the disk, not of the data.
         raise UnreadableFile(DAMAGED) from None
 
 
@@ -122,7 +122,7 @@ def pieces_of(file: "gzip.GzipFile | bz2.BZ2File") -> Iterator[bytes]:
 
 
 def from_xz(file: io.BufferedReader) -> Iterator[bytes]:
-    """Give what an xz file holds, with a limit on memory, which `lzma.open` does not take."""
+    """Give the content of an xz file, with a limit on memory, which `lzma.open` does not offer."""
     data = b""
     while data := data.lstrip(b"\0") or file.read1(PIECE_BYTES):
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_BYTES_MAX)
@@ -141,7 +141,7 @@ PACKED: dict[bytes, Callable[[io.BufferedReader], Iterator[bytes]]] = {
     b"\xfd7zXZ\0": from_xz,
 }
 
-# The longer before the shorter that it begins with.
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
 ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -152,12 +152,12 @@ ORDER_MARKS = {
 
 
 def as_utf_8(file: io.BufferedReader) -> io.BufferedReader:
-    """Return a text in UTF-8 without a mark, whichever form of Unicode its first bytes say."""
+    """Return the text as UTF-8 without a byte order mark, from any Unicode encoding that its first bytes show."""
     start = beginning(file)
     for mark, encoding in ORDER_MARKS.items():
         if start.startswith(mark):
             return buffered(recoded(file, encoding))
-    # JSON begins with a sign of ASCII: where its zero stands tells the form as well.
+    # JSON begins with an ASCII character: in UTF-16 the position of its zero byte shows the byte order.
     if start[1:2] == b"\0" and start[:1] in b"{[ \r\n\t":
         return buffered(recoded(file, "utf-16-le"))
     if start[:1] == b"\0" and start[1:2] in (b"{", b"["):

@@ -1,4 +1,4 @@
-"""Files that are not imported: what each is, as far as its first bytes tell, and what would be right."""
+"""Recognizes files that cannot be imported by their first bytes, and says what to do instead."""
 
 import re
 
@@ -10,7 +10,7 @@ OBJECTS = (
     "conversations are imported from JSON objects with id and messages, one a line or in a list (docs/importing.md)"
 )
 
-# By the bytes at a place.
+# Recognized by bytes at a fixed offset.
 MARKS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"PK\x03\x04", "a ZIP archive, or a document that is one inside", UNPACK),
     (0, b"PK\x05\x06", "an empty ZIP archive", "there is nothing in it"),
@@ -35,7 +35,7 @@ MARKS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"-----BEGIN PGP", "encrypted with PGP", "decrypt it first"),
 )  # fmt: skip
 
-# By how a text begins, whatever its letters are.
+# Recognized by the beginning of the text, in upper or lower case.
 LOOKS: tuple[tuple[str, str, str], ...] = (
     (r"<!doctype html|<html|<head|<body", "a web page (HTML)", OBJECTS),
     (r"<\?xml|<[a-z]", "XML", OBJECTS),
@@ -48,7 +48,7 @@ LOOKS_WITHOUT_JSON: tuple[tuple[str, str, str], ...] = (
 )
 JSON_LINE = re.compile(r"^\{.*\}\s*$", re.MULTILINE)
 
-# By the fields of the first object.
+# Recognized by the fields of the first object.
 SHAPES: tuple[tuple[set[str], str, str], ...] = (
     ({"mapping"}, "ChatGPT's export: its conversations are trees of messages, which are not read yet", OBJECTS),
     ({"chat_messages"}, "Claude's export, which is not read yet", OBJECTS),
@@ -59,12 +59,12 @@ SHAPES: tuple[tuple[set[str], str, str], ...] = (
 )
 IDS = {"id", "question_id"}
 MESSAGES = {"messages", "turns"}
-# Objects around a list, by the name of the list.
+# Fields that hold the list when a file is one object around it.
 AROUND = ("conversations", "data", "threads", "items", "chats")
 
 
 def kind_of(start: bytes) -> tuple[str, str] | None:
-    """Return what a file is that begins so, and what would be right; None if it may hold conversations."""
+    """Return what a file with this beginning is and what to do instead; None if it may hold conversations."""
     for at, mark, what, right in MARKS:
         if start.startswith(mark, at):
             return what, right
@@ -73,7 +73,7 @@ def kind_of(start: bytes) -> tuple[str, str] | None:
     text = start.decode(errors="replace").strip()
     if not text or text[0] in "{[":
         return None
-    # A line that is spoilt does not spoil the others.
+    # One line of JSON is enough: other lines may be broken.
     if (look := first_look(LOOKS, text)) or JSON_LINE.search(text):
         return look
     return first_look(LOOKS_WITHOUT_JSON, text) or plain_text(text)
@@ -90,7 +90,7 @@ def plain_text(text: str) -> tuple[str, str]:
 
 
 def shape_of(first: bytes | bytearray) -> tuple[str, str] | None:
-    """Return what a file is whose first object is this, and what would be right; None if it may be a conversation."""
+    """Return what a file with this first object is and what to do instead; None if it may be a conversation."""
     try:
         record = msgspec.json.decode(first, type=dict[str, Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

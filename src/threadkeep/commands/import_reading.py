@@ -1,4 +1,4 @@
-"""The conversations in a file, one by one with their numbers: lines, or the objects of a list or of a text."""
+"""Reads the numbered conversations of a file: lines, or objects in a list or one after the other."""
 
 import itertools
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from threadkeep.commands.import_records import BadLine, Line
 from threadkeep.commands.json_values import Found, Scanner, is_open
 
 MIB = 1024 * 1024
-# So many signs that divide something stand for parts that take more memory than the text itself.
+# With more than one comma in this many bytes, the decoded parts could take many times the text's memory.
 BYTES_PER_PART_MIN = 16
-# A mark in another layout is not much longer.
+# A longer object cannot be a mark of an export, even in another layout.
 MARK_BYTES_MAX = 512
 
 NOT_AN_OBJECT = "it is not a JSON object"
@@ -33,7 +33,7 @@ Item = tuple[int, Line | BadLine]
 class Records:
     """The conversations of one file; several readers may share it. Raises NotImportable for a file of another kind.
 
-    A conversation is held in memory once, whole, and none that is longer than `record_mib`.
+    Each conversation is held in memory as a whole, once; one that is longer than `record_mib` is refused.
     """
 
     def __init__(self, path: Path, record_mib: int) -> None:
@@ -41,12 +41,12 @@ class Records:
         self._record_mib = record_mib
         self.record_bytes_max = record_mib * MIB
         self.source = Source(path)
-        # What the numbers count.
+        # The unit that conversations are counted in.
         self.unit = "line"
         try:
             items = self._items()
             first = next(items, None)
-        except BaseException:
+        except BaseException:  # An interrupt too: the file must be closed. Raised again.
             self.close()
             raise
         self._items_left = items if first is None else itertools.chain([first], items)
@@ -58,7 +58,7 @@ class Records:
         self.source.close()
 
     def _items(self) -> Iterator[Item]:
-        """Give each conversation, or why it cannot be read; the first only after the file turned out to be one."""
+        """Give each conversation, or why it cannot be read. Raises NotImportable before the first."""
         is_first = True
         number = 0
         try:
@@ -93,7 +93,7 @@ class Records:
             raise NotImportable(f"{self._name} is not imported. It is {what}; {right}.")
 
     def _bounded(self, item: Line | BadLine) -> Line | BadLine:
-        """Refuse what would take many times its length of memory when it is read."""
+        """Refuse a conversation that would take many times its length in memory when it is decoded."""
         parts_max = self.record_bytes_max // BYTES_PER_PART_MIN
         if isinstance(item, BadLine) or len(item) < parts_max or item.count(b",") < parts_max:
             return item
@@ -116,7 +116,7 @@ class Records:
                 yield number, line
 
     def _read_line(self) -> Line:
-        """Read to the end of a line. A long one grows in its place: `readline` alone would hold it twice."""
+        """Read one line. A long one is read in pieces into one buffer: `readline` alone would hold it twice."""
         readline = self.source.text.readline
         piece = readline(PIECE_BYTES)
         if len(piece) < PIECE_BYTES or piece.endswith(b"\n"):
@@ -155,7 +155,7 @@ class Records:
 
 
 def end_of(found: Found, *, is_list: bool, has_ended: bool) -> str | None:
-    """Return what is wrong with where no value is: a bracket that closes, or the end of the text."""
+    """Return what is wrong at a place without a value: a surplus closing bracket, or the end of the text."""
     if found.is_closing:
         return None if is_list and not has_ended else "a bracket closes here that was not opened"
     if found.is_cut or (is_list and not has_ended):
@@ -164,7 +164,7 @@ def end_of(found: Found, *, is_list: bool, has_ended: bool) -> str | None:
 
 
 def in_one_line(value: bytearray) -> Line:
-    """Return a value; if it may be a mark of an export, in the layout of marks."""
+    """Return a value as a line; one that may be a mark of an export is encoded again in the layout of marks."""
     if len(value) > MARK_BYTES_MAX or b"threadkeep.export" not in value:
         return value
     try:

@@ -1,4 +1,4 @@
-"""What `threadkeep import` reads: the conversation that a line of a file, or an object in it, holds."""
+"""Makes conversations of the lines (or objects) of a file for `threadkeep import`."""
 
 import codecs
 import re
@@ -20,18 +20,18 @@ from threadkeep.errors import InvalidRequest
 from threadkeep.operations.metadata import check_limits
 
 INTEGER_MAX = 2**53
-# Longer than any title, id or metadata: it is not even decoded.
+# A longer field cannot be a title, id or metadata: it is not decoded.
 FIELD_BYTES_MAX = 1024 * 1024
 UTF_8_PIECE_BYTES = 64 * 1024
 
 THREAD_ID_PATTERN = re.compile(THREAD_ID)
-# What a line has in whichever form, and what other lines than those of an export become metadata of.
+# The fields of a line in any form. Other fields become metadata, except in exports.
 OWN_FIELDS = {"id", "question_id", "messages", "turns", "title", "metadata"}
 
 CUT_OFF = "the export was cut off here: its last line is missing"
 
 Line: TypeAlias = bytes | bytearray
-Record: TypeAlias = dict[str, Any]  # Any: what stands in somebody's file.
+Record: TypeAlias = dict[str, Any]  # Any: values of somebody's file.
 NULL = Raw(b"null")
 encode = msgspec.json.Encoder().encode
 read_message = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -42,14 +42,14 @@ class BadLine(Exception):
 
 
 class Kept(msgspec.Struct, rename="camel", frozen=True):
-    """What a line of an export says of its thread that a new thread here may not take as it stands."""
+    """Fields of an exported thread that a new thread cannot get as they are."""
 
     user_id: str | None = None
     assistant_id: str | None = None
     assistant_name: str | None = None
     visible_in_ui: bool = True
     state: State = State.OPEN
-    # An archived thread may be locked as well, and then only this says so.
+    # An archived thread may be locked as well; `state` does not show it.
     locked: bool = False
 
     @property
@@ -63,7 +63,7 @@ def names(kind: type[msgspec.Struct]) -> frozenset[str]:
 
 
 NEW_THREAD = names(ThreadCreate)
-# Nothing is lost when these do not become metadata: a new thread takes them, its actions do, or the server gives them.
+# These do not become metadata: they are sent when the thread is created or changed, or the server sets them itself.
 EXPORTED_THREAD = OWN_FIELDS | NEW_THREAD | names(Thread) | names(Kept)
 EXPORTED_MESSAGE = names(Message)
 # OpenAI's spelling beside our own.
@@ -76,18 +76,18 @@ class Conversation:
     """One line of the file, ready to be sent."""
 
     thread_id: str
-    # Those of `ThreadCreate`, as the API takes them, without id and messages.
+    # The fields of `ThreadCreate` under the API's names, without id and messages.
     fields: Record
-    # As they stand in the line, to which they refer; `sendable` makes of each what the API takes.
+    # Slices of the line's bytes; `sendable` turns each into what the API takes.
     messages: list[Raw]
-    # Fields of the line that metadata cannot hold, or that messages do not have.
+    # How many fields are lost: metadata cannot hold them, or messages do not have them.
     left_out_count: int
     # None unless the line comes from an export.
     kept: Kept | None = None
 
 
 def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple[int, Line | BadLine]]:
-    """Give the lines without the marks of exports, and a bad line wherever an export is not whole."""
+    """Give the lines without the marks of exports, and a BadLine wherever an export is incomplete."""
     # Lines since an export began.
     count: int | None = None
     number = 0
@@ -112,7 +112,7 @@ def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple
 
 
 def conversation_of(line: Line) -> Conversation:
-    """Return the conversation in a line. Raises BadLine; what the API judges itself is left to it."""
+    """Return the conversation in a line. Raises BadLine; other checks are left to the API."""
     check_utf_8(line)
     long, short, too_long_count = values_of(line)
     is_exported = short.get("object") == "thread"
@@ -129,7 +129,7 @@ def conversation_of(line: Line) -> Conversation:
 
 
 def values_of(line: Line) -> tuple[dict[str, Raw], Record, int]:
-    """Return a line's messages undecoded, its other values, and how many of these are longer than any may be."""
+    """Return a line's messages undecoded, its other values, and how many values were dropped as too long."""
     try:
         record = msgspec.json.decode(line, type=dict[str, Raw])
         long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
@@ -145,10 +145,10 @@ def values_of(line: Line) -> tuple[dict[str, Raw], Record, int]:
 
 
 def check_utf_8(line: Line) -> None:
-    """Raise BadLine for bytes that are no text: a value that is passed on as it stands is not looked into."""
+    """Raise BadLine for bytes that are not UTF-8: undecoded values are sent as they are, unchecked."""
     if line.isascii():
         return
-    # In pieces: of a long line no copy is held.
+    # In pieces, so that no copy of a long line is held.
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(line), UTF_8_PIECE_BYTES):
@@ -171,7 +171,7 @@ def thread_id_of(record: Record) -> str:
         raise BadLine("it has neither id nor question_id")
     if isinstance(given, bool) or not isinstance(given, str | int):
         raise BadLine("its id is neither text nor a whole number")
-    # OpenAI's ids, and those of an earlier server, are ids of threads already.
+    # Ids from OpenAI, or from another server, begin with thread_ already.
     is_whole = str(given).startswith("thread_") and THREAD_ID_PATTERN.search(str(given))
     thread_id = str(given) if is_whole else f"thread_{given}"
     if not THREAD_ID_PATTERN.search(thread_id):
@@ -180,7 +180,7 @@ def thread_id_of(record: Record) -> str:
 
 
 def kept_of(record: Record) -> Kept:
-    """Return what an export says of a thread. Raises BadLine for a field of the wrong kind."""
+    """Return the Kept fields of an exported thread. Raises BadLine for a field of the wrong type."""
     try:
         return msgspec.convert(record, Kept)
     except msgspec.ValidationError:
@@ -191,7 +191,7 @@ def kept_of(record: Record) -> Kept:
 
 
 def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int]:
-    """Return the line's messages, and how many fields the API will not get of them, without those in `known`."""
+    """Return the line's messages, and how many of their fields the API does not take, not counting those in `known`."""
     messages, turns = (record.get(name, NULL) for name in ("messages", "turns"))
     if is_null(messages) and is_null(turns):
         raise BadLine("it has neither messages nor turns")
@@ -215,13 +215,13 @@ def dropped_fields_count(message: dict[str, Raw], known: Set[str]) -> int:
 
 
 def is_null(value: Raw) -> bool:
-    # Its length first: to look at the bytes is to copy them.
+    # Length first: comparing the bytes copies them.
     return len(value) == len(NULL) and bytes(value) == bytes(NULL)
 
 
 def sendable(message: Raw) -> bytes:
     """Return a message of a line as the API takes it."""
-    # OpenAI writes null for what is not there; the API has such fields absent.
+    # OpenAI writes null for a missing field; the API wants it absent.
     return encode(
         {
             NEW_MESSAGE[name]: plain_content(value) if name == "content" else value
@@ -232,7 +232,7 @@ def sendable(message: Raw) -> bytes:
 
 
 def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:
-    """Return `metadata` as given, with the line's other fields as far as they fit, and how many did not."""
+    """Return `metadata` with those of the line's other fields that fit, and how many did not."""
     given = record.get("metadata", {})
     if not isinstance(given, dict):
         raise BadLine("its metadata is not an object")
@@ -250,7 +250,7 @@ def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:
 
 
 def fits(name: str, value: Any) -> bool:
-    """Return whether a field keeps metadata's rules."""
+    """Return whether a field is within metadata's limits."""
     try:
         pair = msgspec.convert({name: value}, dict[str, Value], strict=True)
         check_limits(pair)

@@ -1,4 +1,4 @@
-"""How `threadkeep import` brings a conversation to the server: whole, once, however often it is tried."""
+"""How `threadkeep import` sends a conversation: completely and only once, however often it is run."""
 
 import asyncio
 import sys
@@ -23,18 +23,18 @@ from threadkeep.contract.lifecycle import State
 MESSAGES_PER_CALL = 100
 # Below the server's limit of 4 MiB, so that the rest of a body fits as well.
 MESSAGES_BYTES_MAX = 3 * 1024 * 1024
-# With the client's pauses, a server that is away may take about a minute to come back. In all, a call takes so long
-# that the next minute of a credential with a limit comes in any case.
+# With these retries a server may be away for about a minute. The total is long enough to reach the next minute of a
+# credential's rate limit in any case.
 PATIENCE: dict[str, Any] = {"timeout_s": 60.0, "total_timeout_s": 300.0, "retries_max": 14}  # Any: options differ.
-# How often messages that were imported may have been deleted and imported again within 24 hours.
+# How often the same messages can be imported, deleted and imported again within 24 hours.
 DELETIONS_MAX = 10
 DELETED_TOO_OFTEN = f"it was imported and deleted {DELETIONS_MAX} times within a day: import it tomorrow"
 FOREIGN = "its id belongs to a thread of somebody else, whom neither this credential nor --user stands for"
 
-# httpcore asks some ten times in each request whether this is installed; a search for what is not takes long.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: not to be had.
+# httpcore tries to import this about ten times in each request; a search for a missing module is slow.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: importing it fails.
 
-# Every other line would get the same answer.
+# Errors that every other line would get too: the import stops.
 HOPELESS = (
     errors.AuthenticationError,
     errors.PermissionDenied,
@@ -45,7 +45,7 @@ HOPELESS = (
 
 
 class ImportStopped(Exception):
-    """Nothing can be imported any more, or at all; the message is for people."""
+    """The import cannot start or go on; the message is for people."""
 
 
 @dataclass(slots=True)
@@ -56,25 +56,25 @@ class Outcome:
     sent_count: int = 0
     # Messages that the thread has beyond those of the file.
     surplus_count: int = 0
-    # Whether it was locked, archived or hidden after it was there.
+    # Whether an existing thread was locked, archived or hidden.
     is_changed: bool = False
-    # Hidden in the file and not here: only a user token can hide.
+    # Hidden in the file but visible here: only a user token can hide.
     is_shown: bool = False
-    # Its assistant is not one of this organization.
+    # Whether this organization lacks its assistant.
     lacks_assistant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the importer may set in the organization, and the assistants that it has."""
+    """The organization to import into: what the importer may set there, and its assistants."""
 
     keeps_users: bool
     can_hide: bool
-    # Ids, by id and by name.
+    # Ids of assistants, by id and by name.
     assistants: dict[str, str]
 
     def assistant_of(self, kept: Kept) -> str | None:
-        """Return the id here of a thread's assistant: the same one, else the one of the same name, or None."""
+        """Return the id of the assistant here with the same id, else with the same name, or None."""
         return self.assistants.get(kept.assistant_id or "") or self.assistants.get(kept.assistant_name or "")
 
 
@@ -85,7 +85,7 @@ def stopped_by(error: errors.ApiError | TransportError) -> ImportStopped:
 
 @contextmanager
 def understood() -> Iterator[None]:
-    """Raise what a failure of the client means: BadLine if it is about one line, else ImportStopped."""
+    """Turn an error of the client into BadLine if it is about one line, else into ImportStopped."""
     try:
         yield
     except HOPELESS as error:
@@ -94,7 +94,7 @@ def understood() -> Iterator[None]:
         about = f", {error.param}" if error.param else ""
         raise BadLine(f"{error.message} ({error.status} {error.code}{about})") from error
     except TransportError as error:
-        # A proxy, for example, that takes no body of this size.
+        # From a proxy that refuses a body of this size, for example.
         if isinstance(error, UnexpectedAnswer) and not error.outcome_is_unknown:
             raise BadLine(error.message) from error
         raise stopped_by(error) from error
@@ -102,13 +102,13 @@ def understood() -> Iterator[None]:
 
 @asynccontextmanager
 async def senders(connection: ServerAccess, user_id: str | None, count: int) -> AsyncIterator[list["Sender"]]:
-    """Open so many connections, each with a client: one for all looks at every connection several times a request.
+    """Open `count` clients with a connection each: one pool would check all its connections several times a request.
 
     Raises ImportStopped at once if there is no server, or one that does not take the credential.
     """
     async with AsyncExitStack() as stack:
         with plain_refusals():
-            # Read once: that takes longer than a request.
+            # Read once for all clients: it takes longer than a request.
             tls = certificates(address(connection.url))
             opened = [httpx.AsyncClient(verify=tls, trust_env=False) for _ in range(count)]
             for each in opened:
@@ -121,7 +121,7 @@ async def senders(connection: ServerAccess, user_id: str | None, count: int) -> 
 
 async def target_of(client: AsyncClient) -> Target:
     try:
-        # A server that is asked too often is well.
+        # A refusal for the rate shows that the server works.
         with suppress(errors.RateLimited):
             await client.with_options(retries_max=0).threads.list(limit=1).page()
         user = await client.user.retrieve()
@@ -131,15 +131,15 @@ async def target_of(client: AsyncClient) -> Target:
         raise ImportStopped(f"{error.message} {start}") from error
     except (errors.ApiError, TransportError) as error:
         raise stopped_by(error) from error
-    # One, since the request names it if there are several; whoever acts for a user is a member here.
+    # Exactly one: the request names it if there are several.
     [organization] = user.organizations
-    # Ids last, so that no name can stand in the way of one.
+    # Ids last: an id wins over an equal name.
     assistants = {each.name: each.id for each in listed} | {each.id: each.id for each in listed}
     return Target(organization.role != "member", user.credential == "token", assistants)
 
 
 class Sender:
-    """Sends one conversation after the other. `busy` has the threads that any sender is at."""
+    """Sends one conversation after the other. `busy` has the threads that any sender is working on."""
 
     def __init__(self, client: AsyncClient, target: Target, busy: dict[str, asyncio.Event]) -> None:
         self._client = client
@@ -147,9 +147,9 @@ class Sender:
         self._busy = busy
 
     async def send(self, conversation: Conversation) -> Outcome:
-        """Bring the server to have the whole conversation. Raises BadLine or ImportStopped."""
+        """Make sure that the server has the whole conversation. Raises BadLine or ImportStopped."""
         busy, thread_id = self._busy, conversation.thread_id
-        # A second line with the same id waits for the first.
+        # Two lines with one id: the second waits until the first is done.
         while thread_id in busy:
             await busy[thread_id].wait()
         done = busy[thread_id] = asyncio.Event()
@@ -181,8 +181,8 @@ class Sender:
         return outcome
 
     def _settable(self, fields: Record, kept: Kept, outcome: Outcome) -> Record:
-        """Return the fields for creating an exported thread, as far as the importer may set them."""
-        # It comes into the importer's organization, from wherever it is.
+        """Return the fields to create an exported thread with, without those that the importer may not set."""
+        # The thread goes into the importer's organization.
         left_out = {"organizationId"}
         if not self._target.keeps_users:
             left_out.add("userId")
@@ -195,7 +195,7 @@ class Sender:
         return fields
 
     async def _bring_to(self, kept: Kept, thread: Thread, outcome: Outcome) -> None:
-        """Hide, lock and archive a thread that has all its messages now, as it was where it comes from."""
+        """Hide, lock and archive a thread as it was in the export, once it has all its messages."""
         threads, is_open = self._client.threads, thread.state == State.OPEN
         if not kept.visible_in_ui and thread.visible_in_ui:
             if is_open and self._target.can_hide:
@@ -203,7 +203,7 @@ class Sender:
                 outcome.is_changed = True
             else:
                 outcome.is_shown = True
-        # A lock comes first: an archived thread takes none.
+        # Lock before archive: an archived thread cannot be locked.
         if kept.is_locked and is_open:
             await threads.lock(thread.id)
             outcome.is_changed = True
@@ -220,7 +220,7 @@ class Sender:
             answer = await self._post(path("threads"), body, f"import-{content}", conversation.thread_id, 0)
         except errors.ThreadExists:
             return None
-        # An answer from before says how the thread was then.
+        # A replayed answer shows the thread as it was then, not now.
         return None if answer is None or answer.was_replayed else decode(answer, Thread)
 
     async def _read(self, thread_id: str) -> Thread:
@@ -230,11 +230,11 @@ class Sender:
             raise BadLine(FOREIGN) from None
 
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:
-        """Append the messages from `start` on. Return False if another import does so too, and was quicker."""
+        """Append the messages from `start` on. Return False if another import was faster."""
         thread_id = conversation.thread_id
         for place, chunk in chunks(conversation.messages, start):
             body = encode({"messages": [Raw(message) for message in chunk]})
-            # The key names the place, not the content: whatever another run sends for this place, one of them counts.
+            # The key names the position and not the content: if two runs send messages for it, only one succeeds.
             key = f"import-{thread_id}-{place}"
             if await self._post(path("threads", thread_id, "messages"), body, key, thread_id, place) is None:
                 return False
@@ -242,25 +242,25 @@ class Sender:
         return True
 
     async def _post(self, at: str, body: bytes, key: str, thread_id: str, place: int) -> HttpAnswer | None:
-        """Send messages for their place in a thread; return None if others came to it in another import.
+        """Send messages for position `place` in a thread; return None if another import filled it with others.
 
-        They go under the first key that was not used for what is deleted: every run comes to it.
+        Keys whose messages were deleted since are skipped; every run therefore arrives at the same key.
         """
         for deletion in range(DELETIONS_MAX):
             try:
                 return await self._client.send(post(at, body, idempotency_key=f"{key}-{deletion}"))
             except (errors.ThreadNotFound, errors.MessageNotFound):
-                # The same were sent before, and deleted since; or sent to a thread of this id that was deleted since.
+                # The same messages were sent before, but they or their thread were deleted since: try the next key.
                 continue
             except errors.KeyReused:
-                # Others were sent before, which may be deleted too.
+                # Other messages were sent before; if they were deleted since, try the next key.
                 if (await self._read(thread_id)).message_count > place:
                     return None
         raise BadLine(DELETED_TOO_OFTEN)
 
 
 def chunks(messages: Sequence[Raw], start: int) -> Iterator[tuple[int, Sequence[bytes]]]:
-    """Cut what comes from `start` on into calls, always at the same places for the same start."""
+    """Cut the messages from `start` on into calls, always at the same places for the same start."""
     while start < len(messages):
         chunk: list[bytes] = []
         size_bytes = 0

@@ -26,7 +26,7 @@ COMPLAINTS_MAX = 20
 
 @dataclass(slots=True)
 class Summary:
-    """What became of the lines so far, or of whatever else a conversation is in the file."""
+    """Counts of the results so far, by line or by whatever unit the file's conversations have."""
 
     created_count: int = 0
     continued_count: int = 0
@@ -79,7 +79,7 @@ class Summary:
 
 
 def check_file(file: Path) -> Path:
-    """Refuse what cannot be read; typer's own check does not know `-`."""
+    """Refuse a file that cannot be read; typer's own check does not know `-`."""
     if str(file) != "-" and not file.exists():
         raise typer.BadParameter(f"{file} does not exist.")
     if file.is_dir() or not (str(file) == "-" or os.access(file, os.R_OK)):
@@ -139,7 +139,7 @@ def import_file(
 def run(
     records: "Records", connection: ServerAccess, concurrency: int, user: str | None, summary: Summary
 ) -> str | None:
-    """Import all conversations, with a bar on a terminal. Return why it stopped early, or None."""
+    """Import all conversations, with a progress bar on a terminal. Return why it stopped early, or None."""
     import uvloop
 
     from threadkeep.commands.import_sending import ImportStopped, senders
@@ -174,7 +174,7 @@ def run(
 
 
 class Memory:
-    """What the workers hold: no more than one conversation may be long is held when another is read."""
+    """Limits memory: the next conversation is read only while those being sent take less than `bytes_max`."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -199,7 +199,7 @@ class Memory:
 async def import_records(
     records: "Records", senders: "list[Sender]", summary: Summary, complain: Callable[[int, str], None]
 ) -> None:
-    """Send everything; the senders share the file, so that nothing is in memory before its turn."""
+    """Send everything. The senders read from the shared file, so that no conversation is in memory before its turn."""
     from threadkeep.commands.import_records import BadLine, conversation_of, without_marks
 
     shared = without_marks(records)

@@ -1,10 +1,10 @@
-"""The objects and arrays in a JSON text, cut out of it one by one, however it is laid out and however long it is."""
+"""Cuts the objects and arrays out of a JSON text one by one, for any layout and length."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# A string that ends within the piece is passed over as a whole, with all that a backslash protects in it.
+# A string that ends within the piece is skipped in one match, escaped characters included.
 OUTSIDE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
 INSIDE = re.compile(rb'["\\]')
 QUOTE, BACKSLASH = b'"\\'
@@ -14,9 +14,9 @@ BETWEEN_BYTES_MAX = 64
 
 @dataclass(slots=True)
 class Found:
-    """A value; or no value, where a bracket closes what was not opened here, and where the text ends."""
+    """A value; or None as value, at a surplus closing bracket or at the end of the text."""
 
-    # What stands before it, without blanks around it; if that is long, its beginning.
+    # The text between the last value and this one, stripped; of a long text only the beginning.
     before: bytes
     value: bytearray | None
     is_too_long: bool = False
@@ -26,7 +26,7 @@ class Found:
 
 
 class Scanner:
-    """Looks for brackets and strings and at nothing else: whether a value is JSON, its reader finds out."""
+    """Looks for brackets and strings only; whether a value is valid JSON is left to its decoder."""
 
     def __init__(self, value_bytes_max: int) -> None:
         self._value_bytes_max = value_bytes_max
@@ -92,7 +92,7 @@ class Scanner:
 
 
 def is_open(line: bytes) -> bool:
-    """Return whether brackets are open at the end of a line, and no string: then what began goes on in the next."""
+    """Return whether a line ends with open brackets outside of a string: its value then goes on in the next line."""
     scanner = Scanner(len(line))
     *_, last = scanner.cut([line])
     return last.is_cut and not scanner.is_in_string

@@ -1,4 +1,4 @@
-"""The line in which a person types: with a history and the usual keys, by Python's own `readline`."""
+"""The input line of a chat, with history and the usual keys, by Python's own `readline`."""
 
 import contextlib
 import sys
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 try:
     import readline
-except ImportError:  # Some systems' Python is built without; lines are read all the same.
+except ImportError:  # Some Pythons are built without it; lines are then read without history.
     readline = None  # type: ignore[assignment]  # A module elsewhere.
 
-# The place in what `termios` tells.
+# The index of the local modes in what `termios.tcgetattr` returns.
 LOCAL_MODES = 3
 
 
@@ -27,14 +27,14 @@ def read_line(prompt: str) -> str | None:
     except EOFError:
         print()
         raise
-    # Bytes that are no UTF-8 come as halves of surrogate pairs.
+    # Bytes that are not UTF-8 come as lone surrogates.
     return line.encode(errors="replace").decode()
 
 
 class Unechoed:
-    """From now until `end`, the terminal does not show what is typed, as the `^C` of a Ctrl-C; it is read later.
+    """Until `end`, the terminal does not echo typed characters, such as the `^C` of Ctrl-C; they can be read later.
 
-    It would stand in the midst of what is drawn, and move the lines that are drawn anew.
+    Echoed characters would disturb the answer that is drawn again and again.
     """
 
     def __init__(self) -> None:
@@ -49,9 +49,9 @@ class Unechoed:
 
 
 def remember(lines: Iterable[str]) -> None:
-    """Put what was said before within reach of the arrow keys. It is kept by the server, and in no file here."""
+    """Put earlier messages into the history of the arrow keys. They come from the server; no file is written here."""
     if readline is None:
         return
-    with contextlib.suppress(ValueError):  # A NUL, which no terminal sends.
+    with contextlib.suppress(ValueError):  # A NUL character, which no terminal sends.
         for line in lines:
             readline.add_history(" ".join(line.split()))

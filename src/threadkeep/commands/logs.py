@@ -5,5 +5,5 @@ import logging
 
 def configure() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A client's malformed request is no event of ours: the metrics count it.
+    # A client's malformed request is only counted in the metrics, not logged.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""How OpenAI's API writes the messages of its threads, as far as that is other than ours."""
+"""Converts messages of OpenAI's threads where their form differs from ours."""
 
 from typing import Literal
 
@@ -33,7 +33,7 @@ read_message = msgspec.json.Decoder(OpenAIMessage).decode
 
 
 def in_order_of_time(messages: list[Raw]) -> list[Raw]:
-    """Return messages in their order; OpenAI's API lists those of a thread with the newest first."""
+    """Return messages with the oldest first; OpenAI's API lists the newest first."""
     if len(messages) < 2:
         return messages
     try:
@@ -44,7 +44,7 @@ def in_order_of_time(messages: list[Raw]) -> list[Raw]:
 
 
 def plain_content(content: Raw) -> Raw | list[Raw]:
-    """Return content with the texts that its parts hold, where they are objects."""
+    """Return content in which parts have plain texts, where OpenAI has objects with text and annotations."""
     if not may_be_theirs(content):
         return content
     return [plain_part(part) for part in read_parts(content)]
@@ -59,7 +59,7 @@ def plain_part(part: Raw) -> Raw:
 
 
 def annotated_count(content: Raw) -> int:
-    """Return how many texts have something besides, which messages here do not."""
+    """Return how many texts have annotations, which are lost: our messages have none."""
     if not may_be_theirs(content):
         return 0
     return sum(has_annotations(part) for part in read_parts(content))
@@ -73,6 +73,6 @@ def has_annotations(part: Raw) -> bool:
 
 
 def may_be_theirs(content: Raw) -> bool:
-    # Most contents are a text, or parts as they are here: those are not looked into.
+    # Most contents are a text or parts in our form: those are returned undecoded.
     data = bytes(content)
     return data.startswith(b"[") and b'"value"' in data

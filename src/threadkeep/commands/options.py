@@ -54,7 +54,7 @@ class ServerAccess:
 
 @contextmanager
 def plain_refusals() -> Iterator[None]:
-    """Say as a sentence what the client does not take, such as an address that is none."""
+    """Turn the client's refusal of an option, such as a wrong address, into a sentence."""
     try:
         yield
     except ValueError as error:
@@ -103,7 +103,7 @@ def connection_of(
         ),
     ] = None,
 ) -> ServerAccess:
-    """Return the server and the credential that options and environment name. Options go first."""
+    """Return the server and the credential from options and environment; options go first."""
     from threadkeep.client.options import from_environment
     from threadkeep.settings import Settings
 
@@ -125,7 +125,7 @@ def secret_of(api_key: str | None, api_key_file: Path | None, token: str | None)
     if len(given) > 1:
         raise typer.BadParameter("give one of --api-key, --api-key-file and --token")
     if given:
-        # One that is empty, like a shell variable that is not set, must not let another take its place.
+        # An empty option, as from an unset shell variable, must not fall back to the environment.
         secret = read_secret(given[0]) if isinstance(given[0], Path) else given[0]
         if not secret.strip():
             fail("The credential is empty: give a key or token, or leave the option out.")
@@ -225,7 +225,7 @@ def pair_of(text: str) -> tuple[str, str]:
 
 
 def seconds_of(text: str | None) -> int | None:
-    """Return a time as the API has it; without a zone it is this machine's time."""
+    """Return a time as Unix seconds; without a zone it is this machine's time."""
     if text is None:
         return None
     try:
@@ -253,7 +253,7 @@ MAKERS: dict[str, Callable[..., Any]] = {"connection": connection_of, "filters":
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command's parameters `connection` and `filters` be made of the options of their makers."""
+    """Give a command the options of `connection_of` and `filters_of`, and pass it their results."""
     parameters = list(inspect.signature(command, eval_str=True).parameters.values())
     makers = {each.name: MAKERS[each.name] for each in parameters if each.name in MAKERS}
     taken = {name: inspect.signature(maker, eval_str=True).parameters for name, maker in makers.items()}
@@ -265,8 +265,8 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     own = [each for each in parameters if each.name not in makers]
     shared = [each for several in taken.values() for each in several.values()]
-    # Keywords, so that what has a default may stand before what has none.
+    # As keywords, so that parameters with a default may come before those without.
     signature = inspect.Signature([each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own + shared])
-    run.__signature__ = signature  # type: ignore[attr-defined]  # What inspect reads first.
+    run.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature looks here first.
     run.__annotations__ = {each.name: each.annotation for each in own + shared}
     return run

@@ -20,7 +20,7 @@ from threadkeep.server.transport.server import StopSignals
 from threadkeep.settings import SettingError, Settings
 
 TOKEN_VALID_S = 30 * 24 * 3600
-# All addresses of the machine, and one that leads there.
+# Addresses that mean all interfaces, each with one to connect to.
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 NOT_PRIVATE = (
     "Whoever reaches this machine reaches the server now, and over plain HTTP others can read along: "
@@ -43,7 +43,7 @@ def serve(settings: Settings, host: str, port: int, workers: int) -> None:
 
 
 def url_of(host: str, port: int) -> str:
-    """Return an address that works on this machine, also where the server listens on all of its addresses."""
+    """Return a URL that works on this machine, even if the server listens on all interfaces."""
     shown = EVERYWHERE.get(host, host)
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
@@ -51,7 +51,7 @@ def url_of(host: str, port: int) -> str:
 async def prepare(settings: Settings, url: str) -> None:
     """Migrate and welcome once, before the workers start."""
     StopSignals()
-    # A model that cannot be used ends the program before anything is made or said.
+    # Checked first: a model that cannot be used ends the program before anything is created or printed.
     Catalogue(settings)
     secret = server_secret(settings, None)
     database = await open_database(settings, serving=True)
@@ -67,7 +67,7 @@ def run_worker(settings: Settings, listener: socket.socket, tally: SharedTally) 
 
 
 async def welcome(settings: Settings, url: str, database: Database, secret: str) -> None:
-    """Print where the server is, and on an empty database what is needed to use it, once."""
+    """Print the server's address; on an empty database also the first credentials, once."""
     await database.write(create_and_show, settings, url, secret)
     model = Catalogue(settings).default
     answering = "echo answers, until THREADKEEP_MODEL_URL names a model" if model == echo.NAME else f"{model} answers"
@@ -75,9 +75,9 @@ async def welcome(settings: Settings, url: str, database: Database, secret: str)
 
 
 async def create_and_show(tx: Transaction, settings: Settings, url: str, secret: str) -> None:
-    """Make the first organization of an empty database, and hand its credentials over before it counts.
+    """Create the first organization in an empty database, and show its credentials before the commit.
 
-    If that fails nothing is made; the other way round there would be an owner whose key nobody has.
+    If showing them fails, nothing is created. After a commit, there would be an owner whose key nobody has.
     """
     created = await administration.first_run(tx, new_id("ORG"), new_id("uid"))
     if created is not None:

@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.
 def settings_for(database: str | None) -> Settings:
     """Return the settings from the environment, with the database of the command line.
 
-    A file instead of the database itself keeps its password out of the list of processes.
+    It may be given as a file that holds the URL: this keeps a password out of the process list.
     """
     settings = settings_module.load()
     if database is None:
@@ -66,6 +66,6 @@ def print_result(result: dict[str, object], as_json: bool) -> None:
 
 def fail(sentence: str) -> NoReturn:
     """End the program with one sentence on standard error and exit code 1."""
-    # A server may be another program, or one that lies.
+    # The sentence may come from a server that is not trusted.
     typer.echo(harmless(sentence), err=True)
     raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""How texts and threads are shown on a terminal: harmless, and as wide as it is."""
+"""Shows texts and tables on a terminal: without control characters, and as wide as the terminal."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-# A file or another program is not a page: nothing is cut or broken there.
+# The width for output to a file or program: nothing is cut or wrapped there.
 UNLIMITED_COLUMNS = 100_000
 REFRESH_S = 0.1
 
-# A title may hold what moves the cursor, sets colours or turns the writing direction around. Each such character
-# becomes a picture of itself, or the replacement character.
+# A title may hold characters that move the cursor, set colours or reverse the writing direction. Each is replaced by
+# its visible symbol, or by the replacement character.
 BIDIRECTIONAL = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 HARMLESS = {
@@ -30,7 +30,7 @@ HARMLESS_LINES = {code: shown for code, shown in HARMLESS.items() if chr(code) n
 
 
 def harmless(text: str) -> str:
-    """Return a text of several lines without anything that would steer the terminal."""
+    """Return a text without control characters; line breaks and tabs stay."""
     return text.replace("\r\n", "\n").translate(HARMLESS_LINES)
 
 
@@ -39,7 +39,7 @@ def one_line(text: str) -> str:
 
 
 def console_for_people(*, stderr: bool = False) -> "Console":
-    """Return a console as wide as the terminal, or as wide as it takes where there is none."""
+    """Return a console as wide as the terminal, or without a limit if there is none."""
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
@@ -50,7 +50,7 @@ def console_for_people(*, stderr: bool = False) -> "Console":
 
 @asynccontextmanager
 async def shown(console: "Console", total: int | None, state: Callable[[], tuple[int, str]]) -> AsyncIterator[None]:
-    """Show a bar while something goes on. `state` says how much of `total` is done, and in words what."""
+    """Show a progress bar around some work. `state` returns how much of `total` is done, and a text for it."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -69,7 +69,7 @@ async def shown(console: "Console", total: int | None, state: Callable[[], tuple
         refreshing = asyncio.create_task(refresh())
         try:
             yield
-            # A pipe has a length when it has ended.
+            # The length of a pipe is known at its end.
             progress.update(bar, total=state()[0])
         finally:
             refreshing.cancel()
@@ -77,7 +77,7 @@ async def shown(console: "Console", total: int | None, state: Callable[[], tuple
 
 
 def print_table(console: "Console", table: "RenderableType") -> None:
-    """Print a table, without the blanks at the ends of lines where it goes to a file or another program."""
+    """Print a table; to a file or another program without blanks at the ends of lines."""
     if console.is_terminal:
         console.print(table)
         return
@@ -88,7 +88,7 @@ def print_table(console: "Console", table: "RenderableType") -> None:
 
 
 def print_json(value: Any) -> None:  # Any: whatever the client answers with.
-    """Print one object on one line, in ASCII, since it may be read on a terminal as well."""
+    """Print one object as one line of ASCII, so that it is harmless on a terminal too."""
     import msgspec
 
     typer.echo(json.dumps(json.loads(msgspec.json.encode(value))))

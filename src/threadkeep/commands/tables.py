@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Below this many columns a thread takes two lines instead of one.
 WIDE_COLUMNS = 100
-# One table: its columns are as wide as its widest cells, so all of it must be known before its first line.
+# Rows of one table: all must be known before its first line, since the widest cells set the columns' widths.
 TABLE_ROWS_MAX = 1_000
 NO_TITLE = "(no title)"
 STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold magenta", "tool": "bold yellow"}
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def print_threads(threads: "Iterable[Thread]") -> None:
-    """Print a list of threads as it comes."""
+    """Print a list of threads while it is fetched."""
     console = console_for_people()
     is_first = True
     for batch in batches(threads, TABLE_ROWS_MAX):
@@ -59,7 +59,7 @@ def table_of(threads: "Sequence[Thread]", *, show_header: bool) -> Table:
 
 
 def lines_of(threads: "Sequence[Thread]") -> Table:
-    """Return the same for a narrow terminal. Ids are never cut: people copy them."""
+    """Return a table for a narrow terminal. Ids are never cut: people copy them."""
     grid = Table.grid()
     grid.add_column(overflow="fold")
     for thread in threads:

@@ -157,7 +157,7 @@ def delete(
 def change(
     connection: ServerAccess, thread_ids: list[str], action: "Callable[[Client, str], Any]", as_json: bool
 ) -> None:
-    """Do `action` to each thread and print what came of it. Refusals are told; the others go on; it ends with 1."""
+    """Do `action` to each thread and print the result. After an error the others go on, and the exit code is 1."""
     from threadkeep.commands.tables import print_thread
 
     refused_count = 0

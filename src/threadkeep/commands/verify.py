@@ -1,4 +1,4 @@
-"""`threadkeep verify`: proves the promises on the stored data and prints what does not hold."""
+"""`threadkeep verify`: checks the promises on the stored data and prints each violation."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ from threadkeep.settings import SettingError, Settings
 FIRST_RUN_FILE = "threadkeep-first-run.txt"
 
 GUIDE = '{"name": "Guide", "instructions": "Answer in one sentence."}'
-# The shell puts the assistant's id between two quoted pieces.
+# The shell inserts the assistant's id between two quoted strings.
 QUESTION = """{"thread": {"id": "thread_hello", "assistantId": "'$ASSISTANT'"}, "stream": true,
         "input": "How do I bake bread?"}"""
 
@@ -54,15 +54,15 @@ def curl(url: str, key: str, path: str, body: str, options: str = "-s") -> str:
 
 
 def program() -> str:
-    """Return how this program was called, so that the commands that it prints work as printed."""
+    """Return the name that this program was called by, so that printed commands work."""
     return sys.argv[0] if Path(sys.argv[0]).name == "threadkeep" else "python -m threadkeep"
 
 
 def show(shown: str, organization_id: str, settings: Settings) -> None:
     """Print secrets to a terminal; otherwise write them to a file that only its owner can read.
 
-    A file that is there may hold another service's: this one is then named after the organization.
-    Raises SettingError when they can be handed to nobody.
+    If the file exists, it may belong to another service: the file is then named after the organization.
+    Raises SettingError if neither works.
     """
     if sys.stdout is not None and sys.stdout.isatty():
         print(shown, flush=True)
@@ -78,5 +78,5 @@ def show(shown: str, organization_id: str, settings: Settings) -> None:
             f"The first credentials cannot be written to {path} ({error.strerror}), so none were made: start "
             "threadkeep in a folder where it may write, or in a terminal, which shows them."
         ) from error
-    with suppress(OSError):  # They are handed over: who hears of it finds the file.
+    with suppress(OSError):  # The file is written: a failed notice about it must not undo that.
         print(f"The database is new. Its first credentials are in {path}; read them, then delete the file.", flush=True)

@@ -1,4 +1,4 @@
-"""Several serving processes on one socket: one that dies is replaced, and all end together."""
+"""Several serving processes on one socket: a dead one is replaced, and all end together."""
 
 import logging
 import multiprocessing
@@ -29,7 +29,7 @@ Work = Callable[[socket.socket, SharedTally], None]
 def supervise(work: Work, listener: socket.socket, count: int) -> None:
     """Run `work` in `count` processes until SIGTERM or SIGINT; then pass it on and wait for them.
 
-    Each gets the listener and its place in the tally of all; who replaces a worker goes on counting in its place.
+    Each gets the listener and a slot in the shared tally; a replacement continues in the dead worker's slot.
 
     Raises WorkersKeepDying when replacements fail in a row.
     """
@@ -43,7 +43,7 @@ def supervise(work: Work, listener: socket.socket, count: int) -> None:
         worker = context.Process(target=work_until_parent_ends, args=(work, listener, tally))
         worker.start()
         workers[worker] = tally
-        if stopping:  # The signal came while it was being started.
+        if stopping:  # The signal came while this worker was started.
             worker.terminate()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -69,7 +69,7 @@ def supervise(work: Work, listener: socket.socket, count: int) -> None:
             note_ended_workers(own)
             if stopping:
                 continue
-            # One that was killed says nothing about the next one's start; one that cannot start ends by itself.
+            # Only a positive exit code counts: a killed worker (negative) says nothing about the next one's start.
             failures_in_a_row += (worker.exitcode or 0) > 0
             if failures_in_a_row > RESTARTS_IN_A_ROW_MAX:
                 stop(signal.SIGTERM, None)
@@ -79,7 +79,7 @@ def supervise(work: Work, listener: socket.socket, count: int) -> None:
 
 
 def work_until_parent_ends(work: Work, listener: socket.socket, tally: SharedTally) -> None:
-    """Run `work`, and end it as SIGTERM does when the supervising process is gone."""
+    """Run `work`, and end it as on SIGTERM when the supervising process is gone."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

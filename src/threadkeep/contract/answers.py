@@ -1,4 +1,4 @@
-"""What is the same for every resource: lists, receipts, errors."""
+"""Objects that all resources share: lists, receipts, errors."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,9 +15,9 @@ class Deleted(Object):
     """The receipt for a deletion."""
 
     id: Annotated[str, Meta(examples=["thread_01m83e1pf8fctsytf9ppk22sey"])]
-    """The id of what was deleted."""
+    """The id of the deleted object."""
     object: Annotated[str, Meta(examples=["thread.deleted"])]
-    """What kind of object it was, with `.deleted`."""
+    """The kind of the deleted object, with `.deleted` appended."""
     deleted: Literal[True]
     """Always true."""
 
@@ -43,7 +43,7 @@ class ListPage(Object):
     last_id: str | None
     """The id of the last; null if there is none."""
     has_more: bool
-    """Whether there are more in this direction."""
+    """Whether more objects follow in this direction."""
     next_cursor: str | None
     """The position for the next page: send it as `after`, or as `before` if that was sent."""
     total: int | UnsetType = UNSET
@@ -60,7 +60,7 @@ class ErrorDetail(Object):
     code: Annotated[str, Meta(examples=["thread_not_found"])]
     """For programs."""
     param: str | None
-    """Which field or parameter, where one is to blame."""
+    """The field or parameter that is wrong; null if none is."""
     request_id: Annotated[str, Meta(examples=["req_a899d55b5cb8_c"])]
     """The request's id, as in `X-Request-Id`."""
 

@@ -49,7 +49,7 @@ class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the answer must be, as OpenAI's chat format has it."""
 
     type: Literal["text", "json_object", "json_schema"]
-    """Text, any JSON, or JSON after a schema."""
+    """Text, any JSON, or JSON that follows a schema."""
     json_schema: dict[str, Any] | None = None  # Any: JSON Schema with its name.
     """With the type `json_schema`, and only then: the schema with its name."""
 
@@ -67,7 +67,7 @@ TokensMax: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)]
 
 
 class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
-    """The settings of a response that an assistant may fix and a request may give; null leaves one open."""
+    """The settings of a response that an assistant may fix or a request may give; null leaves a setting open."""
 
     model: ModelName | None = None
     temperature: Temperature | None = None
@@ -82,17 +82,17 @@ class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=T
 
 
 class ModelSettings(Body, kw_only=True):
-    """The same as they are sent: of a new assistant, or of one response."""
+    """The settings in a request: of a new assistant, or of one response."""
 
     model: ModelName | None = None
-    """The model that answers, by its name in this server's configuration. What an assistant fixes, no request
-    changes."""
+    """The model that answers, by its name in this server's configuration. A request cannot change what an assistant
+    fixes."""
     temperature: Temperature | None = None
-    """How freely the model chooses."""
+    """How freely the model chooses words."""
     top_p: TopP | None = None
     """From which share of likely words the model chooses."""
     max_output_tokens: TokensMax | None = None
-    """How long an answer may be."""
+    """How many tokens an answer may have."""
     stop: Stop | Stops | None = None
     """Texts at which the answer ends."""
     response_format: ResponseFormat | None = None
@@ -102,9 +102,9 @@ class ModelSettings(Body, kw_only=True):
     tools: Tools | None = None
     """Functions that the model may call; an empty list fixes that there are none."""
     context_mode: ContextMode | None = None
-    """`recent`: the newest messages that fit; `smart`: the first 3 and of the last 7 what fits; `full`: everything."""
+    """`recent`: the newest messages that fit; `smart`: the first 3 and those of the last 7 that fit; `full`: all."""
     context_tokens: TokensMax | None = None
-    """How much context the model gets."""
+    """How many tokens of context the model gets."""
 
 
 class Assistant(Revised):

@@ -1,9 +1,8 @@
-"""What all objects that cross the wire have in common: limits, types, and the kinds of structs.
+"""What all objects of the API have in common: limits, types, and the base structs.
 
-A field's limits and an example of it are in its type, and its sentence stands under it, or in its type as well. Where
-neither says anything, a field of ThreadCreate or ThreadUpdate means what it means in Thread, and any other what it
-means in `Settings` or `Common`. From here it reaches the OpenAPI document, the reference, both clients, exports and
-imports.
+A field's limits and example are in its type; its description is under it, or in its type as well. Without one, a field
+of ThreadCreate or ThreadUpdate has the description of that field in Thread, and any other the one in `Settings` or
+`Common`. The OpenAPI document, the reference, both clients, exports and imports are made from these.
 
 A limit in characters counts Unicode code points.
 """
@@ -38,15 +37,15 @@ MetadataChange: TypeAlias = Annotated[
     ),
 ]
 
-# A limit for the document alone: a client takes what the server has.
+# A limit in the document only: clients accept whatever a server sends.
 Metadata: TypeAlias = Annotated[dict[str, Value], Meta(extra_json_schema={"maxProperties": METADATA_PAIRS_MAX})]
 
-# What the server keeps as JSON goes out as it is stored, in the place of what it says.
+# The type of fields that are stored as JSON and sent as stored, without decoding.
 Raw: Any = msgspec.Raw
 
 
 class Object(msgspec.Struct, rename="camel"):
-    """What the service answers with. All fields are always present."""
+    """An object in an answer. All its fields are always present."""
 
 
 class Revised(Object, dict=True):
@@ -54,17 +53,17 @@ class Revised(Object, dict=True):
 
     @property
     def etag(self) -> str | None:
-        """The revision, for `if_match`: of an object that was read or changed by itself; None in lists."""
+        """The revision, for `if_match`; only of an object that was read or changed by itself, None in lists."""
         tag: str | None = vars(self).get("tag")
         return tag
 
 
 class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """What a caller sends. An absent field is UNSET: unchanged in an update, the default in a create."""
+    """The body of a request. An absent field is UNSET: unchanged in an update, the default in a create."""
 
 
 class Common(Object):
-    """What these names mean wherever nothing else is said, with an example of each."""
+    """The descriptions and examples of fields that have none of their own, by name."""
 
     id: str
     """Its id."""
@@ -79,7 +78,7 @@ class Common(Object):
     organization_id: Annotated[str, Meta(examples=["ORG_acme"])]
     """The organization that it belongs to."""
     user_id: Annotated[str, Meta(examples=["uid_lea"])]
-    """The user whose it is."""
+    """The user that it belongs to."""
     thread_id: Annotated[str, Meta(examples=["thread_01m83e1pf8fctsytf9ppk22sey"])]
     """The thread that it is in."""
     name: Annotated[str, Meta(examples=["Acme"])]

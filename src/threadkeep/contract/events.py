@@ -1,4 +1,4 @@
-"""The events of streams. Each is the data of a server-sent event, whose name says which of them it is."""
+"""The events of streams. Each is the data of a server-sent event; the event's name gives its type."""
 
 from typing import Annotated, ClassVar, Literal, TypeAlias, get_args
 
@@ -12,21 +12,21 @@ from threadkeep.contract.responses import Response
 
 
 class Event(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
-    """One event. `position` is its id: whoever follows the response from there gets what comes behind it."""
+    """One event. `position` is its id: following the response from there gives the events after it."""
 
     type: ClassVar[str]
-    # Comes as the event's id, and never in its data.
+    # Sent as the event's id, never in its data.
     position: str = ""
 
 
 class ResponseCreated(Event):
-    """The response has begun. `inputMessages` are what was sent with it, `message` is the answer, still empty."""
+    """The response has begun. `inputMessages` came with the request, `message` is the answer, still empty."""
 
     type: ClassVar[Literal["response.created"]] = "response.created"
     response: Response
     """The response as it began."""
     input_messages: list[Message]
-    """What was sent with it."""
+    """The messages of the request."""
     message: Message
     """The message that the answer goes into."""
 
@@ -36,15 +36,15 @@ class TextDelta(Event):
 
     type: ClassVar[Literal["response.output_text.delta"]] = "response.output_text.delta"
     delta: Annotated[str, Meta(examples=["I can add"])]
-    """What comes behind the text so far."""
+    """The text to append."""
 
 
 class ReasoningDelta(Event):
-    """More of what the model thinks; no part of the text."""
+    """More of the model's reasoning; it is no part of the text."""
 
     type: ClassVar[Literal["response.reasoning.delta"]] = "response.reasoning.delta"
     delta: Annotated[str, Meta(examples=["They need the VAT number"])]
-    """What comes behind the thoughts so far."""
+    """The reasoning to append."""
 
 
 class ToolCallDelta(Event):
@@ -58,11 +58,11 @@ class ToolCallDelta(Event):
     name: Annotated[str, Meta(examples=["find_invoice"])] | None
     """The function's name, once."""
     arguments: Annotated[str, Meta(examples=['{"num'])]
-    """What comes behind the arguments so far."""
+    """The text to append to the arguments."""
 
 
 class ResponseReset(Event):
-    """Pieces are no longer to be had: `response.outputText` takes the place of all the text before."""
+    """The events before this one are no longer available: `response.outputText` replaces all text so far."""
 
     type: ClassVar[Literal["response.reset"]] = "response.reset"
     response: Response
@@ -80,7 +80,7 @@ class ResponseCompleted(Event):
 
 
 class ResponseCancelled(Event):
-    """The answer was ended before it was complete; what there is of it is kept."""
+    """The answer was ended before it was complete; the text so far is kept."""
 
     type: ClassVar[Literal["response.cancelled"]] = "response.cancelled"
     response: Response
@@ -105,7 +105,7 @@ class NameDelta(msgspec.Struct):
 
     type: ClassVar[Literal["name.delta"]] = "name.delta"
     delta: Annotated[str, Meta(examples=["Invoice without"])]
-    """What comes behind the name so far."""
+    """The text to append to the name."""
 
 
 class NameCompleted(NameGenerated):

@@ -1,4 +1,4 @@
-"""What may happen to a thread in which state: one table, which a test walks row by row."""
+"""Which actions each state of a thread allows: one table, which a test checks row by row."""
 
 import enum
 from typing import TypeAlias
@@ -57,14 +57,14 @@ STATES = tuple(State)
 
 
 def state_of(locked_ms: int | None, archived_ms: int | None) -> State:
-    """Return a thread's state. Locked and archived are two facts; while both hold, archived is what shows."""
+    """Return a thread's state. A thread that is both locked and archived shows as archived."""
     if archived_ms is not None:
         return State.ARCHIVED
     return State.OPEN if locked_ms is None else State.LOCKED
 
 
 def check_allowed(state: State, action: Action) -> None:
-    """Raise the conflict that `state` has with `action`, if any."""
+    """Raise ThreadLocked or ThreadArchived if `state` forbids `action`."""
     refusal = REFUSALS[action][STATES.index(state)]
     if refusal is not None:
         raise refusal()

@@ -1,4 +1,4 @@
-"""Messages and their parts, and what adds, changes and lists them."""
+"""Messages and their parts, and the requests that add, change and list them."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -45,7 +45,7 @@ class FunctionCall(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=256, examples=["find_invoice"])]
     """The function's name."""
     arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX, examples=['{"number": 17}'])]
-    """Its arguments as the model wrote them: JSON, as a text. Nothing becomes `{}`."""
+    """Its arguments as the model wrote them: JSON, as a text. An empty text becomes `{}`."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -109,13 +109,13 @@ class Message(Revised):
     """Its number in the thread: 1, 2, 3 … in the order in which messages were stored."""
     role: MessageRole
     content: list[Part]
-    """Always parts."""
+    """The content as parts, also if it was sent as a text."""
     status: Literal["completed", "in_progress", "incomplete"]
     """`in_progress` while it is being generated; `incomplete` if it was cut off."""
     user_id: Annotated[str, Meta(examples=["uid_lea"])] | None
     """Who added it or asked for it."""
     assistant_id: str | None
-    """As which assistant it was written."""
+    """The assistant that wrote it, if any."""
     response_id: str | None
     """The response that wrote it; null if it was added."""
     tool_calls: list[ToolCall] | None

@@ -17,7 +17,7 @@ class NameMessage(Body):
 
 
 class NameCreate(Body):
-    """From what a name is made; without messages, from the thread's last ones."""
+    """What a name is made from; without messages, the thread's last ones."""
 
     messages: (
         Annotated[
@@ -26,7 +26,7 @@ class NameCreate(Body):
         ]
         | None
     ) = None
-    """From these the name is made; they are not stored. Left out: the thread's last 10 messages."""
+    """The messages that the name is made from; they are not stored. By default the thread's last 10."""
 
 
 class NameGenerated(Object):

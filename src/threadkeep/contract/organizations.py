@@ -19,24 +19,24 @@ class Organization(Revised):
 
 
 class UserOrganization(Object):
-    """An organization that the caller's credential opens, and as what."""
+    """An organization that the caller's credential opens, and the role in it."""
 
     id: Annotated[str, Meta(examples=["ORG_acme"])]
     name: str
     role: Role
-    """As what."""
+    """The caller's role in it."""
 
 
 class User(Object):
-    """Who is calling. `credential` says with what: an API `key`, or the `token` of a signed-in person."""
+    """Who is calling. `credential` is an API `key`, or the `token` of a signed-in person."""
 
     id: Annotated[str, Meta(examples=["uid_lea"])]
     """The caller's user id."""
     object: Literal["user"]
     credential: Annotated[Credential, Meta(examples=["token"])]
-    """With what: an API key, or the token of a signed-in person."""
+    """The kind of credential: an API key, or the token of a signed-in person."""
     organizations: list[UserOrganization]
-    """What the credential opens."""
+    """The organizations that the credential opens."""
 
 
 class OrganizationUpdate(Body):
@@ -83,7 +83,7 @@ class Key(Revised):
     created_at: Seconds
     organization_id: str
     user_id: str
-    """As whom the key acts."""
+    """The user that the key acts as."""
     role: Role
     """What the key may do."""
     name: Annotated[str, Meta(examples=["backend"])] | None
@@ -105,7 +105,7 @@ class KeyCreate(Body):
 
 
 class MemberDeleteQuery(OrganizationQuery, frozen=True):
-    """What becomes of a removed member's threads."""
+    """What happens to a removed member's threads."""
 
     threads: Literal["keep", "delete"] = "keep"
-    """What becomes of the user's threads."""
+    """What happens to the user's threads."""

@@ -1,4 +1,4 @@
-"""Responses, and the context that they are given."""
+"""Responses, and the context that a model gets for them."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class ResponseUsage(Object):
     """Tokens of one response; `estimated` when the model did not count them itself."""
 
     input_tokens: Annotated[int, Meta(ge=0, examples=[43])]
-    """Tokens that the model was sent."""
+    """Tokens that were sent to the model."""
     output_tokens: Annotated[int, Meta(ge=0, examples=[22])]
     """Tokens that it wrote."""
     total_tokens: Annotated[int, Meta(ge=0, examples=[65])]
@@ -62,7 +62,7 @@ class Response(Object):
     model: Annotated[str, Meta(examples=["large"])]
     """The model that answers."""
     status: Annotated[Literal["in_progress", "completed", "cancelled", "failed"], Meta(examples=["completed"])]
-    """How it stands, or ended."""
+    """Whether it runs, or how it ended."""
     finish_reason: Annotated[Literal["stop", "length", "toolCalls"], Meta(examples=["stop"])] | None
     """Why the model ended a completed answer: it was done, it reached its greatest length, or it calls functions. Null
     while the response runs, and when it failed or was cancelled."""
@@ -92,7 +92,7 @@ class ResponseCreate(ModelSettings):
     stream: bool = False
     """Answer with a stream of events."""
     background: bool = False
-    """Answer 202 at once; `stream` counts before it."""
+    """Answer 202 at once, without waiting for the end; ignored with `stream`."""
     when_busy: Literal["reject", "interrupt"] = "reject"
     """What to do when a response runs already: refuse with 409, or cancel that one first."""
     replaces: Annotated[str, Meta(max_length=128)] | None = None
@@ -110,18 +110,18 @@ class ResponseInThreadCreate(ResponseCreate, kw_only=True):
 
 
 class ContextMessage(Object):
-    """One message as the model would get it; `id` is null where it is no stored message."""
+    """One message as the model would get it; `id` is null if it is not stored."""
 
     id: Annotated[str, Meta(examples=["msg_01m83e1pjhey7sy9fbc80r7w7a"])] | None
-    """Null where it is no stored message."""
+    """The message's id; null if it is not stored."""
     role: Annotated[str, Meta(examples=["user"])]
     """Who said it."""
     content: list[Part]
-    """Always parts."""
+    """The content as parts."""
     tool_calls: list[ToolCall] | None
     tool_call_id: str | None
     tokens: Annotated[int, Meta(ge=0, examples=[12])]
-    """How many tokens it counts as."""
+    """Its tokens, as threadkeep estimates them."""
 
 
 class Context(Object):
@@ -130,9 +130,9 @@ class Context(Object):
     object: Literal["thread.context"]
     thread_id: str
     context_mode: ContextMode
-    """How it was chosen."""
+    """How the messages were chosen."""
     context_tokens: Annotated[int, Meta(examples=[8000])] | None
-    """Its limit; null for `full`."""
+    """The limit in tokens; null for `full`."""
     total_tokens: Annotated[int, Meta(examples=[12])]
     """How many tokens it has, as threadkeep estimates them."""
     messages: list[ContextMessage]
@@ -147,9 +147,9 @@ class EventsQuery(OrganizationQuery, frozen=True):
 
 
 class ContextQuery(OrganizationQuery, frozen=True):
-    """How the context is chosen, as a response would say it."""
+    """How the context is chosen, as in a request for a response."""
 
     context_mode: ContextMode | None = None
-    """As a response would say it."""
+    """As in a request for a response."""
     context_tokens: TokensMax | None = None
-    """As a response would say it."""
+    """As in a request for a response."""

@@ -1,6 +1,6 @@
-"""What callers send is read strictly: a field that nobody knows is refused, however deep it stands.
+"""Strict types for requests: an unknown field is refused, at any depth.
 
-What the service answers with is read by clients that may be older than it: there such a field is ignored.
+Answers are read by clients that may be older than the server: they ignore unknown fields, so answers stay lenient.
 """
 
 import operator
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import NODEFAULT
 
 
-def strict(kind: Any) -> Any:  # Any: whatever stands as the type of a field.
+def strict(kind: Any) -> Any:  # Any: any annotation of a field.
     """Return the type that reads what `kind` reads, but refuses fields that it does not know."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return strict_struct(kind)
@@ -21,7 +21,7 @@ def strict(kind: Any) -> Any:  # Any: whatever stands as the type of a field.
         return Annotated[(strict(arguments[0]), *kind.__metadata__)]
     if origin in (Union, types.UnionType):
         return reduce(operator.or_, map(strict, arguments))
-    return list[strict(arguments[0])] if origin is list else kind  # type: ignore[misc]  # Made while it runs.
+    return list[strict(arguments[0])] if origin is list else kind  # type: ignore[misc]  # A type made at run time.
 
 
 @cache

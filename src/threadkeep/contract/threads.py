@@ -1,4 +1,4 @@
-"""Threads, and what creates, changes and lists them."""
+"""Threads, and the requests that create, change and list them."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -44,13 +44,13 @@ class Thread(Revised):
     object: Literal["thread"]
     created_at: Seconds
     updated_at: Annotated[Seconds, Meta(examples=[1_795_411_731])]
-    """Moves with title, metadata, assistant, visibility, state and messages, not with `status`."""
+    """When its title, metadata, assistant, visibility, state or messages last changed; `status` does not count."""
     metadata: Annotated[Metadata, Meta(examples=[PAIRS])]
     assistant_id: Annotated[str, Meta(examples=["asst_01m83e1pg2e1mvs5m3c7tdgvny"])] | None
     """The assistant that answers in it. May be set while null; bound once there are messages."""
     organization_id: str
     user_id: str
-    """Who created it, and may see it besides admins and owners."""
+    """The user that it belongs to. This user, admins and owners may see it."""
     title: Title | None
     """Its title, stored as given."""
     visible_in_ui: Annotated[bool, Meta(examples=[True])]
@@ -60,7 +60,7 @@ class Thread(Revised):
     status: Annotated[Status, Meta(examples=["inactive"])]
     """`streaming` while a response is being generated."""
     state: State
-    """What it takes: everything, no messages, or no change at all."""
+    """What it accepts: everything, no messages, or no changes at all."""
     last_message_at: Annotated[Seconds, Meta(examples=[1_795_411_731])] | None
     """When its newest message was created, in Unix seconds, UTC."""
     last_message: LastMessage | UnsetType | None = UNSET
@@ -80,7 +80,7 @@ class ThreadCreate(Body):
     organization_id: OrganizationId | UnsetType = UNSET
     """Where it is created, for callers with several organizations."""
     user_id: UserId | UnsetType = UNSET
-    """Whose it becomes; another user than the caller needs an admin or owner."""
+    """The user that it will belong to; only admins and owners may name another user than themselves."""
     messages: list[MessageCreate] = msgspec.field(default_factory=list)
     """Its first messages, at most 100."""
 
@@ -116,7 +116,7 @@ class ThreadsQuery(ListQuery, frozen=True):
     created_before: Annotated[int, Meta(ge=0)] | None = None
     """Threads created before this second."""
     sort: Literal["createdAt", "updatedAt"] = "createdAt"
-    """By which time."""
+    """The time to sort by."""
     include: Literal["lastMessage"] | None = None
     """Adds a preview of the newest message, so that one call draws a sidebar."""
     include_total: bool = False

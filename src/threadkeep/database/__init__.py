@@ -1,4 +1,4 @@
-"""The database: SQLite or PostgreSQL. Which one is decided here, once; after that nobody asks."""
+"""The database: SQLite or PostgreSQL. Only this module decides which one; no other code asks."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ async def open_database(settings: Settings, *, serving: bool) -> Database:
     """Open the database of `settings`.
 
     `serving` takes SQLite's exclusive serving lock and migrates; otherwise the schema must be there already.
-    Raises SettingError for a URL that is neither, DatabaseInUse while another process serves the same file.
+    Raises SettingError for any other URL, DatabaseInUse while another process serves the same file.
     """
     if is_sqlite(settings):
         from threadkeep.database import sqlite

@@ -1,8 +1,8 @@
-"""What every database gives: transactions that run statements, and one way to run an operation in them.
+"""The interface of every database: transactions that run statements, and ways to run an operation in them.
 
 An operation is a coroutine function that takes a transaction and awaits nothing else. On PostgreSQL it runs on
-the event loop; on SQLite the writer thread or the loop runs it to its end without a pause. So nobody can hold a
-transaction across an await that is not the database's.
+the event loop; on SQLite the writer thread or the loop runs it to its end without a pause. So no transaction stays
+open while something other than the database is awaited.
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -22,16 +22,16 @@ class UniqueViolation(Exception):
 
 
 class Late(Exception):
-    """A write did not begin before its caller was to be judged again; nothing was written."""
+    """A write waited until its caller's rights had to be checked again; nothing was written."""
 
 
 class Transaction(Protocol):
-    """Where statements run."""
+    """Runs the statements of an operation."""
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]: ...
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
-        """Run a keyed statement for many rows of parameters and return what all of them give; one round trip."""
+        """Run a keyed statement for many rows of parameters in one round trip; return the rows of all."""
         ...
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None: ...
@@ -45,7 +45,7 @@ class Database(Protocol):
 
     # Whether no other process can serve the same data at the same time.
     is_served_alone: bool
-    # Whoever reads slowly for a caller takes a place there first.
+    # A slow read for a caller must take a place there first.
     slow_reads: SlowReads
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -53,7 +53,7 @@ class Database(Protocol):
         ...
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run an operation that only reads, aside, with a time limit: no index bounds what it visits."""
+        """Run a read that no index bounds, apart from the fast ones and with a time limit."""
         ...
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -75,7 +75,7 @@ class Database(Protocol):
 
 
 def complete(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run `coroutine` to its end at once. It may await only what is there already."""
+    """Run `coroutine` to its end without an event loop. Nothing that it awaits may suspend it."""
     try:
         coroutine.send(None)
     except StopIteration as done:

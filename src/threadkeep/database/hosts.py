@@ -8,15 +8,15 @@ import asyncpg
 from threadkeep.database.postgres_url import read_url
 
 PROGRAM = "threadkeep"
-# The last of these is a host that is there and the wrong one.
+# The last is asyncpg's error for a host that answers but is not of the wanted kind, such as a standby.
 REFUSALS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Hosts:
     """The hosts of one URL; the one that was connected to last is asked first.
 
-    Each gets its share of the time. asyncpg gives all of it to the first: a machine that is silent, as one without
-    power is, would keep it from ever asking the next.
+    Each host gets an equal share of the time. asyncpg alone would spend all of it on the first host: if that machine
+    is without power and stays silent, the next one would never be asked.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,7 +25,7 @@ class Hosts:
         self._connect_timeout_s = address.connect_timeout_s or float("inf")
         self._application_name = address.application_name or PROGRAM
         self._options: dict[str, Any] = {}
-        # The server that takes writes is wanted, whichever it is, unless the URL says otherwise.
+        # Unless the URL says otherwise, the host that takes writes is wanted.
         if len(self._urls) > 1 and address.target_session_attrs is None:
             self._options["target_session_attrs"] = "read-write"
         if address.servicefile is not None:

@@ -30,7 +30,7 @@ def migrations(dialect: str) -> list[tuple[int, str]]:
 
 
 def pending(dialect: str, current: int) -> list[tuple[int, str]]:
-    """Return what is to be applied to a database at `current`. Raises SchemaMismatch for one newer than the program."""
+    """Return the migrations after number `current`. Raises SchemaMismatch if the database is newer than the program."""
     known = migrations(dialect)
     newest = known[-1][0]
     if current > newest:

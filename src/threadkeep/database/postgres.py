@@ -1,4 +1,4 @@
-"""PostgreSQL: a stack of connections, one round trip where one statement does it, else a short transaction."""
+"""PostgreSQL: a pool of connections; one round trip if one statement is enough, else a short transaction."""
 
 import asyncio
 import logging
@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 ACQUIRE_S = 5.0
 STATEMENT_S = 10.0
-# A write of one statement looks at no credential once it was sent. With what the credential is remembered for before,
-# it is done in less than the 10 s after which nothing may be done with a revoked one.
+# A single-statement write checks no credential after it was sent. This limit plus the time that credentials are cached
+# stays below 10 s, after which a revoked credential must have no effect.
 WRITE_ONCE_S = 4.5
 # How often the log says why no connection can be opened.
 COMPLAINT_INTERVAL_S = 60.0
-# With less left than this, after a wait for a connection, it is not sent at all: a server that needs longer is silent.
+# If waiting for a connection leaves less time than this, the write is not sent: the server would be given up too soon.
 SENT_S_MIN = WRITE_ONCE_S / 2
 STATEMENT_CACHE_SIZE = 300
-# Searches must leave connections to everything else.
+# The limit leaves connections for everything but slow reads.
 SLOW_READS_MAX = 3
 UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
@@ -58,7 +58,7 @@ IS_READ_ONLY = everywhere(
 
 
 def translated(error: Exception) -> Exception:
-    """Return the project's own error for one of the driver's."""
+    """Return our own error for an error of the driver."""
     if isinstance(error, asyncpg.UniqueViolationError):
         return UniqueViolation()
     if isinstance(error, asyncpg.DiskFullError):
@@ -135,7 +135,7 @@ class PostgresDatabase:
         self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
         self._reading = EachAlone(self, None)
         self._writing_once = EachAlone(self, StatementBatcher(partial(self.fetch, within_s=WRITE_ONCE_S)))
-        # A task that nobody refers to may vanish in the middle of its work.
+        # asyncio keeps only weak references: a task without another one may be collected while it runs.
         self._writes: set[asyncio.Task[Any]] = set()
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -171,7 +171,7 @@ class PostgresDatabase:
         return await asyncio.shield(task)
 
     async def require_writable(self) -> None:
-        """Raise Unavailable unless the next write has a session that takes it."""
+        """Raise Unavailable unless the sessions take writes, after connecting anew if they did not."""
         [[is_read_only]] = await self.fetch(IS_READ_ONLY.postgres, {})
         if is_read_only:
             self._connections.renew()
@@ -182,14 +182,14 @@ class PostgresDatabase:
     async def fetch(
         self, compiled: Compiled, parameters: Mapping[str, Any], within_s: float | None = None
     ) -> Sequence[Row]:
-        """Run one statement as a transaction of its own; `within_s` counts the wait for a connection too."""
+        """Run one statement as its own transaction; `within_s` includes the wait for a connection."""
         until_s = None if within_s is None else clock.monotonic_s() + within_s
         return await self._where_writes_go(lambda: self._fetch(compiled, parameters, until_s))
 
     async def _where_writes_go(self, attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Try once more when the session has turned read-only, as that of a former primary has.
+        """Try once more if the session is read-only, as on a former primary.
 
-        Such a write was refused, so that nothing of it was done; no other error is known to mean that.
+        Only this error proves that nothing was written, so that a second try is safe.
         """
         try:
             try:
@@ -235,19 +235,19 @@ class PostgresDatabase:
             self._connections.renew()
             raise
         finally:
-            # Cancelled, or something is wrong with it: nobody may find a transaction open on it.
+            # After a cancellation or an unknown error a transaction may be open: the connection must not be lent again.
             if not connection.is_closed() and connection.is_in_transaction():
                 connection.terminate()
             self._connections.give(connection)
 
     def _give_up(self, connection: Any) -> None:
-        """Close a connection whose server is silent, and the idle ones: each would cost somebody as long a wait."""
+        """Close a connection whose server is silent, and the idle ones: each would make a caller wait as long."""
         connection.terminate()
         self._connections.close_idle()
 
 
 class Complaints:
-    """Tells the log why no connection can be opened: callers are told that it is so, and nothing more."""
+    """Logs why no connection can be opened; callers learn only that the database is unavailable."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
@@ -260,7 +260,7 @@ class Complaints:
 
 
 async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
-    """Connect, and migrate if `serving`. Raises SettingError, SchemaMismatch, or Unavailable for what may pass."""
+    """Connect, and migrate if `serving`. Raises SettingError, SchemaMismatch, or Unavailable if it may pass."""
     hosts = Hosts(url)
     session = await prepare(hosts, serving=serving)
     complaints = Complaints()

@@ -1,4 +1,4 @@
-"""What a session with PostgreSQL says when it begins: what a database or a role inherits changes nothing."""
+"""The settings that a PostgreSQL session begins with, so that defaults of a database or role have no effect."""
 
 from typing import Any
 
@@ -8,33 +8,33 @@ from threadkeep.settings import SettingError
 
 ANSWER_S = 5.0
 OLDEST_VERSION = 14
-# Since this version a transaction as a whole may have a time limit, too.
+# Since this version a whole transaction can have a time limit.
 TRANSACTION_TIMEOUT_VERSION = 17
 
 SESSION = {
     "synchronous_commit": "on",
-    # A process that is frozen inside a transaction must not hold its rows.
+    # A process that freezes inside a transaction must not keep its rows locked.
     "idle_in_transaction_session_timeout": "2s",
     "lock_timeout": "3s",
     "statement_timeout": "10s",
     "tcp_user_timeout": "5s",
-    # Connections wait in the stack for as long as nobody needs them.
+    # Idle connections wait in the pool without a limit.
     "idle_session_timeout": "0",
-    # A search that was given up ends in the server too.
+    # When a slow read is given up and its connection closed, the server stops it too.
     "client_connection_check_interval": "500ms",
-    # No plan depends on values here, and planning a list again each time took as long as reading it.
+    # Our plans do not depend on values, and planning a list for each call took as long as reading it.
     "plan_cache_mode": "force_generic_plan",
-    # Short statements by index: compiling them costs more than running them.
+    # Our statements are short and use an index: compiling them costs more than running them.
     "jit": "off",
-    # Rows are locked in a known order, and what is refused is meant: serializable would refuse whoever writes at once.
+    # Rows are locked in a known order, so this level is enough; serializable would refuse concurrent writes.
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
     "row_security": "on",
     "standard_conforming_strings": "on",
 }
-# A migration takes what it takes, and waits for another process's.
+# A migration may take long, and waits for a migration of another process.
 MIGRATING = {"idle_in_transaction_session_timeout": "0", "lock_timeout": "0", "statement_timeout": "0"}
-# The server shows it as 0 where there is no TCP.
+# Over a Unix socket the server shows it as 0.
 NOT_COMPARED = {"tcp_user_timeout"}
 
 INHERITED = """
@@ -58,7 +58,7 @@ READ_ONLY = (
 
 
 async def session_for(connection: Any, *, writes: bool) -> dict[str, str]:
-    """Return what sessions with this database say when they begin. Any: asyncpg has no types.
+    """Return the settings that sessions with this database begin with. Any: asyncpg has no types.
 
     Raises SettingError for a database that cannot be used, Unavailable if `writes` and it takes none.
     """
@@ -80,13 +80,13 @@ async def session_for(connection: Any, *, writes: bool) -> dict[str, str]:
         )
     if writes and is_read_only:
         raise Unavailable(READ_ONLY)
-    # The schema in which the tables are, or will be: another one that comes to be later must not hide them.
+    # The schema that has the tables, or will have them: a schema created later must not hide them.
     session = {**SESSION, "search_path": '"' + schema.replace('"', '""') + '"'}
     return {**session, "transaction_timeout": "0"} if version >= TRANSACTION_TIMEOUT_VERSION else session
 
 
 async def require_session(connection: Any, session: dict[str, str]) -> None:
-    """Raise SettingError unless the session has the settings with which it was begun."""
+    """Raise SettingError unless the session has the settings that it was begun with: a pooler may drop them."""
     wanted = {name: value for name, value in session.items() if name not in NOT_COMPARED}
     found = dict(await connection.fetch(OF_SESSION, list(wanted), timeout=ANSWER_S))
     if lost := [name for name, value in wanted.items() if found[name] != value]:

@@ -1,4 +1,4 @@
-"""The start on PostgreSQL: what can be wrong with a server or a database, each in one sentence; then migrations."""
+"""The start on PostgreSQL: a sentence for each problem with the server or database, and the migrations."""
 
 import socket
 import ssl
@@ -29,7 +29,7 @@ OF_ANOTHER_PROGRAM = (
     "The schema belongs to another program, whose tables have the names of threadkeep's: give threadkeep a database "
     "of its own, or a schema, with options=-csearch_path%3Dname in THREADKEEP_DATABASE_URL."
 )
-# By PostgreSQL's own codes; its words may come in any language.
+# Keyed by PostgreSQL's error codes: its messages may be in any language.
 SENTENCES = {
     "08P01": "A pooler between threadkeep and PostgreSQL, such as PgBouncer, refuses the settings of its sessions: "
     "connect to PostgreSQL itself (docs/deployment.md).",
@@ -63,7 +63,7 @@ UNREACHABLE = "The PostgreSQL server cannot be reached: check THREADKEEP_DATABAS
 
 
 def refusal_of(error: Exception) -> Exception:
-    """Return what a person can do about an error of the start; what may pass by itself is Unavailable."""
+    """Return an error whose sentence says what a person can do; Unavailable if it may pass by itself."""
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate in SENTENCES:
         # PostgreSQL's first line says which one it is, and never a password.
         said = str(error).partition("\n")[0].strip()
@@ -97,7 +97,7 @@ def refusal_of(error: Exception) -> Exception:
 
 @asynccontextmanager
 async def sentences() -> AsyncIterator[None]:
-    """Say as a sentence what keeps the start from going on."""
+    """Turn an error of the start into one with a sentence for people."""
     try:
         yield
     except REFUSALS as error:
@@ -105,9 +105,9 @@ async def sentences() -> AsyncIterator[None]:
 
 
 async def prepare(hosts: Hosts, *, serving: bool) -> dict[str, str]:
-    """Migrate if `serving`, and return what every session is to say when it begins.
+    """Migrate if `serving`, and return the settings for every session.
 
-    Raises SettingError, SchemaMismatch, or Unavailable for what may pass.
+    Raises SettingError, SchemaMismatch, or Unavailable if it may pass.
     """
     async with sentences():
         async with connected(hosts, MIGRATING) as connection:
@@ -131,7 +131,7 @@ async def connected(hosts: Hosts, session: dict[str, str]) -> AsyncIterator[Any]
 
 
 async def apply_migrations(connection: Any) -> None:
-    """Apply what is missing under a lock, so that several processes may start at once."""
+    """Apply missing migrations under a lock, so that several processes may start at once."""
     await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
     try:
         for number, sql in migrate.pending("postgres", await schema_number(connection)):

@@ -1,4 +1,4 @@
-"""Reads a PostgreSQL URL: its hosts one by one, and every parameter of it understood, or named in a sentence."""
+"""Reads a PostgreSQL URL: each host, and each parameter; one that is not supported is refused with a sentence."""
 
 import configparser
 import difflib
@@ -14,7 +14,7 @@ MALFORMED = (
     "with %40, %2F, %3F and %23 for @ / ? and # in a password."
 )
 
-# What the driver itself reads from a URL.
+# Parameters that are left to the driver.
 PASSED = frozenset(
     (
         "host",
@@ -41,17 +41,17 @@ PASSED = frozenset(
     )
 )
 
-# libpq's own, which threadkeep reads.
+# Parameters of libpq that threadkeep reads itself.
 OURS = frozenset(("application_name", "connect_timeout", "servicefile"))
 
-# libpq's own, which change nothing here: with the values that say what is so already, or, where none stand, with any.
+# Parameters of libpq that have no effect here, with the values that are accepted; an empty tuple accepts any value.
 WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "channel_binding": ("prefer", "disable"),
     "client_encoding": ("utf8", "utf-8", "unicode", "auto"),
     "fallback_application_name": (),
     "gssdelegation": ("0",),
     "gssencmode": ("prefer", "disable"),
-    # A statement that is not answered in time ends its connection, whatever the network says.
+    # Not needed: a statement that is not answered in time ends its connection.
     "keepalives": (),
     "keepalives_count": (),
     "keepalives_idle": (),
@@ -67,7 +67,7 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...]] = {
     "tcp_user_timeout": (),
 }
 
-# libpq's own, which somebody relies on, and which the driver cannot keep to.
+# Parameters of libpq that the driver cannot honour. Refused, since people rely on them.
 NOT_KEPT = frozenset(
     (
         "hostaddr",
@@ -96,7 +96,7 @@ POOL = "how many connections there are is THREADKEEP_POOL_SIZE."
 SCHEMA = "write options=-csearch_path%3Dname."
 TLS = "write sslmode=require, or sslmode=verify-full."
 SESSION = "threadkeep sets that itself."
-# What others' URLs have, and what to write here.
+# Parameters of other programs' URLs, and what to write here instead.
 INSTEAD = {
     "pgbouncer": "threadkeep keeps connections itself and needs no pooler in between (docs/deployment.md).",
     "schema": SCHEMA, "currentSchema": SCHEMA, "search_path": SCHEMA,
@@ -110,10 +110,10 @@ KNOWN = sorted(PASSED | OURS | WITHOUT_EFFECT.keys())
 
 @dataclass(frozen=True)
 class Address:
-    """Where a database is: a URL for each host, in order, and what all of them share."""
+    """Where a database is: a URL for each host, in order, and the settings that all share."""
 
     urls: tuple[str, ...]
-    # What the URL says about its sessions, or None.
+    # `target_session_attrs` of the URL, or None.
     target_session_attrs: str | None = None
     application_name: str | None = None
     connect_timeout_s: float | None = None
@@ -121,7 +121,7 @@ class Address:
 
 
 def read_url(url: str) -> Address:
-    """Return what `url` says. Raises SettingError, in which no value stands: it may be the password."""
+    """Parse `url`. Raises SettingError, which never quotes a value: it may be the password."""
     try:
         parts = urlsplit(url)
         query = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
@@ -131,7 +131,7 @@ def read_url(url: str) -> Address:
             _ = urlsplit(f"//{each}").port
     except ValueError:
         raise SettingError(MALFORMED) from None
-    # What is behind a sign that cuts the URL short, like a password's #, is no part of an address.
+    # An unescaped sign in a password, like #, cuts the URL short.
     if parts.fragment or (not at and "@" in parts.path + parts.query):
         raise SettingError(MALFORMED)
     given = {name: values[-1] for name, values in query.items()}
@@ -152,7 +152,7 @@ def read_url(url: str) -> Address:
 
 
 def places(netlocs: list[str], given: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
-    """Return each host's part of the address and of the query; `?host=a,b&port=1,2` names several too."""
+    """Return each host's address and query parameters; `?host=a,b&port=1,2` names several hosts too."""
     hosts, ports = given.get("host", "").split(","), given.get("port", "").split(",")
     if len(netlocs) > 1 or len(hosts) == 1:
         return [(netloc, {}) for netloc in netlocs]
@@ -164,7 +164,7 @@ def places(netlocs: list[str], given: dict[str, str]) -> list[tuple[str, dict[st
 
 
 def check(name: str, value: str) -> None:
-    """Raise SettingError unless the parameter can be kept to."""
+    """Raise SettingError for a parameter or value that is not supported."""
     if name in CHOICES and value not in CHOICES[name]:
         raise SettingError(f"THREADKEEP_DATABASE_URL: {name} takes one of {', '.join(CHOICES[name])}.")
     if name in FILES:
@@ -201,7 +201,7 @@ def check_file(name: str, value: str) -> None:
 
 
 def check_service(given: dict[str, str]) -> None:
-    """Raise SettingError for a service that its file does not have: the driver would go elsewhere without a word."""
+    """Raise SettingError for a service that its file lacks: the driver would silently connect elsewhere."""
     if "service" not in given:
         return
     file = given.get("servicefile") or os.environ.get("PGSERVICEFILE") or Path("~/.pg_service.conf").expanduser()
@@ -215,7 +215,7 @@ def check_service(given: dict[str, str]) -> None:
 
 
 def seconds(text: str) -> float | None:
-    """Return what `connect_timeout` says; as in libpq, 0 and less leave it open."""
+    """Return `connect_timeout` in seconds; None for 0 and less, which in libpq mean no limit."""
     try:
         value = int(text)
     except ValueError:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class ScopedTransaction:
-    """A transaction of one caller. Statements get `:organization` and `:member` from the scope, from nowhere else."""
+    """A transaction of one caller. `:organization` and `:member` of its statements come from the scope alone."""
 
     __slots__ = ("_counts_until_s", "_transaction", "scope")
 
@@ -42,23 +42,23 @@ class ScopedTransaction:
             raise RuntimeError("A caller's transaction takes scoped statements only.")
         parameters["organization"] = self.scope.organization
         parameters["member"] = self.scope.member
-        # For statements that wait for others: whoever waits longer than this is Late.
+        # For statements that wait to be sent together: one that waits longer than this raises Late.
         parameters["counts_until_s"] = self._counts_until_s
 
 
 class Standing(Protocol):
-    """What the rights of one request's caller rest upon, and how long that may be taken from memory."""
+    """The cached rights of one request's caller, and how long they may be trusted without asking the database."""
 
-    # Whether memory does not count at all: the call changes credentials or roles itself.
+    # Whether the rights are always read anew, because the call itself changes credentials or roles.
     is_strict: bool
 
     @property
     def counts_until_s(self) -> float:
-        """When the caller is to be judged again before anything is written; of the monotonic clock."""
+        """Monotonic seconds after which the caller's rights must be checked again before a write."""
         ...
 
     async def judge(self, tx: ScopedTransaction) -> None:
-        """Look in this transaction whether the caller may still do what he began. Raises an ApiError if not."""
+        """Check in this transaction that the caller still has the rights. Raises an ApiError if not."""
         ...
 
 
@@ -68,7 +68,7 @@ ScopedOperation = Callable[Concatenate[ScopedTransaction, P], Coroutine[Any, Any
 def enter(
     transaction: Transaction, operation: ScopedOperation[P, T], scope: Scope, /, *args: P.args, **kwargs: P.kwargs
 ) -> Coroutine[Any, Any, T]:
-    """Start `operation` for `scope`; what a driver runs for a caller that reads."""
+    """Start `operation` for `scope`; drivers run this for reads."""
     return operation(ScopedTransaction(transaction, scope), *args, **kwargs)
 
 
@@ -80,7 +80,7 @@ async def enter_write(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> T:
-    """Run `operation` for a caller who counts when it begins and, where a lock was waited for, when it ends."""
+    """Run `operation`. The caller's rights must hold at its start, and at its end if it waited long for a lock."""
     tx = ScopedTransaction(transaction, db.scope)
     standing = db.standing
     if standing is None:
@@ -88,7 +88,7 @@ async def enter_write(
     if standing.is_strict or clock.monotonic_s() > standing.counts_until_s:
         await standing.judge(tx)
     result = await operation(tx, *args, **kwargs)
-    # Where memory does not count, a lock has kept everything as it was judged.
+    # In the strict case a lock has kept the rights as they were checked.
     if not standing.is_strict and clock.monotonic_s() > standing.counts_until_s:
         await standing.judge(tx)
     return result
@@ -102,7 +102,7 @@ def enter_once(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> Coroutine[Any, Any, T]:
-    """Start `operation`, which has no transaction to be judged in: raises Late, also from within, if it must be."""
+    """Start `operation`. It has no transaction to check rights in: raises Late, now or later, if they must be."""
     standing = db.standing
     if standing is None:
         return operation(ScopedTransaction(transaction, db.scope), *args, **kwargs)
@@ -113,7 +113,7 @@ def enter_once(
 
 
 class ScopedDatabase:
-    """A database as one caller may use it. Without a standing it is the service's own work, which nobody judges."""
+    """A database as one caller may use it. Without a standing it is the service's own work: no rights are checked."""
 
     __slots__ = ("_database", "scope", "standing")
 
@@ -123,7 +123,7 @@ class ScopedDatabase:
         self.standing = standing
 
     def as_service(self) -> "ScopedDatabase":
-        """Return the same for what the service finishes by itself, whatever became of its caller."""
+        """Return the database for work that the service finishes even if the caller has lost the rights."""
         return ScopedDatabase(self._database, self.scope)
 
     def read(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:

@@ -1,4 +1,4 @@
-"""Who may read slowly now: few at a time, no organization all of them, and all by turns."""
+"""Limits slow reads: few at a time, never all for one organization, in fair turns."""
 
 import asyncio
 from collections import Counter
@@ -25,24 +25,24 @@ class Waiting:
 
 
 class SlowReads:
-    """The places for reads that no index bounds, in one process."""
+    """The places for slow reads (that no index bounds) in one process."""
 
     def __init__(self, places: int, wait_s: float) -> None:
         self._free = places
-        # One organization leaves a place to the others.
+        # One organization always leaves a place for others.
         self._share = max(1, places - 1)
         self._wait_s = wait_s
         self._running: Counter[Key] = Counter()
-        # Of each user, those that wait among them.
+        # How many reads each user has, waiting or running.
         self._asked: Counter[Key] = Counter()
         self._waiting: list[Waiting] = []
-        # When each organization and each user that waits or reads had its last turn.
+        # The number of the last turn of each organization and user that waits or reads.
         self._turns: dict[Key, int] = {}
         self._turns_count = 0
 
     @asynccontextmanager
     async def place(self, scope: Scope) -> AsyncIterator[None]:
-        """Wait for a place and hold it. Raises Unavailable after too long a wait, RateLimited for one user's many."""
+        """Wait for a place and hold it. Raises Unavailable after a long wait, RateLimited for too many of one user."""
         who = Waiting(
             (scope.organization, None), (scope.organization, scope.user_id), asyncio.get_running_loop().create_future()
         )
@@ -61,7 +61,7 @@ class SlowReads:
             self._leave(who)
 
     async def _wait(self, who: Waiting) -> None:
-        # No `asyncio.timeout`, which needs a task: a read of SQLite may begin without one.
+        # Not `asyncio.timeout`, which needs a task: a read of SQLite may run without one.
         timer = asyncio.get_running_loop().call_later(self._wait_s, give_up, who.turn)
         try:
             await who.turn
@@ -71,9 +71,9 @@ class SlowReads:
             timer.cancel()
 
     def _hand_out(self) -> None:
-        """Give what is free: to the organization, and in it to the user, whose last turn is longest ago."""
+        """Hand out free places: to the organization whose last turn is longest ago, and there to such a user."""
         while self._free:
-            # One that was given up a moment ago is still among them.
+            # One that was given up a moment ago is still in the list.
             next_ones = [
                 each
                 for each in self._waiting
@@ -102,7 +102,7 @@ class SlowReads:
         self._hand_out()
 
     def _forget(self, who: Waiting) -> None:
-        """Keep nothing of whoever neither waits nor reads."""
+        """Drop the counts of a user or organization that neither waits nor reads."""
         if not self._asked[who.user]:
             del self._asked[who.user]
             self._turns.pop(who.user, None)

@@ -30,7 +30,7 @@ BUSY_TIMEOUT_MS = 5_000
 STATEMENT_CACHE_SIZE = 200
 PAGE_CACHE_KIB = 8 * 1024
 SLOW_READERS = 2
-# How many steps of SQLite's machine pass between two looks at the clock of a slow read.
+# A slow read checks the clock each time SQLite's virtual machine has run this many instructions.
 PROGRESS_STEPS = 20_000
 PING = everywhere("select 1")
 UNIQUE_CONSTRAINTS = (apsw.SQLITE_CONSTRAINT_UNIQUE, apsw.SQLITE_CONSTRAINT_PRIMARYKEY)
@@ -52,8 +52,8 @@ def connected(path: Path, *, create: bool) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
     connection = apsw.Connection(str(path), flags=flags, vfs=sqlite_gaps.VFS, statementcachesize=STATEMENT_CACHE_SIZE)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    # A plan does not depend on the values of its parameters. Otherwise SQLite plans whatever has a limit again for
-    # each call, which costs a list as much as reading it.
+    # Plans must not depend on parameter values: SQLite would plan a statement with a limit anew for each call,
+    # which takes as long as reading the list.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     [[journal]] = connection.execute("pragma journal_mode = wal").fetchall()
     if journal != "wal":
@@ -63,7 +63,7 @@ def connected(path: Path, *, create: bool) -> apsw.Connection:
     for pragma in (
         "synchronous = full",
         "foreign_keys = on",
-        # Deleted means gone: what is freed is overwritten, and what was moved before by `sqlite_gaps`.
+        # Deleted means gone: freed space is overwritten. `sqlite_gaps` clears the copies that this option misses.
         "secure_delete = on",
         "wal_autocheckpoint = 0",
         "temp_store = memory",
@@ -74,7 +74,7 @@ def connected(path: Path, *, create: bool) -> apsw.Connection:
 
 
 def translated(error: apsw.Error) -> Exception:
-    """Return the project's own error for one of the driver's."""
+    """Return our own error for an error of the driver."""
     constraint = getattr(error, "extendedresult", None)
     match error:
         case apsw.ConstraintError() if constraint in UNIQUE_CONSTRAINTS:
@@ -139,7 +139,7 @@ class SqliteDatabase:
         self._reading: Transaction = SqliteTransaction(self._reader)
         self.slow_reads = SlowReads(SLOW_READERS, settings.slow_read_s)
         self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="slow-read")
-        # Those that nobody uses just now: opening one costs more than a small search.
+        # Idle connections, kept because opening one costs more than a small search.
         self._slow_connections: deque[apsw.Connection] = deque()
         self._writer = Writer(lambda: connect(path), translated, SqliteTransaction, settings.wal_bytes_max)
         self._writer.start()
@@ -151,7 +151,7 @@ class SqliteDatabase:
         return complete(operation(self._reading, *args, **kwargs))
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        # From now on: who waits behind other searches must not wait long either.
+        # Counts from here, so that the limit includes the wait behind other slow reads.
         deadline_s = clock.monotonic_s() + self._slow_read_s
         return await asyncio.get_running_loop().run_in_executor(
             self._slow_readers,
@@ -167,7 +167,7 @@ class SqliteDatabase:
         return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
 
     async def require_writable(self) -> None:
-        """Raise Unavailable unless the file answers. A full disk is no reason to be sent no more readers."""
+        """Raise Unavailable unless the file can be read. With a full disk this succeeds: reads can still be served."""
         await self.read(ping)
 
     async def _submit(self, operation: Operation[[], T], *, writes_once: bool) -> T:
@@ -187,18 +187,18 @@ class SqliteDatabase:
         try:
             found = complete(operation(SqliteTransaction(connection)))
         except BaseException:
-            # An interrupted one leaves nothing behind.
+            # Whatever ended the read, its transaction may be open: the connection is not used again. Raised again.
             connection.close()
             raise
         self._slow_connections.append(connection)
         return found
 
     async def close(self) -> None:
-        """Finish what was submitted, fold the log into the file and let the lock go."""
+        """Finish submitted writes, checkpoint the write-ahead log and release the lock."""
         await asyncio.to_thread(self._stop_threads)
         self._reader.close()
         if self._lock is not None:
-            # Let go expressly: a forked child has a copy of the file, and the lock would live as long as that.
+            # Released explicitly: a forked child may still have the file open, which would keep the lock.
             fcntl.flock(self._lock, fcntl.LOCK_UN)
             self._lock.close()
 
@@ -213,7 +213,7 @@ class SqliteDatabase:
 async def open_database(path: Path, settings: Settings, *, serving: bool) -> SqliteDatabase:
     """Open the file at `path`. Raises DatabaseInUse if it is to be served and another process does so already.
 
-    Raises SettingError, SchemaMismatch, StorageFull or Unavailable for whatever else is wrong with it.
+    Raises SettingError, SchemaMismatch, StorageFull or Unavailable if anything else is wrong with it.
     """
     require_no_folder(path)
     lock = lock_for_serving(path) if serving else None
@@ -231,7 +231,7 @@ async def open_database(path: Path, settings: Settings, *, serving: bool) -> Sql
 
 @contextmanager
 def said_of(path: Path) -> Iterator[None]:
-    """Say what is wrong with the file as a person can mend it."""
+    """Turn an error of the file into a sentence that says how to mend it."""
     try:
         yield
     except apsw.Error as error:
@@ -263,7 +263,7 @@ def require_ours(path: Path) -> None:
     """Raise SettingError for a database of another program, before anything in it is changed."""
     if not path.exists() or not path.stat().st_size:
         return
-    # Closing it may fold a log into the file, which only `sqlite_gaps` does as it should be done.
+    # Closing may checkpoint the log into the file; that must go through `sqlite_gaps`, so that gaps are cleared.
     flags = apsw.SQLITE_OPEN_READWRITE
     with closing(apsw.Connection(str(path), flags=flags, vfs=sqlite_gaps.VFS)) as connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -280,14 +280,14 @@ def require_no_folder(path: Path) -> None:
 
 
 def lock_for_serving(path: Path) -> IO[str]:
-    """Take the exclusive lock beside the file. The system lets it go when the process ends, however it ends."""
+    """Take the exclusive lock on `….lock` beside the file. However the process ends, the system releases it."""
     if not path.parent.is_dir():
-        # Made silently, a slip of the pen would begin a new service beside the old one.
+        # Not created silently: a typing error would start an empty service beside the real one.
         raise SettingError(f"There is no folder {path.parent}: make it first, or name a file in another one.")
     try:
-        # Whoever can open it can hold it, and so keep the service from starting.
+        # Private: any user who can open the lock file can hold it and keep the service from starting.
         descriptor = os.open(f"{path}.lock", os.O_WRONLY | os.O_CREAT, PRIVATE)
-        with suppress(PermissionError):  # It is another user's, who lets this one write.
+        with suppress(PermissionError):  # It belongs to another user, who lets this one write.
             os.fchmod(descriptor, PRIVATE)
         if not path.exists():
             path.touch(mode=PRIVATE)

@@ -1,19 +1,20 @@
-"""Clears the gaps of pages when they reach the file: SQLite leaves copies there of rows that it moved.
+"""Clears unused space in pages when they are written to the file: SQLite leaves copies of moved rows there.
 
-`secure_delete` overwrites a deleted row where it stands. But when SQLite spreads the rows of a full page over several,
-their old places become the gap between the list of cells and the cells, as they are; what is deleted later would stay
-there until the gap is used again. A page is laid out as in SQLite's file format, section 1.6.
+`secure_delete` overwrites a deleted row. But when SQLite splits a full page, the old copies of moved rows stay in the
+gap between the page's cell pointers and its cells. When a moved row is deleted, its old copy would stay until the gap
+is used again. Section 1.6 of SQLite's file format describes the page layout.
 """
 
 import apsw
 
 VFS = "threadkeep-clearing"
 FILE_HEADER_BYTES = 100
-# The first byte of the pages that hold rows, and how long their header is: inner pages have a pointer more.
+# The first byte of b-tree pages, and the length of their header: interior pages have one more pointer.
 HEADER_BYTES = {2: 12, 5: 12, 10: 8, 13: 8}
-# Other pages begin with the number of a page. Below this number none looks like one that holds rows.
+# Other pages begin with a page number of 4 bytes. In files below this many pages its first byte is 0, no b-tree's.
 PAGES_MAX = 2**24
-# Where a file says that it has pages of a kind that begins in any way (auto_vacuum, which we never turn on).
+# The header field that is not 0 if the file has pointer-map pages, which may begin with any byte (auto_vacuum; we never
+# turn it on).
 MAP_PLACE, MAP_BYTES = 52, 4
 
 
@@ -29,7 +30,7 @@ class ClearingFile(apsw.VFSFile):
 
 
 class ClearingVfs(apsw.VFS):
-    """The system's own, but for writing to a database file."""
+    """The system's own VFS, except for writes to a database file."""
 
     def __init__(self) -> None:
         super().__init__(VFS, "", maxpathname=0)
@@ -39,19 +40,19 @@ class ClearingVfs(apsw.VFS):
         return kind("", name, flags)
 
 
-# Registered for as long as it is referred to.
+# The reference keeps it registered.
 clearing = ClearingVfs()
 
 
 def without_gap(page: bytes, offset: int) -> bytes | None:
-    """Return the page with zeros in its gap, or None if there is nothing to clear or it is no page that holds rows."""
+    """Return the page with zeros in its gap, or None if there is nothing to clear or it is no b-tree page."""
     header = FILE_HEADER_BYTES if offset == 0 else 0
     header_bytes = HEADER_BYTES.get(page[header])
     if header_bytes is None or offset % len(page):
         return None
     cells_count = int.from_bytes(page[header + 3 : header + 5])
     start = header + header_bytes + 2 * cells_count
-    # 65536 does not fit two bytes and is written as 0.
+    # 0 means 65536, which does not fit two bytes.
     end = int.from_bytes(page[header + 5 : header + 7]) or 65536
     if not start < end <= len(page) or page.count(0, start, end) == end - start:
         return None

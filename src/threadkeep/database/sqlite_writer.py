@@ -1,4 +1,4 @@
-"""SQLite's one writer: everything that waits goes into one transaction, and results are handed out after its commit."""
+"""SQLite's one writer: all waiting jobs share one transaction; results are handed out after its commit."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 BATCH_JOBS_MAX = 256
 BATCH_S = 0.010
 CHECKPOINT_INTERVAL_S = 0.25
-# What little was written waits a while for more: each checkpoint costs two syncs, however small it is.
+# Fewer pages than this wait for more before a checkpoint: each costs two syncs, however small it is.
 FEW_PAGES = 1_000
 FEW_PAGES_INTERVAL_S = 2.0
 EMPTY_INTERVAL_S = 3.0
@@ -41,12 +41,12 @@ class Job:
         self.writes_once = writes_once
         self.loop = loop
         self.future: asyncio.Future[Any] = loop.create_future()
-        self.result: Any = None  # Any: whatever the operation returns.
+        self.result: Any = None  # Any: the operation's own type.
         self.error: BaseException | None = None
 
 
 class TransactionLost(Exception):
-    """SQLite has ended the transaction by itself, or it holds half of an operation: nothing in it counts."""
+    """SQLite has ended the transaction by itself, or it holds half of an operation: it is rolled back as a whole."""
 
 
 class Writer(threading.Thread):
@@ -68,7 +68,7 @@ class Writer(threading.Thread):
         self.wal_pages = 0
         self.commits_count = 0
         self._is_stopping = False
-        # SQLite does one checkpoint at a time; who comes second would fail.
+        # SQLite does one checkpoint at a time; a second one at once would fail.
         self.checkpointing = threading.Lock()
         self._page_bytes: Any = 0  # Any: the driver does not know what a pragma answers.
         self._open()
@@ -77,7 +77,7 @@ class Writer(threading.Thread):
         self._queue.put(job)
 
     def stop(self) -> None:
-        """Finish what was submitted, then end."""
+        """Finish the submitted jobs, then end."""
         self._queue.put(None)
         self.join()
         self._connection.close()
@@ -87,7 +87,7 @@ class Writer(threading.Thread):
             batch: list[Job] = []
             try:
                 self._commit_together(job, batch)
-            except Exception:  # Where a task ends: without this thread nobody could write any more.
+            except Exception:  # The thread must survive any error: without it no write could be served.
                 logger.exception("The writer failed and goes on with a new connection.")
                 for each in batch or [job]:
                     each.error = each.error or Unavailable("The storage failed; whether this was saved is not known.")
@@ -107,7 +107,7 @@ class Writer(threading.Thread):
         return apsw.SQLITE_OK
 
     def _next(self) -> Job | None:
-        """Return a job that waits already, or None; the marker that ends the writer is remembered."""
+        """Return the next waiting job, or None. Sets `_is_stopping` if it took the marker that ends the writer."""
         try:
             job = self._queue.get_nowait()
         except queue.Empty:
@@ -116,7 +116,7 @@ class Writer(threading.Thread):
         return job
 
     def _commit_together(self, first: Job, batch: list[Job]) -> None:
-        """Run `first` and whatever waits in one transaction; `batch` gets what it took."""
+        """Run `first` and all waiting jobs in one transaction, and add each to `batch`."""
         until = time.monotonic() + BATCH_S
         job: Job | None = first
         try:
@@ -135,7 +135,7 @@ class Writer(threading.Thread):
             self._each_alone(batch)
         except apsw.Error as error:
             if not batch:
-                # No transaction could begin, and nobody shall wait through the next failure as well.
+                # No transaction could begin. All waiting jobs fail now, rather than each wait for a failure of its own.
                 batch.append(first)
                 while (job := self._next()) is not None:
                     batch.append(job)
@@ -145,14 +145,14 @@ class Writer(threading.Thread):
         """Run the operation of a job and keep its result or its error; return whether it succeeded."""
         try:
             job.result = complete(job.operation(self._transaction))
-        except Exception as error:  # Where a task ends: the error belongs to its caller.
+        except Exception as error:  # Any error belongs to the caller, who waits for the job.
             job.error = self._translated(error) if isinstance(error, apsw.Error) else error
         return job.error is None
 
     def _run_at_once(self, job: Job) -> None:
-        """Run a job that writes by one statement without a savepoint, which would double its statements.
+        """Run a job of one writing statement without a savepoint, which would double its statements.
 
-        It either writes or is refused. What fails half-way is rare and costs the batch: each job is run again alone.
+        Such a job writes all or nothing. If one fails half-way, which is rare, each job of the batch runs again alone.
         """
         changes_count = self._connection.total_changes()
         if self._attempt(job):
@@ -175,19 +175,19 @@ class Writer(threading.Thread):
             self._each_alone(batch)
             return
         if isinstance(error, apsw.BusyError):
-            # Another process has held the file for as long as a connection waits; nothing was written.
+            # Another process held the file locked for the whole busy time-out; nothing was written.
             self._roll_back()
             for job in batch:
                 job.error = job.error or Unavailable()
             return
         logger.error("The database file failed: %s", error)
         for job in batch:
-            # The commit may have reached the file: only a retry with the same key is safe.
+            # The commit may have reached the file: only a retry with the same idempotency key is safe.
             job.error = job.error or Unavailable("The storage failed; whether this was saved is not known.")
         self._reopen()
 
     def _each_alone(self, batch: list[Job]) -> None:
-        """Try each operation once more in a transaction of its own, so that one too large does not fail the others."""
+        """Try each job again in its own transaction, so that one too large for the disk does not fail the others."""
         for job in batch:
             job.result = job.error = None
             try:
@@ -216,7 +216,7 @@ class Writer(threading.Thread):
     def _keep_log_small(self) -> None:
         if self.wal_pages * self._page_bytes <= self._wal_bytes_max:
             return
-        # Passive checkpoints cannot keep up with this load: writes wait until the log starts again from its beginning.
+        # Passive checkpoints cannot keep up with this load: writes wait until the log can be restarted.
         try:
             with self.checkpointing:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
@@ -247,12 +247,12 @@ def finish(jobs: list[Job]) -> None:
 
 
 class Checkpointer(threading.Thread):
-    """Folds the write-ahead log into the file, aside: the writer never waits for it below the log's limit."""
+    """Checkpoints the write-ahead log in the background: below the log's limit the writer never waits for it."""
 
     def __init__(self, connect: Callable[[], apsw.Connection], writer: Writer) -> None:
         super().__init__(name="checkpointer", daemon=True)
         self._connection = connect()
-        # Emptying the log keeps writers out while it waits for readers: it comes back later instead.
+        # Truncating the log blocks writers while it waits for readers. With no time-out it fails and is retried.
         self._connection.set_busy_timeout(0)
         self._writer = writer
         self._stopping = threading.Event()
@@ -262,11 +262,11 @@ class Checkpointer(threading.Thread):
         while not self._stopping.wait(CHECKPOINT_INTERVAL_S):
             commits, pages, now_s = self._writer.commits_count, self._writer.wal_pages, time.monotonic()
             if commits == commits_count:
-                # Nothing is written for a while: what was deleted shall not stay in the log either.
+                # Without new writes the log is emptied: deleted rows must not stay in it either.
                 if not is_empty and now_s - folded_s >= EMPTY_INTERVAL_S:
                     is_empty = self._fold(apsw.SQLITE_CHECKPOINT_TRUNCATE)
                 continue
-            # Fewer than before: the log has begun again.
+            # Fewer pages than at the last checkpoint mean that the log was restarted.
             are_few = folded <= pages < folded + FEW_PAGES
             if (not are_few or now_s - folded_s >= FEW_PAGES_INTERVAL_S) and self._fold(apsw.SQLITE_CHECKPOINT_PASSIVE):
                 folded, folded_s, commits_count, is_empty = pages, now_s, commits, False
@@ -283,7 +283,7 @@ class Checkpointer(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """End, and leave everything in the file itself if nobody else has it open."""
+        """Stop, and move everything from the log to the file, unless another process has it open."""
         self._stopping.set()
         if self.is_alive():
             self.join()

@@ -1,16 +1,16 @@
-"""Statements: SQL as named constants, compiled once at import for both databases, each of a known kind.
+"""Statements: SQL as named constants, compiled at import for both databases. Each has one of three kinds:
 
-- scoped: runs for one caller; every table in it is matched on `organization = :organization`, and threads on the
-  member as well. Anything else is refused at import.
-- keyed: runs for many callers at once; every table in it is matched on the organization that each row of its
-  parameters brings along, from a scoped statement.
+- scoped: runs for one caller. Every table must be matched on `organization = :organization`, and threads on the
+  member as well; a text without that is refused at import.
+- keyed: runs for many callers at once. Every table is matched on the organization in each row of parameters, which
+  comes from a scoped statement.
 - everywhere: crosses organizations on purpose: finding a credential, migrating, sweeping, verifying.
 
 `lease_clock()` in a text is the database's own clock in Unix milliseconds: processes on several machines may
 disagree about the time, and a lease must end for all of them at once.
 
-The text check catches forgetting. The tests parse every scoped statement and follow its equalities, and two
-organizations try to meet.
+The check at import only catches a forgotten condition. The tests parse every scoped statement and follow its
+equalities, and try to reach one organization's data from another.
 """
 
 import re
@@ -33,7 +33,7 @@ LEASE_CLOCKS = {
     "$": "(extract(epoch from clock_timestamp()) * 1000)::bigint",
 }
 
-# All statements that are in use, for the tests that walk them.
+# All statements in use, for the tests that check each.
 ALL: "WeakSet[Statement]" = WeakSet()
 
 
@@ -47,30 +47,30 @@ class Compiled:
 
     text: str
     names: tuple[str, ...]
-    # Picks the values of the parameters, in that order.
+    # Returns the values of the parameters in that order.
     bind: Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Statement:
-    """What both databases run.
+    """A statement for both databases.
 
-    On SQLite a block may take several steps. It ends at the first that returns no row, and gives those of the last that
-    returned any: the last step need not return, which costs SQLite a table of its own.
+    On SQLite it may have several steps. It stops at the first step without rows, and its result is the rows of the last
+    step that has any. So the last step needs no RETURNING, for which SQLite builds a temporary table.
     """
 
     kind: str
     every_user: bool
     sqlite: tuple[Compiled, ...]
     postgres: Compiled
-    # Takes an array for each parameter: the calls of one statement that wait together as one statement.
+    # For calls that are sent together: takes an array for each parameter.
     postgres_many: Compiled | None = None
 
 
 def scoped(
     *sqlite: str, postgres: str | None = None, postgres_many: str | None = None, every_user: bool = False
 ) -> Statement:
-    """Compile a statement for one caller. `every_user` says that it may touch threads of other users as well."""
+    """Compile a statement for one caller. `every_user` allows threads of all users."""
     for text in (*sqlite, *filter(None, (postgres, postgres_many))):
         check_scoped(text, every_user=every_user)
     return _compile("scoped", sqlite, postgres, postgres_many, every_user=every_user)
@@ -136,7 +136,7 @@ def compile_text(text: str, mark: str) -> Compiled:
 
 
 def picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """Return what takes these values out of a mapping: `itemgetter`, which gives no tuple for less than two."""
+    """Return a function that takes these values from a mapping. `itemgetter` gives no tuple for fewer than two."""
     if len(names) > 1:
         return itemgetter(*names)
     return lambda parameters: tuple(parameters[name] for name in names)

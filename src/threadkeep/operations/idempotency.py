@@ -1,9 +1,9 @@
 """Idempotency keys: a retried POST finds its stored answer instead of doing its work again.
 
-A key's life: `find_or_reserve` writes its row before the work, so that of two senders at once one waits for the
-other; `store` keeps the answer. Both stand in the transaction of the work, and a refusal rolls the row back with
-everything else. Work that is longer than a transaction reserves the key for a time of its own; `free` lets go of it
-when that work fails. A request without a key is None, and nothing happens to it.
+`find_or_reserve` inserts the key's row before the work, so that a second sender of the same key waits for the first;
+`store` keeps the answer. Both run in the transaction of the work: a refusal rolls the row back with everything else.
+Work that outlasts a transaction commits the reservation first, with a time limit; `free` removes it if that work fails.
+A request without a key is passed as None: these functions then do nothing.
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ from threadkeep.errors import (
 from threadkeep.operations.revisions import Versioned
 
 KEPT_MS = 24 * 3600 * 1000
-# The status of a row whose work goes on; seen by others only where the row was committed before the work.
+# The status of a row while its work is running. Others see it only if the row was committed before the work.
 IN_PROGRESS = 0
-# A key that is reserved while a model is asked for a name; a process that dies meanwhile does not free it.
+# How long a key is reserved while a model is asked for a name: a process that dies meanwhile never frees it.
 RESERVED_MS = 11 * 60 * 1000
 
 DELETE_EXPIRED = scoped("""
@@ -56,10 +56,10 @@ READ = scoped("""
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
 
-# Where the answer's message stands, if a response is shown: deleting that message empties the stored answer.
+# The number of the message that a response wrote: deleting that message empties the stored answer too.
 ITS_SEQ = "(select r.message_seq from responses r where r.organization = :organization and r.id = :response_id)"
 
-# A caller that is a member now may have been an admin when the answer was stored.
+# Checked at each replay: a caller who was an admin when the answer was stored may be a member by now.
 MAY_SEE = scoped("""
     select 1 from threads t
     where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
@@ -78,7 +78,7 @@ FREE = scoped("""
     where organization = :organization and caller = :caller and request = :request and key = :key and status = 0
     """)
 
-# Without the numbers of messages a replay is refused for the thread, and not for a message in it.
+# Message numbers are cleared too: a replay then raises ThreadNotFound instead of MessageNotFound.
 EMPTY_THREAD = scoped("""
     update idempotency set body = null, first_seq = null, last_seq = null
     where organization = :organization and thread = :thread
@@ -120,7 +120,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Concerns:
-    """What an answer shows; deleting that empties the stored answer."""
+    """The objects that an answer shows. Deleting one of them empties the stored answer."""
 
     thread_id: str | None = None
     first_seq: int | None = None
@@ -130,12 +130,12 @@ class Concerns:
 
 
 def fingerprint(body: Any) -> bytes:
-    """Return a hash of the decoded body: the order of keys and the spelling of characters do not count."""
+    """Return a hash of the decoded body, which ignores the order of keys and how characters are escaped."""
     return sha256(msgspec.json.encode(body, order="deterministic")).digest()
 
 
 def concerns_of(value: Any) -> Concerns:
-    """Return what an answer shows."""
+    """Return the objects that an answer shows."""
     shown = value.object if isinstance(value, Versioned) else value
     match shown:
         case Thread():
@@ -152,7 +152,7 @@ def concerns_of(value: Any) -> Concerns:
 
 
 def without_secret(value: Any, body: bytes) -> bytes:
-    """Return what may be stored of an answer that was encoded as `body`: a new key is shown once."""
+    """Return the encoded `body` as it may be stored: without the secret of a new key, which is shown once."""
     shown = value.object if isinstance(value, Versioned) else value
     return msgspec.json.encode(msgspec.structs.replace(shown, key=None)) if isinstance(shown, KeyCreated) else body
 
@@ -160,10 +160,10 @@ def without_secret(value: Any, body: bytes) -> bytes:
 async def find_or_reserve(
     tx: ScopedTransaction, request: IdempotentRequest | None, kept_ms: int = KEPT_MS
 ) -> Stored | None:
-    """Return the stored answer to `request`, or None when the work is to be done now: its key is reserved then.
+    """Return the stored answer to `request`, or reserve its key and return None: then the caller does the work.
 
-    Raises KeyReused for another body, RequestInProgress while the work goes on, and the object's NotFound when what
-    was answered has been deleted since.
+    Raises KeyReused if the key came with another body, RequestInProgress while the work is running, and a NotFound
+    error when the object in the answer was deleted since.
     """
     if request is None:
         return None
@@ -215,20 +215,20 @@ async def store(tx: ScopedTransaction, request: IdempotentRequest | None, answer
 
 
 async def free(tx: ScopedTransaction, request: IdempotentRequest) -> None:
-    """Let go of a key that was reserved for work that failed."""
+    """Release a key that was reserved for work that failed."""
     await tx.fetch(FREE, **request.row())
 
 
 async def empty_thread(tx: ScopedTransaction, thread: int) -> None:
-    """Forget what was answered about a deleted thread; a replay is then 404 and does not repeat the work."""
+    """Empty the stored answers about a deleted thread: a replay gets 404 and does not repeat the work."""
     await tx.fetch(EMPTY_THREAD, thread=thread)
 
 
 async def empty_assistant(tx: ScopedTransaction, assistant_id: str) -> None:
-    """Forget what was answered about a deleted assistant."""
+    """Empty the stored answers about a deleted assistant."""
     await tx.fetch(EMPTY_ASSISTANT, assistant_id=assistant_id)
 
 
 async def empty_messages(tx: ScopedTransaction, thread: int, first_seq: int, last_seq: int) -> None:
-    """Forget what was answered about deleted messages."""
+    """Empty the stored answers about deleted messages."""
     await tx.fetch(EMPTY_MESSAGES, thread=thread, first_seq=first_seq, last_seq=last_seq)

@@ -37,8 +37,8 @@ MOVE_PAIR = scoped("""
 def merge(current: str, change: dict[str, Value | None] | None, param: str = "metadata") -> str:
     """Return the stored form of `current` with `change` merged in; None clears it.
 
-    A null value removes its key. `param` names the field in errors. The limits hold for the result: one beyond
-    them raises MetadataTooMany, MetadataKeyTooLong or MetadataValueTooLong.
+    A null value removes its key. `param` names the field in errors. The limits apply to the merged result: beyond
+    them it raises MetadataTooMany, MetadataKeyTooLong or MetadataValueTooLong.
     """
     if change is None:
         return EMPTY
@@ -67,7 +67,7 @@ def check_limits(metadata: dict[str, Value], param: str = "metadata") -> None:
         if isinstance(value, str):
             characters = len(value)
         elif isinstance(value, list):
-            # Too many elements need no counting: each takes at least two characters.
+            # No need to build the text of so many elements: each takes at least two characters.
             if len(value) > METADATA_VALUE_CHARACTERS_MAX // 2:
                 raise MetadataValueTooLong(param=member_path(param, key))
             characters = len(msgspec.json.encode(value).decode())
@@ -78,7 +78,7 @@ def check_limits(metadata: dict[str, Value], param: str = "metadata") -> None:
 
 
 def pairs_of(stored: str) -> set[bytes]:
-    """Return a hash for each distinct key and value text; an array counts as each of its elements."""
+    """Return a hash for each distinct pair of key and value; an array gives one pair for each element."""
     if stored == EMPTY:
         return set()
     pairs = set()
@@ -90,12 +90,12 @@ def pairs_of(stored: str) -> set[bytes]:
 
 
 def value_text(value: Scalar) -> str:
-    """Return what a filter's value is compared with: a string itself, or the JSON text of a number or boolean."""
+    """Return the text that a filter is compared with: a string as it is, a number or boolean as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def pair_hash(key: str, text: str) -> bytes:
-    # U+0000 is refused in every text, so it separates; 128 bits, so that no two pairs meet by chance or on purpose.
+    # No text may hold U+0000, so it can separate. 128 bits: no two pairs collide, by chance or on purpose.
     return blake2b(f"{key}\0{text}".encode(), digest_size=PAIR_BYTES).digest()
 
 

@@ -12,11 +12,11 @@ from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InvalidCursor, InvalidParameter
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
-# What an object takes on the wire besides its texts; generous, so that a page never exceeds its limit.
+# The size of an object without its texts; a high estimate, so that a page never exceeds its limit.
 OBJECT_BYTES = 1024
 KEY_MAX = 2**63 - 1
 TEXT_CHARACTERS_MAX = 128
-# Sorts behind every id: none of them has this character.
+# Sorts after every id: no id has this character.
 LAST_TEXT = "~"
 
 T = TypeVar("T")
@@ -45,12 +45,12 @@ class Window:
 
     @property
     def reads_descending(self) -> bool:
-        """Whether rows are read from the greatest down. With `before` they are read backwards and turned around."""
+        """Whether rows are read in descending order. With `before` a page is read backwards, then reversed."""
         return self.descending != (self.before is not None)
 
 
 def both_ways(text: str) -> dict[bool, Statement]:
-    """Return a list's statements, ascending and descending: `{compare}` and `{direction}` are filled into its text."""
+    """Return a list's statements, descending or not, with `{compare}` and `{direction}` in `text` filled in."""
     return {
         False: scoped(text.format(compare=">", direction="asc")),
         True: scoped(text.format(compare="<", direction="desc")),
@@ -84,7 +84,7 @@ def read_position(window: Window, sort: str, kinds: tuple[type, ...]) -> Positio
 
 
 def text_position(window: Window, sort: str, prefix: str | None = None) -> str:
-    """Return where a page of a list begins that is sorted by an id: one of ours with `prefix`, or a user's own text.
+    """Return the position of a page in a list sorted by id: ids of ours have `prefix`, users' own ids have None.
 
     Raises InvalidCursor.
     """
@@ -118,7 +118,7 @@ def page(
     id_of: Callable[[T], str] = own_id,
     size_of: Callable[[T], int] | None = None,
 ) -> ListPage:
-    """Cut a page from the objects `found`, which were read with one more than the limit."""
+    """Make a page of the objects `found`, up to one more than the limit: the one more shows that there is more."""
     kept = found[: window.limit]
     if size_of is not None:
         kept = fitting(kept, size_of)
@@ -127,7 +127,7 @@ def page(
 
 
 def fitting(found: list[T], size_of: Callable[[T], int]) -> list[T]:
-    """Return the objects at the beginning that take at most PAGE_BYTES_MAX together; the first always stays."""
+    """Return as many of the first objects as take PAGE_BYTES_MAX together, but at least one."""
     size_bytes = 0
     for place, each in enumerate(found):
         size_bytes += size_of(each) + OBJECT_BYTES

@@ -1,4 +1,4 @@
-"""Revisions: the number that an object's ETag shows, and what If-Match demands of it."""
+"""Revisions: the number in an object's ETag, and the check of If-Match against it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -18,7 +18,7 @@ Precondition: TypeAlias = Callable[[int | None], bool]
 
 
 def precondition(header: bytes | None) -> Precondition | None:
-    """Return what an If-Match header allows: `*`, or strong tags in quotes; weak ones never match."""
+    """Return the check for an If-Match header: `*`, or strong tags in quotes. Weak tags never match."""
     if header is None:
         return None
     tags = {tag.strip() for tag in header.decode("latin-1").split(",")}

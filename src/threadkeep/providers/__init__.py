@@ -1,4 +1,4 @@
-"""What talks to models: one stream of pieces, whatever the server behind it."""
+"""Talks to models: every kind of server gives the same stream of pieces."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +63,7 @@ FinishReason: TypeAlias = Literal["stop", "length", "toolCalls"]
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The model said that it is done, and why. It comes once and last, when nothing is wrong with the answer."""
+    """The model's reason for ending the answer. The last piece; it comes only if nothing is wrong with the answer."""
 
     reason: FinishReason
 
@@ -72,9 +72,9 @@ Piece: TypeAlias = Text | Reasoning | ToolCallPart | TokenCounts | WantedBackPie
 
 
 class ModelError(Exception):
-    """The answer cannot be had, or not to its end. `code` is a response's error code; `message` is for people.
+    """The answer failed, at its start or later. `code` is a response's error code; `message` is for people.
 
-    The message says what is wrong and never quotes the model's server, its address or the key.
+    The message says what is wrong, and never quotes the model's server, its address or the key.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -85,7 +85,7 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """What a model is asked. `messages` are in OpenAI's chat format, instructions first."""
+    """A request to a model. `messages` are in OpenAI's chat format, instructions first."""
 
     model: str
     messages: Sequence[dict[str, Any]]  # Any: JSON.
@@ -96,10 +96,10 @@ class Provider(Protocol):
     """One server of models."""
 
     def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
-        """Give the answer's pieces as they come, those that came together in one list.
+        """Give the answer's pieces as they come; pieces that came together are in one list.
 
-        Ends when the model said that it is done. Raises ModelError otherwise. Texts hold neither U+0000 nor
-        lone surrogates. Closing the iterator closes the connection.
+        Ends when the model has ended its answer; otherwise raises ModelError. Texts hold neither U+0000 nor lone
+        surrogates. Closing the iterator closes the connection.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""From the events of a chat completion to pieces: what every kind of server says, understood once.
+"""Turns the events of a chat completion into pieces, for every kind of server.
 
-Servers differ in what they leave out, repeat and add. What can be understood is; what cannot ends the answer.
+Servers differ in what they leave out, repeat and add. All known forms are read; any other ends the answer as an error.
 """
 
 from collections.abc import Collection
@@ -49,8 +49,8 @@ class AnswerReader:
 
     def __init__(self, line_bytes_max: int, tool_names: Collection[str] = ()) -> None:
         self.error: ModelError | None = None
-        self.has_finish = False  # The model said that it is done; at most the counts are still to come.
-        self.is_over = False  # The server said so too.
+        self.has_finish = False  # The model has ended its answer; only token counts may follow.
+        self.is_over = False  # The server has ended the stream.
         self._limit_bytes = line_bytes_max
         self._events = Events(line_bytes_max)
         self._whole: bytearray | None = None
@@ -61,12 +61,12 @@ class AnswerReader:
         self._has_text = False
         self._is_refused = False
         self._reason: FinishReason = "stop"
-        # What was said in messages, which hold all that was said so far, or only what is new.
+        # Some servers send messages beside deltas. A message holds the whole text so far, or only what is new.
         self._message: Delta | None = None
         self._message_text = ""
 
     def feed(self, chunk: bytes) -> list[Piece]:
-        """Return the pieces that a chunk of the body completes."""
+        """Return the pieces that are complete after this chunk of the body."""
         pieces: list[Piece] = []
         try:
             if not self._has_begun:
@@ -87,9 +87,9 @@ class AnswerReader:
         return pieces
 
     def end(self) -> list[Piece]:
-        """Return the last pieces when nothing more will come, also after an error, so that nothing held is lost.
+        """Return the last pieces when nothing more will come; after an error too, so that nothing is lost.
 
-        An answer that the model did not end is an error.
+        If the model has not ended the answer, `error` is set.
         """
         pieces: list[Piece] = []
         try:
@@ -98,7 +98,7 @@ class AnswerReader:
         except ModelError as error:
             self.error = error
         except (UnreadableChunk, TooLong):
-            # An event that was cut off is left aside, as the format has it.
+            # The format of event streams says that an incomplete last event is dropped.
             self.error = faults.unreadable() if self._whole is not None else None
         try:
             self._take_what_was_not_said(pieces)
@@ -122,7 +122,7 @@ class AnswerReader:
                 self._take_event(data, is_error, pieces)
 
     def _last_fault(self) -> ModelError | None:
-        """Return what is wrong with an answer that came to its end."""
+        """Return the error in an answer that has been read to its end, or None."""
         if self._is_refused:
             return faults.refused()
         if not self.has_finish:
@@ -170,9 +170,9 @@ class AnswerReader:
             self._calls.take(delta.tool_calls, pieces)
 
     def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        """Take an event that is more than text: an end, calls, reasoning, an error, or text in another form."""
+        """Take an event that is not plain text: an end, calls, reasoning, an error, or text in another form."""
         if data.startswith(b":"):
-            return  # A comment that a gateway wrapped: a sign of life.
+            return  # A keep-alive comment that a gateway sent as data.
         if data.strip() == b"[DONE]":
             self.is_over = True
             return
@@ -233,21 +233,21 @@ class AnswerReader:
             self._calls.take([ToolCallChunk(index=0, function=delta.function_call)], pieces)
 
     def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
-        """Take reasoning that is wanted back as it came; its text mostly stands beside it, to be shown."""
+        """Take reasoning details, which go back unchanged. Mostly another field has their text, to be shown."""
         said = delta.reasoning_content or delta.reasoning or joined_text(delta.reasoning_details)
         if reasoning := self._reasoning.clean(said):
             pieces.append(Reasoning(reasoning))
         pieces.append(WantedBackPiece(None, "reasoning_details", delta.reasoning_details))
 
     def _take_parts(self, delta: PartsDelta, pieces: list[Piece]) -> None:
-        """Take what only a content of parts has: reasoning among them, and blocks that are wanted back."""
+        """Take what only a content of parts can hold: reasoning, and blocks that the server wants back."""
         if delta.thought and (thought := self._reasoning.clean(delta.thought)):
             pieces.append(Reasoning(thought))
         if delta.signed:
             pieces.append(WantedBackPiece(None, "content", delta.signed))
 
     def _take_message(self, message: Delta, is_alone: bool, pieces: list[Piece]) -> None:
-        """Take a message. Beside deltas it says the same again: only what they lack is taken of it, at the end."""
+        """Take a message. After deltas it repeats them: at the end, only what they lacked is taken from it."""
         if self._whole is None and (not is_alone or self._has_text or self._calls.count) and not self._message_text:
             self._message = message
             return
@@ -279,14 +279,14 @@ class AnswerReader:
 
 
 def field_of(delta: Delta) -> str:
-    """Return the field in which the server wants the reasoning of a delta back, if it is in no other already."""
+    """Return the field in which the server wants this delta's reasoning back; empty if thinking blocks hold it."""
     if delta.thinking_blocks:
         return ""
     return next(name for name in REASONING_FIELDS if getattr(delta, name))
 
 
 def take_counts(counts: Counts, pieces: list[Piece]) -> None:
-    """Take counts; strange ones are left aside, and the answer goes on."""
+    """Take token counts; ignore ones that make no sense."""
     if is_count(counts.prompt_tokens) and is_count(counts.completion_tokens):
         pieces.append(TokenCounts(counts.prompt_tokens, counts.completion_tokens))
 

@@ -1,4 +1,4 @@
-"""Which models there are, under which names, and who answers for each."""
+"""The configured models: their names, and the provider of each."""
 
 import os
 import tomllib
@@ -40,7 +40,7 @@ class ModelTable(msgspec.Struct, forbid_unknown_fields=True):
     key_env: str | None = None
     default: bool = False
     limit_name: LimitName | None = None
-    # What the server's address suggests holds where these say nothing.
+    # If these are left out, the server's address decides.
     roles: Roles | None = None
     system: SystemTexts | None = None
     tool_calls: ToolCallForm | None = None
@@ -82,21 +82,21 @@ class Catalogue:
         return name in self._models
 
     def provider(self, name: str) -> tuple[Provider, str]:
-        """Return who answers for a model, and the name under which that server knows it. Raises KeyError."""
+        """Return a model's provider, and the model's name at that provider. Raises KeyError."""
         return self._models[name]
 
     def manners(self, name: str) -> Manners:
-        """Return what a model wants of a history. Raises KeyError."""
+        """Return what a model's server demands of a history. Raises KeyError."""
         provider, _ = self._models[name]
         return provider.manners if isinstance(provider, OpenAiChat) else Manners(reasoning="never")
 
     def maker(self, name: str) -> str:
-        """Return by whose name is kept what a model wants back: its own and its server's. Raises KeyError."""
+        """Return the name that marks data to send back to this model: its own and its server's. Raises KeyError."""
         provider, upstream_name = self._models[name]
         return f"{upstream_name} {provider.host}" if isinstance(provider, OpenAiChat) else name
 
     def address(self, name: str) -> str:
-        """Return where a model's server is, for the operator; none for a model that has no server."""
+        """Return the address of a model's server, for the operator; empty for a model without a server."""
         provider, _ = self._models.get(name, (None, ""))
         return provider.address if isinstance(provider, OpenAiChat) else ""
 
@@ -143,7 +143,7 @@ class Catalogue:
         self._models[name] = (server, upstream_name)
 
     def _server(self, table: ModelTable, key: str, url_place: str, key_place: str) -> OpenAiChat:
-        """Return the one provider for a server, so that its models share connections."""
+        """Return the server's provider. Models of one server share it, and so its connections."""
         try:
             address = parse_address(table.url)
         except ValueError as error:

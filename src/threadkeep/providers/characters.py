@@ -4,7 +4,7 @@ REPLACEMENT = "\ufffd"
 
 
 class Characters:
-    """Joins halves of surrogate pairs that come in different deltas; halves alone, and U+0000, become U+FFFD."""
+    """Joins surrogate pairs that are split over deltas. Lone surrogates and U+0000 become U+FFFD."""
 
     def __init__(self) -> None:
         self._half = ""
@@ -17,12 +17,12 @@ class Characters:
         if "\ud800" <= text[-1:] <= "\udbff":
             self._half = text[-1]
             text = text[:-1]
-        # UTF-16 is where two halves are one character.
+        # Encoding as UTF-16 and back joins two surrogates into one character.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text.replace("\0", REPLACEMENT)
 
     def rest(self) -> str:
-        """Return what a half becomes whose other half never came."""
+        """Return U+FFFD for a surrogate whose other half never came, else an empty text."""
         rest = REPLACEMENT if self._half else ""
         self._half = ""
         return rest

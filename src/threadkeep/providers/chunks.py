@@ -1,7 +1,7 @@
-"""The events of a chat completion as structs: read quickly where they are regular, and patiently where they are not.
+"""The events of a chat completion as structs, with a fast decoder for regular events and a tolerant one for others.
 
-Three ways, each tried when the one before does not fit: `quick` for what nearly all events bring, `decode`
-for all that is of a known form, and within it `decode_patiently`. A field of type None is one that leads to the next.
+Three decoders, each tried if the one before fails: `quick` for nearly all events, `decode` for the known form, and
+within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which leads to the next.
 
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
 seen. Only what may hold a part of the answer and cannot be understood is UnreadableChunk.
@@ -25,7 +25,7 @@ class UnreadableChunk(ValueError):
 class FunctionDelta(msgspec.Struct):
     name: str | None = None
     arguments: str | None = None
-    # What only some servers send, and only the patient way reads.
+    # Only some servers send these, and only `decode_patiently` reads them.
     input: None = None
     args: None = None
     parameters: None = None
@@ -40,7 +40,7 @@ class ToolCallChunk(msgspec.Struct):
     extra_content: JSON = None
     provider_specific_fields: JSON = None
     thought_signature: JSON = None
-    # Likewise.
+    # As above.
     name: None = None
     arguments: None = None
     input: None = None
@@ -65,7 +65,7 @@ class Delta(msgspec.Struct):
 
 
 class PartsDelta(Delta):
-    """A delta whose content came as parts: the reasoning among them, and those that the server wants back."""
+    """A delta whose content came as parts, with the reasoning in them and the parts that the server wants back."""
 
     thought: str = ""
     signed: list[JSON] = []
@@ -83,8 +83,8 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     error: JSON = None
-    usage: Counts | None = None  # Moonshot counts here.
-    text: None = None  # The form of completions that are no chat.
+    usage: Counts | None = None  # Moonshot sends its counts here.
+    text: None = None  # Completions that are not chat have their text here.
 
 
 class Completion(msgspec.Struct):
@@ -93,7 +93,7 @@ class Completion(msgspec.Struct):
     choices: list[Choice] | None = None
     usage: Counts | None = None
     error: JSON = None
-    base_resp: JSON = None  # MiniMax says here whether it went well.
+    base_resp: JSON = None  # MiniMax reports errors here.
 
 
 class QuickDelta(msgspec.Struct):
@@ -134,7 +134,7 @@ class Quick(msgspec.Struct):
 quick = msgspec.json.Decoder(Quick).decode
 decoder = msgspec.json.Decoder(Completion)
 
-# An event without choices that has one of these, and nothing of a chunk, tells of an error.
+# An event that has one of these fields, no choices and nothing else of a chunk is an error.
 ERROR_FIELDS = {"message", "detail", "details", "code", "errors", "error_code", "error_msg", "error_message", "msg"}
 CHUNK_FIELDS = {"choices", "usage", "id", "model"}
 
@@ -149,7 +149,7 @@ def decode(data: bytes | bytearray) -> Completion:
         completion = decoder.decode(data)
     except (ValueError, RecursionError):
         return decode_patiently(data)
-    # Without choices it may be an error in words of the server's own.
+    # Without choices it may be an error in the server's own form.
     return completion if completion.choices is not None or completion.error else decode_patiently(data)
 
 
@@ -179,7 +179,7 @@ def counts_of(value: JSON) -> Counts | None:
 
 
 def error_in(value: Mapping[str, JSON]) -> JSON:
-    """Return an event that is an error itself, as some servers and the frameworks under them send it."""
+    """Return the event itself if it is an error, as some servers and frameworks send it without `error` around it."""
     is_error = value.get("object") == "error" or value.get("type") == "error"
     return value if is_error or (ERROR_FIELDS & value.keys() and not CHUNK_FIELDS & value.keys()) else None
 
@@ -210,7 +210,7 @@ def delta_of(value: JSON) -> Delta | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        # An empty list is how some languages write an empty object.
+        # Some languages write an empty object as an empty list.
         value = {"content": value}
     texts, thoughts, refusals, signed, calls = [""], [""], [""], list[JSON](), list[JSON]()
     sort_parts(value.get("content"), texts, thoughts, refusals, signed, calls)
@@ -241,7 +241,7 @@ def sort_parts(
     signed: list[JSON],
     calls: list[JSON],
 ) -> None:
-    """Sort a content that is no text into text, reasoning, refusals, parts that are wanted back, and calls."""
+    """Sort a content of parts into text, reasoning, refusals, parts that are wanted back, and calls."""
     for part in content if isinstance(content, list) else [content]:
         kind = part.get("type") if isinstance(part, dict) else None
         if kind in THOUGHTS:
@@ -258,7 +258,7 @@ def sort_parts(
 
 
 def joined_text(value: JSON) -> str:
-    """Return what there is of text in a text, a part, or a list of these."""
+    """Return the text in a string, a part, or a list of these."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""HTTP/1.1 to a model's server: one connection, read as it comes, and those that wait for the next request.
+"""HTTP/1.1 to a model's server: one connection, and the pool of idle ones.
 
-Only what calling a model takes: no redirects, no proxies, no cookies, no compression. `docs/decisions/0016` says why
-this is not a library's.
+Only what calling a model needs: no redirects, proxies, cookies or compression. `docs/decisions/0016` says why no
+library is used.
 """
 
 import asyncio
@@ -12,14 +12,14 @@ from typing import cast
 import httptools
 import httpx
 
-# What may come in between without being a part of a body: the head, chunk sizes, trailers.
+# Limit for received bytes that are no part of a body: heads, chunk sizes, trailers.
 OVERHEAD_BYTES_MAX = 64 * 1024
-# Beyond this nothing more is read until what waits was taken.
+# With more unread bytes than this, reading from the socket is paused.
 WAITING_BYTES_MAX = 256 * 1024
-# Shorter than the 5 seconds after which common servers close an idle connection: a request that is sent while its
-# connection is being closed fails, and may not be sent again.
+# Common servers close an idle connection after 5 s. A request that meets the closing fails and may not be sent again:
+# so we close earlier.
 IDLE_S = 3.0
-# How long the end of a body may take after the last that we want of it.
+# How long the rest of a body may take once we need no more of it; beyond that the connection is closed.
 REST_S = 1.0
 
 
@@ -28,7 +28,7 @@ class Broken(Exception):
 
 
 class TooLate(Exception):
-    """The server was silent beyond the deadline."""
+    """The server sent nothing until the deadline."""
 
 
 class ProviderConnection(asyncio.Protocol):
@@ -59,7 +59,7 @@ class ProviderConnection(asyncio.Protocol):
         self._keeps_alive = False
         self._is_complete = False
 
-    # --- for the one who asks
+    # --- for the caller
 
     def exchange(self, request: bytes) -> None:
         """Send a whole request."""
@@ -68,12 +68,12 @@ class ProviderConnection(asyncio.Protocol):
         self.transport.write(request)
 
     async def head(self, deadline: float) -> None:
-        """Wait until `status` and `headers` are known, until `deadline` in the loop's time. Raises Broken, TooLate."""
+        """Wait for `status` and `headers`, until `deadline` in the loop's time. Raises Broken, TooLate."""
         while not self._has_head:
             await self._wait(deadline)
 
     async def read(self, deadline: float) -> bytes:
-        """Return what has come of the body; nothing means its end. Raises Broken, TooLate."""
+        """Return the next bytes of the body; empty at its end. Raises Broken, TooLate."""
         while not self._body:
             if self._is_complete:
                 return b""
@@ -88,7 +88,7 @@ class ProviderConnection(asyncio.Protocol):
         return data
 
     def release(self) -> None:
-        """Give the connection back for the next request, as soon as what is left of this answer has come."""
+        """Let the connection be used again, once the rest of this answer has come."""
         if self.is_closed:
             return
         if self._is_complete:
@@ -101,7 +101,7 @@ class ProviderConnection(asyncio.Protocol):
         self._start_timer(self._loop.time() + REST_S)
 
     def close(self) -> None:
-        """Close at once; the server sees it in the middle of its answer."""
+        """Close at once, in the middle of an answer too: the server then stops generating."""
         self.is_closed = True
         self._stop_timer()
         self.transport.abort()
@@ -112,7 +112,7 @@ class ProviderConnection(asyncio.Protocol):
         if self.is_closed:
             raise Broken
         self._deadline = deadline
-        # One timer serves many waits: when it fires it looks at the deadline that holds then.
+        # One timer serves many waits: when it fires, it checks the latest deadline.
         if self._timer is None or self._timer.when() > deadline:
             self._start_timer(deadline)
         self._waiter = self._loop.create_future()
@@ -152,7 +152,7 @@ class ProviderConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._is_idle:
-            self.close()  # Nobody asked: it would be taken for the answer to the next request.
+            self.close()  # Bytes without a request: they would be taken for the next request's answer.
         if self.is_closed:
             return
         self._overhead_bytes += len(data)
@@ -170,11 +170,11 @@ class ProviderConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self._is_idle:
-            self.close()  # Now, not when asyncio has closed it: it could be taken in between.
+            self.close()  # Now: until asyncio has closed it, it could be taken for a request.
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # A body without a length ends with its connection.
+        # A body without a length ends when the connection is closed.
         is_open_ended = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
         if exc is None and not self.is_closed and self._has_head and is_open_ended:
             self._is_complete = True
@@ -190,7 +190,7 @@ class ProviderConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self._has_head:
-            self.close()  # A second answer to one request; the first stays readable.
+            self.close()  # A second answer to one request: close, but keep the first one readable.
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._has_head:
@@ -199,7 +199,7 @@ class ProviderConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if status < 200:
-            self.headers.clear()  # 100 Continue and the like: the answer's own head is still to come.
+            self.headers.clear()  # 100 Continue and the like: the answer's own head follows.
             return
         self.status = status
         self._has_head = True
@@ -235,13 +235,13 @@ class ProviderConnections:
     def __init__(self, url: httpx.URL) -> None:
         self._host = url.raw_host.decode("ascii")
         self._port = url.port or {"http": 80, "https": 443}[url.scheme]
-        # Certificates as httpx has them: certifi's, or those of SSL_CERT_FILE and SSL_CERT_DIR.
+        # As in httpx: certifi's certificates, or those in SSL_CERT_FILE and SSL_CERT_DIR.
         self._ssl: ssl.SSLContext | None = httpx.create_ssl_context() if url.scheme == "https" else None
         self._idle: list[ProviderConnection] = []
         self._is_closed = False
 
     async def take(self, connect_s: float) -> ProviderConnection:
-        """Return a connection that nobody uses. Raises OSError, TimeoutError among them."""
+        """Return an idle connection or a new one. Raises OSError, which includes TimeoutError."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed:
@@ -263,7 +263,7 @@ class ProviderConnections:
         if self._is_closed:
             connection.close()
             return
-        # Those that were closed while they waited go out from below, so that the list stays as short as it can be.
+        # The oldest come first: those that were closed while idle are dropped from there, so that the list stays short.
         while self._idle and self._idle[0].is_closed:
             del self._idle[0]
         self._idle.append(connection)

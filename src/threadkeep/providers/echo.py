@@ -1,4 +1,4 @@
-"""The model that is always there: it repeats what was said, and says that it is no model."""
+"""The built-in model `echo`: it repeats the question, and says that it is not a real model."""
 
 import asyncio
 import re
@@ -9,9 +9,9 @@ from threadkeep.providers import Finish, ModelRequest, Piece, Text
 
 NAME = "echo"
 GREETING = "This is echo, the built-in stand-in for a model."
-# A word with the spaces after it: put together again, they are the text as it was.
+# A word with the spaces around it: joined again, the words give the same text.
 WORD = re.compile(r"\s*\S+\s*")
-# So that an answer with its greeting stays far below the longest that is allowed.
+# Keeps the answer, with its greeting, far below the longest that is allowed.
 QUOTED_CHARACTERS_MAX = 2_000
 
 

@@ -1,4 +1,4 @@
-"""From bytes as they come to the data of server-sent events."""
+"""Decodes server-sent events from chunks of bytes."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ class TooLong(Exception):
 
 
 class Events:
-    """Reads an event stream. A character that is cut between two chunks needs no care: only whole lines are read."""
+    """Reads an event stream. A character may be split over two chunks: only whole lines are decoded."""
 
     def __init__(self, line_bytes_max: int) -> None:
         self._line_bytes_max = line_bytes_max
@@ -19,7 +19,7 @@ class Events:
         self._ended_with_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[tuple[bytes, bool]]:
-        """Give the data of each event that is complete now, and whether it is called an error. Raises TooLong."""
+        """Give each event that is complete now: its data, and whether it is marked as an error. Raises TooLong."""
         for line in self._lines(chunk):
             if len(line) > self._line_bytes_max:
                 raise TooLong
@@ -33,14 +33,14 @@ class Events:
             elif line.startswith(b"event:"):
                 self._is_error = line[6:].strip() == b"error"
             elif line.startswith(b"error:"):
-                # No field of the format: llama.cpp told so of errors until the end of 2025.
+                # Not a field of the format: llama.cpp sent errors this way until the end of 2025.
                 self._is_error = True
                 self._add(line[6:].strip())
         if self._begun_bytes > self._line_bytes_max:
             raise TooLong
 
     def rest(self) -> Iterator[tuple[bytes, bool]]:
-        """Give the event that the end of the stream completes, although the blank line after it is missing."""
+        """Give the last event, at the end of a stream that lacks the blank line after it."""
         yield from self.feed(b"\n\n")
 
     def _lines(self, chunk: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
-"""What goes wrong with a model's server, and the sentence and code that a caller gets for it.
+"""The faults of models' servers, with the sentence and code that a caller gets for each.
 
-Nothing that the server said goes into a sentence: it may hold its address, the key, or other people's text.
+Sentences never quote the server: its words may hold its address, the key, or other people's text.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from threadkeep.providers import ModelError
 from threadkeep.providers.too_long import says_too_long
 
-# What is shown of a server's own word for how an answer ended.
+# The longest part that is shown of a server's own word for how an answer ended.
 REASON_CHARACTERS_MAX = 64
 STATUS_FIELDS = ("code", "status", "status_code", "statusCode", "http_status")
 
@@ -67,12 +67,12 @@ def too_many_calls(count_max: int) -> ModelError:
 
 
 def shown(reason: str) -> str:
-    """Return a server's own word for how it ended, made harmless: it is somebody else's text."""
+    """Return a server's own word for how an answer ended, made safe to show: the text is not trusted."""
     return re.sub(r"[^A-Za-z0-9_ -]", "", reason)[:REASON_CHARACTERS_MAX].strip() or "a reason that cannot be shown"
 
 
 def of_status(status: int, detail: Any = None) -> ModelError:  # Any: JSON from the server, of any form.
-    """Return the error for an HTTP status; `detail` is the server's own account of it, which may say more."""
+    """Return the error for an HTTP status; `detail` is the answer's body, which may say more."""
     if may_say_too_long(status) and says_too_long(detail):
         return too_long_a_conversation()
     if status in TIMEOUT_STATUSES:
@@ -91,9 +91,9 @@ def of_status(status: int, detail: Any = None) -> ModelError:  # Any: JSON from 
 
 
 def check_error(detail: Any, base: Any = None) -> None:  # Any: JSON from the server, of any form.
-    """Raise ModelError for an error object in place of an answer or within one, unless there is nothing in it.
+    """Raise ModelError if `detail`, an error object in place of an answer or within one, is not empty.
 
-    `base` is MiniMax's account of every answer, in which 0 stands for success.
+    `base` is the status object that MiniMax sends with every answer; 0 in it means success.
     """
     if isinstance(base, dict) and base.get("status_code"):
         raise of_error_object({"message": base.get("status_msg")})
@@ -102,7 +102,7 @@ def check_error(detail: Any, base: Any = None) -> None:  # Any: JSON from the se
 
 
 def may_say_too_long(status: int) -> bool:
-    """Whether a refusal with this status may be one of the conversation's length, if its words say so."""
+    """Whether a refusal with this status can be about the conversation's length; its text then decides."""
     return status in REFUSED_STATUSES or status >= 500
 
 

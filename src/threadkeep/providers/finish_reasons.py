@@ -1,4 +1,4 @@
-"""What the reasons mean with which servers of models end an answer: the one table, which docs/models.md shows."""
+"""The meaning of the reasons with which models' servers end an answer; docs/models.md shows this table."""
 
 import re
 from typing import Literal, TypeAlias
@@ -7,7 +7,7 @@ from threadkeep.providers import FinishReason
 
 Outcome: TypeAlias = FinishReason | Literal["refused", "failed"]
 
-# Written as their servers write them; capitals, and what stands between words, do not count.
+# As the servers write them; upper and lower case, and signs between words, are ignored when comparing.
 REASONS: dict[Outcome, tuple[str, ...]] = {
     "stop": (
         "stop", "end_turn", "stop_sequence", "eos", "eos_token", "end", "complete", "completed", "done", "normal",
@@ -47,13 +47,13 @@ OUTCOMES: dict[str, Outcome] = {folded(reason): outcome for outcome, reasons in 
 def outcome_of(reason: str) -> Outcome | None:
     """Return how an answer with this reason ends, or None when the reason is none at all.
 
-    A reason that nobody knows is not a success: that the answer is whole is what the others do not say either.
+    An unknown reason counts as a failure: it does not say that the answer is whole.
     """
     name = folded(reason)
     return None if name in NO_REASONS else OUTCOMES.get(name, "failed")
 
 
 def failure_of(native_reason: str | None) -> Outcome | None:
-    """Return how an answer fails by the reason that a gateway's own server gave, if that reason is a known failure."""
+    """Return how an answer failed by the reason of the server behind a gateway, or None if it is no known failure."""
     outcome = OUTCOMES.get(folded(native_reason)) if native_reason else None
     return outcome if outcome in ("refused", "failed") else None

@@ -1,7 +1,7 @@
-"""What a server demands of the history that it is sent: most take every one, some refuse what others want.
+"""The demands of servers on a history: most accept any, and some refuse what others require.
 
-`fitted()` makes of a history one that its server takes. What no server minds is done for all of them: arguments are
-JSON objects, ids of calls are unique, names of functions are names.
+`fitted()` changes a history so that its server accepts it. Changes that no server minds are made for all: arguments
+become JSON objects, ids of calls unique, and names of functions valid.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ CallsNeed: TypeAlias = Literal["nothing", "reasoning_content", "thought_signatur
 
 JsonMessage: TypeAlias = dict[str, Any]  # Any: a message in OpenAI's chat format.
 
-# What stands where nobody said anything, for servers that want somebody to have.
+# Inserted for servers that refuse a history without a user's message in this place.
 NO_MESSAGE = {"role": "user", "content": "(No message.)"}
 NO_ANSWER = {"role": "assistant", "content": "(No answer.)"}
 EMPTY_RESULT = "(Empty.)"
-# DeepSeek wants the field to be there, Kimi something in it.
+# DeepSeek requires the field, Kimi a text in it.
 UNKNOWN_REASONING = " "
-# Google's own word for calls that another model made.
+# Google's own value for calls that another model made.
 UNKNOWN_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 
 FUNCTION_NAME_CHARACTERS_MAX = 64
@@ -39,7 +39,7 @@ ID_CHARACTERS = {"short": 24, "nine": 9}
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How a model wants its history; docs/models.md says which server needs what."""
+    """A server's demands on a history; docs/models.md lists them by server."""
 
     roles: Roles = "any"
     system: SystemTexts = "anywhere"
@@ -49,7 +49,7 @@ class Manners:
     calls_need: CallsNeed = "nothing"
 
 
-# Of servers whose address says what they are.
+# By the host's name, for servers that it identifies.
 KNOWN: Mapping[str, Manners] = {
     "api.openai.com": Manners(call_ids="short"),
     "openai.azure.com": Manners(call_ids="short"),
@@ -65,7 +65,7 @@ KNOWN: Mapping[str, Manners] = {
 
 
 def manners_of(host: str) -> Manners:
-    """Return what the server at this host is known to want, else what nearly every server takes."""
+    """Return the known demands of the server at this host, else those that nearly every server accepts."""
     for known, manners in KNOWN.items():
         if host == known or host.endswith((f".{known}", f"-{known}")):
             return manners
@@ -73,7 +73,7 @@ def manners_of(host: str) -> Manners:
 
 
 def fitted(messages: Sequence[JsonMessage], manners: Manners, *, has_tools: bool) -> list[JsonMessage]:
-    """Return a history that the server takes. `has_tools`: the request defines some."""
+    """Return the history changed so that the server accepts it. `has_tools`: the request defines tools."""
     fitted = unique_ids([proper(message) for message in messages])
     if manners.tool_calls == "text" or (manners.tool_calls == "with_tools" and not has_tools):
         fitted = [in_words(message) for message in fitted]
@@ -100,16 +100,16 @@ def proper(message: JsonMessage) -> JsonMessage:
 
 def proper_call(call: JsonMessage) -> JsonMessage:
     function = call["function"]
-    # A model may call what nobody gave it, by any name; OpenAI then refuses the history for its name.
+    # A model may call a function that does not exist, by any name. OpenAI would refuse a history with an invalid name.
     name = NO_NAME_CHARACTER.sub("_", function["name"])[:FUNCTION_NAME_CHARACTERS_MAX]
     return {**call, "function": {"name": name, "arguments": object_text(function["arguments"])}}
 
 
 def object_text(arguments: str) -> str:
-    """Return arguments as the text of a JSON object, which servers expect; what is none is wrapped into one."""
+    """Return arguments as the text of a JSON object, which servers expect; any other text is wrapped into one."""
     value = decoded(arguments) if arguments.strip() else None
     if isinstance(value, str) and isinstance(decoded(value), dict):
-        # Some models encode twice.
+        # Some models encode the JSON twice.
         return value
     if isinstance(value, dict):
         return arguments
@@ -117,7 +117,7 @@ def object_text(arguments: str) -> str:
 
 
 def decoded(text: str) -> Any:  # Any: JSON.
-    """Return what the text says; one that is no JSON stands for itself."""
+    """Return the decoded JSON; a text that is not JSON is returned as it is."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -125,7 +125,7 @@ def decoded(text: str) -> Any:  # Any: JSON.
 
 
 def unique_ids(messages: Sequence[JsonMessage]) -> list[JsonMessage]:
-    """Return messages in which no two calls have one id: a model that begins to count anew gives some twice."""
+    """Return messages in which all call ids differ: a model that counts from 0 each time repeats ids."""
     seen: set[str] = set()
 
     def unique(id: str) -> str:
@@ -157,14 +157,14 @@ def with_ids(messages: Sequence[JsonMessage], new_id: Callable[[str], str]) -> l
 
 
 def formed_id(id: str, form: CallIds) -> str:
-    """Return an id as the server wants it; always the same for the same one."""
+    """Return the id in the form that the server demands; the same id always gives the same result."""
     if ID_FORMS[form].fullmatch(id):
         return id
     return hashlib.sha256(id.encode()).hexdigest()[: ID_CHARACTERS[form]]
 
 
 def in_words(message: JsonMessage) -> JsonMessage:
-    """Say calls and results in text, for servers that know none."""
+    """Write calls and results as text, for servers that do not support calls."""
     if message["role"] == "tool":
         return {"role": "user", "content": f"[Result: {message['content']}]"}
     if "tool_calls" not in message:
@@ -184,8 +184,8 @@ def system_first(messages: Sequence[JsonMessage]) -> list[JsonMessage]:
 def alternating(messages: Sequence[JsonMessage]) -> list[JsonMessage]:
     """Let user and assistant take turns, beginning with the user and ending with the user or a result.
 
-    Neighbours of one role become one message, and where nobody said anything a word says so. Mistral wants an
-    assistant between a result and the user.
+    Neighbours of one role become one message; a missing message is filled in. Mistral demands an assistant's message
+    between a result and the user's.
     """
     turns: list[JsonMessage] = []
     for message in messages:
@@ -214,16 +214,16 @@ def parts_of(content: str | list[JsonMessage]) -> list[JsonMessage]:
 
 
 def with_what_calls_need(message: JsonMessage, calls_need: CallsNeed) -> JsonMessage:
-    """Say that nothing is known where the server refuses a history in which something is missing.
+    """Add a stand-in for the reasoning or signature without which the server refuses a history.
 
-    So it is with calls of another model, of a message that a person has changed, or from elsewhere.
+    It is missing for calls of another model, for messages that a person has changed, and for imported ones.
     """
     if message["role"] != "assistant":
         return message
     if calls_need == "reasoning_content":
         return {"reasoning_content": UNKNOWN_REASONING, **message}
     if calls_need == "thought_signature" and "tool_calls" in message:
-        # Of several calls at once the first alone is signed.
+        # Of parallel calls only the first is signed.
         first, *others = message["tool_calls"]
         return {**message, "tool_calls": [{"extra_content": UNKNOWN_SIGNATURE, **first}, *others]}
     return message

@@ -1,4 +1,4 @@
-"""Models behind OpenAI's chat completions, which most servers of models speak."""
+"""Models behind OpenAI's chat completions API, which most models' servers offer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ LimitName: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a model's server is waited for, and how much at once is taken from it."""
+    """Time limits for a model's server, and the longest line that is accepted from it."""
 
     connect_s: float = 5.0
     first_byte_s: float = 60.0
@@ -36,8 +36,8 @@ class Patience:
 class OpenAiChat:
     """One server of models. The key goes to the address of `url` only: nothing is redirected, no proxy is asked.
 
-    `limit_name` is how the server calls the greatest length of an answer, `manners` what it wants of a history; by
-    default what its address suggests. Raises ValueError for an address or a key that cannot be used.
+    `limit_name` is the server's field for the longest answer, `manners` its demands on a history; the defaults depend
+    on the address. Raises ValueError for an address or a key that cannot be used.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class OpenAiChat:
                     break
                 now = clock()
                 if answer.has_finish:
-                    # Only the first `now` behind the finish counts: what else comes gains no time by coming.
+                    # The limit counts from the finish: later chunks do not extend it.
                     deadline = until = min(now + AFTER_FINISH_S, until)
                 else:
                     deadline = min(now + self._patience.idle_s, until)
@@ -116,14 +116,14 @@ async def check_head(connection: ProviderConnection, deadline: float) -> None:
     if connection.status != 200:
         raise faults.of_status(connection.status, await read_refusal(connection, deadline))
     if connection.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        # Unpacking it would take limits on what comes out; who is asked for identity and still packs is misconfigured.
+        # Unpacking would need limits on the result, and we asked for identity: the server is misconfigured.
         raise faults.compressed()
 
 
 async def read_refusal(
     connection: ProviderConnection, deadline: float
 ) -> Any:  # Any: JSON from the server, of any form.
-    """Return what the server says of a refusal, or None if it says nothing that can be read."""
+    """Return the decoded body of a refusal, or None if it cannot be read."""
     if not faults.may_say_too_long(connection.status):
         return None
     deadline = min(deadline, asyncio.get_running_loop().time() + REFUSAL_S)
@@ -141,7 +141,7 @@ async def read_refusal(
 
 
 async def read(connection: ProviderConnection, answer: AnswerReader, deadline: float) -> bytes:
-    """Return what comes next; nothing at the end, also at one that came too early: the answer knows."""
+    """Return the next bytes of the body. Empty at the end, even an early one: `answer` knows if it is whole."""
     try:
         return await connection.read(deadline)
     except Broken:
@@ -152,7 +152,7 @@ async def read(connection: ProviderConnection, answer: AnswerReader, deadline: f
 
 
 def too_late(answer: AnswerReader) -> None:
-    """End an answer for which the time is over. Behind its finish only the counts are missing."""
+    """End an answer whose time is over: with an error, unless the model has finished and only counts are missing."""
     if not answer.has_finish:
         answer.error = faults.timeout()
 
@@ -162,7 +162,7 @@ def names_of(request: ModelRequest) -> list[str]:
 
 
 def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> dict[str, Any]:  # Any: JSON.
-    """Return the request in OpenAI's words; what is null is left to the server."""
+    """Return the request in OpenAI's format; settings that are None are left to the server."""
     configuration = request.configuration
     body: dict[str, Any] = {
         "model": request.model,
@@ -175,7 +175,7 @@ def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> d
         "stop": configuration.stop,
         "response_format": configuration.response_format,
     }
-    # An empty list of tools, and a choice without tools, are refused by OpenAI.
+    # OpenAI refuses an empty list of tools, and a tool choice without tools.
     if configuration.tools:
         body["tools"] = configuration.tools
         body["tool_choice"] = configuration.tool_choice
@@ -183,7 +183,7 @@ def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> d
 
 
 def parse_address(url: str) -> httpx.URL:
-    """Raises ValueError with the end of a sentence."""
+    """Parse a server's address. Raises ValueError with the end of a sentence."""
     try:
         address = httpx.URL(url)
         address.host.encode("idna")
@@ -199,13 +199,13 @@ def parse_address(url: str) -> httpx.URL:
 
 
 def limit_name_of(host: str) -> LimitName:
-    """Every server knows max_tokens, except for OpenAI's newer models, which refuse it for max_completion_tokens."""
+    """Return the field for the longest answer: max_tokens, but max_completion_tokens for OpenAI's newer models."""
     is_openai = host == "api.openai.com" or host.endswith(".openai.azure.com")
     return "max_completion_tokens" if is_openai else "max_tokens"
 
 
 def head_of(address: httpx.URL, key: str) -> bytes:
-    """Return the head of every request, but for its length. Raises ValueError with the end of a sentence."""
+    """Return the head of every request, without the content-length. Raises ValueError with the end of a sentence."""
     if not all("!" <= character <= "~" for character in key):
         raise ValueError("must be printable ASCII without spaces.")
     path = address.raw_path.rstrip(b"/") + b"/chat/completions"

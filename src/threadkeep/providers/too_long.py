@@ -1,8 +1,8 @@
-"""Whether what a server says of an error is that the conversation is too long for the model.
+"""Recognizes a server's error that means: the conversation is too long for the model.
 
-Each server has words of its own, and no list of them is ever complete. So a rule: some sentence names what was sent,
-measures it in tokens or by its length, and says that this is too much; and nothing of it is about how much may be
-sent in a time, or for what money.
+Each server words it differently, so a list of texts would never be complete. The rule: one sentence names what was
+sent, measures it by tokens or length, and says that it is too much. And nowhere does the error speak of rate limits
+or money.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-# What of an error is looked at: more than any server says, and less than a hostile one could make expensive.
+# How much of an error is searched: more than servers send, and little enough that a hostile one costs nothing.
 TEXTS_MAX = 50
 TEXT_CHARACTERS_MAX = 4_000
 LEVELS_MAX = 6
@@ -24,21 +24,21 @@ MEASURED = re.compile(r"\b(tokens?|length|len|context|too long)\b|长度|超长|
 TOO_MUCH = re.compile(
     r"exceed|overflow|too (long|many|large|big)|(longer|larger|greater|bigger|higher|more) than|beyond|above"
     r"|maximum|\bmax\b|\blimit|reduce|shorten|decrease|range of|<=|>|超|过长"
-    # A number of two digits is no model's length, and "only text is supported" says nothing of one.
+    # Three digits at least: no model's context is shorter. "only text is supported" must not match either.
     r"|\b(less than|fewer than|at most|only|up to)( [\w']+){0,3} \d[\d,]{2}"
 )
-# About one field of the request, one part of it, or its time.
+# A sentence with one of these is about one field or part of the request, or about time.
 OF_ANOTHER = re.compile(
     r"\b((?<!text and )images?(?! and text)|audio|videos?|files?|tools?|functions?|names?|ids?|schema|metadata"
     r"|took|time|timed|seconds?|unrecognized|unknown|unsupported|completion tokens|output tokens)\b"
 )
-# Wherever it stands, all is about something that another time, or more money, would mend.
+# If one of these is anywhere in the error, waiting or paying would help: it is not about length.
 OF_RATES = re.compile(
     r"\bper[ -]?(second|minute|min|hour|day|week|month)|\b(tpm|rpm|tpd|rpd|rates?|quotas?|daily|monthly|billing"
     r"|credits?|plans?|subscriptions?|balance|afford|concurrent|overloaded|throttl\w*)\b"
     r"|too many requests|please wait|try again in \d|retry after"
 )
-# The greatest length of an answer, which the request asks for; by itself it says nothing of the conversation.
+# The request's limit for the answer; by itself it says nothing about the conversation's length.
 ANSWER_LIMIT = re.compile(r"\bmax_(completion_|output_|new_)?tokens\b|\bbudget_tokens\b")
 SENTENCE_END = re.compile(r"[.;!?]\s|[\n\"{}。；，]")
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -62,7 +62,7 @@ def sentences_of(text: str) -> list[str]:
 
 
 def texts_in(detail: Any, level: int = 0) -> Iterator[str]:
-    """Give the texts of an error, also of one that was put into a text of another."""
+    """Give the texts of an error, also of an error that is encoded as JSON in a text of it."""
     if isinstance(detail, str):
         text = detail[:TEXT_CHARACTERS_MAX].strip()
         if text.startswith(("{", "[")) and level < LEVELS_MAX:

@@ -1,4 +1,4 @@
-"""The function calls of one answer, from the many ways in which servers send them."""
+"""The function calls of one answer, read from the many forms in which servers send them."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from threadkeep.providers.chunks import FunctionDelta, ToolCallChunk
 from threadkeep.providers.wanted_back import CALL_FIELDS, wanted_back
 
 NAME_CHARACTERS_MAX = 256
-# How often the arguments of one call are looked at as a whole: each look costs as much as they are long.
+# How often the arguments of one call are parsed as a whole: each time costs as much as they are long.
 LOOKS_MAX = 64
 
 NOTHING = FunctionDelta()
-# Where one object may end and the next begin, which in JSON happens within texts only.
+# Where one object may end and the next begin. Within one JSON object this can only occur in a string.
 SEAM = re.compile(r"\}\s*\{")
 
 
@@ -32,14 +32,14 @@ class PartialToolCall:
     id: str = ""
     name: str = ""
     texts: list[str] = field(default_factory=list)
-    ends_object: bool = False  # The last character that is no blank may end an object.
+    ends_object: bool = False  # The last character that is not blank is a closing brace.
     is_shown: bool = False
     looks_left: int = LOOKS_MAX
     characters: Characters = field(default_factory=Characters)
 
     @property
     def is_whole(self) -> bool:
-        """Whether the arguments so far are one whole object, after which nothing can come."""
+        """Whether the arguments so far are one complete JSON object."""
         if not self.ends_object or not self.looks_left:
             return False
         self.looks_left -= 1
@@ -49,8 +49,8 @@ class PartialToolCall:
 class ToolCalls:
     """Numbers the calls 0, 1, 2 … in the order in which they come, and tells each call's id and name once.
 
-    Servers leave the index out, give all calls the same, or begin with 1; they repeat ids and names, send no id, or
-    send one later. `tool_names` are the functions that may be called; they tell a name in pieces from two names.
+    Servers omit the index, give all calls the same one, or begin with 1. They repeat ids and names, send no id, or
+    send it late. `tool_names` are the callable functions: they show whether two texts are one name or two.
     """
 
     def __init__(self, tool_names: Collection[str] = ()) -> None:
@@ -87,9 +87,9 @@ class ToolCalls:
                 pieces.extend(wanted_back(delta, CALL_FIELDS, call.index))
 
     def rest(self, *, is_whole: bool) -> list[Piece]:
-        """Return what is left: calls not shown yet, characters never completed, and `{}` for arguments that never came.
+        """Return what is left: calls not shown yet, incomplete characters, and `{}` for calls without arguments.
 
-        Of an answer that is not whole a call without arguments is not whole either.
+        If the answer is not whole, no `{}` is added: the arguments may be what is missing.
         """
         pieces: list[Piece] = []
         for call in self._calls:
@@ -100,7 +100,7 @@ class ToolCalls:
         return pieces
 
     def _find(self, delta: ToolCallChunk, function: FunctionDelta, before: int) -> PartialToolCall | None:
-        """Return the call that a delta goes on with; None if it begins one. `before` it came so many calls."""
+        """Return the call that a delta continues, or None if it begins one. `before` calls came before this chunk."""
         index, name = delta.index, function.name
         if index is not None and not name and not delta.id:
             return self._by_index.get(index)
@@ -112,25 +112,25 @@ class ToolCalls:
         if at_index is None or not name or not at_index.name:
             return at_index
         if delta.id:
-            # A new id and a name begin a call, but for servers that make up a new id for every part of one.
+            # A new id with a name begins a call, except with servers that make up a new id for each part of a call.
             is_more = index is not None and name == at_index.name and at_index.texts and not at_index.is_whole
             return at_index if is_more else None
-        # A name begins a call; the same name, or one that goes on with it, is at most a repeat of it.
+        # A name begins a call, unless it repeats or continues the name of the call at this index.
         is_new = index is None or at_index.index >= before
         return None if is_new or self._begins_another(at_index, name, function.arguments) else at_index
 
     def _begins_another(self, call: PartialToolCall, name: str | None, arguments: str | None) -> bool:
-        """Whether a name at the place of a call is another call's."""
+        """Whether a name that came at the index of `call` begins another call."""
         if not name or not call.name:
             return False
         if name != call.name:
-            # Of two functions that both exist one name is no piece of the other's, unless an id says that it grows.
+            # If both names are functions, neither is a piece of the other, unless an id shows that they are one call.
             is_other = not call.id and call.name in self._tool_names and name in self._tool_names
             return is_other or bool(call.texts) or not self._may_go_on(call.name, name)
         return bool(arguments and arguments.strip()) and call.is_whole
 
     def _may_go_on(self, begun: str, more: str) -> bool:
-        """Whether two names can be the pieces of one."""
+        """Whether two texts can be pieces of one function's name."""
         return not self._tool_names or any(name.startswith(put_together(begun, more)) for name in self._tool_names)
 
     def _begin(self, their_index: int | None) -> PartialToolCall:
@@ -143,7 +143,7 @@ class ToolCalls:
         return call
 
     def _begin_again(self, call: PartialToolCall) -> PartialToolCall:
-        """Begin another call of the same function: a second object of arguments came where one was whole."""
+        """Begin another call of the same function: a second object of arguments came after a complete one."""
         again = self._begin(call.their_index)
         again.name = call.name
         if call.id:
@@ -161,16 +161,16 @@ class ToolCalls:
                 raise faults.unreadable()
 
     def _add(self, call: PartialToolCall, arguments: str, pieces: list[Piece]) -> PartialToolCall:
-        """Add arguments to a call; a whole object after a whole one is another call's. Return the call of the last."""
+        """Add arguments to a call; each further object begins another call. Return the last call."""
         if "{" not in arguments or not arguments.lstrip().startswith("{") or (call.texts and not call.is_whole):
             self._add_text(call, call.characters.clean(arguments), pieces)
             return call
         for text in objects_in(arguments):
             if call.texts:
                 if text.strip() == "".join(call.texts).strip():
-                    continue  # Some servers send the whole again at the end.
+                    continue  # Some servers repeat all arguments at the end.
                 if call.texts == ["{}"] and not call.is_shown:
-                    call.texts.clear()  # Some send an empty object first, in place of nothing.
+                    call.texts.clear()  # Some servers send an empty object first.
                 else:
                     self._show(call, pieces)
                     call = self._begin_again(call)
@@ -180,7 +180,7 @@ class ToolCalls:
     def _add_text(self, call: PartialToolCall, text: str, pieces: list[Piece]) -> None:
         if end := text.rstrip():
             call.ends_object = end[-1] == "}"
-        # Blanks count within arguments, not in place of them.
+        # Blanks are kept within arguments, but do not count as arguments.
         if end or (call.texts and call.texts != ["{}"]):
             call.texts.append(text)
         if call.is_shown:
@@ -198,12 +198,12 @@ class ToolCalls:
 
 
 def put_together(begun: str, more: str) -> str:
-    """Join the pieces of a name; some servers send with each piece what came before it."""
+    """Join pieces of a name; some servers repeat the earlier pieces with each new one."""
     return more if more.startswith(begun) else begun + more
 
 
 def objects_in(text: str) -> list[str]:
-    """Return the objects of a text that is nothing but whole objects in a row, else the text."""
+    """Return the JSON objects of a text if it is nothing but complete objects in a row, else the text itself."""
     if not text.lstrip().startswith("{") or not SEAM.search(text):
         return [text]
     found, at = [], 0

@@ -1,23 +1,23 @@
-"""What servers want to have back word for word with an answer or with its calls, and how pieces of it are joined."""
+"""Fields that servers want back unchanged with an answer or its calls, and how pieces of one field are joined."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from threadkeep.providers import WantedBackPiece
 
-# LiteLLM; Gemini; LiteLLM for Gemini; GitHub Copilot. Besides these `reasoning_details`, of OpenRouter and MiniMax.
+# Of LiteLLM, Gemini, LiteLLM for Gemini, GitHub Copilot. `reasoning_details`, of OpenRouter and MiniMax, is read apart.
 MESSAGE_FIELDS = ("thinking_blocks", "extra_content", "provider_specific_fields", "reasoning_opaque")
-# Gemini; LiteLLM for Gemini; gateways before Gemini.
+# Of Gemini, LiteLLM for Gemini, gateways in front of Gemini.
 CALL_FIELDS = ("extra_content", "provider_specific_fields", "thought_signature")
 
-# Texts of an object that come bit by bit; of everything else the newest stands.
+# Fields of an object whose text comes in pieces; of any other field the newest value counts.
 BIT_BY_BIT = {"text", "thinking", "summary", "data"}
 
 
 def wanted_back(
     said: Any, fields: tuple[str, ...], call: int | None = None
 ) -> Iterator[WantedBackPiece]:  # Any: a struct.
-    """Give what a delta or a call holds of these fields."""
+    """Give the values of these fields in a delta or a call."""
     for field in fields:
         value = getattr(said, field)
         if field == "provider_specific_fields":
@@ -27,7 +27,7 @@ def wanted_back(
 
 
 def signatures(value: Any) -> Any:  # Any: JSON.
-    """Return what is signed of a field that holds much else besides, which nobody wants back."""
+    """Return only the signatures of a field; the server needs nothing else of it."""
     if not isinstance(value, dict):
         return None
     return {name: each for name, each in value.items() if "signature" in name and each}
@@ -36,9 +36,9 @@ def signatures(value: Any) -> Any:  # Any: JSON.
 def joined(before: Any, more: Any) -> Any:  # Any: JSON.
     """Join two pieces of one field, in the order in which they came.
 
-    Texts are joined; lists are concatenated, but an object goes on with the last one of the same `type` and `index`,
-    and thinking without an index with thinking that is not signed yet; objects are merged, name by name; of all else
-    the newest stands.
+    Texts and lists are concatenated; objects are merged name by name; of any other value the newer one counts. In a
+    list, an object is merged into the one before it if `type` and `index` are the same; thinking without an index, if
+    the one before it is not signed yet.
     """
     if isinstance(before, str) and isinstance(more, str):
         return before + more
@@ -60,11 +60,11 @@ def joined_lists(before: list[Any], more: list[Any]) -> list[Any]:
 
 
 def goes_on(before: Any, more: Any) -> bool:
-    """Whether an object of a list is the next piece of the one before it."""
+    """Whether an object of a list continues the one before it."""
     if not isinstance(before, dict) or not isinstance(more, dict) or before.get("type") != more.get("type"):
         return False
     if more.get("index") is None and before.get("index") is None:
-        # Anthropic's blocks, and LiteLLM's, have no index: a signature ends each.
+        # Blocks of Anthropic and LiteLLM have no index: a signature ends each.
         return more.get("type") == "thinking" and not before.get("signature")
     return before.get("index") == more.get("index")
 
@@ -77,7 +77,7 @@ def without_unsigned(value: Any) -> Any:  # Any: JSON.
 
 
 def is_thinking(block: Any) -> bool:  # Any: JSON.
-    """Whether this is thinking in Anthropic's form. Mistral's is a list of parts, and it wants none of it back."""
+    """Whether this is thinking in Anthropic's form. Mistral's is a list of parts, and Mistral wants none back."""
     return isinstance(block, dict) and block.get("type") == "thinking" and isinstance(block.get("thinking"), str)
 
 

@@ -80,7 +80,7 @@ class Namer:
         place = self._places.take(db.scope)
         try:
             begun = await db.write(names.begin, thread_id, body, keyed)
-        except BaseException:
+        except BaseException:  # A cancellation too: the place must be given back. Raised again.
             place.leave()
             raise
         stream = NameStream(self, db, keyed, thread_id, begun)
@@ -131,7 +131,7 @@ class Namer:
         try:
             name, message = await self._make(question, spent, on_text)
             return await db.write(names.save, thread_id, question, name, message, keyed)
-        except BaseException:
+        except BaseException:  # A cancellation too: a retry must find the key free. Raised again.
             if keyed is not None:
                 await db.as_service().write(idempotency.free, keyed)
             raise

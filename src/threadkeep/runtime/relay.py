@@ -292,7 +292,7 @@ class Relay:
             except (Unavailable, StorageFull) as error:
                 logger.warning("The end of an answer will be written again: %s", error)
                 await asyncio.sleep(RETRY_S)
-            except Exception:
+            except Exception:  # Whatever the answer makes fail, the response must still end: as an internal error.
                 if ending is INTERNAL:
                     raise
                 logger.exception("The end of response %s could not be written.", worker.claim.response_id)

@@ -1,1 +1,1 @@
-"""The client for asyncio, from which the one without is made: docs/decisions/0022-one-text-for-both-clients.md."""
+"""The asyncio client. The synchronous one is generated from it: docs/decisions/0022-one-text-for-both-clients.md."""

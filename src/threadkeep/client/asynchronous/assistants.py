@@ -26,7 +26,7 @@ class AsyncAssistants:
         idempotency_key: str | None = None,
         **fields: Unpack[AssistantFields],
     ) -> Assistant:
-        """Create an assistant. A setting that is left out, or None, may be given by each request.
+        """Create an assistant. Each request may give the settings that are left out or None.
 
         Raises NameTaken when the organization has an assistant of this name.
         """
@@ -55,13 +55,13 @@ class AsyncAssistants:
         idempotency_key: str | None = None,
         **fields: Unpack[AssistantChanges],
     ) -> Assistant:
-        """Change what is given and leave the rest; None opens a setting. Raises PreconditionFailed, NameTaken."""
+        """Change the given fields only; None leaves a setting to each request. Raises PreconditionFailed, NameTaken."""
         body = body_of(AssistantUpdate, fields)
         call = post(path("assistants", assistant_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return await self._connection.call(call, Assistant)
 
     async def delete(self, assistant_id: str, *, if_match: Tag = UNSET) -> Deleted:
-        """Delete an assistant. It stays named on its threads, whose next responses raise AssistantDeleted."""
+        """Delete an assistant. Its threads keep its id, and their next responses raise AssistantDeleted."""
         receipt = {"id": assistant_id, "object": "assistant.deleted", "deleted": True}
         call = delete(path("assistants", assistant_id), receipt=receipt, if_match=if_match)
         return await self._connection.call(call, Deleted)

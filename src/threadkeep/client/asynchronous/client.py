@@ -73,9 +73,9 @@ class AsyncClient:
         stream_timeout_s: float | UnsetType = UNSET,
         retries_max: int | UnsetType = UNSET,
     ) -> Self:
-        """Return a client that differs in what is given, over the same connections: one for each user, for example.
+        """Return a client with the given options changed, over the same connections: one for each user, for example.
 
-        It need not be closed; it ends with the client that it was made from.
+        It need not be closed: it ends with the client that it was made from.
         """
         given = {
             "user_id": user_id,
@@ -93,9 +93,9 @@ class AsyncClient:
         return other
 
     async def send(self, call: Call) -> HttpAnswer:
-        """Send a call made with `threadkeep.client.calls`, as all others are sent; return the answer as it came.
+        """Send a call made with `threadkeep.client.calls`, with the usual retries, and return the undecoded answer.
 
-        For JSON that is there already: nothing of it is read on its way.
+        For bodies that are JSON already: they are sent as they are.
         """
         return await self._connection.answer(call)
 

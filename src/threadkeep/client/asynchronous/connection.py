@@ -1,4 +1,4 @@
-"""Sends calls, again where that is safe, and decodes what they are answered with."""
+"""Sends calls, retries them where that is safe, and decodes the answers."""
 
 import asyncio
 from typing import TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class AsyncPool:
-    """The connections of a client and of all that were made from it; a forked process, or another loop, has its own.
+    """The connections of a client and of all clients made from it. Each process and event loop has its own.
 
     Two processes on one connection would read each other's answers.
     """
@@ -29,7 +29,7 @@ class AsyncPool:
 
     @property
     def http(self) -> httpx.AsyncClient:
-        """Return what sends from here. Raises ClientUnusable after the end."""
+        """Return the httpx client for this process and loop. Raises ClientUnusable after `aclose`."""
         if self._is_closed:
             raise ClientUnusable("This client has been closed: make another.")
         if self._given is not None:
@@ -38,7 +38,7 @@ class AsyncPool:
         return self._own.get(here) or self._made(here)
 
     def own(self) -> None:
-        """Close what was given, too."""
+        """Let `aclose` close the caller's `http_client` too."""
         self._closes_given = True
 
     async def aclose(self) -> None:
@@ -55,21 +55,21 @@ class AsyncPool:
     def _made(self, here: AsyncPlace) -> httpx.AsyncClient:
         with making:
             if here not in self._own:
-                # What is gone cannot be closed any more: nothing could wait for it.
+                # Clients of ended loops are dropped, not closed: closing needs their loop.
                 self._own = {place: each for place, each in self._own.items() if not place.is_gone}
                 self._own[here] = httpx.AsyncClient(limits=LIMITS, verify=self._certificates, trust_env=False)
             return self._own[here]
 
 
 class AsyncConnection:
-    """One server, and how it is called. Any number of calls may be under way."""
+    """One server, and the options for calling it. Any number of calls may run at once."""
 
     def __init__(self, pool: AsyncPool, options: Options) -> None:
         self.pool = pool
         self.options = options
 
     async def call(self, call: Call, kind: type[T]) -> T:
-        """Return what the call is answered with. Raises ApiError, or TransportError."""
+        """Send the call and return its decoded answer. Raises ApiError, or TransportError."""
         return decode(await self.answer(call), kind)
 
     async def answer(self, call: Call) -> HttpAnswer:
@@ -84,7 +84,7 @@ class AsyncConnection:
             await asyncio.sleep(outcome)
 
     async def begin(self, call: Call, silence_s: float, request_id: str) -> httpx.Response:
-        """Send a call; return the answer with its body still to be read, and to be closed."""
+        """Send a call and return the answer, whose body the caller must read and close."""
         call = call.within(self.options.organization_id)
         headers = {**self.options.headers, **call.headers, "X-Request-Id": request_id}
         if call.body is not None:
@@ -97,11 +97,11 @@ class AsyncConnection:
             content=call.body,
             timeout=self.options.timeout(silence_s),
         )
-        # A redirect might lead the credential elsewhere, and `auth` might put another in its place.
+        # No redirects: one might send the credential elsewhere. No `auth`: it might replace the credential.
         try:
             return await http.send(request, stream=True, auth=None, follow_redirects=False)
         except RuntimeError as error:
-            # An `http_client` of the caller's own: closed, or of an event loop that has ended.
+            # The caller's own `http_client` is closed, or belongs to an event loop that has ended.
             raise ClientUnusable(f"This client cannot be used here: {error}") from error
 
     async def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:

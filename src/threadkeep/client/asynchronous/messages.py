@@ -1,4 +1,4 @@
-"""`client.threads.messages`: what was said in a thread."""
+"""`client.threads.messages`: the messages of a thread."""
 
 from collections.abc import Sequence
 from typing import TypeAlias, Unpack
@@ -14,7 +14,7 @@ from threadkeep.client.given import MessageChanges, MessageFields, MessageFilter
 from threadkeep.contract.answers import Deleted, ListDeleted
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
 
-# Inside the class, `list` is a method.
+# Needed because inside the class `list` is a method.
 MessageList: TypeAlias = list[Message]
 
 
@@ -31,7 +31,7 @@ class AsyncMessages:
         idempotency_key: str | None = None,
         **fields: Unpack[MessageFields],
     ) -> Message:
-        """Add one message to the end of the thread. Nothing is generated: that is what responses are for."""
+        """Add one message to the end of the thread. No answer is generated: responses do that."""
         body = body_of(MessageCreate, fields)
         call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
         return await self._connection.call(call, Message)
@@ -66,13 +66,13 @@ class AsyncMessages:
         idempotency_key: str | None = None,
         **fields: Unpack[MessageChanges],
     ) -> Message:
-        """Change what is given and leave the rest. Metadata is merged: None as a value removes its key."""
+        """Change the given fields only. Metadata is merged: None as a value removes its key."""
         body = body_of(MessageUpdate, fields)
         at = path("threads", thread_id, "messages", message_id)
         return await self._connection.call(post(at, body, idempotency_key=idempotency_key, if_match=if_match), Message)
 
     async def delete(self, thread_id: str, message_id: str, *, if_match: Tag = UNSET) -> Deleted:
-        """Delete a message; nothing of it is kept but its id and its number."""
+        """Delete a message. Only its id and number are kept, for 24 hours."""
         receipt = {"id": message_id, "object": "thread.message.deleted", "deleted": True}
         call = delete(path("threads", thread_id, "messages", message_id), receipt=receipt, if_match=if_match)
         return await self._connection.call(call, Deleted)
@@ -80,7 +80,7 @@ class AsyncMessages:
     async def delete_all(self, thread_id: str, *, if_match: Tag = UNSET) -> ListDeleted:
         """Delete all messages of the thread; `deleted` is how many there were.
 
-        It is not sent again when its outcome is unknown: that could delete what was written since.
+        It is not sent again when its outcome is unknown: that could delete newer messages.
         """
         call = delete(path("threads", thread_id, "messages"), if_match=if_match, repeats=False)
         return await self._connection.call(call, ListDeleted)

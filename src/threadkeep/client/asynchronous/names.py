@@ -1,4 +1,4 @@
-"""Names that are read as they come."""
+"""Names that are streamed while they are generated."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from threadkeep.contract.names import NameGenerated
 
 
 class AsyncNameStream:
-    """The pieces of a name. Whoever stops reading stops nothing: the name is made and saved."""
+    """The pieces of a name. If reading stops, the name is still made and saved."""
 
     def __init__(self, connection: AsyncConnection, call: Call) -> None:
         self._connection = connection
@@ -24,7 +24,7 @@ class AsyncNameStream:
 
     @property
     def generated(self) -> NameGenerated:
-        """The title that the thread has now, and how it came about; there once the stream is at its end."""
+        """The thread's title now, and how it came about; available at the end of the stream."""
         if self._transcript.generated is None:
             raise RuntimeError("The stream is not at its end yet: read it first.")
         return self._transcript.generated
@@ -40,7 +40,7 @@ class AsyncNameStream:
                 await asyncio.sleep(self._attempts.after_failure(error))
 
     async def _read(self) -> AsyncIterator[str]:
-        """Make a connection and read it to its end; what was read over an earlier one is not given again."""
+        """Connect and read to the end, without the pieces that came over an earlier connection."""
         silence_s = self._connection.options.stream_timeout_s
         response = await self._connection.begin(self._call, silence_s, self._attempts.request_id)
         try:

@@ -15,7 +15,7 @@ from threadkeep.contract.threads import ThreadCreate
 
 
 class AsyncResponses:
-    """A response belongs to the server: it is written to its end, whoever listens."""
+    """The server writes each response to its end, even if no client listens."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class AsyncResponses:
         idempotency_key: str | None = None,
         **fields: Unpack[ResponseFields],
     ) -> Response:
-        """Ask for an answer and wait for its end; with `background` return at once, while it is still to be written.
+        """Ask for an answer and wait for its end; with `background`, return before it is written.
 
         A response that failed is returned, not raised: see its `status` and `error`. Raises ThreadBusy while another
         one runs in the thread.
@@ -47,7 +47,7 @@ class AsyncResponses:
     ) -> Response:
         """Create a thread and ask for an answer in it, both or neither; otherwise like `create`.
 
-        `thread` describes the new thread. It may be the id of one that exists, too.
+        `thread` describes the new thread. It may also be the id of an existing one.
         """
         at, described = path("responses"), {**fields, "thread": {} if thread is None else thread}
         parameters = query(organization_id)
@@ -58,7 +58,7 @@ class AsyncResponses:
     ) -> AsyncResponseStream:
         """Ask for an answer and read it as it is written: `async with … as stream: async for event in stream: …`
 
-        Nothing is sent before the stream is entered. A connection that breaks is made again where it broke.
+        Nothing is sent before the stream is entered. After a broken connection it continues where it broke off.
         """
         call = begin(path("threads", thread_id, "responses"), ResponseCreate, idempotency_key, fields)
         return AsyncResponseStream(self._connection, call, thread_id)
@@ -78,12 +78,12 @@ class AsyncResponses:
         return AsyncResponseStream(self._connection, call)
 
     def follow(self, thread_id: str, response_id: str, *, after: str | None = None) -> AsyncResponseStream:
-        """Read a response from its first event, or from behind the position `after`, whoever began it."""
+        """Read a response that anyone began, from its first event or after the position `after`."""
         call = begin_following(thread_id, response_id, after)
         return AsyncResponseStream(self._connection, call, thread_id, response_id)
 
     async def follow_thread(self, thread_id: str, *, after: str | None = None) -> AsyncResponseStream | None:
-        """Return the stream of what is being written in the thread, or None when nothing is."""
+        """Return the stream of the response that runs in the thread, or None."""
         call = read(path("threads", thread_id, "stream"), query(after=after))
         stream = AsyncResponseStream(self._connection, call, thread_id)
         return stream if await stream.open() else None
@@ -98,11 +98,11 @@ class AsyncResponses:
         return AsyncList(self._connection, read(path("threads", thread_id, "responses"), parameters), Page[Response])
 
     async def retrieve(self, thread_id: str, response_id: str) -> Response:
-        """Read a response; while it runs, `output_text` is what is stored so far. Raises ResponseNotFound."""
+        """Read a response; while it runs, `output_text` is the text stored so far. Raises ResponseNotFound."""
         return await self._connection.call(read(path("threads", thread_id, "responses", response_id)), Response)
 
     async def cancel(self, thread_id: str, response_id: str, *, idempotency_key: str | None = None) -> Response:
-        """End a response that runs, and keep what there is of it. One that has ended is returned as it is."""
+        """End a running response and keep its text so far. One that has ended is returned unchanged."""
         at = path("threads", thread_id, "responses", response_id, "cancel")
         return await self._connection.call(post(at, idempotency_key=idempotency_key), Response)
 
@@ -120,7 +120,7 @@ class AsyncResponses:
             body = body_of(kind, {**fields, "background": True})
             call = post(at, body, idempotency_key=idempotency_key, parameters=parameters)
             return await self._connection.call(call, Response)
-        # Whoever waits without a stream hears nothing for minutes, and cannot tell that from a lost connection.
+        # A stream even here: a plain call is silent for minutes, like a lost connection.
         async with AsyncResponseStream(
             self._connection, begin(at, kind, idempotency_key, fields, parameters), thread_id
         ) as stream:
@@ -134,6 +134,6 @@ def begin(
     fields: Any,  # Any: ResponseFields, perhaps with a thread.
     parameters: tuple[tuple[str, str], ...] = (),
 ) -> Call:
-    """Return the call that begins a response and streams it. Its key makes it the same response when repeated."""
+    """Return the call that begins a response and streams it. With the same key, a repeat streams the same response."""
     body = body_of(kind, {**fields, "stream": True})
     return post(at, body, idempotency_key=idempotency_key, parameters=parameters)

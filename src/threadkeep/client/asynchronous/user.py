@@ -6,7 +6,7 @@ from threadkeep.contract.organizations import User
 
 
 class AsyncCurrentUser:
-    """The user whom the credential stands for."""
+    """The user that the credential belongs to."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -1,1 +1,1 @@
-"""The client without asyncio, made from the one with it: docs/decisions/0022-one-text-for-both-clients.md."""
+"""The synchronous client, generated from the asyncio one: docs/decisions/0022-one-text-for-both-clients.md."""

@@ -74,9 +74,9 @@ class Client:
         stream_timeout_s: float | UnsetType = UNSET,
         retries_max: int | UnsetType = UNSET,
     ) -> Self:
-        """Return a client that differs in what is given, over the same connections: one for each user, for example.
+        """Return a client with the given options changed, over the same connections: one for each user, for example.
 
-        It need not be closed; it ends with the client that it was made from.
+        It need not be closed: it ends with the client that it was made from.
         """
         given = {
             "user_id": user_id,
@@ -94,9 +94,9 @@ class Client:
         return other
 
     def send(self, call: Call) -> HttpAnswer:
-        """Send a call made with `threadkeep.client.calls`, as all others are sent; return the answer as it came.
+        """Send a call made with `threadkeep.client.calls`, with the usual retries, and return the undecoded answer.
 
-        For JSON that is there already: nothing of it is read on its way.
+        For bodies that are JSON already: they are sent as they are.
         """
         return self._connection.answer(call)
 

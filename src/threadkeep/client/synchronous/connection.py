@@ -1,5 +1,5 @@
 # Made from ../asynchronous by tests/support/sync_client.py: change it there.
-"""Sends calls, again where that is safe, and decodes what they are answered with."""
+"""Sends calls, retries them where that is safe, and decodes the answers."""
 
 import time
 from typing import TypeVar
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Pool:
-    """The connections of a client and of all that were made from it; a forked process, or another loop, has its own.
+    """The connections of a client and of all clients made from it. Each process and event loop has its own.
 
     Two processes on one connection would read each other's answers.
     """
@@ -30,7 +30,7 @@ class Pool:
 
     @property
     def http(self) -> httpx.Client:
-        """Return what sends from here. Raises ClientUnusable after the end."""
+        """Return the httpx client for this process and loop. Raises ClientUnusable after `close`."""
         if self._is_closed:
             raise ClientUnusable("This client has been closed: make another.")
         if self._given is not None:
@@ -39,7 +39,7 @@ class Pool:
         return self._own.get(here) or self._made(here)
 
     def own(self) -> None:
-        """Close what was given, too."""
+        """Let `close` close the caller's `http_client` too."""
         self._closes_given = True
 
     def close(self) -> None:
@@ -56,21 +56,21 @@ class Pool:
     def _made(self, here: Place) -> httpx.Client:
         with making:
             if here not in self._own:
-                # What is gone cannot be closed any more: nothing could wait for it.
+                # Clients of ended loops are dropped, not closed: closing needs their loop.
                 self._own = {place: each for place, each in self._own.items() if not place.is_gone}
                 self._own[here] = httpx.Client(limits=LIMITS, verify=self._certificates, trust_env=False)
             return self._own[here]
 
 
 class Connection:
-    """One server, and how it is called. Any number of calls may be under way."""
+    """One server, and the options for calling it. Any number of calls may run at once."""
 
     def __init__(self, pool: Pool, options: Options) -> None:
         self.pool = pool
         self.options = options
 
     def call(self, call: Call, kind: type[T]) -> T:
-        """Return what the call is answered with. Raises ApiError, or TransportError."""
+        """Send the call and return its decoded answer. Raises ApiError, or TransportError."""
         return decode(self.answer(call), kind)
 
     def answer(self, call: Call) -> HttpAnswer:
@@ -85,7 +85,7 @@ class Connection:
             time.sleep(outcome)
 
     def begin(self, call: Call, silence_s: float, request_id: str) -> httpx.Response:
-        """Send a call; return the answer with its body still to be read, and to be closed."""
+        """Send a call and return the answer, whose body the caller must read and close."""
         call = call.within(self.options.organization_id)
         headers = {**self.options.headers, **call.headers, "X-Request-Id": request_id}
         if call.body is not None:
@@ -98,11 +98,11 @@ class Connection:
             content=call.body,
             timeout=self.options.timeout(silence_s),
         )
-        # A redirect might lead the credential elsewhere, and `auth` might put another in its place.
+        # No redirects: one might send the credential elsewhere. No `auth`: it might replace the credential.
         try:
             return http.send(request, stream=True, auth=None, follow_redirects=False)
         except RuntimeError as error:
-            # An `http_client` of the caller's own: closed, or of an event loop that has ended.
+            # The caller's own `http_client` is closed, or belongs to an event loop that has ended.
             raise ClientUnusable(f"This client cannot be used here: {error}") from error
 
     def _exchange(self, call: Call, attempts: Attempts) -> HttpAnswer:

@@ -15,7 +15,7 @@ LIMIT_MAX = 100
 
 
 class List(Generic[T]):
-    """A list of the server's. Nothing is fetched before it is read; reading it twice asks twice."""
+    """A list on the server. Pages are fetched when they are read; reading it twice fetches them twice."""
 
     def __init__(self, connection: Connection, call: Call, kind: type[Page[T]]) -> None:
         self._connection = connection

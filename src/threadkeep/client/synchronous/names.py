@@ -1,5 +1,5 @@
 # Made from ../asynchronous by tests/support/sync_client.py: change it there.
-"""Names that are read as they come."""
+"""Names that are streamed while they are generated."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from threadkeep.contract.names import NameGenerated
 
 
 class NameStream:
-    """The pieces of a name. Whoever stops reading stops nothing: the name is made and saved."""
+    """The pieces of a name. If reading stops, the name is still made and saved."""
 
     def __init__(self, connection: Connection, call: Call) -> None:
         self._connection = connection
@@ -25,7 +25,7 @@ class NameStream:
 
     @property
     def generated(self) -> NameGenerated:
-        """The title that the thread has now, and how it came about; there once the stream is at its end."""
+        """The thread's title now, and how it came about; available at the end of the stream."""
         if self._transcript.generated is None:
             raise RuntimeError("The stream is not at its end yet: read it first.")
         return self._transcript.generated
@@ -40,7 +40,7 @@ class NameStream:
                 time.sleep(self._attempts.after_failure(error))
 
     def _read(self) -> Iterator[str]:
-        """Make a connection and read it to its end; what was read over an earlier one is not given again."""
+        """Connect and read to the end, without the pieces that came over an earlier connection."""
         silence_s = self._connection.options.stream_timeout_s
         response = self._connection.begin(self._call, silence_s, self._attempts.request_id)
         try:

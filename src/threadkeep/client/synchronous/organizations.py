@@ -26,7 +26,7 @@ from threadkeep.contract.usage import Usage
 from threadkeep.scope import Role
 
 RoleName = Role | Literal["member", "admin", "owner"]
-# How often a key is made anew whose secret was lost on the way.
+# How often a key is created again because its secret was lost on the way.
 LOST_KEYS_MAX = 3
 
 
@@ -58,7 +58,7 @@ class Organizations:
     def delete(self, organization_id: str, *, if_match: Tag = UNSET) -> Deleted:
         """Delete an organization with everything in it, the key of this call too; for owners.
 
-        It is not sent again when its outcome is unknown: its credential would be refused if it had been done.
+        It is not sent again when its outcome is unknown: after a success, its own credential would be refused.
         """
         call = delete(path("organizations", organization_id), if_match=if_match, repeats=False)
         return self._connection.call(call, Deleted)
@@ -74,7 +74,7 @@ class Organizations:
 
 
 class Members:
-    """Who belongs to an organization, and as what."""
+    """The members of an organization, and their roles."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -105,7 +105,7 @@ class Members:
     ) -> MemberDeleted:
         """Remove a member and revoke the user's keys; for owners. `threads="delete"` erases the user's threads too.
 
-        `threads_deleted` counts those of the last attempt, should there be several.
+        If the call was sent several times, `threads_deleted` counts those of the last attempt only.
         """
         receipt = {
             "userId": user_id,
@@ -133,8 +133,8 @@ class Keys:
     ) -> KeyCreated:
         """Create an API key; for owners. Its secret is in `key`, this once.
 
-        A secret that was lost on the way is nowhere else: such a key is deleted and another made, unless the call has
-        an `idempotency_key` of the caller's. Then `key` is None.
+        If the answer is lost, so is the secret: the key is then deleted and another one made. With an
+        `idempotency_key` of the caller's it is kept, and `key` is None.
         """
         body = body_of(KeyCreate, fields)
         at = path("organizations", organization_id, "keys")

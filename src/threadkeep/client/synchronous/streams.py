@@ -21,9 +21,9 @@ EVENT_STREAM = "text/event-stream"
 
 
 class ResponseStream:
-    """The events of one response, each once and in order, over as many connections as it takes.
+    """The events of one response, each once and in order, over as many connections as needed.
 
-    Leaving it early closes the connection and cancels nothing: the response belongs to the server.
+    Leaving it early closes the connection, and the server goes on with the response.
     """
 
     def __init__(
@@ -34,39 +34,39 @@ class ResponseStream:
         self._transcript = Transcript(begin, thread_id, response_id)
         self._answer: httpx.Response | None = None
         self._chunks: Iterator[bytes] | None = None
-        # The first event is read when the stream is opened, so that there is a response from then on.
+        # The first event is read when the stream is opened, so that `response` is known from then on.
         self._first: ResponseEvent | None = None
         self._is_open = False
         self._is_over = False
-        # Whether an event is being read; still so at the next one if that was interrupted.
+        # Whether an event is being read. If it is still set at the next read, the last one was interrupted.
         self._is_reading = False
 
     @property
     def response(self) -> Response:
-        """The response as the last event has shown it: complete after the end of the stream."""
+        """The response as of the last event that holds it; complete at the end of the stream."""
         if self._transcript.response is None:
             raise RuntimeError("The stream is not open yet: enter it with `with` first.")
         return self._transcript.response
 
     @property
     def text(self) -> str:
-        """The answer's text so far; of a stream that was followed from a position, what came since."""
+        """The answer's text so far; for a stream followed from a position, only the text since then."""
         return self._transcript.text
 
     @property
     def position(self) -> str | None:
-        """The id of the last event, from which `follow` goes on, also in another process."""
+        """The id of the last event: `follow` continues after it, even in another process."""
         return self._transcript.position
 
     def open(self) -> bool:
-        """Begin, and return whether there is anything to follow. Raises ApiError, or TransportError."""
+        """Connect, and return whether there is a response to follow. Raises ApiError, or TransportError."""
         if not self._is_open:
             self._is_open = True
             try:
                 self._first = self._next()
                 if self._transcript.response is None:
                     self._look()
-            except BaseException:
+            except BaseException:  # A cancellation too: `__exit__` does not run if entering fails. Raised again.
                 self.close()
                 raise
         return self._transcript.response is not None
@@ -78,7 +78,7 @@ class ResponseStream:
         return self.response
 
     def cancel(self) -> Response:
-        """End the response, wherever it is written. What there is of the answer is kept, and the stream ends."""
+        """End the response on the server, which keeps the text so far. The stream then ends too."""
         response = self.response
         at = path("threads", response.thread_id, "responses", response.id, "cancel")
         return self._connection.call(post(at), Response)
@@ -130,7 +130,7 @@ class ResponseStream:
         return event
 
     def _read_on(self) -> None:
-        """Read some bytes, after making a connection if there is none. What fails is tried again, after a pause."""
+        """Read some bytes; connect first if needed. A failed attempt is repeated after a pause."""
         try:
             if self._chunks is None:
                 self._connect()
@@ -165,7 +165,7 @@ class ResponseStream:
             answer.close()
 
     def _look(self) -> None:
-        """Read the response that is followed from somewhere in its middle, or from its end."""
+        """Fetch the response, for a stream that starts in its middle or at its end."""
         thread_id, response_id = self._transcript.thread_id, self._transcript.response_id
         if thread_id is not None and response_id is not None:
             at = path("threads", thread_id, "responses", response_id)

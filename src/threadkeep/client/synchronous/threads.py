@@ -36,7 +36,7 @@ class Threads:
         self.responses = Responses(connection)
 
     def create(self, *, idempotency_key: str | None = None, **fields: Unpack[ThreadFields]) -> Thread:
-        """Create a thread, with at most 100 messages in it. Raises ThreadExists for an `id` that is taken."""
+        """Create a thread, with at most 100 first messages. Raises ThreadExists for an `id` that is taken."""
         parameters = query(fields.pop("organization_id", None))
         body = body_of(ThreadCreate, fields)
         call = post(path("threads"), body, idempotency_key=idempotency_key, parameters=parameters)
@@ -45,13 +45,13 @@ class Threads:
     def list(self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]) -> List[Thread]:
         """List threads, the newest first unless `order` and `sort` say otherwise; archived ones only if `state` does.
 
-        `metadata={"category": "support"}`: threads with this value, or an array that holds it, under this key. A list
-        of values means all of them.
+        `metadata={"category": "support"}` finds threads with this value under the key, or an array that holds it. For
+        a list of values, all must be there.
         """
         return self._list(path("threads"), metadata, filters)
 
     def list_own(self, *, metadata: MetadataFilter | None = None, **filters: Unpack[ThreadFilters]) -> List[Thread]:
-        """List the caller's own threads, also where the caller sees others'; otherwise like `list`."""
+        """List the caller's own threads only, even for admins and owners; otherwise like `list`."""
         return self._list(path("user", "threads"), metadata, filters)
 
     def _list(self, at: str, metadata: MetadataFilter | None, filters: ThreadFilters) -> List[Thread]:
@@ -70,10 +70,10 @@ class Threads:
         idempotency_key: str | None = None,
         **fields: Unpack[ThreadChanges],
     ) -> Thread:
-        """Change what is given and leave the rest; None clears. Metadata is merged: None as a value removes its key.
+        """Change the given fields only; None clears a field. Metadata is merged: None as a value removes its key.
 
-        Raises ThreadLocked, ThreadArchived, AssistantBound, PreconditionFailed, and BearerTokenRequired where an API
-        key would change `visible_in_ui`.
+        Raises ThreadLocked, ThreadArchived, AssistantBound, PreconditionFailed, and BearerTokenRequired if an API
+        key changes `visible_in_ui`.
         """
         call = post(
             path("threads", thread_id),
@@ -84,19 +84,19 @@ class Threads:
         return self._connection.call(call, Thread)
 
     def lock(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
-        """Let nothing but metadata change in the thread. A response that runs in it ends as cancelled."""
+        """Refuse all changes of the thread except metadata. A running response ends as cancelled."""
         return self._act(thread_id, "lock", if_match, idempotency_key)
 
     def unlock(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
-        """Lift the lock. One that an admin set on somebody's thread is lifted by admins alone."""
+        """Lift the lock. A lock that an admin set on another user's thread is lifted by admins and owners only."""
         return self._act(thread_id, "unlock", if_match, idempotency_key)
 
     def archive(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
-        """Put the thread away: nothing changes in it, and lists leave it out. A response that runs in it ends."""
+        """Freeze the thread and hide it from default lists. A running response ends."""
         return self._act(thread_id, "archive", if_match, idempotency_key)
 
     def unarchive(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
-        """Take the thread out of the archive; one that was locked is locked again."""
+        """Take the thread out of the archive; one that was locked before is still locked."""
         return self._act(thread_id, "unarchive", if_match, idempotency_key)
 
     def _act(self, thread_id: str, action: str, if_match: Tag, idempotency_key: str | None) -> Thread:
@@ -106,8 +106,8 @@ class Threads:
     def delete(self, thread_id: str, *, if_match: Tag = UNSET) -> Deleted:
         """Delete a thread with all that is in it, for good.
 
-        With an unknown outcome it is sent again only if the id was made by the server, or with `if_match`: an id that
-        you chose is free at once, and may be another thread's by then.
+        With an unknown outcome it is sent again only if the server made the id, or with `if_match`: an id of your own
+        is free after the deletion, and a new thread may have it by then.
         """
         receipt = {"id": thread_id, "object": "thread.deleted", "deleted": True}
         repeats = if_match is not UNSET or is_generated(thread_id)
@@ -121,9 +121,9 @@ class Threads:
         messages: Sequence[NameMessage | NameMessageFields] | None = None,
         idempotency_key: str | None = None,
     ) -> NameGenerated:
-        """Name the thread after what its user wants, judged by `messages` or by the thread's last ones.
+        """Name the thread by what its user wants, from `messages` or else the thread's last ones.
 
-        A title that a person gives meanwhile wins; `name` is the title that the thread has now. Raises ThreadEmpty,
+        If a person sets a title meanwhile, it is kept; `name` is the thread's title now. Raises ThreadEmpty,
         ModelUnavailable, ModelTimeout.
         """
         return self._connection.call(naming(thread_id, messages, idempotency_key), NameGenerated)

@@ -7,7 +7,7 @@ from threadkeep.contract.organizations import User
 
 
 class CurrentUser:
-    """The user whom the credential stands for."""
+    """The user that the credential belongs to."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

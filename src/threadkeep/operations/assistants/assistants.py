@@ -43,8 +43,8 @@ UPDATE = scoped("""
 
 DELETE = scoped("delete from assistants where organization = :organization and id = :assistant_id")
 
-# Hardly more is read than a page may hold: the inner part adds up sizes without reading long texts. The second
-# assistant is always read: it tells that there is more, when the first one alone exceeds the page.
+# The inner query adds up sizes without reading long texts, so that little more is read than a page may hold. The second
+# assistant is always read: if the first alone exceeds the page, the second shows that there is more.
 LISTS = paging.both_ways(f"""
     select {COLUMNS} from (
         select s.id, row_number() over (order by s.id {{direction}}) as place,
@@ -102,9 +102,9 @@ async def read(tx: ScopedTransaction, assistant_id: str) -> Versioned:
 async def update(
     tx: ScopedTransaction, assistant_id: str, body: AssistantUpdate, precondition: Precondition | None = None
 ) -> Versioned:
-    """Change what `body` names; responses that begin from now on go by it.
+    """Change the fields that `body` names, for responses that begin from now on.
 
-    A change that changes nothing moves neither `updatedAt` nor the revision. Raises NameTaken, PreconditionFailed,
+    If all values are as before, `updatedAt` and the revision stay. Raises NameTaken, PreconditionFailed,
     InvalidField, or one of the Metadata… errors; then nothing is changed at all.
     """
     held = await hold(tx, assistant_id)
@@ -116,7 +116,7 @@ async def update(
         metadata=held.metadata if body.metadata is UNSET else metadata.merge(held.metadata, body.metadata),
     )
     check(assistant)
-    # As they are stored: in Python 1 equals true, in a tool's schema it does not.
+    # The stored text is compared: in Python 1 equals True, in a tool's JSON schema it does not.
     if assistant.columns() == held.columns():
         return versioned(held, tx.scope)
     moved = assistant._replace(updated_ms=max(held.updated_ms, clock.now_ms()), revision=held.revision + 1)

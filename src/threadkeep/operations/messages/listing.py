@@ -57,7 +57,7 @@ def size_of(message: Any) -> int:  # Any: a message whose longest fields are the
 
 
 async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -> int:
-    """Return the number after which the page begins, in the direction in which it is read."""
+    """Return the message number that the page begins after, in reading direction."""
     cursor = window.cursor
     if cursor is None:
         return KEY_MAX if window.reads_descending else 0
@@ -80,17 +80,17 @@ async def find_position(tx: ScopedTransaction, thread_id: str, window: Window) -
 def page_statement(descending: bool, of_role: bool) -> Statement:
     """Return the statement that reads no more content than a page may hold.
 
-    The inner part adds up sizes without reading content; of the messages themselves, only those are read that
-    begin within the page, and the one after them, which tells that there is more.
+    The inner query adds up sizes without reading content. Whole messages are read only if they begin within the
+    page, plus one more, which shows that the list goes on.
     """
     direction = "desc" if descending else "asc"
     role = "and m.role = :role" if of_role else ""
     cleared = "(select h.cleared_seq from h)"
 
     def text(greatest: str) -> str:
-        # One bound from below: of two, SQLite seeks the first and passes over all that lies before the other.
+        # A single lower bound: given two, SQLite seeks the first and scans every row up to the second.
         bounds = f"> {cleared} and m.seq < :at_seq" if descending else f"> {greatest}({cleared}, :at_seq)"
-        # The thread apart: joined to it, PostgreSQL would read all of its messages and sort them.
+        # The thread is a subquery: with a join, PostgreSQL would read all of its messages and sort them.
         return f"""
         with h as (
             select t.key, t.cleared_seq from threads t

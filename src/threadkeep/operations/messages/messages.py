@@ -59,8 +59,8 @@ APPEND = scoped(
     from t
     returning seq
     """,
-    # Appends that wait together; rows are locked in the order of their keys, so that two such statements cannot
-    # wait for each other.
+    # For appends that wait at the same time. Rows are locked in the order of their keys, so that two such statements
+    # cannot deadlock.
     postgres_many=f"""
     with given as (
         select * from unnest(:organization::bigint[], :thread_id::text[], :member::text[], :id::text[], :role::text[],
@@ -123,7 +123,7 @@ INSERT_DELETED = scoped("""
     values (:organization, :thread, :seq, :message_id, :now_ms)
     """)
 
-# Written after every change of a thread's messages other than an append.
+# Runs after every change of a thread's messages except an append.
 TOUCH_THREAD = scoped("""
     update threads set message_count = :message_count, cleared_seq = :cleared_seq,
         last_message_ms = (
@@ -143,7 +143,7 @@ INSERT_PURGE = scoped("""
 
 
 async def append(tx: ScopedTransaction, thread_id: str, body: MessageCreate | MessagesCreate) -> Versioned | ListPage:
-    """Add one message, or several all or nothing, at the end of the thread.
+    """Add one message, or all of several or none, at the end of the thread.
 
     Raises ThreadNotFound, ThreadLocked, ThreadArchived, ThreadBusy, InvalidField or one of the Metadata… errors.
     """
@@ -184,7 +184,7 @@ async def append_several(tx: ScopedTransaction, thread_id: str, drafts: Sequence
 async def insert(
     tx: ScopedTransaction, thread: int, first_seq: int, drafts: Sequence[dict[str, Any]], now_ms: int
 ) -> None:
-    """Store messages at places that were reserved for them."""
+    """Store messages under numbers that were reserved for them."""
     await tx.execute_many(
         INSERT,
         [
@@ -195,7 +195,7 @@ async def insert(
 
 
 def is_one_statement(body: MessageCreate | MessagesCreate) -> bool:
-    """Return whether `append` writes by one statement, which needs no transaction around it."""
+    """Return whether `append` needs one statement only, and so no transaction around it."""
     return isinstance(body, MessageCreate)
 
 
@@ -228,7 +228,7 @@ async def update(
     body: MessageUpdate,
     precondition: Precondition | None = None,
 ) -> Versioned:
-    """Change content or metadata of a message. A change that changes nothing moves neither revision nor time."""
+    """Change content or metadata of a message. If both are as before, revision and `updatedAt` stay."""
     held = await hold(tx, thread_id)
     stored = await find(tx, thread_id, message_id)
     held.allow(Action.EDIT_MESSAGE)
@@ -260,7 +260,7 @@ async def update(
 async def delete(
     tx: ScopedTransaction, thread_id: str, message_id: str, precondition: Precondition | None = None
 ) -> Deleted:
-    """Delete a message; nothing is kept but its id and its place, and these for 24 hours."""
+    """Delete a message. Only its id and its number are kept, for 24 hours."""
     held = await hold(tx, thread_id)
     stored = await find(tx, thread_id, message_id)
     held.allow(Action.DELETE_MESSAGE)
@@ -275,13 +275,13 @@ async def delete(
 
 
 async def remove(tx: ScopedTransaction, thread: int, seq: int, message_id: str, now_ms: int) -> None:
-    """Delete one message's row and keep its id and place."""
+    """Delete one message's row, and keep its id and number."""
     await tx.fetch(DELETE, thread=thread, seq=seq)
     await tx.fetch(INSERT_DELETED, thread=thread, seq=seq, message_id=message_id, now_ms=now_ms)
 
 
 async def delete_all(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> ListDeleted:
-    """Delete all messages of the thread at once, whatever their number; their numbers are not given again."""
+    """Delete all messages of the thread at once, however many. Their numbers are never used again."""
     held = await hold(tx, thread_id)
     held.allow(Action.DELETE_MESSAGE)
     held.require_idle()
@@ -308,6 +308,6 @@ async def touch_thread(tx: ScopedTransaction, held: HeldThread, *, message_count
 
 
 async def leave_to_sweeper(tx: ScopedTransaction, thread: int, last_seq: int, *, keeps_places: bool) -> None:
-    """Have the messages up to `last_seq`, which are out of reach already, deleted in the background."""
+    """Let the sweeper delete the rows of messages up to `last_seq`, which no caller can read any more."""
     if last_seq:
         await tx.fetch(INSERT_PURGE, thread=thread, last_seq=last_seq, keeps_places=int(keeps_places))

@@ -17,14 +17,14 @@ from threadkeep.operations import metadata
 NULL = Raw(b"null")
 
 URL_CHARACTERS_MAX = 8 * 1024
-# A model's server may fetch what it is given: nothing but the web, and what brings its content along.
+# A model's server may fetch an address: only web addresses are allowed, and data: URLs, which hold their content.
 URL = re.compile(r"(?:https?|data):", re.I)
 
 
 def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
     """Return the stored form of a new message, without its place in a thread.
 
-    `param` leads the names of fields in errors. Raises InvalidField or one of the Metadata… errors.
+    `param` prefixes the names of fields in errors. Raises InvalidField or one of the Metadata… errors.
     """
     if body.tool_calls is not None and body.role != "assistant":
         raise InvalidField("toolCalls belongs to messages of the assistant only.", param=f"{param}toolCalls")
@@ -47,7 +47,7 @@ def draft(body: MessageCreate, param: str = "") -> dict[str, Any]:
 
 
 def stored_calls(calls: list[ToolCall] | None, param: str = "") -> str | None:
-    """Return calls in JSON; arguments that are nothing are an empty object. Raises InvalidField for what is no JSON."""
+    """Return calls as JSON; empty arguments become `{}`. Raises InvalidField for arguments that are not JSON."""
     if calls is None:
         return None
     kept: list[ToolCall] = []
@@ -92,7 +92,7 @@ def stored_content(content: str | list[Part], role: str, param: str = "") -> tup
 
 
 def check_urls(content: str | list[Part], param: str = "") -> None:
-    """Raise InvalidField for an address of an image or file that is too long, or that nobody should fetch."""
+    """Raise InvalidField if the address of an image or file is too long, or neither a web address nor a data: URL."""
     if isinstance(content, str):
         return
     for number, part in enumerate(content):
@@ -108,7 +108,7 @@ def check_urls(content: str | list[Part], param: str = "") -> None:
 
 
 def size_bytes(content: str, tool_calls: str | None, stored_metadata: str) -> int:
-    """Return what a message takes of a page, its short fields apart."""
+    """Return the bytes that a message's long fields take of a page."""
     return len(content.encode()) + len((tool_calls or "").encode()) + len(stored_metadata.encode())
 
 
@@ -138,7 +138,7 @@ RETURNED_COLUMNS = ", ".join(StoredMessage._fields)
 
 
 def messages_of(rows: Iterable[Row], thread_id: str) -> list[Message]:
-    """Make the objects of rows of COLUMNS, in one function: a call for each would cost nearly as much as its work."""
+    """Make objects of rows of COLUMNS. One loop: a function call for each row would nearly double the time."""
     return [
         Message(
             id,

@@ -1,7 +1,7 @@
-"""What a model's server wants back with its earlier answers: how it is stored, and what of it goes with a context.
+"""Data that a model's server wants back with its earlier answers, like signatures: stored, and sent with a context.
 
-It is no text of the thread: nobody is shown it, no token is counted for it, and a person's change of the message
-removes it, since a signature no longer fits what was signed.
+It is no part of the thread's text: it is never shown and counts no tokens. A person's change of the message removes
+it, since a signature no longer fits the changed text.
 """
 
 import math
@@ -17,7 +17,7 @@ from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
 from threadkeep.operations.responses import context
 from threadkeep.operations.responses.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen
 
-# Of what is kept with one message. What is longer is not kept: half a signature is none.
+# The limit for one message. Longer data is dropped and not cut: half a signature is worthless.
 CHARACTERS_MAX = 256 * 1024
 
 READ = scoped(f"""
@@ -42,7 +42,7 @@ class WantedBack(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
     """What goes back with one message: which model gave it, fields of the message, and fields of calls by their id."""
 
     by: str
-    fields: dict[str, Any] = {}  # Any: nobody here looks into it.
+    fields: dict[str, Any] = {}  # Any: passed on unread.
     calls: dict[str, dict[str, Any]] = {}
 
 
@@ -51,12 +51,12 @@ decode = msgspec.json.Decoder(WantedBack).decode
 
 
 def stored(wanted: WantedBack) -> str | None:
-    """Return the stored form, or None for what is empty, too long, or cannot be JSON again."""
+    """Return the stored form, or None if it is empty, too long, or cannot be written as JSON."""
     if not wanted.fields and not wanted.calls:
         return None
     try:
         text = encode(wanted).decode()
-    except (ValueError, RecursionError):  # Half of a surrogate pair, or an endless depth.
+    except (ValueError, RecursionError):  # A lone surrogate, or too deep a nesting.
         return None
     return text if len(text) <= CHARACTERS_MAX else None
 
@@ -71,7 +71,7 @@ async def choose(
     until_seq: int | None,
     kept_from_seq: int | None,
 ) -> tuple[Chosen, Mapping[int, WantedBack]]:
-    """Return a context, as `context.choose` does, and what the model `by` wants back with it (None: nothing)."""
+    """Return a context, as `context.choose` does, and what the model `by` wants back with it; nothing for None."""
     chosen = await context.choose(
         tx,
         thread_id,
@@ -90,7 +90,7 @@ async def read(
 ) -> Mapping[int, WantedBack]:
     """Return what the model wants back with the messages that were chosen for it, by their numbers.
 
-    What came since the last question always goes along; what is older as far as the context leaves tokens for it.
+    Data since the last question is always included; older data only while the context has tokens left.
     """
     seqs = {message.seq for message in chosen.messages if message.role == "assistant"}
     if not seqs:
@@ -100,7 +100,7 @@ async def read(
         thread_id=thread_id,
         below_seq=max(seqs) + 1,
         from_seq=min(seqs),
-        # The first messages of `smart` lie before a gap that may be long: what belongs to them stays out then.
+        # In `smart` mode a long gap may follow the first messages: their data is beyond this limit then, and left out.
         limit=KEY_MAX if math.isinf(tokens_max) else 2 * len(chosen.messages) + ROWS_AT_ONCE,
         bytes_max=PAGE_BYTES_MAX,
     )

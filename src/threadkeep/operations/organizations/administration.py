@@ -11,7 +11,7 @@ from threadkeep.errors import Conflict, KeyNotFound, NotFound
 from threadkeep.operations.organizations import keys, members
 from threadkeep.scope import Credential, Role, make_scope
 
-# SQLite has one process that does this; on PostgreSQL several may start at once on an empty database.
+# Only PostgreSQL needs the lock: several processes may start at once on an empty database.
 ONE_AT_A_TIME = everywhere("select 1", postgres="select 1 from pg_advisory_xact_lock(1953002091)")
 
 COUNT_ORGANIZATIONS = everywhere("select count(*) from organizations")
@@ -38,7 +38,8 @@ LIST_KEYS = everywhere("""
     where o.deleted_ms is null and o.id = coalesce(:id, o.id) order by o.id, k.id
     """)
 
-# Held as by all that changes credentials: whoever uses the key to make another is either first or refused.
+# The lock that every change of credentials takes: a call that uses the key to make another either commits first or is
+# refused.
 HOLD_ORGANIZATION_OF_KEY = everywhere("""
     select o.key from organizations o join api_keys k on k.organization = o.key where k.id = :id for update of o
     """)
@@ -61,7 +62,7 @@ class OrganizationNotFound(NotFound):
 
 
 class FirstRun(NamedTuple):
-    """What an empty database gets, to be shown once."""
+    """The first credentials in an empty database, to be shown once."""
 
     organization_id: str
     user_id: str

@@ -1,4 +1,4 @@
-"""Finding who a credential belongs to. These statements cross organizations: nobody is known yet."""
+"""Finds who a credential belongs to. These statements cross organizations: the caller is not known yet."""
 
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ MEMBERSHIPS_MAX = 1000
 
 
 class Membership(NamedTuple):
-    """One organization that a credential opens, and as what."""
+    """One organization that a credential opens, and the role in it."""
 
     organization: int
     organization_id: str
@@ -49,7 +49,7 @@ async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
 
 
 async def judge(tx: ScopedTransaction, membership: Membership) -> None:
-    """Look whether the key or the member is still there, with the same role or a higher one.
+    """Check that the key or the member still exists, with the same role or a higher one.
 
     Raises InvalidCredentials, OrganizationAccessDenied or InsufficientPermissions.
     """

@@ -43,7 +43,7 @@ DELETE = scoped("delete from api_keys where organization = :organization and id 
 
 
 def new_secret() -> str:
-    """Return a new key: 200 random bits and a checksum, which tells a mistyped key without asking the database."""
+    """Return a new key: 200 random bits and a checksum, which reveals a mistyped key without asking the database."""
     characters = "".join(secrets.choice(ALPHABET) for _ in range(RANDOM_BITS // 5))
     return PREFIX + characters + checksum(characters)
 
@@ -64,14 +64,14 @@ def is_well_formed(secret: str) -> bool:
 
 
 def hash_secret(secret: str) -> bytes:
-    """Return what is stored of a key. It has enough random bits that a plain hash cannot be searched."""
+    """Return the hash that is stored of a key. A plain one is enough: 200 random bits cannot be guessed."""
     return sha256(secret.encode()).digest()
 
 
 async def create(tx: ScopedTransaction, body: KeyCreate) -> Versioned:
-    """Make a key for a user id with a role. The answer is the only place where the secret ever shows.
+    """Make a key for a user id with a role. Only this answer ever shows the secret.
 
-    Raises InvalidField for a role above that which the user has as a member; who is none is a program.
+    Raises InvalidField for a role above the user's own as a member. A user id without a member stands for a program.
     """
     await organizations.hold(tx)
     holder = await members.find(tx, body.user_id)

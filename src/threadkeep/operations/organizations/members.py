@@ -119,13 +119,13 @@ async def remove(
 ) -> MemberDeleted:
     """Remove the member and revoke the keys with that user id; `erases_threads` deletes the user's threads too.
 
-    With it, a user who is no member any more, or never was, is accepted as long as threads have that user id.
-    Erasing goes in steps of bounded size. It is recorded with the removal, so that the sweeper finishes what a
-    crash interrupts; when this returns, all of the threads are gone.
+    With `erases_threads` the user need not be a member, as long as threads have that user id. Erasing takes many
+    transactions of bounded size. It is recorded with the removal, so that the sweeper can finish it after a crash.
+    When this returns, all of the threads are gone.
     """
     await db.write(remove_membership, user_id, erases_threads, precondition)
     deleted_count = 0
-    # What is recorded is the service's to finish: somebody may have removed himself.
+    # The service erases, not the caller: callers who removed themselves have no rights any more.
     service = db.as_service()
     while erases_threads:
         erased_count = await service.write(erase_some, user_id)
@@ -151,9 +151,9 @@ async def remove_membership(
 
 
 async def erase_some(tx: ScopedTransaction, user_id: str) -> int:
-    """Delete some of the threads that are to be erased and return how many; 0 when it is done."""
+    """Delete some of the threads to be erased and return how many; 0 when none are left."""
     rows = await tx.fetch(FIND_ERASED, user_id=user_id, limit=ERASED_AT_ONCE)
-    # In the order of their keys, as all that lock several threads do.
+    # In the order of their keys, as everywhere that several threads are locked: so there is no deadlock.
     await threads.erase_if_there(tx, [thread_id for _, thread_id in sorted((key, id) for key, id in rows)])
     if not rows:
         await tx.fetch(END_ERASURE, user_id=user_id)

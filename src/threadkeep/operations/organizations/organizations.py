@@ -72,7 +72,7 @@ async def update(
 
 
 async def delete(tx: ScopedTransaction, precondition: Precondition | None = None) -> Deleted:
-    """Delete the organization. Nobody can reach it from now on; what it held goes in the background."""
+    """Delete the organization. Nobody can reach it from now on; the sweeper deletes what it held."""
     held = await hold(tx)
     match(held.revision, precondition)
     await tx.fetch(DELETE, now_ms=clock.now_ms())

@@ -1,4 +1,4 @@
-"""The owners of organizations, for those who open a database without a credential."""
+"""The owners of organizations, for programs that open a database without a credential."""
 
 from threadkeep.database.driver import Transaction
 from threadkeep.database.statement import everywhere
@@ -16,5 +16,5 @@ FIND_OWNERS = everywhere("""
 
 
 async def find_owners(tx: Transaction, organization_id: str | None) -> list[tuple[str, str | None]]:
-    """Return the organization that is named, or else the first two of all, each with its first owner if it has one."""
+    """Return the named organization, or the first two of all if none is named; each with its first owner or None."""
     return [(id, user_id) for id, user_id in await tx.fetch(FIND_OWNERS, {"id": organization_id})]

@@ -1,7 +1,7 @@
-"""Usage: tokens of responses that ended and of names that models made, by day, user, assistant and model.
+"""Usage: tokens of ended responses and of generated names, by day, user, assistant and model.
 
-Each leaves a row; the sweeper sums rows up by day. Both are read together, so nobody sees a difference.
-They name users, assistants and models by text, so that they outlive what they name.
+Each response or name adds a row, and the sweeper sums rows up by day. A read adds both, so sweeping changes no total.
+Users, assistants and models are stored as text, so that usage outlives them.
 """
 
 import re
@@ -31,7 +31,7 @@ INSERT = scoped("""
 COLUMNS = {"day": "day", "user": "user_id", "assistant": "assistant_id", "model": "model"}
 COUNTS = ("responses", "input_tokens", "output_tokens", "estimated_tokens")
 
-# One statement reads both tables: between two, the sweeper could move rows from one to the other.
+# One statement reads both tables: between two statements the sweeper could move rows.
 READS = {
     group_by: scoped(f"""
         select g.name, {", ".join(f"g.{name}" for name in COUNTS)},
@@ -74,7 +74,7 @@ async def record(
     is_estimated: int,
     responses: int = 1,
 ) -> None:
-    """Note used tokens, in the transaction in which a response ends, whatever its end. A name counts no response."""
+    """Record used tokens, in the transaction that ends a response, however it ends. A name counts no response."""
     await tx.fetch(
         INSERT,
         day=today().isoformat(),
@@ -89,7 +89,7 @@ async def record(
 
 
 async def read(tx: ScopedTransaction, days: Days, group_by: GroupBy, limit: int) -> Usage:
-    """Return what the organization used: by day in order, else the largest first."""
+    """Return what the organization used: days in order, any other grouping with the largest first."""
     rows = await tx.fetch(READS[group_by], from_day=days.first, to_day=days.last, limit=limit + 1)
     groups: list[UsageGroup] = []
     total = group(None, 0, 0, 0, 0)
@@ -109,7 +109,7 @@ async def read(tx: ScopedTransaction, days: Days, group_by: GroupBy, limit: int)
 
 
 def days_between(first: str | None, last: str | None) -> Days:
-    """Return the days that were asked for. `last` is today unless given, `first` is 29 days before `last`.
+    """Return the days asked for. `last` defaults to today, `first` to 29 days before `last`.
 
     Raises InvalidParameter.
     """

@@ -1,4 +1,4 @@
-"""The claim: one transaction takes a thread's turn, stores the input and lays out the answer. Then comes the model."""
+"""The claim: one transaction takes a thread's turn, stores the input and an empty answer. Then the model is asked."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -26,13 +26,13 @@ from threadkeep.operations.responses.rows import StoredResponse, find_by_id
 from threadkeep.operations.threads import threads
 from threadkeep.operations.threads.rows import HeldThread, hold
 
-# Claims of one organization go one after the other, so that counting what runs and adding to it are one step.
+# Claims of one organization run one after the other: no other claim comes between counting responses and adding one.
 LOCK_COUNTS = scoped(
     "select :organization",
     postgres="select pg_advisory_xact_lock(hashtextextended('threadkeep claims', :organization))",
 )
 
-# Cheap, by an index alone; it counts responses whose worker has died as well, until they are settled.
+# Cheap: an index alone answers it. It also counts responses whose worker has died, until they are settled.
 COUNT = scoped("""
     select count(*), coalesce(sum(case when r.user_id = :user_id then r.is_personal else 0 end), 0) from responses r
     where r.organization = :organization and r.status = 'in_progress'
@@ -75,7 +75,7 @@ TAKE_TURN = scoped("""
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the server's settings say about responses."""
+    """The server's settings for responses."""
 
     lease_ms: int
     per_user_max: int
@@ -110,10 +110,10 @@ async def claim(
     keyed: idempotency.IdempotentRequest | None,
     terms: Terms,
 ) -> Claim | str:
-    """Take the turn of a thread (None: of the one that the body describes) for one response.
+    """Take the turn of a thread for one response. With None it is the thread that the body names or describes.
 
-    Returns the id of the response that an earlier request with the same key began, if there is one. Raises
-    ThreadBusy, RateLimited, ThreadEmpty, AssistantBound and what else stands in the way; then nothing is stored.
+    Returns the id of the response instead, if an earlier request with the same key began one. Raises ThreadBusy,
+    RateLimited, ThreadEmpty, AssistantBound and others; then nothing is stored.
     """
     claimed_s = clock.monotonic_s()
     earlier = await idempotency.find_or_reserve(tx, keyed)
@@ -169,7 +169,7 @@ async def thread_of_body(tx: ScopedTransaction, body: ResponseCreate) -> str:
 
 
 async def require_capacity(tx: ScopedTransaction, terms: Terms) -> None:
-    """Raise RateLimited when as many responses run as may. A program with a plain key has no limit of its own."""
+    """Raise RateLimited at the limit of running responses. A program with a plain key has no limit of its own."""
     for statement in (COUNT, COUNT_LIVE):
         [[total, own]] = await tx.fetch(statement, user_id=tx.scope.user_id)
         is_full = total >= terms.per_organization_max
@@ -217,7 +217,7 @@ def input_drafts(body: ResponseCreate) -> list[dict[str, Any]]:
 
 
 async def require_question(tx: ScopedTransaction, held: HeldThread) -> None:
-    """Raise unless the thread's last message waits for an answer."""
+    """Raise ThreadEmpty without messages, InvalidField unless the last one is a user's or a tool's."""
     newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
     if newest is None:
         raise ThreadEmpty(param="input")
@@ -274,7 +274,7 @@ INPUT_MESSAGES = scoped(f"""
 async def input_messages(
     tx: ScopedTransaction, thread: int, thread_id: str, cleared_seq: int, message_seq: int, count: int
 ) -> list[Message]:
-    """Return the messages that a request stored, as far as they are still there."""
+    """Return the messages that a request stored, without those that were deleted since."""
     rows = await tx.fetch(
         INPUT_MESSAGES,
         thread=thread,

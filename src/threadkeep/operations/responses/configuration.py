@@ -1,4 +1,4 @@
-"""The settings of a response: what the assistant, the request and the server say of them, combined in one place."""
+"""The settings of a response, combined from the assistant, the request and the server's defaults."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ DEFAULT_CONTEXT_MODE: ContextMode = "recent"
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """What a response goes by; a setting that is None was left open by everybody."""
+    """The settings of a response. One that is None was given by nobody."""
 
     configuration: Configuration
     instructions: str | None
@@ -38,7 +38,7 @@ def configuration_of(body: ResponseCreate | AssistantCreate) -> Configuration:
 
 
 def changed(configuration: Configuration, body: ResponseCreate | AssistantCreate | AssistantUpdate) -> Configuration:
-    """Return `configuration` with what a body says; one text in `stop` is a list of one."""
+    """Return `configuration` with the settings of a body. A single text in `stop` becomes a list."""
     given: dict[str, Any] = {each.name: getattr(body, each.name) for each in SETTINGS}
     if isinstance(given["stop"], str):
         given["stop"] = [given["stop"]]
@@ -46,7 +46,7 @@ def changed(configuration: Configuration, body: ResponseCreate | AssistantCreate
 
 
 def check_alone(configuration: Configuration) -> None:
-    """Raise InvalidField for settings of an assistant that can never work, whatever a request adds."""
+    """Raise InvalidField for settings of an assistant that no request could make valid."""
     check_response_format(configuration)
     if configuration.tools is not None:
         check_tool_choice(configuration)
@@ -59,7 +59,7 @@ def check_response_format(configuration: Configuration) -> None:
 
 
 def check_tool_choice(configuration: Configuration) -> None:
-    """Raise InvalidField for a choice that the tools do not offer."""
+    """Raise InvalidField for a tool choice that does not fit the tools."""
     choice = configuration.tool_choice
     names = {tool.function.name for tool in configuration.tools or ()}
     if isinstance(choice, NamedToolChoice) and choice.function.name not in names:
@@ -71,7 +71,7 @@ def check_tool_choice(configuration: Configuration) -> None:
 
 
 def check_model(name: str, known: Collection[str]) -> None:
-    """Raise InvalidField for a model that is not `known`; where none is known, every name is accepted."""
+    """Raise InvalidField for a model that is not `known`. If `known` is empty, every name is accepted."""
     if known and name not in known:
         raise InvalidField("The server has no model of this name: name another, or leave it out.", param="model")
 
@@ -79,9 +79,9 @@ def check_model(name: str, known: Collection[str]) -> None:
 async def resolve(
     tx: ScopedTransaction, thread_assistant_id: str | None, requested_assistant_id: str | None
 ) -> StoredAssistant | None:
-    """Return the assistant of a response: the thread's own, else the one that the request names, which binds nothing.
+    """Return the assistant of a response: the thread's own, else the one in the request, for this response only.
 
-    Raises AssistantDeleted, AssistantBound when the thread has another than the request names, AssistantNotFound.
+    Raises AssistantDeleted, AssistantNotFound, or AssistantBound if thread and request name different ones.
     """
     if thread_assistant_id is None:
         assistant = None if requested_assistant_id is None else await find(tx, requested_assistant_id)
@@ -99,10 +99,10 @@ async def resolve(
 
 
 def combine(assistant: StoredAssistant | None, request: Configuration, instructions: str | None) -> Combined:
-    """Combine an assistant with a request's settings and instructions; these are appended to the assistant's.
+    """Combine an assistant with a request's settings; `instructions` are appended to the assistant's.
 
-    Raises AssistantBound for a setting that the assistant fixes and the request wants otherwise, InvalidField for
-    settings that do not go together.
+    Raises AssistantBound if the request contradicts a setting that the assistant fixes, InvalidField for settings
+    that contradict each other.
     """
     if assistant is None:
         configuration = request
@@ -130,7 +130,7 @@ def filled(fixed: Configuration, request: Configuration) -> Configuration:
 
 
 def with_defaults(configuration: Configuration, *, model: str, context_tokens: int) -> Configuration:
-    """Return `configuration` with the server's defaults for what a response cannot do without."""
+    """Return `configuration` with the server's defaults for settings that every response needs."""
     return structs.replace(
         configuration,
         model=configuration.model or model,

@@ -1,8 +1,8 @@
 """The context of a response: which messages a model gets, within how many tokens.
 
-A message counts as the UTF-8 bytes of what is sent of it, divided by 4 and rounded up, and 4 more. What is sent: its
-text, the lines that name its files, its calls' names and arguments. Of an image only the address is known; it counts
-as that, but at most IMAGE_BYTES_MAX, since models charge for images by their size in pixels.
+A message's tokens are estimated: its UTF-8 bytes as sent, divided by 4 and rounded up, plus 4. Sent are its text, a
+line for each file, and its calls' names and arguments. Of an image only the address is known: its length counts, up to
+IMAGE_BYTES_MAX, since models charge for images by their size in pixels.
 """
 
 import math
@@ -30,7 +30,7 @@ LAST_MAX = 7
 BYTES_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 4
 IMAGE_BYTES_MAX = 4096
-# What a part with a data: URL counts as, a thousand tokens; as text it is named without its content.
+# A part with a data: URL counts as 1000 tokens. Where it is sent as text, its content is left out.
 DATA_URL_BYTES = 1_000 * BYTES_PER_TOKEN
 SHOWN_CHARACTERS_MAX = 100
 ROWS_AT_ONCE = 200
@@ -41,7 +41,7 @@ COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id"
 decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
 
-# The thread is looked up apart and not joined: PostgreSQL would sort all messages of a join to find the newest.
+# The thread is a subquery: with a join, PostgreSQL would sort all messages to find the newest.
 IN_THREAD = """m.organization = :organization and m.thread = (select key from t)
       and m.seq > (select cleared_seq from t) and m.seq < :below_seq and m.status <> 'in_progress'"""
 
@@ -57,8 +57,8 @@ FIRST = scoped(f"""
     order by m.seq limit :limit
     """)
 
-# What is stored of a message is never smaller than what is sent of it, so sizes tell how much content may be needed:
-# the inner part adds them up without reading any.
+# A message is never sent longer than it is stored, so the stored sizes bound how many messages can fit. The inner query
+# adds the sizes up without reading content.
 NEWEST = scoped(f"""
     with {THE_THREAD}
     select {COLUMNS}, m.size_bytes from (
@@ -77,7 +77,7 @@ NEWEST = scoped(f"""
 
 
 class ContextTooLong(Exception):
-    """What must stay in the context does not fit into its tokens."""
+    """The messages that must be in the context exceed its tokens."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -88,7 +88,7 @@ class ContextTooLong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChosenMessage:
-    """A message as it is sent: one that is stored, the instructions, or a result that was never given."""
+    """A message as it is sent: a stored one, the instructions, or a stand-in for a missing tool result."""
 
     id: str | None
     seq: int
@@ -99,7 +99,7 @@ class ChosenMessage:
     tool_call_id: str | None
     call_ids: tuple[str, ...]
     tokens: int
-    # Whether it is an assistant's that says nothing; models refuse such a message.
+    # Whether it is an assistant's without text or calls; models refuse such a message.
     is_empty: bool = False
 
 
@@ -120,10 +120,10 @@ async def choose(
     until_seq: int | None,
     kept_from_seq: int | None,
 ) -> Chosen:
-    """Return the thread's messages below `until_seq` (None: all) that a model gets, by the configuration's mode.
+    """Return the messages that a model gets, by the configuration's mode; only those below `until_seq`, if given.
 
-    The newest input, from `kept_from_seq` on (None: the newest message alone), always stays. Needs
-    `context_mode`, and `context_tokens` except for `full`. Raises ContextTooLong.
+    Messages from `kept_from_seq` on are always included; with None, the newest message is. Needs `context_mode`,
+    and `context_tokens` except for `full`. Raises ContextTooLong.
     """
     is_smart = configuration.context_mode == "smart"
     tokens_max = math.inf
@@ -146,7 +146,7 @@ async def choose(
 async def preview(
     tx: ScopedTransaction, thread_id: str, configuration: Configuration, instructions: str | None
 ) -> Context:
-    """Return what a response in the thread would send to its model now. Raises ThreadNotFound or ContextTooLong."""
+    """Return the context that a response in the thread would send now. Raises ThreadNotFound or ContextTooLong."""
     if await tx.fetch_one(thread_rows.READ, thread_id=thread_id) is None:
         raise ThreadNotFound()
     chosen = await choose(
@@ -182,7 +182,7 @@ def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Conte
 def fit(
     head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: "HistoryWalk", tokens_max: float
 ) -> Chosen:
-    """Return the context, complete. Results that calls among the `first` never got may cost it older messages."""
+    """Return the whole context. Stand-ins for missing results of calls in `first` may push older messages out."""
     while True:
         stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
         messages = [*head, *with_results(stored)]
@@ -200,7 +200,7 @@ async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> l
 
 
 async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", below_seq: int) -> None:
-    """Lead `walk` from the newest message backwards, reading no more than it can still take, and one message."""
+    """Give `walk` messages from the newest backwards. Reads no more than it can still take, plus one message."""
     while not walk.is_done:
         tokens = max(0, walk.tokens_left)
         limit = int(min(ROWS_AT_ONCE, walk.count_max, tokens / TOKENS_PER_MESSAGE + 1))
@@ -240,11 +240,11 @@ class HistoryWalk:
         self.tokens_left = tokens_max
         self._kept_from_seq = kept_from_seq
         self._misses_call = False
-        # Calls whose results are among what was taken, while the calls themselves are not.
+        # Calls whose results were taken while the calls themselves were not yet.
         self._answered: Counter[str] = Counter()
 
     def take(self, message: ChosenMessage) -> bool:
-        """Take the message, or return False: it and what is older stay out. Raises ContextTooLong."""
+        """Take the message, or return False: then it and all older ones stay out. Raises ContextTooLong."""
         if message.is_empty:
             return True
         if not self.taken:
@@ -271,9 +271,10 @@ class HistoryWalk:
 
 
 def cost(message: ChosenMessage, answered: Counter[str]) -> int:
-    """Return what a message adds to those after it: its tokens, and those of results that its calls never got.
+    """Return the tokens that a message adds: its own, and those of stand-ins for missing results of its calls.
 
-    `answered` has the calls whose results come after it, as often as they do; it is kept up to date.
+    `answered` counts results by call id, from newer messages. It is updated: the message's result is added, its calls
+    are removed.
     """
     if message.tool_call_id is not None:
         answered[message.tool_call_id] += 1
@@ -286,11 +287,11 @@ def cost(message: ChosenMessage, answered: Counter[str]) -> int:
 def with_results(stored: Sequence[ChosenMessage]) -> list[ChosenMessage]:
     """Return messages so that each call is followed by its result, as models require.
 
-    A result belongs to the newest call of its id before it. One that came late moves up to its call, one without
-    a call is left out, and one that was never given is made up. Calls of one message may have one id.
+    A result belongs to the newest call with its id before it. A late result moves up to its call, a result without a
+    call is left out, and a missing result is made up. Calls of one message may share an id.
     """
     results: dict[int, list[ChosenMessage]] = {}
-    # The messages whose calls of an id wait for results: the newest message, once for each such call.
+    # For each call id without a result: the position of the newest message with it, once for each such call.
     waiting: dict[str, list[int]] = {}
     for message in stored:
         for call_id, count in Counter(message.call_ids).items():
@@ -327,14 +328,14 @@ def chosen_of(row: Row) -> ChosenMessage:
 
 
 def tokens_of(role: str, parts: Sequence[Part], calls: Sequence[ToolCall]) -> int:
-    """Return what a message counts as."""
+    """Return the estimated tokens of a message."""
     size_bytes = sum(part_bytes(part, role) for part in parts)
     size_bytes += sum(len(call.function.name.encode()) + len(call.function.arguments.encode()) for call in calls)
     return tokens_of_bytes(size_bytes)
 
 
 def estimate(text: str) -> int:
-    """Return what a message of this text counts as; estimated usage counts the same way."""
+    """Return the estimated tokens of a message with this text; estimated usage is counted the same way."""
     return tokens_of_bytes(len(text.encode()))
 
 
@@ -360,7 +361,7 @@ def shows_image(part: Part, role: str) -> TypeGuard[ImagePart]:
 
 
 def text_of(part: Part) -> str:
-    """Return the text that stands for a part which models take as text only; never longer than what is stored."""
+    """Return a part as text, for models that take no other form; never longer than the stored part."""
     match part:
         case TextPart():
             return part.text

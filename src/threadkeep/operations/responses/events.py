@@ -1,4 +1,4 @@
-"""The events of a response: what was streamed, stored before it is shown, and the answer that they add up to."""
+"""The events of a response: stored before they are streamed, and put together into the answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,22 +17,22 @@ from threadkeep.operations.messages.rows import NULL, is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
 TEXT, REASONING, TOOL_CALL = TextDelta.type, ReasoningDelta.type, ToolCallDelta.type
-# As they are stored: by their place.
+# An event is stored with its type's index here.
 TYPES = (TEXT, REASONING, TOOL_CALL)
 KINDS = {type: kind for kind, type in enumerate(TYPES)}
 # Of which any two that follow each other are as good as one.
 TEXTS = (TEXT, REASONING)
 
-# The first event is made of the response's row.
+# The first event is not stored: it is made from the response's row.
 FIRST_N = 1
 EVENTS_AT_ONCE = 500
-# Of a call's id and name, as of those that callers send.
+# The limit for a call's id and for its name, the same as for calls that callers send.
 NAME_CHARACTERS_MAX = 256
 
 IS_LIVE = """t.organization = :organization and t.key = :thread and t.response_id = :response_id
       and t.lease_until >= lease_clock()"""
 
-# Of the generations of a process, those that still hold their thread. Whoever is absent has been fenced off.
+# Returns the responses of a process that still hold their thread. Those not returned have lost it to somebody else.
 STORE = keyed(
     f"select t.response_id from threads t where {IS_LIVE}",
     """
@@ -116,7 +116,7 @@ SET_INPUT = keyed(
     """,
 )
 
-# What other processes have stored meanwhile, for the readers in this one.
+# Events that other processes have stored, for readers in this process.
 NEWS = keyed(
     """
     select r.id, e.n, e.kind, e.data from responses r
@@ -136,8 +136,8 @@ NEWS = keyed(
     """,
 )
 
-# A response was left when its lease ran out so long ago. Whoever ends it as its worker, or stores events, does so
-# within the lease; a commit that was begun then is done by now, and nobody is told of two ends.
+# A response counts as left this long after its lease ran out. Its worker stores events and the end within the lease
+# only; a commit that began in time is done by now, so no reader is told of two ends.
 LEFT_MS = 3_000
 
 RUNNING = keyed(
@@ -196,11 +196,11 @@ encode = msgspec.json.Encoder().encode
 
 
 class Answer(NamedTuple):
-    """What events add up to."""
+    """An answer, put together from its events."""
 
     text: str
     tool_calls: list[ToolCall]
-    # What its model's server wants back with it, as it is stored.
+    # The stored form of data that the model's server wants back with the answer.
     wanted_back: str | None = None
 
     @property
@@ -234,7 +234,7 @@ def answer_of(rows: Iterable[tuple[str, str]]) -> Answer:
 
 @dataclass(slots=True)
 class CallSoFar:
-    """A call that is put together of its parts."""
+    """A call, put together from its parts so far."""
 
     id: str | None = None
     name: str | None = None
@@ -251,7 +251,7 @@ def add_call(calls: dict[int, CallSoFar], part: ToolCallDelta) -> None:
 def finished_calls(calls: Mapping[int, CallSoFar]) -> list[ToolCall]:
     """Return the calls that can be sent to a model again: those with a name, and with arguments that are JSON.
 
-    Of an answer that was cut off others are left out. An answer that lacks one for another reason has failed.
+    The others are left out if the answer was cut off; in any other answer, they make the response fail.
     """
     finished: list[ToolCall] = []
     for index, call in sorted(calls.items()):
@@ -278,12 +278,12 @@ async def check(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 async def set_input(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note how much context each response was given, so that whoever ends it knows."""
+    """Store how many tokens of context each response got: another process may have to end it."""
     await tx.fetch_many(SET_INPUT, rows)
 
 
 async def news(tx: Transaction, rows: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Row], set[str]]:
-    """Return events beyond each response's `n`, in order, and the ids of those that still run."""
+    """Return events after each response's `n`, in order, and the ids of the responses that still run."""
     running = {response_id for (response_id,) in await tx.fetch_many(RUNNING, rows)}
     found = await tx.fetch_many(NEWS, rows)
     return [(response_id, n, TYPES[kind], data) for response_id, n, kind, data in found], running
@@ -303,19 +303,19 @@ async def read_all(tx: ScopedTransaction, response_id: str) -> tuple[list[tuple[
 
 
 async def read_some(tx: ScopedTransaction, response_id: str, after_n: int, limit: int) -> list[tuple[int, str, str]]:
-    """Return stored events of a response behind `after_n` as (n, type, data), in order."""
+    """Return at most `limit` events of a response after `after_n` as (n, type, data), in order."""
     rows = await tx.fetch(READ, response_id=response_id, n=after_n, limit=limit)
     return [(n, TYPES[kind], data) for n, kind, data in rows]
 
 
 async def with_text_so_far(tx: ScopedTransaction, message: Message) -> Message:
-    """Return the message; one that is being generated gets the text that is stored of it so far.
+    """Return the message; one that is being generated gets its text as stored so far.
 
-    One whose response was left is `incomplete` from then on, whenever that can be stored.
+    If its worker has died it is shown as `incomplete`, even before that is stored.
     """
     if message.status != "in_progress" or message.response_id is None:
         return message
-    # Asked first: what is stored of a response that was left is all that there will be.
+    # Asked before the events are read: once a response is left, no more events come.
     is_left = await was_left(tx, message.response_id)
     found, _ = await read_all(tx, message.response_id)
     stored = answer_of(found).stored()
@@ -328,16 +328,16 @@ async def with_text_so_far(tx: ScopedTransaction, message: Message) -> Message:
 
 
 async def was_left(tx: ScopedTransaction, response_id: str) -> bool:
-    """Return whether nobody goes on with a response that is not ended."""
+    """Return whether the response has not ended although its worker has died."""
     return await tx.fetch_one(LEFT, response_id=response_id) is not None
 
 
 async def with_texts_so_far(tx: ScopedTransaction, messages: Sequence[Message]) -> list[Message]:
-    """Return the same of several: hardly any is being generated, and a coroutine for each takes its time."""
+    """Do the same for several messages. Few are being generated, and a coroutine for each of the others is slow."""
     return [each if each.status != "in_progress" else await with_text_so_far(tx, each) for each in messages]
 
 
 async def forget(tx: ScopedTransaction, response_id: str) -> None:
-    """Delete what was streamed: the message that it became was deleted."""
+    """Delete a response's events, because its message was deleted."""
     await tx.fetch(DELETE, response_id=response_id)
     await tx.fetch(FORGET, response_id=response_id)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def past_expired(db: ScopedDatabase, work: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `work`. If a response stands in its way whose worker has died, end that response and run it again."""
+    """Run `work`. If a response whose worker has died is in its way, end that response and run `work` again."""
     for _ in range(ATTEMPTS_MAX):
         try:
             return await work(*args, **kwargs)

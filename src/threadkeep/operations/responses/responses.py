@@ -1,4 +1,4 @@
-"""Responses: read, list, cancel, and what a reader of their stream gets from the database."""
+"""Responses: read, list, cancel, and read the events for a stream."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -40,7 +40,7 @@ FIND_RUNNING = scoped("""
       and t.response_id is not null and t.lease_until >= lease_clock()
     """)
 
-# The keys first, and the thread apart: joined to it, PostgreSQL would read all of its responses and sort them.
+# Keys are picked first, with the thread as a subquery: with a join, PostgreSQL would read and sort all its responses.
 LISTS = paging.both_ways(f"""
     with h as (
         select t.key from threads t
@@ -60,15 +60,15 @@ LISTS = paging.both_ways(f"""
 
 
 class Progress(NamedTuple):
-    """What a reader of a stream finds: the response, and events beyond its position."""
+    """What a reader of a stream gets: the response, and the events after its position."""
 
     row: StoredResponse
     events: list[tuple[int, str, str]]
-    # Whether these are all that there are by now.
+    # Whether these are all events so far.
     is_whole: bool
     # Whether the events are no longer kept.
     are_gone: bool = False
-    # Whether the position lies behind all that was ever streamed.
+    # Whether the position is after the last event that was ever streamed.
     is_beyond: bool = False
 
 
@@ -87,9 +87,9 @@ async def find(tx: ScopedTransaction, thread_id: str, response_id: str) -> Store
 
 
 async def as_it_is(tx: ScopedTransaction, row: StoredResponse) -> StoredResponse:
-    """Return the row; a response that was left is shown as ended, though nobody has stored its end yet.
+    """Return the row. A response whose worker has died is shown as ended, even before that is stored.
 
-    The sweeper stores it when it can. A full disk may keep it from that, and no reader waits for it.
+    The sweeper stores the end when it can. A full disk may prevent that, and readers do not wait for it.
     """
     if row.left_ms is None:
         return row
@@ -119,7 +119,7 @@ async def find_running(tx: ScopedTransaction, thread_id: str) -> str | None:
 
 
 async def shown(tx: ScopedTransaction, row: StoredResponse) -> Response:
-    """Make the object; of a running response, with the text that is stored of it so far."""
+    """Make the object; a running response gets its text as stored so far."""
     row = await as_it_is(tx, row)
     if row.has_ended:
         return response_of(row, tx.scope)
@@ -153,13 +153,13 @@ async def cancel(tx: ScopedTransaction, thread_id: str, response_id: str) -> Res
 
 
 async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, after_n: int) -> Progress:
-    """Return what a reader at `after_n` gets next. The response is read first: all events before its end are there."""
+    """Return what a reader at `after_n` gets next. The response is read first: if it has ended, no event is missing."""
     row = await find(tx, thread_id, response_id)
     if row.has_ended and after_n >= (row.last_n or 0):
         return Progress(row, [], True, is_beyond=True)
     if not row.has_events:
         return Progress(row, [], True, are_gone=True)
-    # The reader's own event is read once more: if it is missing, nobody was ever given such an event.
+    # The event at the reader's position is read too: if it is missing, the position is none that was ever sent.
     found = await events.read_some(tx, response_id, after_n - 1, EVENTS_PER_READ + 1)
     is_beyond = after_n > events.FIRST_N and after_n not in (n for n, _, _ in found)
     beyond = [(n, type, data) for n, type, data in found if n > after_n]
@@ -169,7 +169,7 @@ async def progress(tx: ScopedTransaction, thread_id: str, response_id: str, afte
 
 
 def first_of(found: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    """Return as many events as a reader gets at a time; what waits for a slow reader takes memory."""
+    """Return as many events as a reader gets at a time: events that wait for a slow reader take memory."""
     characters = 0
     for count, (_, _, data) in enumerate(found, 1):
         characters += len(data)
@@ -195,7 +195,7 @@ async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tup
         streamed, last_n = await events.read_all(tx, response_id)
         text = answer_of(streamed).text
     message = None
-    # An answer that ends with nothing in it is gone between two reads.
+    # An answer that ends empty is deleted, perhaps between the two reads.
     with suppress(MessageNotFound):
         stored = await find_message(tx, thread_id, row.message_id)
         message = await events.with_text_so_far(tx, message_of(stored, thread_id))

@@ -15,7 +15,7 @@ from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.responses.events import LEFT_MS
 from threadkeep.scope import Scope
 
-# The answer's message is joined through the thread, so that one that was deleted, or cleared, shows no more.
+# The answer's message is joined through the thread, so that a deleted or cleared message is not shown.
 COLUMNS = f"""r.id, r.created_ms, r.ended_ms, t.id, r.user_id, r.assistant_id, r.model, r.status, r.finish_reason,
     r.error_code, r.error_message, r.input_message_ids, r.metadata, r.input_tokens, r.output_tokens, r.is_estimated,
     r.last_n, r.message_seq, r.message_id, r.input_count, r.events_until_ms, t.key, t.cleared_seq, m.id, m.content,
@@ -63,7 +63,7 @@ class StoredResponse(NamedTuple):
     cleared_seq: int
     stored_message_id: str | None
     content: str | None
-    # When its lease ran out, if it was left: it will not go on, and nobody has stored that yet.
+    # When the lease ran out of a response whose worker has died, until its end is stored.
     left_ms: int | None
 
     @property
@@ -141,7 +141,7 @@ def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
 
 
 def as_deleted(row: StoredResponse) -> StoredResponse:
-    """Return the response as its readers are told of it when its thread is deleted while they read."""
+    """Return the response as its readers see it when its thread is deleted while they read."""
     return row._replace(
         status="cancelled", finish_reason=None, error_code="thread_deleted", error_message="The thread was deleted.",
         ended_ms=row.ended_ms or clock.now_ms(), stored_message_id=None, content=None,

@@ -1,6 +1,6 @@
 """The end of a response: final text, count, terminal event, usage and the thread's turn, all in one transaction.
 
-Whoever holds the thread's row may end its response: the worker that made it, a lock, a cancellation, the sweeper.
+Any code that holds the thread's row may end its response: the worker, a lock, a cancellation, the sweeper.
 """
 
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ EXPIRE_ALL = everywhere("""
 
 
 class FencedOff(ApiError):
-    """The response does not hold its thread any more: somebody else has ended it."""
+    """The response does not hold its thread any more: it was ended from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Ending:
     status: str
     error_code: str | None = None
     error_message: str | None = None
-    # Why the model ended it, of a response that is completed.
+    # Why the model stopped; only for a completed response.
     finish_reason: str | None = None
 
     @property
@@ -96,8 +96,8 @@ INTERRUPTED = Ending("failed", "interrupted", "The process that wrote this answe
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What the worker of a response knows at its end: events not stored yet, the whole answer and its last event's
-    number, and the model's own count of tokens. Anybody else knows only how it ends."""
+    """The end of a response. Its worker also knows the events not stored yet, the whole answer, its last event's number
+    and the model's own count of tokens. Anyone else knows only how it ends."""
 
     ending: Ending
     rows: Sequence[tuple[int, str, str]] = ()
@@ -108,9 +108,9 @@ class Finished:
 
 
 async def settle(tx: ScopedTransaction, held: HeldThread, ending: Ending) -> None:
-    """End the response that holds the thread, if any, with the text that is stored of it.
+    """End the response that holds the thread, if any, with its text as stored so far.
 
-    One whose lease has run out was interrupted before, whatever ends it now.
+    If its lease has run out it ends as interrupted, whatever `ending` says.
     """
     if held.response_id is not None:
         await end(tx, held, Finished(ending if held.is_leased else INTERRUPTED))
@@ -135,7 +135,7 @@ async def settle_one_expired(tx: Transaction) -> int:
 
 
 async def expire_all(tx: Transaction) -> None:
-    """Declare every lease dead: at the start of a process that serves alone, nobody can hold one."""
+    """End every lease: at the start of a process that serves alone, no other process can hold one."""
     await tx.fetch(EXPIRE_ALL, {})
 
 
@@ -151,7 +151,7 @@ async def finish(tx: ScopedTransaction, thread_id: str, response_id: str, finish
 
 
 async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is_worker: bool = False) -> None:
-    """Write the end. A worker whose lease ran out on the way is fenced off: readers may have been told of another."""
+    """Store the end. Raises FencedOff for a worker whose lease ran out: readers may have seen another end."""
     response_id, ending = held.response_id, finished.ending
     row = await tx.fetch_one(READ, response_id=response_id)
     assert row is not None and response_id is not None
@@ -181,7 +181,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
         finish_reason=ending.finish_reason,
         error_code=ending.error_code,
         error_message=ending.error_message,
-        # A response that was left ended when its lease ran out: readers may have been told so.
+        # A response whose worker died ended when its lease ran out: readers may have seen that time.
         now_ms=now_ms if held.is_leased else max(created_ms, lease_until),
         last_n=answer_n + 1,
         events_until_ms=now_ms + EVENTS_KEPT_MS,
@@ -203,7 +203,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
 async def end_message(
     tx: ScopedTransaction, held: HeldThread, seq: int, message_id: str, answer: Answer, ending: Ending, now_ms: int
 ) -> None:
-    """Store the answer in its message; an empty one leaves no message."""
+    """Store the answer in its message; for an empty answer, delete the message."""
     if answer.is_empty:
         await messages.remove(tx, held.key, seq, message_id, now_ms)
         return

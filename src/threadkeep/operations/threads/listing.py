@@ -28,10 +28,10 @@ from threadkeep.operations.threads.listing_sql import PAIR_LETTERS, Shape, page_
 from threadkeep.operations.threads.rows import fold, threads_of
 from threadkeep.scope import Scope
 
-# In the stored form an escaped character takes six, and each pair two pairs of quotes, a colon and a comma.
+# As stored: an escaped character takes six, and each pair adds four quotes, a colon and a comma.
 PAIR_CHARACTERS_MAX = 6 * (METADATA_KEY_CHARACTERS_MAX + METADATA_VALUE_CHARACTERS_MAX) + 6
 METADATA_CHARACTERS_MAX = 2 + METADATA_PAIRS_MAX * PAIR_CHARACTERS_MAX
-# So many threads fit a page however large each of them is.
+# This many threads fit a page even if each is as large as possible.
 FITTING_COUNT = paging.PAGE_BYTES_MAX // (paging.OBJECT_BYTES + 2 * METADATA_CHARACTERS_MAX + 4 * TITLE_CHARACTERS_MAX)
 LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
@@ -50,7 +50,7 @@ FIND_DELETED_BY_ID = scoped("""
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which threads of the organization are asked for. None means that it does not matter."""
+    """Which threads of the organization are asked for. None means any."""
 
     user_id: str | None = None
     assistant_id: str | None = None
@@ -92,13 +92,13 @@ class Filter:
 
 
 class Bounds(NamedTuple):
-    """The open interval of the list's order within which threads are read, as (milliseconds, key)."""
+    """The open interval of (milliseconds, key) in which threads are read."""
 
     low: tuple[int, int] | None
     high: tuple[int, int] | None
 
 
-# Compared by identity, which makes it a quick key of a cache: requests with the same parameters share one.
+# Compared by identity, which is fast as a cache key: requests with the same parameters share one object.
 @dataclass(frozen=True, eq=False)
 class Query:
     """One request for a page of threads."""
@@ -111,7 +111,7 @@ class Query:
 
     @cached_property
     def is_slow(self) -> bool:
-        """Whether no index bounds the rows that it visits; it then runs aside, with a time limit."""
+        """Whether no index bounds the rows that are read. It then runs as a slow read, with a time limit."""
         filters = self.filter.count
         return (
             self.with_total
@@ -158,7 +158,7 @@ def plan(query: Query, user_id: str | None, position: Position | None) -> tuple[
 
 @lru_cache(maxsize=512)
 def plan_first(query: Query, user_id: str | None) -> tuple[Statement, dict[str, Any]]:
-    """Return what `plan` gives for the first page; remembered, since most requests ask for it."""
+    """Return what `plan` gives for the first page; cached, since most requests ask for it."""
     return plan(query, user_id, None)
 
 
@@ -183,11 +183,11 @@ def threads_with_last_message(rows: Sequence[Row], scope: Scope) -> list[Thread]
 
 
 def bounds_of(query: Query, position: Position | None) -> Bounds:
-    """Return the part of the order that is walked: from the position, within the filters on creation."""
+    """Return the interval to read: from the position on, within the filters on creation."""
     low: tuple[int, int] | None = None
     high: tuple[int, int] | None = None
     if query.sort == "createdAt":
-        # No key is as small as -1: the bound itself lies before all threads of its millisecond.
+        # Every key is greater than -1, so this bound lies before all threads of its millisecond.
         low = None if query.filter.created_after_ms is None else (query.filter.created_after_ms, -1)
         high = None if query.filter.created_before_ms is None else (query.filter.created_before_ms, -1)
     if position is not None:
@@ -218,7 +218,7 @@ async def find_position(tx: ScopedTransaction, query: Query) -> Position | None:
 
 
 def shape_of(query: Query, user_id: str | None, bounds: Bounds) -> Shape:
-    """Return which statement the query takes."""
+    """Return the shape of the statement for the query."""
     filter = query.filter
     by_creation = query.sort == "createdAt"
     default = filter.has_default_state and filter.visible_in_ui is None

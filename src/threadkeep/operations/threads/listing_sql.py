@@ -1,7 +1,7 @@
 """The statements of the list of threads, put together from constant fragments; each distinct shape is compiled once.
 
-A statement finds keys first, in branches that are each one range of one index in the wanted order and read no more
-than a page, and only then the threads of the page. So what it visits is bounded whatever lies in the organization.
+A statement first finds keys, in branches: each reads at most a page of one range of one index, in the list's order.
+Only then it reads the threads of the page. So the rows it reads are bounded, however many the organization has.
 """
 
 from functools import lru_cache
@@ -12,7 +12,7 @@ from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.operations.threads.rows import COLUMNS, IS_LEASED
 
-# The metadata pairs that are asked for, by the names of their tables; the first leads.
+# Table aliases, one for each metadata pair in the filter. The first is the one that is scanned.
 PAIR_LETTERS = ascii_lowercase[:METADATA_FILTERS_MAX]
 
 LAST_MESSAGE = """
@@ -30,13 +30,13 @@ class Shape(NamedTuple):
     of_user: bool
     of_assistant: bool
     is_streaming: bool | None
-    # None: every thread that is not archived, which has indexes of its own.
+    # None: all threads that are not archived; indexes exist for these.
     shelves: tuple[int, ...] | None
     pairs: int
     title: bool
     from_low: bool
     from_high: bool
-    # Only with sort=updatedAt, where they are no bounds of the walk.
+    # Set only with sort=updatedAt; otherwise the interval that is read covers them.
     created_after: bool
     created_before: bool
 
@@ -67,7 +67,7 @@ def page_statement(shape: Shape, with_last_message: bool) -> Statement:
     columns = f"{COLUMNS}, m.role, m.preview, m.created_ms" if with_last_message else COLUMNS
     join = LAST_MESSAGE if with_last_message else ""
     if shape.shelves is None and not shape.pairs and not with_last_message:
-        # The plain list needs no second look at a thread.
+        # The plain list needs no separate query for keys.
         text = f"select {columns} from threads t where {conditions(shape)} {shape.order('t')} limit :limit"
     else:
         text = f"""
@@ -79,7 +79,7 @@ def page_statement(shape: Shape, with_last_message: bool) -> Statement:
 
 @lru_cache(maxsize=64)
 def total_statement(shape: Shape) -> Statement:
-    """Return the statement that counts all that match, wherever the page stands."""
+    """Return the statement that counts all matching threads, whichever page is asked for."""
     branches = [
         f"select {'a' if shape.pairs else 't'}.created_ms from {tables(shape)} where {each}"
         for each in branch_conditions(shape)
@@ -90,7 +90,7 @@ def total_statement(shape: Shape) -> Statement:
 def keys(shape: Shape) -> str:
     """Return the query for the keys of a page."""
     alias, key = ("a", "thread") if not shape.needs_thread else ("t", "key")
-    # A pair's index is in the order of creation; where threads are looked at too, it must be asked for as such.
+    # A pair's index is in the order of creation. In a join with threads, only its own columns make that usable.
     ordered = ("a", "thread") if shape.pairs and shape.sort == "createdAt" else (alias, key)
     branches = [
         f"select {alias}.{shape.column}, {alias}.{key} as key from {tables(shape)} where {each} "
@@ -111,7 +111,7 @@ def tables(shape: Shape) -> str:
 
 
 def branch_conditions(shape: Shape) -> list[str]:
-    """Return the conditions of each branch: one for each shelf, which is one range of an index."""
+    """Return the conditions of each branch. There is one for each shelf, so that each is one range of an index."""
     if shape.shelves is None and not (shape.pairs or shape.of_assistant):
         return [conditions(shape)]
     shelves = shape.shelves if shape.shelves is not None else (0, 1, 2, 3)
@@ -128,7 +128,7 @@ def conditions(shape: Shape) -> str:
     if shape.shelves is None and not (shape.pairs or shape.of_assistant):
         found.append("t.archived_ms is null")
     if shape.of_user:
-        # A member's own, whatever is asked for; whoever sees everybody's may ask for one user's.
+        # Members get their own threads, whatever they ask for; admins and owners may ask for one user's.
         found.append(f"{'a' if shape.pairs else 't'}.user_id = coalesce(:member, :user_id)")
     if shape.of_assistant:
         found.append("t.assistant_id = :assistant_id")
@@ -150,7 +150,7 @@ def conditions(shape: Shape) -> str:
 
 
 def pair_conditions(shape: Shape) -> list[str]:
-    """Return the conditions on metadata pairs: the first leads, the others are looked up beside it."""
+    """Return the conditions on metadata pairs: the first is scanned, the others are looked up for each of its rows."""
     if not shape.pairs:
         return []
     others = [

@@ -1,4 +1,4 @@
-"""Names: from which messages a thread is named, and the one step that saves a name unless a person chose another."""
+"""Names: which messages a thread is named from, and the transaction that saves a name unless a person set a title."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,22 +47,22 @@ EARLIER_ANSWER = scoped("""
 
 
 class Question(NamedTuple):
-    """What a name is made from: texts with their roles, oldest first, and which title is to be replaced."""
+    """What a name is made from: texts with their roles, oldest first, and the title to replace."""
 
     texts: Sequence[tuple[str, str]]
-    # The thread's key: another thread may get the same id while the name is made.
+    # The thread's key: its id may belong to a new thread by the time the name is made.
     thread: int
     title_revision: int
-    # Whose usage it is.
+    # The user whose usage counts the tokens.
     user_id: str
-    # Whether nobody asked for the name; it is saved then only if the title is still null.
+    # Whether the service names the thread by itself; the name is saved only if the title is still null then.
     is_automatic: bool = False
 
 
 async def begin(
     tx: ScopedTransaction, thread_id: str, body: NameCreate, keyed: idempotency.IdempotentRequest | None
 ) -> Question | Stored:
-    """Return what a name is to be made from, and reserve the retry's key; or the answer that was given before.
+    """Reserve the idempotency key and return what to make a name from; or return the stored answer of an earlier try.
 
     Raises ThreadEmpty when there is nothing to name, RequestInProgress for a key whose work goes on.
     """
@@ -103,7 +103,7 @@ async def save(
 ) -> NameGenerated:
     """Make `name` the thread's title unless a person changed the title since; keep the answer for retries.
 
-    Raises ThreadNotFound, ThreadLocked or ThreadArchived for what happened to the thread meanwhile.
+    Raises ThreadNotFound, ThreadLocked or ThreadArchived if that happened to the thread meanwhile.
     """
     held = await hold(tx, thread_id)
     if held.key != question.thread:
@@ -121,7 +121,7 @@ async def save(
 
 
 async def begin_automatic(tx: ScopedTransaction, thread_id: str, response_id: str) -> Question | None:
-    """Return what to name the thread from if it has no title and the response is its first answer, else None."""
+    """Return what to name the thread from, or None if it has a title or the response is not its first answer."""
     held = await hold(tx, thread_id)
     if (
         held.title is not None

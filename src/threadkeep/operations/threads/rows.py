@@ -1,4 +1,4 @@
-"""How a thread is stored and read: every column of it is named here, and the objects that are made of its rows."""
+"""How a thread is stored and read: its columns, and the objects made of its rows."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -19,24 +19,24 @@ from threadkeep.operations import metadata
 from threadkeep.operations.revisions import Versioned
 from threadkeep.scope import Scope
 
-# Whether a response is being generated. Derived from its lease by the database's clock, never a flag that somebody
-# must remember to clear.
+# Whether a response is being generated. Derived from the lease and the database's clock: a flag would stay set when a
+# worker dies.
 IS_LEASED = "t.response_id is not null and t.lease_until >= lease_clock()"
 
-# How often a guarded write is tried: what stood in its way may be gone by the time that it is looked up.
+# How often a guarded write is tried: the obstacle may be gone by the time it is looked up.
 ATTEMPTS_MAX = 3
 
-# Most threads are; a member of an enumeration takes longer to find than a name.
+# A module's name is found faster than an enumeration's member, and most threads are open.
 OPEN = State.OPEN
 
 
-# What a list is sorted by stands first, so that the place of a row can be read without the rest.
+# The columns that lists are sorted by come first, so that a row's position can be read without the rest.
 COLUMNS = f"""t.key, t.created_ms, t.updated_ms, t.revision, t.id, t.metadata, t.assistant_id, t.user_id, t.title,
     t.visible_in_ui, t.message_count, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms"""
 
 
 def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
-    """Make the objects of rows of COLUMNS: all in one function, since each call would cost half as much as its work."""
+    """Make objects of rows of COLUMNS. One loop: a function call for each row would add half to the time."""
     organization_id = scope.organization_id
     return [
         Thread(
@@ -68,7 +68,7 @@ def versioned(row: Row, scope: Scope) -> Versioned:
     return Versioned(thread, revision)
 
 
-# What RETURNING takes: it names the columns without their table.
+# For RETURNING, which takes the columns without a table's alias.
 RETURNED_COLUMNS = COLUMNS.replace("t.", "")
 
 READ = scoped(f"""
@@ -99,7 +99,7 @@ UPDATE = scoped(f"""
 
 
 def columns_of(body: ThreadCreate) -> dict[str, Any]:
-    """Return what INSERT takes of a body. Raises one of the Metadata… errors."""
+    """Return the columns that a body sets in INSERT. Raises one of the Metadata… errors."""
     return {
         "title": body.title,
         "title_folded": folded(body.title),
@@ -137,16 +137,16 @@ class HeldThread(NamedTuple):
         return state_of(self.locked_ms, self.archived_ms)
 
     def allow(self, *actions: Action) -> None:
-        """Raise the conflict that the thread's state has with one of `actions`, if any."""
+        """Raise ThreadLocked or ThreadArchived if the thread's state forbids one of `actions`."""
         for action in actions:
             check_allowed(self.state, action)
 
     def require_idle(self) -> None:
-        """Raise ThreadBusy while a response runs, LeaseExpired when one that died must be settled first."""
+        """Raise ThreadBusy while a response runs, LeaseExpired if its worker died and it must be settled first."""
         require_idle(self.id, self.response_id, self.is_leased)
 
     def changed(self, body: ThreadUpdate) -> "HeldThread":
-        """Return the row as `body` leaves it. Raises one of the Metadata… errors."""
+        """Return the row with the changes in `body`. Raises one of the Metadata… errors."""
         return self._replace(
             title=self.title if body.title is UNSET else body.title,
             assistant_id=self.assistant_id if body.assistant_id is UNSET else body.assistant_id,
@@ -155,7 +155,7 @@ class HeldThread(NamedTuple):
         )
 
     def indexed(self) -> dict[str, Any]:
-        """Return what the thread's metadata pairs are stored under."""
+        """Return the columns that the thread's metadata pairs are indexed by."""
         return {"shelf": self.shelf, "created_ms": self.created_ms, "thread": self.key, "user_id": self.user_id}
 
 
@@ -177,7 +177,7 @@ async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
 
 
 async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None:
-    """Raise why a guarded write to the thread did nothing; return if nothing is in its way any more."""
+    """Raise the reason why a guarded write to the thread did nothing; return if the reason is gone by now."""
     row = await tx.fetch_one(READ_STATE, thread_id=thread_id)
     if row is None:
         raise ThreadNotFound()
@@ -205,9 +205,9 @@ def busy(response_id: str) -> ThreadBusy:
 
 
 def fold(text: str) -> str:
-    """Return `text` as titles are searched: case and compatible forms (NFKC) of a character do not matter.
+    """Return `text` in the form in which titles are searched: without differences of case or NFKC form.
 
-    Done here and not in the database, so that both databases find the same.
+    Done here and not in the database, so that both databases find the same titles.
     """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 

@@ -28,9 +28,9 @@ RAISE_LOCK = scoped("""
 
 
 async def lock(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
-    """Stop everything but metadata changes and deletion; a running response ends.
+    """Refuse everything but metadata changes and deletion; a running response ends.
 
-    An admin's lock on somebody's thread outranks the user's.
+    A lock that an admin sets on another user's thread can only be lifted by an admin or owner.
     """
     held = await hold(tx, thread_id)
     held.allow(Action.LOCK)
@@ -79,7 +79,7 @@ async def unarchive(tx: ScopedTransaction, thread_id: str, precondition: Precond
 
 
 async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> Versioned:
-    """Store the changed facts; the thread's metadata pairs move to the shelf that follows from them."""
+    """Store the changed columns, and move the thread's metadata pairs to the shelf of its new state."""
     facts = {
         "locked_ms": held.locked_ms,
         "locked_by_role": held.locked_by_role,
@@ -93,5 +93,5 @@ async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> V
 
 
 def lock_role(scope: Scope, held: HeldThread) -> Role:
-    """Return who may lift the lock: the user of the thread, or only an admin when an admin locked somebody else's."""
+    """Return the role to store with a lock: member on one's own thread; others are lifted by admins and owners only."""
     return Role.MEMBER if scope.user_id == held.user_id else scope.role

@@ -29,7 +29,7 @@ from threadkeep.operations.revisions import Precondition, Versioned, match
 from threadkeep.operations.threads.rows import INSERT, READ, UPDATE, HeldThread, columns_of, folded, hold, versioned
 from threadkeep.scope import Credential
 
-# As which action a field's update is allowed or refused; a field that is not named here counts as the title does.
+# Which action an update of a field counts as. A field that is not here counts as a change of the title.
 ACTIONS = {
     "metadata": Action.SET_METADATA,
     "assistant_id": Action.SET_ASSISTANT,
@@ -107,7 +107,7 @@ async def read(tx: ScopedTransaction, thread_id: str) -> Versioned:
 async def update(
     tx: ScopedTransaction, thread_id: str, body: ThreadUpdate, precondition: Precondition | None = None
 ) -> Versioned:
-    """Change what `body` names. A change that changes nothing moves neither `updatedAt` nor the revision.
+    """Change the fields that `body` names. If all values are as before, `updatedAt` and the revision stay.
 
     Raises ThreadLocked or ThreadArchived, PreconditionFailed, AssistantBound, AssistantNotFound,
     BearerTokenRequired, or one of the Metadata… errors; then nothing is changed at all.
@@ -119,7 +119,7 @@ async def update(
     changed = held.changed(body)
     if changed == held:
         if body.title is not UNSET:
-            # Somebody has confirmed the title: a name that is being made must not overwrite it.
+            # A person has set this same title again: a name that is being generated must not overwrite it.
             await tx.fetch(CONFIRM_TITLE, thread=held.key)
         return await read(tx, thread_id)
     row = await tx.fetch_one(
@@ -145,9 +145,9 @@ def check_update(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) ->
 
 
 async def check_next_assistant(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) -> None:
-    """Raise AssistantBound or AssistantNotFound unless the thread may have the assistant that the update names.
+    """Raise AssistantBound or AssistantNotFound unless the thread may get the assistant in the update.
 
-    Messages bind the thread to its assistant, until that assistant is deleted.
+    A thread with messages keeps its assistant until that assistant is deleted.
     """
     old, new = held.assistant_id, body.assistant_id
     if new is UNSET or new == old:
@@ -158,13 +158,13 @@ async def check_next_assistant(tx: ScopedTransaction, held: HeldThread, body: Th
 
 
 async def check_assistant(tx: ScopedTransaction, assistant_id: str | None) -> None:
-    """Raise AssistantNotFound unless the assistant is there. One that is deleted afterwards stays named in threads."""
+    """Raise AssistantNotFound unless the assistant exists. If it is deleted later, threads keep its id."""
     if assistant_id is not None and not await is_there(tx, assistant_id):
         raise AssistantNotFound(param="assistantId")
 
 
 async def delete(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Deleted:
-    """Delete the thread for good. What it held is out of reach at once and goes in the background."""
+    """Delete the thread for good. Its messages are unreachable at once; the sweeper deletes their rows."""
     held = await hold(tx, thread_id)
     held.allow(Action.DELETE)
     match(held.revision, precondition)
@@ -173,7 +173,7 @@ async def delete(tx: ScopedTransaction, thread_id: str, precondition: Preconditi
 
 
 async def erase_if_there(tx: ScopedTransaction, thread_ids: Sequence[str]) -> None:
-    """Delete threads for good; those that are gone already are passed over."""
+    """Delete threads for good; skip those that are gone already."""
     for thread_id in thread_ids:
         try:
             held = await hold(tx, thread_id)
@@ -183,7 +183,7 @@ async def erase_if_there(tx: ScopedTransaction, thread_ids: Sequence[str]) -> No
 
 
 async def erase(tx: ScopedTransaction, thread_id: str, held: HeldThread) -> None:
-    """Delete the row of a thread that is held, and leave the rest to the sweeper. A running response ends."""
+    """End a running response, delete the row of the locked thread `held`, and leave the rest to the sweeper."""
     await settling.settle(tx, held, settling.DELETED)
     await metadata.index(tx, held.indexed(), set(), metadata.pairs_of(held.metadata))
     await tx.fetch(DELETE, thread=held.key)

@@ -1,6 +1,6 @@
 """The steps of the sweeper. Each does a bounded piece of work and returns how much; 0 when nothing is left.
 
-They cross organizations on purpose: nobody asks for them, and what they touch is out of reach already, or means the
+They cross organizations on purpose: no caller asks for them. The rows they change are unreachable already, or mean the
 same afterwards.
 """
 
@@ -20,7 +20,7 @@ from threadkeep.scope import system_scope
 
 ROWS_AT_ONCE = 1000
 THREADS_AT_ONCE = 100
-# A deleted organization's credentials may be remembered for some seconds in other processes.
+# Other processes may cache a deleted organization's credentials for some seconds.
 FORGOTTEN_MS = 60_000
 
 NEXT_PURGE = everywhere("select p.organization, p.thread, p.last_seq, p.keeps_places from purges p limit 1")
@@ -51,7 +51,7 @@ DELETE_PLACES = everywhere("""
     delete from deleted_messages where organization = :organization and thread = :thread and seq <= :last_seq
     """)
 
-# A thread that was emptied may have been deleted since the purge was read: then more is to be done.
+# A thread that was only emptied may have been deleted since the purge was read; then the purge must go on.
 END_PURGE = everywhere("""
     delete from purges
     where organization = :organization and thread = :thread and last_seq = :last_seq and keeps_places = :keeps_places
@@ -91,7 +91,7 @@ ITS_THREADS = everywhere("select t.id from threads t where t.organization = :org
 
 DELETE_ITS_ROWS = [
     everywhere(f"delete from {table} where organization = :organization")
-    # Rows of usage before days: whoever sums them up just now adds a day, and this waits for the rows.
+    # Single rows of usage before sums by day: a sweeper that is summing locks the rows, so its new day is deleted too.
     for table in (
         "idempotency",
         "deleted_threads",
@@ -110,7 +110,7 @@ DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organiz
 
 NEXT_USAGE = everywhere("select u.organization from usage_rows u limit 1 for update skip locked")
 
-# Rows that another sweeper holds are left to it. What was deleted is what is added: none is lost, none counts twice.
+# Rows that another sweeper has locked are left to it. Exactly the deleted rows are summed, each of them once.
 TAKE_USAGE = everywhere("""
     delete from usage_rows
     where organization = :organization and key in (
@@ -136,7 +136,7 @@ ADD_USAGE = everywhere("""
 
 
 async def purge_messages(tx: Transaction) -> int:
-    """Delete messages of one thread that was deleted or emptied; of a deleted one, the places of messages too."""
+    """Delete messages of one deleted or emptied thread. For a deleted thread, the ids of deleted messages go too."""
     purges = await tx.fetch(NEXT_PURGE, {})
     if not purges:
         return 0
@@ -161,7 +161,7 @@ async def purge_messages(tx: Transaction) -> int:
 
 
 async def prune_keys(tx: Transaction) -> int:
-    """Delete stored answers whose 24 hours are over."""
+    """Delete stored answers of idempotency keys after 24 hours."""
     now_ms = clock.now_ms()
     rows = await tx.fetch(OLD_KEYS, {"now_ms": now_ms, "limit": ROWS_AT_ONCE})
     columns = ("organization", "caller", "request", "key")
@@ -185,7 +185,7 @@ async def prune_places(tx: Transaction) -> int:
 
 
 async def finish_erasure(tx: Transaction) -> int:
-    """Go on erasing a user's threads where a crash interrupted it."""
+    """Finish erasing a user's threads after a crash."""
     erasures = await tx.fetch(NEXT_ERASURE, {})
     if not erasures:
         return 0
@@ -194,7 +194,7 @@ async def finish_erasure(tx: Transaction) -> int:
 
 
 async def delete_organization(tx: Transaction) -> int:
-    """Delete some of what a deleted organization held, and its row at the end."""
+    """Delete some rows of a deleted organization, and its own row at the end."""
     organizations = await tx.fetch(NEXT_ORGANIZATION, {"until_ms": clock.now_ms() - FORGOTTEN_MS})
     if not organizations:
         return 0
@@ -214,7 +214,7 @@ async def delete_organization(tx: Transaction) -> int:
 
 
 async def sum_usage(tx: Transaction) -> int:
-    """Move rows of usage of one organization into the sums of their days."""
+    """Replace rows of usage of one organization by sums for each day."""
     found = await tx.fetch(NEXT_USAGE, {})
     if not found:
         return 0
@@ -224,7 +224,7 @@ async def sum_usage(tx: Transaction) -> int:
     for day, user_id, assistant_id, model, *counts in rows:
         key = (day, user_id, assistant_id, model)
         sums[key] = [old + new for old, new in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
-    # In the order of their keys, so that two sweepers never wait for each other.
+    # In the order of their keys, so that two sweepers cannot deadlock.
     await tx.execute_many(
         ADD_USAGE,
         [dict(zip(USAGE_DAY, (organization, *key, *counts), strict=True)) for key, counts in sorted(sums.items())],
@@ -233,7 +233,7 @@ async def sum_usage(tx: Transaction) -> int:
 
 
 def system_transaction(tx: Transaction, organization: int) -> ScopedTransaction:
-    """Return a transaction within one organization for work that no caller asked for just now."""
+    """Return a transaction within one organization for the service's own work."""
     return ScopedTransaction(tx, system_scope(organization))
 
 

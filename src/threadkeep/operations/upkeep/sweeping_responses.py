@@ -1,4 +1,4 @@
-"""What the sweeper does about responses: those of deleted threads, and events that nobody may read any more."""
+"""The sweeper's steps for responses: those of deleted threads, and events whose time is over."""
 
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
@@ -30,7 +30,7 @@ DELETE = everywhere("delete from responses where organization = :organization an
 
 
 async def purge(tx: Transaction, organization: int, thread: int, last_seq: int, *, is_emptied: bool) -> int:
-    """Delete some responses of a deleted thread; of one that was emptied, the events of answers up to `last_seq`."""
+    """Delete some responses of a deleted thread, or events of answers up to `last_seq` in an emptied thread."""
     where = {"organization": organization, "thread": thread, "limit": RESPONSES_AT_ONCE}
     if is_emptied:
         rows = await tx.fetch(WITH_EVENTS, {**where, "last_seq": last_seq})
@@ -44,7 +44,7 @@ async def purge(tx: Transaction, organization: int, thread: int, last_seq: int, 
 
 
 async def prune_events(tx: Transaction) -> int:
-    """Delete the events of responses whose 10 minutes are over."""
+    """Delete the events of responses that ended more than 10 minutes ago."""
     rows = await tx.fetch(OLD_EVENTS, {"now_ms": clock.now_ms(), "limit": RESPONSES_AT_ONCE})
     for organization, response_id in rows:
         its = {"organization": organization, "response_id": response_id}

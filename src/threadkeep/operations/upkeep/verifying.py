@@ -1,7 +1,7 @@
-"""Proves the promises on the stored data: walks through every table, in batches, also while servers write.
+"""Checks the promises on the stored data: reads every table in batches, also while servers write.
 
-Each rule looks at facts that one statement read, so that they are of one moment; what looks broken is read once
-more before it is reported. Nothing is locked and nothing is changed.
+Each rule gets facts that one statement read, so that they are of one moment. A row that looks broken is read again
+before it is reported. Nothing is locked or changed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +17,11 @@ from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000
-# One statement counts about this many messages, or of a single thread as many as it has.
+# One statement counts about this many messages; a thread with more is counted alone.
 COUNTED_AT_ONCE = 100_000
-# One statement brings about this many bytes of messages, or a single message.
+# One statement reads about this many bytes of messages; a longer message is read alone.
 BYTES_AT_ONCE = 8 * 1024 * 1024
-# A thread that changes between two looks is looked at again.
+# A thread that changes between two reads is read again, at most this often.
 LOOKS_MAX = 5
 
 
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What was checked, and what does not hold; of that only the first are kept."""
+    """What was checked, and the first of the problems found."""
 
     checked: dict[str, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -57,16 +57,16 @@ class TableWalk:
     """How one table is gone through: in the order of `keys`, which are the first columns of its rows."""
 
     name: str
-    # The keys before all others. Any: each key has its own type.
+    # Names of the key columns, each with a value that sorts before all others. Any: each key has its own type.
     keys: dict[str, Any]
     batch: Statement
     single: Statement
     broken: Callable[[Row], Iterator[str]]
-    # Which organization, thread and message a row is about; it gets the columns.
+    # Takes the columns of a row; returns the organization, thread and message that it is about.
     describe: Describe
 
     def place(self, row: Row) -> dict[str, Any]:
-        """Return where a row stands in the order."""
+        """Return the keys of a row by name."""
         return dict(zip(self.keys, row, strict=False))
 
 
@@ -79,11 +79,12 @@ def walk(
     describe: Describe,
     size: str = "1",
 ) -> TableWalk:
-    """Put a walk together. `keys` have what is before all others; `size` is what a batch has at most `bound` of.
+    """Make the statements for one table. `keys` have values before all others; a batch ends when the SQL `size` of its
+    rows adds up to `bound`.
 
-    The rows of a batch are picked before anything is joined to them: by an index alone, whatever is known of the data.
+    Rows of a batch are picked before any join, so that an index alone is read, whatever statistics the planner has.
     """
-    # Each table goes by its first letter.
+    # Each table's alias is its first letter.
     table = name[:1]
     names = ", ".join(f"{table}.{key}" for key in keys)
     after = f"({names}) > ({', '.join(f':{key}' for key in keys)})"
@@ -234,7 +235,7 @@ ANSWERS = walk(
 
 WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
 
-# Which threads lack a pair, or are not as they were when their pairs were worked out (`changed`).
+# Which threads lack a pair, or have changed since their pairs were computed (`changed`).
 MISSING_PAIRS_TEXT = """
     select distinct w.organization, w.thread, t.key is null as changed from (
         select cast(j.value ->> 0 as bigint) as organization, cast(j.value ->> 1 as bigint) as thread,
@@ -282,7 +283,7 @@ def batch_parameters(each: TableWalk, place: dict[str, Any]) -> dict[str, Any]:
 
 
 async def check(database: Database, each: TableWalk, row: Row, report: Report) -> None:
-    """Check a row; what looks broken is read again, and reported if it still is."""
+    """Check a row. If it looks broken, read it again, and report it if it still is."""
     if next(each.broken(row), None) is None:
         return
     for again in await database.read(fetch, each.single, each.place(row)):
@@ -291,7 +292,7 @@ async def check(database: Database, each: TableWalk, row: Row, report: Report) -
 
 
 async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report: Report) -> None:
-    """Check that every pair of the threads' metadata is stored. Pairs too many are found by the walk through pairs."""
+    """Check that every pair of the threads' metadata is stored. Surplus pairs are found by reading the pairs' table."""
     by_key = {(thread.organization, thread.key): thread for thread in threads}
     suspects = [(organization, key) for organization, key, _ in await missing_pairs(database, threads)]
     for _ in range(LOOKS_MAX):

@@ -1,4 +1,4 @@
-"""What must hold for each stored row, as `threadkeep verify` proves it: a rule takes a row and says what is broken."""
+"""The rules of `threadkeep verify` for each stored row: a rule takes a row and gives what is broken in it."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
@@ -29,7 +29,7 @@ METADATA = msgspec.json.Decoder(dict[str, Value])
 
 
 class ThreadFacts(NamedTuple):
-    """A thread and what is counted of its messages, all of one moment."""
+    """A thread and the counts of its messages, all of one moment."""
 
     organization: int
     id: str
@@ -183,7 +183,7 @@ def broken_in_message(row: Row) -> Iterator[str]:
 def broken_in_content(message: MessageFacts) -> Iterator[str]:
     try:
         parts = PARTS.decode(message.content)
-        # Only user and system messages must not be blank; the function knows, and measures.
+        # `stored_content` refuses blank user and system messages, and computes the preview.
         _, preview = stored_content(parts, message.role)
     except (msgspec.MsgspecError, UnicodeError):
         yield "its content is not a list of parts"
@@ -301,7 +301,7 @@ def broken_in_pair(row: Row) -> Iterator[str]:
 
 
 def pairs_or_nothing(stored: str) -> set[bytes]:
-    """Return the pairs of metadata; none if it is broken, which is reported by its own rule."""
+    """Return the pairs of metadata; none if it is broken, which another rule reports."""
     try:
         METADATA.decode(stored)
     except (msgspec.MsgspecError, UnicodeError):
@@ -311,7 +311,7 @@ def pairs_or_nothing(stored: str) -> set[bytes]:
 
 def broken_in_organization(row: Row) -> Iterator[str]:
     _, _, deleted_ms, members_count, owners_count = row
-    # An organization that the command line has made without an owner has no member either, until one is added.
+    # Without members there is nothing to check: the command line can create an organization without an owner.
     if deleted_ms is None and members_count and not owners_count:
         yield "none of its members is an owner: `threadkeep admin create-member --role owner` makes one"
 
@@ -336,13 +336,13 @@ def broken_in_key(row: Row) -> Iterator[str]:
 
 def broken_in_answer(row: Row) -> Iterator[str]:
     *_, status = row
-    # 0: a name is being made, and its key is reserved meanwhile.
+    # 0: the key is reserved while a name is being made.
     if status != 0 and not 200 <= status <= 299:
         yield f"an answer with status {status} is stored for retries; only successes may be"
 
 
 def wanted_pairs(thread: ThreadFacts) -> list[list[Any]]:  # Any: rows of JSON.
-    """Return the pairs that must be there for the thread, as rows for the statement that looks for them."""
+    """Return the pairs that must be stored for the thread, as rows for the statement that looks them up."""
     return [
         [thread.organization, thread.key, thread.revision, pair.hex()]
         for pair in sorted(pairs_or_nothing(thread.metadata))
