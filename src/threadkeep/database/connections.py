@@ -72,7 +72,9 @@ class ConnectionPool:
         self.close_idle()
 
     async def close(self) -> None:
-        """Close the idle connections, at the end."""
+        """Close all connections, at the end; what still runs on one is cut off."""
+        for connection in self._lent:
+            connection.terminate()
         for connection in self._idle:
             await connection.close()
         self._idle.clear()
