@@ -74,6 +74,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+Server.forks = True
+
+
 @pytest.fixture(scope="session")
 def workspace() -> Iterator[Path]:
     """A folder for everything that the tests write; open to the system user that runs PostgreSQL."""

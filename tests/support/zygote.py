@@ -13,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import IO, Any
 
 # A command that does not come to its end is ended.
 COMMAND_S = 60
+WAIT_S = 0.01
 
 
 class Zygote:
@@ -30,7 +32,14 @@ class Zygote:
 
     def run(self, *arguments: str, cwd: Path, environment: dict[str, str]) -> dict[str, Any]:
         """Run one command and return its `returncode`, `stdout` and `stderr`."""
-        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
+        return self.ask({"arguments": arguments, "cwd": str(cwd), "environment": environment})
+
+    def begin(self, *arguments: str, cwd: Path, environment: dict[str, str], log: Path) -> "Forked":
+        """Start a command that goes on, such as a server, and return it while it runs."""
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "log": str(log)}
+        return Forked(self, self.ask(request)["pid"])
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
             if self.process is None:
                 self.process = subprocess.Popen(
@@ -55,6 +64,36 @@ class Zygote:
         self.process.wait(10)
 
 
+class Forked:
+    """A process that a zygote has begun, with what the tests use of `subprocess.Popen`."""
+
+    def __init__(self, zygote: Zygote, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._zygote = zygote
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._zygote.ask({"poll": self.pid})["returncode"]
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        until_s = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if until_s is not None and time.monotonic() > until_s:
+                raise subprocess.TimeoutExpired("threadkeep", timeout or 0)
+            time.sleep(WAIT_S)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
 def serve_commands() -> None:
     # Only to have in memory before the first fork what commands import when they are called.
     import threadkeep.cli
@@ -74,6 +113,17 @@ def serve_commands() -> None:
         threadkeep.cli.app(["version"], standalone_mode=False)
     for line in sys.stdin:
         request = json.loads(line)
+        if "poll" in request:
+            pid, status = os.waitpid(request["poll"], os.WNOHANG)
+            print(json.dumps({"returncode": os.waitstatus_to_exitcode(status) if pid else None}), flush=True)
+            continue
+        if "log" in request:
+            child = os.fork()
+            if child == 0:
+                with open(request["log"], "ab") as log:  # noqa: PTH123
+                    become_command(request, log, log, limit_s=0)
+            print(json.dumps({"pid": child}), flush=True)
+            continue
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             child = os.fork()
             if child == 0:
@@ -87,19 +137,19 @@ def serve_commands() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes]) -> None:
-    """Turn this forked child into the command; never returns."""
+def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes], limit_s: int = COMMAND_S) -> None:
+    """Turn this forked child into the command; never returns. A limit of 0 is none."""
     status = 1
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(stdout.fileno(), 1)
         os.dup2(stderr.fileno(), 2)
         sys.stdout = os.fdopen(os.dup(1), "w")
-        sys.stderr = os.fdopen(os.dup(2), "w")
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"])
-        signal.alarm(COMMAND_S)
+        signal.alarm(limit_s)
         sys.argv = ["threadkeep", *request["arguments"]]
         runpy.run_module("threadkeep", run_name="__main__")
         status = 0
