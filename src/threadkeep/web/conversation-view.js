@@ -188,7 +188,9 @@ function scrolled(event) {
 }
 
 function loadNear() {
-  const area = messagesArea().getBoundingClientRect();
+  // A frame after a scroll the thread may be gone from the page.
+  const area = messagesArea()?.getBoundingClientRect();
+  if (!area) return;
   const [older, newer] = ["older", "newer"].map((id) => document.querySelector(`[data-more="${id}"]`)?.getBoundingClientRect());
   if (older && older.bottom > area.top - NEAR_PX) loadMore("desc");
   else if (newer && newer.top < area.bottom + NEAR_PX) loadMore("asc");
