@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -31,8 +32,10 @@ DELETIONS_MAX = 10
 DELETED_TOO_OFTEN = f"it was imported and deleted {DELETIONS_MAX} times within a day: import it tomorrow"
 FOREIGN = "its id belongs to a thread of somebody else, whom neither this credential nor --user stands for"
 
-# httpcore tries to import this about ten times in each request; a search for a missing module is slow.
-sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # None: importing it fails.
+# httpcore tries to import this about ten times in each request; a search for a missing module is slow. Where it is
+# installed, other libraries may need it.
+if find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # None: importing it fails at once.
 
 # Errors that every other line would get too: the import stops.
 HOPELESS = (

@@ -21,7 +21,7 @@ def strict(kind: Any) -> Any:  # Any: any annotation of a field.
         return Annotated[(strict(arguments[0]), *kind.__metadata__)]
     if origin in (Union, types.UnionType):
         return reduce(operator.or_, map(strict, arguments))
-    return list[strict(arguments[0])] if origin is list else kind  # type: ignore[misc]  # A type made at run time.
+    return types.GenericAlias(list, (strict(arguments[0]),)) if origin is list else kind
 
 
 @cache

@@ -79,6 +79,7 @@ def complete(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]  # StopIteration does not know its type.
+        value: T = done.value
+        return value
     coroutine.close()
     raise RuntimeError("An operation awaited something other than its transaction.")

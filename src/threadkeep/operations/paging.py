@@ -74,13 +74,14 @@ def is_position(text: str) -> bool:
 
 def read_position(window: Window, sort: str, kinds: tuple[type, ...]) -> Position:
     """Return the position in a `nextCursor` of a list with this sort. Raises InvalidCursor for anything else."""
+    position: Position
     try:
         its_sort, position = decode_position(window.cursor or "")
     except msgspec.DecodeError:
         raise InvalidCursor(param=window.param) from None
     if its_sort != sort or len(position) != len(kinds) or not all(map(is_within, position, kinds)):
         raise InvalidCursor(param=window.param)
-    return position  # type: ignore[no-any-return]  # The decoder was made for this type.
+    return position
 
 
 def text_position(window: Window, sort: str, prefix: str | None = None) -> str:
