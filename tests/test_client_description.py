@@ -306,3 +306,22 @@ def test_structs_may_be_given_in_place_of_dictionaries():
 
     parts = [{"type": "text", "text": "hi"}, {"type": "file", "url": "https://x", "name": None, "mimeType": "a/b"}]
     assert json.loads(sent.value.request.content) == {"messages": [{"role": "user", "content": parts}]}
+
+
+# Since the structs stood in `threadkeep.objects` themselves: programs import them from there (docs/client.md).
+NAMES_OF_OBJECTS = """
+    METADATA_KEY_CHARACTERS_MAX METADATA_PAIRS_MAX METADATA_VALUE_CHARACTERS_MAX NAME_MESSAGES_MAX OPAQUE_ID
+    PARTS_MAX PREVIEW_CHARACTERS_MAX STOPS_MAX TEXT_CHARACTERS_MAX THREAD_ID TITLE_CHARACTERS_MAX TOOLS_MAX
+    TOOL_CALLS_MAX Assistant AssistantCreate AssistantUpdate Body Configuration Context ContextMessage ContextMode
+    Deleted Error ErrorDetail FilePart FunctionCall FunctionDefinition FunctionName ImagePart Instructions Key
+    KeyCreate KeyCreated LastMessage ListDeleted Member MemberDeleted MemberPut Message MessageCreate MessageUpdate
+    MessagesCreate Metadata MetadataChange ModelName Name NameCreate NameGenerated NameMessage NamedToolChoice
+    Nothing Object Organization OrganizationId OrganizationUpdate Page Part Response ResponseCreate ResponseCreated
+    ResponseEnded ResponseError ResponseFormat ResponseInThreadCreate ResponseReset ResponseUsage Scalar Seconds
+    Stop Stops Temperature TextPart Thread ThreadCreate ThreadId ThreadUpdate Title TokensMax Tool ToolCall
+    ToolChoice Tools TopP Usage UsageGroup User UserId UserOrganization
+"""
+
+
+def test_the_objects_keep_the_names_that_callers_know():
+    assert [name for name in NAMES_OF_OBJECTS.split() if not hasattr(objects, name)] == []
