@@ -24,7 +24,8 @@ from proof.running import run_apart
 
 # Proofs wait more than they compute.
 JOBS = 3
-
+# Of what a broken proof found, so many lines stand at the end as well.
+SAID_AGAIN = 3
 
 Attempt = tuple[str, str, Record]
 
@@ -44,14 +45,17 @@ async def run_all(ids: list[str], databases: list[str], scale: float, jobs: int)
 
 def line(id: str, database: str, record: Record) -> str:
     """Say what became of one proof, in one line; what is broken stands below it."""
-    found = [*record.violations, *(f"not enough {each}" for each in record.missing), *record.error.splitlines()]
     did = f"{listed(record.counts)}; faults: {listed(record.faults)}"
     return "\n".join(
         [
             f"{id:<4}{database:<9}{record.verdict:<11}{record.took_s:5.0f} s  {did}",
-            *(f"      {each}" for each in found),
+            *(f"      {each}" for each in found(record)),
         ]
     )
+
+
+def found(record: Record) -> list[str]:
+    return [*record.violations, *(f"not enough {each}" for each in record.missing), *record.error.splitlines()]
 
 
 def listed(counts: dict[str, int]) -> str:
@@ -96,6 +100,10 @@ def main() -> None:
     is_kept = all(record.is_kept for _, _, record in attempts)
     if arguments.write:
         write_block("run", table(attempts, arguments.scale))
+    # Said again, where who looks at the end of a long log finds it.
+    for id, database, record in attempts:
+        for each in found(record)[:SAID_AGAIN]:
+            print(f"{id} {database} {record.verdict}: {each}")
     print(f"{len(ids)} promises, {time.monotonic() - started_s:.0f} s: {'all kept' if is_kept else 'NOT ALL KEPT'}")
     sys.exit(not is_kept)
 

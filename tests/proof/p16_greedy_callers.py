@@ -86,10 +86,13 @@ class Ground:
         begun_s = time.monotonic()
         forget_peak(self.server)
         all_ends: list[Ends] = []
-        # On a busy machine it takes longer until the other has asked often enough to be judged by.
-        while not all_ends or (
-            await self.asked_since(begun_s) < ASKED_MIN and time.monotonic() < begun_s + for_s + ENOUGH_S
-        ):
+
+        async def is_enough() -> bool:
+            is_answered = any(status > 0 for each in all_ends for status in each.statuses)
+            return is_answered and await self.asked_since(begun_s) >= ASKED_MIN
+
+        # On a busy machine it takes longer until somebody was answered, and the other has asked often enough.
+        while not all_ends or (not await is_enough() and time.monotonic() < begun_s + for_s + ENOUGH_S):
             until_s = time.monotonic() + for_s
             all_ends += await asyncio.gather(*(each(until_s) for each in greedy))
         self.spans[what] = (begun_s, time.monotonic())

@@ -75,9 +75,10 @@ async def well_behaved(url: str, key: str) -> AsyncIterator[Steady]:
         process.stdin.close()
         try:
             await asyncio.wait_for(reading, END_S)
+        except BaseException:
+            process.kill()
+            raise
         finally:
-            if process.returncode is None:
-                process.kill()
             await process.wait()
 
 
