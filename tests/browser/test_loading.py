@@ -1,5 +1,7 @@
 """How much the page loads, and what it shows while a part of it is missing."""
 
+import asyncio
+
 from benchmarks.page_traffic import Traffic
 from playwright.async_api import Route, expect
 
@@ -54,6 +56,27 @@ async def test_while_the_half_that_shows_threads_is_missing_the_list_is_there_an
 
     await expect(screen.composer).to_be_visible()
     await expect(screen.page).to_have_url(f"{screen.server_url}/#/{ada.organization}/{thread['id']}")
+
+
+async def test_what_is_typed_while_a_new_thread_is_still_loaded_is_in_it(visit, model, ada):
+    screen = await visit()
+    has_come = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await has_come.wait()
+        await route.continue_()
+
+    await screen.page.route("**/joined/*", hold)
+    await screen.sign_in(ada)
+    await screen.page.keyboard.press("n")
+    await screen.page.keyboard.type("Which jazz? And z?")
+    has_come.set()
+
+    await expect(screen.composer).to_be_focused()
+    await expect(screen.composer).to_have_value("Which jazz? And z?")
+    await screen.page.keyboard.type(" Why?")
+    await screen.page.keyboard.press("Enter")
+    await expect(screen.texts).to_have_text(["Which jazz? And z? Why?", "Hello world"])
 
 
 async def asked(traffic: Traffic, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import { conversation } from "./conversation.js";
 import { isDialogOpen } from "./dialogs.js";
+import { draftOf, keepDraft } from "./drafts.js";
 import { stopAnswer } from "./message-actions.js";
 import { go } from "./route.js";
 import { session } from "./session.js";
@@ -30,6 +31,7 @@ export function listenToKeys() {
     if (session.phase !== "ready" || isDialogOpen() || event.defaultPrevented || event.isComposing) return;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") return escape();
+    if (isComposerComing() && !isWriting(event.target)) return event.key.length === 1 ? act(event, typeAhead) : undefined;
     const isInList = event.target.closest?.("#list") !== null;
     if (isInList && event.key === "ArrowDown") return act(event, ACTIONS.j);
     if (isInList && event.key === "ArrowUp") return act(event, ACTIONS.k);
@@ -41,9 +43,19 @@ export function focusComposer() {
   document.getElementById("composer")?.focus();
 }
 
+/** A new thread is open, and the field for its first message is still being loaded. */
+function isComposerComing() {
+  return conversation.status === "new" && document.getElementById("composer") === null;
+}
+
+/** What is typed before the field is there is in it when it comes. */
+function typeAhead(event) {
+  keepDraft("new", draftOf("new") + event.key);
+}
+
 function act(event, action) {
   event.preventDefault();
-  action();
+  action(event);
 }
 
 function escape() {
