@@ -295,34 +295,26 @@ async def test_the_field_of_the_page_is_the_same_elsewhere(exported, imported, a
 """
 
 
-def test_the_field_that_the_page_adds_works_and_an_import_keeps_it(tmp_path):
-    tests = made_from(tmp_path, "docs/adding-a-field.md")
+# Files whole, and by their words those tests of others that the pages touch.
+TOUCHED = (
+    "test_threads.py or test_client_description or test_tenant_matrix or test_statements.py or field_of_the_page "
+    "or tokens_the_model_counted or one_end or names_its_events or every_call_of_the_api or section_of_the_reference "
+    "or every_event_of_a_stream or (test_openapi and not schemathesis)"
+)
+
+
+def test_what_the_pages_on_changes_add_works_and_an_import_keeps_the_field(tmp_path):
+    """All three in one copy: each costs a server and the imports of everything. None changes what another quotes."""
+    tests = made_from(tmp_path, "docs/adding-a-field.md", "docs/adding-an-endpoint.md", "docs/adding-an-event.md")
     with (tmp_path / "tests" / "test_export.py").open("a") as file:
         file.write(ELSEWHERE)
 
     assert "language: str | UnsetType | None" in (tmp_path / "src/threadkeep/client/given.py").read_text()
     assert "as the application names it" in (tmp_path / "docs/reference/threads.md").read_text()
-    assert what_fails(tmp_path, ["tests/test_export.py", "-k", "field_of_the_page"]) == ""
-    assert what_fails(tmp_path, [*tests, "tests/test_client_description.py"]) == ""
-
-
-def test_the_endpoint_that_the_page_adds_works(tmp_path):
-    tests = made_from(tmp_path, "docs/adding-an-endpoint.md")
-
-    others = ["tests/test_client_description.py", "tests/test_tenant_matrix.py", "tests/test_statements.py"]
-    run = [each for each in tests if each.startswith("tests/test_")]
-    assert what_fails(tmp_path, [*run, *others, "-k", "not schemathesis"]) == ""
-    assert what_fails(tmp_path, ["tests/test_docs.py", "-k", "every_call_of_the_api or section_of_the_reference"]) == ""
-
-
-def test_the_event_that_the_page_adds_works(tmp_path):
-    tests = made_from(tmp_path, "docs/adding-an-event.md")
-
     assert "`response.tokens_counted`" in (tmp_path / "docs/reference/types.md").read_text()
-    assert what_fails(tmp_path, [*tests, "-k", "tokens_the_model_counted or one_end"]) == ""
-    assert what_fails(tmp_path, ["tests/test_docs.py", "-k", "every_event_of_a_stream"]) == ""
-    described = "names_its_methods_events or names_its_events"
-    assert what_fails(tmp_path, ["tests/test_client_description.py", "tests/test_openapi.py", "-k", described]) == ""
+    others = ("client_description", "tenant_matrix", "statements", "docs", "export")
+    run = {each for each in tests if each.startswith("tests/test_")} | {f"tests/test_{each}.py" for each in others}
+    assert what_fails(tmp_path, [*sorted(run), "--sqlite", "-k", TOUCHED]) == ""
 
 
 def test_the_decisions_are_numbered_without_a_gap():
@@ -331,12 +323,12 @@ def test_the_decisions_are_numbered_without_a_gap():
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def made_from(folder: Path, name: str) -> list[str]:
-    """Make a page's changes in a copy of the repository, and what is made of them; return the tests among them."""
+def made_from(folder: Path, *names: str) -> list[str]:
+    """Make the changes of pages in a copy of the repository, and what is made of them; return the tests among them."""
     for copied in ("src", "tests", "docs", "pyproject.toml", "README.md", "CHANGELOG.md"):
         copy = shutil.copytree if (ROOT / copied).is_dir() else shutil.copy
         copy(ROOT / copied, folder / copied)
-    changed = change(folder, PAGES[name].read_text())
+    changed = [each for name in names for each in change(folder, PAGES[name].read_text())]
     for command in (["-m", "support.client_fields", "--write"], ["-m", "support.sync_client", "--write"],
                     ["docs/make_reference.py"]):  # fmt: skip
         paths = os.pathsep.join(str(folder / each) for each in ("src", "tests"))
