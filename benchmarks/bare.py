@@ -145,7 +145,7 @@ def page(rows: Rows, make: Callable[[Any], Any], cursor_of: Callable[[Any], str]
 async def open_postgres(url: str) -> Postgres:
     import asyncpg
 
-    from threadkeep.database.postgres import SESSION
+    from threadkeep.database.postgres_session import SESSION
     from threadkeep.settings import Settings
 
     async def leave_as_is(_connection: object) -> None: ...

@@ -69,11 +69,17 @@ def measure_place(
 
 
 def start_all(place: Place, filled: Filled, stack: ExitStack) -> list[Server]:
-    servers = [start_threadkeep(place.settings("main"), filled), start_bare(place.settings("bare"), filled)]
+    starts: list[Callable[[], Server]] = [
+        lambda: start_threadkeep(place.settings("main"), filled),
+        lambda: start_bare(place.settings("bare"), filled),
+    ]
     if place.kind == "postgres":
-        servers.append(start_threadkeep(place.settings("main"), filled, workers=2))
-    for server in servers:
-        stack.callback(server.stop)
+        starts.append(lambda: start_threadkeep(place.settings("main"), filled, workers=2))
+    servers = []
+    for start in starts:
+        servers.append(start())
+        # At once: one that cannot start leaves none behind.
+        stack.callback(servers[-1].stop)
     return servers
 
 

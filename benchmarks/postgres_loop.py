@@ -10,7 +10,7 @@ import uvloop
 from benchmarks.filling import Filled, thread_id
 from benchmarks.load import Measurement, cpu_reader, summed_up
 from benchmarks.work import WORK
-from threadkeep.database.postgres import SESSION
+from threadkeep.database.postgres_session import SESSION
 from threadkeep.settings import Settings
 
 

@@ -84,7 +84,7 @@ async def serve_under_load(given: argparse.Namespace, folder: Path) -> Measureme
         generator, sampler = Generator(), Sampler()
         asked = ask(given.operation, address, filled)
         case = Load(generator, given.seconds, place.pid).case(given.operation, address, asked, given.clients)
-        serving = asyncio.ensure_future(server.serve(settings, [listener], None))
+        serving = asyncio.ensure_future(server.serve(settings, [listener], None, None))
         await asyncio.sleep(1)
         sampler.start()
         measurement = await asyncio.to_thread(case.measure)
