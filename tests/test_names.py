@@ -126,6 +126,7 @@ async def test_a_ping_comes_at_once_and_parts_while_the_model_talks(ada, model):
     assert parts_of(events_of(first + second + rest)) == NAME
 
 
+@pytest.mark.one_database("a ping is of the connection alone, and a test of it takes its fifteen seconds")
 async def test_a_silent_stream_is_pinged_every_fifteen_seconds(ada, model):
     thread = await ada.create_thread(messages=CONVERSATION)
     held = hold_name(model)

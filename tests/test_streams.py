@@ -162,6 +162,7 @@ async def test_an_answer_without_anything_still_has_its_beginning_and_its_end(ad
     assert (await ada.get(thread)).messageCount == 1
 
 
+@pytest.mark.one_database("a ping is of the connection alone, and a test of it takes its fifteen seconds")
 async def test_a_silent_model_leaves_its_readers_a_ping_every_15_seconds(ada, model):
     """Also when something came in between: a proxy counts from the last byte, but pings come by the clock."""
     go = asyncio.Event()

@@ -30,22 +30,23 @@ class ConnectionPool:
 
     async def take(self) -> Any:
         """Lend a connection. Raises TimeoutError when none becomes free in time, OSError when none can be opened."""
-        connection = await self._find()
+        connection = self.take_idle()
+        while connection is None:
+            connection = await (self._open() if self._count < self._size else self._wait())
+            # Nothing: there may be room to open one now.
+            connection = self.take_idle() if connection is None else connection
         self._lent.add(connection)
         return connection
 
-    async def _find(self) -> Any:
-        while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._count -= 1
-            if self._count < self._size:
-                return await self._open()
-            connection = await self._wait()
-            if connection is not None:
+    def take_idle(self) -> Any:
+        """Lend a connection that is idle, or return None."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                self._lent.add(connection)
                 return connection
+            self._count -= 1
+        return None
 
     def give(self, connection: Any) -> None:
         """Take a connection back; a closed one makes room for another."""
