@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Tests start hundreds of processes. Where this is set, each compiles all of threadkeep again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
@@ -17,13 +20,13 @@ dev: $(VENV)/.test
 wheel: $(BIN)/python
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
-# Tests mostly wait: three files at a time on two cores. A file's tests stay together, and share its servers.
+# Tests often wait: four files at a time on two cores. A file's tests stay together, and share its servers.
 test: $(VENV)/.test
-	$(BIN)/pytest -n 3 -m "not prove"
+	$(BIN)/pytest -n 4 -m "not prove"
 
 # The same on SQLite alone: what to run after each change.
 test-fast: $(VENV)/.test
-	$(BIN)/pytest -n 3 -m "not prove" --sqlite
+	$(BIN)/pytest -n 4 -m "not prove" --sqlite
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True,
 
 
 @pytest.fixture(scope="module")
-async def sent(server, client, zygote):
+async def sent(people):
     """What is refused early: method, path, headers, body, and the status that must arrive."""
-    owner = await People(server, client, zygote).owner()
+    owner = await people.owner()
     key = {"X-API-Key": owner.key}
     return {
         401: ("POST", "/v1/threads", JSON, LARGE),

@@ -28,6 +28,9 @@ ENDED_S = 60
 numbers = itertools.count(1)
 
 
+OF_THE_COMMAND = pytest.mark.one_database("what the command does with files and words, whatever database answers")
+
+
 @pytest.fixture
 def run(server, zygote, tmp_path):
     """Run a command as somebody; return the finished command."""
@@ -209,6 +212,7 @@ async def test_a_thread_with_more_messages_than_the_file_keeps_its_state(importe
     assert (await fresh_owner.get("thread_more")).state == "open"
 
 
+@OF_THE_COMMAND
 async def test_an_api_key_imports_hidden_threads_as_shown_and_says_so(imported, fresh_owner):
     lines = [{"id": "thread_hidden", "object": "thread", "visibleInUi": False, "state": "open", "messages": []}]
 
@@ -286,6 +290,7 @@ async def test_two_exports_of_unchanged_threads_are_equal_to_the_byte(run, fresh
     assert len(gzip.decompress(one).splitlines()) == 14
 
 
+@OF_THE_COMMAND
 @pytest.mark.parametrize(
     ("options", "found"),
     [
@@ -320,6 +325,7 @@ async def filtered(people):
     return owner
 
 
+@OF_THE_COMMAND
 async def test_threads_are_exported_by_id_in_the_order_given(run, exported, filtered):
     lines = await exported(filtered, "threads", "export", "thread_D", "thread_A", "thread_D")
     missing = await run(filtered, "threads", "export", "thread_A", "thread_none", "thread_B")
@@ -373,6 +379,7 @@ async def test_long_threads_go_through_files_of_the_system(exported, imported, p
 # What is not whole is seen
 
 
+@OF_THE_COMMAND
 async def test_a_file_gets_its_name_when_it_is_complete(run, fresh_owner, tmp_path):
     await fresh_owner.create_thread()
 
@@ -386,6 +393,7 @@ async def test_a_file_gets_its_name_when_it_is_complete(run, fresh_owner, tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {"all.jsonl", "none.jsonl.part"}
 
 
+@OF_THE_COMMAND
 @pytest.mark.parametrize(
     ("out", "told"),
     [("nowhere/x.jsonl", "There is no folder nowhere."), (".", "The export cannot be written to .: Is a directory.")],
@@ -396,6 +404,7 @@ async def test_a_place_where_nothing_can_be_written_is_named_and_nothing_else_is
     assert (finished["returncode"], finished["stderr"]) == (1, told + "\n")
 
 
+@OF_THE_COMMAND
 async def test_a_file_that_is_there_is_replaced_by_a_whole_export_alone(run, fresh_owner, tmp_path):
     (tmp_path / "x.jsonl").write_text("before")
 
@@ -407,6 +416,7 @@ async def test_a_file_that_is_there_is_replaced_by_a_whole_export_alone(run, fre
     assert '"threadkeep.export.end"' in (tmp_path / "x.jsonl").read_text()
 
 
+@OF_THE_COMMAND
 async def test_an_import_tells_when_the_end_of_an_export_is_missing(exported, imported, people, fresh_owner):
     for _ in range(3):
         await fresh_owner.create_thread()
@@ -425,6 +435,7 @@ async def test_an_import_tells_when_the_end_of_an_export_is_missing(exported, im
     assert (twice["returncode"], counts(twice)["already there"]) == (0, 6)
 
 
+@OF_THE_COMMAND
 async def test_an_export_of_a_later_version_is_not_guessed_at(imported, fresh_owner):
     lines = [{"object": "threadkeep.export", "version": 2}, {"id": "thread_x", "object": "thread", "messages": []}]
 
@@ -435,6 +446,7 @@ async def test_an_export_of_a_later_version_is_not_guessed_at(imported, fresh_ow
     assert (await fresh_owner.list_threads()).data == []
 
 
+@OF_THE_COMMAND
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -452,6 +464,7 @@ async def test_a_line_that_only_looks_like_a_thread_is_refused(imported, fresh_o
     assert reason in finished["stderr"]
 
 
+@OF_THE_COMMAND
 async def test_a_signal_leaves_no_half_line_and_is_told(fresh_owner, server, tmp_path):
     for _ in range(3):
         thread = await fresh_owner.create_thread()
@@ -469,6 +482,7 @@ async def test_a_signal_leaves_no_half_line_and_is_told(fresh_owner, server, tmp
     assert (begun + rest).count(b"threadkeep.export.end") == 0
 
 
+@OF_THE_COMMAND
 async def test_a_reader_that_goes_away_ends_it(fresh_owner, server, tmp_path):
     thread = await fresh_owner.create_thread()
     await fresh_owner.post_messages(thread, [{"role": "user", "content": "x" * 250_000}] * 10)
@@ -493,6 +507,7 @@ def start(who, server, *arguments, cwd):
     )
 
 
+@OF_THE_COMMAND
 async def test_a_full_disk_is_told_and_leaves_the_name_free(run, fresh_owner):
     finished = await run(fresh_owner, "export", "--out", "/dev/full")
 

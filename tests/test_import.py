@@ -27,6 +27,9 @@ ENDED_S = 60
 LONG = 200
 
 
+OF_THE_COMMAND = pytest.mark.one_database("what the command does with files and words, whatever database answers")
+
+
 @pytest.fixture
 def importing(server, zygote, ada, tmp_path):
     """Import lines (dictionaries, or text as it stands) as ada; return the finished command."""
@@ -97,6 +100,7 @@ async def test_a_line_becomes_a_thread_with_its_messages_title_and_metadata(impo
     ]
 
 
+@OF_THE_COMMAND
 @pytest.mark.parametrize("style", ["ours", "openai"])
 async def test_tool_calls_are_taken_in_our_spelling_and_in_openais(importing, ada, style):
     calls = [{"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}]
@@ -122,6 +126,7 @@ async def test_tool_calls_are_taken_in_our_spelling_and_in_openais(importing, ad
     assert counts(finished)["because neither metadata nor messages hold them"] == 1
 
 
+@OF_THE_COMMAND
 async def test_fields_that_metadata_cannot_hold_are_left_out_and_counted(importing, ada):
     line = {"id": "left-out", "turns": ["hello"], "metadata": {"same": 1}}
     line |= {"same": 2, "nested": {"a": 1}, "long": "x" * 513, "k" * 65: 1, "big": 2**53 + 1, "nul": "a\0b"}
@@ -134,6 +139,7 @@ async def test_fields_that_metadata_cannot_hold_are_left_out_and_counted(importi
     assert counts(finished)["because neither metadata nor messages hold them"] == 7
 
 
+@OF_THE_COMMAND
 async def test_a_compressed_file_is_known_by_its_content(importing, ada, tmp_path):
     file = tmp_path / "file.jsonl"
     file.write_bytes(gzip.compress(b'{"id": "packed", "turns": ["hello"]}\n'))
@@ -144,6 +150,7 @@ async def test_a_compressed_file_is_known_by_its_content(importing, ada, tmp_pat
     assert await texts(ada, "thread_packed") == ["hello"]
 
 
+@OF_THE_COMMAND
 async def test_threads_belong_to_the_user_and_organization_that_are_named(importing, ada):
     finished = await importing(
         [{"id": "for-user", "turns": ["mine"]}], "--user", "uid_import", "--organization", "ORG_ACME"
@@ -285,6 +292,7 @@ def variables(who):
     return environment("sqlite:///unused.db", {"THREADKEEP_API_KEY": who.key})
 
 
+@OF_THE_COMMAND
 async def test_no_proxy_of_the_environment_is_told_the_key(ada, tmp_path):
     file = write(tmp_path / "file.jsonl", [{"id": "direct", "messages": messages(1)}])
 
@@ -337,6 +345,7 @@ async def test_two_imports_at_once_of_files_that_differ_double_nothing(importing
         assert numbers == list(range(330))
 
 
+@OF_THE_COMMAND
 async def test_long_messages_are_cut_into_bodies_that_the_server_takes(importing, ada):
     lines = [{"id": "heavy", "messages": [{"role": "user", "content": "é" * 250_000} for _ in range(12)]}]
 
@@ -383,6 +392,7 @@ BAD_LINES = {
 }
 
 
+@OF_THE_COMMAND
 async def test_bad_lines_are_reported_with_their_number_and_the_rest_goes_on(importing, ada):
     good = [{"id": f"good-{n}", "turns": ["hello"]} for n in range(3)]
 
@@ -397,6 +407,7 @@ async def test_bad_lines_are_reported_with_their_number_and_the_rest_goes_on(imp
     assert (await ada.get("thread_bad-5")).status == 404
 
 
+@OF_THE_COMMAND
 async def test_a_file_that_was_cut_off_is_imported_as_far_as_it_goes(importing, ada, tmp_path):
     file = tmp_path / "cut.gz"
     whole = gzip.compress(b"".join(b'{"id": "cut-%d", "turns": ["hello"]}\n' % n for n in range(300)))
@@ -420,6 +431,7 @@ async def test_a_locked_thread_refuses_its_rest(importing, ada):
     assert "409 thread_locked" in finished["stderr"]
 
 
+@OF_THE_COMMAND
 @pytest.mark.parametrize(
     ("options", "key", "reason"),
     [
@@ -565,6 +577,7 @@ async def test_an_import_lives_through_a_restart_of_the_server(start, start_serv
         assert [thread["messageCount"] for thread in listed] == [110] * LONG
 
 
+@OF_THE_COMMAND
 async def test_ctrl_c_ends_it_cleanly_and_says_how_to_go_on(start, stored, people, tmp_path):
     owner = await people.owner()
     file = write(tmp_path / "stop.jsonl", [{"id": f"stop-{n}", "messages": messages(110)} for n in range(400)])

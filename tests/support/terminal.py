@@ -6,8 +6,6 @@ import os
 import re
 import signal
 import struct
-import subprocess
-import sys
 import termios
 from functools import partial
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import psutil
 import pyte
 
+from support.server import COMMANDS
 from support.waiting import eventually
 
 SHOWN_S = 20
@@ -33,15 +32,10 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         # These count before the terminal's own size, and whoever runs tests side by side sets them.
         inherited = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "threadkeep", *arguments],
-            cwd=cwd,
-            env={**inherited, "TERM": "xterm-256color"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            preexec_fn=lambda: os.login_tty(os.dup(0)),
+        self.process = COMMANDS.begin_at(
+            os.ttyname(theirs), *arguments, cwd=cwd, environment={**inherited, "TERM": "xterm-256color"}
         )
+        # The other end is closed by whoever opened it last: only then is its end seen.
         os.close(theirs)
         self._ours = ours
         self._size = (columns, lines)

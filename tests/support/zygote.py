@@ -39,6 +39,11 @@ class Zygote:
         request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "log": str(log)}
         return Forked(self, self.ask(request)["pid"])
 
+    def begin_at(self, terminal: str, *arguments: str, cwd: Path, environment: dict[str, str]) -> "Forked":
+        """Start a command as the one that a pseudo-terminal, such as `/dev/pts/3`, belongs to."""
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "terminal": terminal}
+        return Forked(self, self.ask(request)["pid"])
+
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self.lock:
             if self.process is None:
@@ -96,9 +101,15 @@ class Forked:
 
 def serve_commands() -> None:
     # Only to have in memory before the first fork what commands import when they are called.
+
     import threadkeep.cli
     import threadkeep.client
+    import threadkeep.commands.chat_commands
+    import threadkeep.commands.chat_screens
+    import threadkeep.commands.chat_talk
     import threadkeep.commands.export_writing
+    import threadkeep.commands.import_files
+    import threadkeep.commands.import_reading
     import threadkeep.commands.import_sending
     import threadkeep.commands.serve
     import threadkeep.commands.tables
@@ -116,6 +127,15 @@ def serve_commands() -> None:
         if "poll" in request:
             pid, status = os.waitpid(request["poll"], os.WNOHANG)
             print(json.dumps({"returncode": os.waitstatus_to_exitcode(status) if pid else None}), flush=True)
+            continue
+        if "terminal" in request:
+            # Opened here: the terminal must not be without anybody, which would end it, until the child runs.
+            terminal = os.open(request["terminal"], os.O_RDWR | os.O_NOCTTY)
+            child = os.fork()
+            if child == 0:
+                become_command_at(request, terminal)
+            os.close(terminal)
+            print(json.dumps({"pid": child}), flush=True)
             continue
         if "log" in request:
             child = os.fork()
@@ -139,13 +159,28 @@ def serve_commands() -> None:
 
 def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes], limit_s: int = COMMAND_S) -> None:
     """Turn this forked child into the command; never returns. A limit of 0 is none."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(stdout.fileno(), 1)
+    os.dup2(stderr.fileno(), 2)
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+    run_and_end(request, limit_s)
+
+
+def become_command_at(request: dict[str, Any], terminal: int) -> None:
+    """Turn this forked child into the command that a terminal belongs to; never returns."""
+    os.login_tty(terminal)
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(0, "r"),
+        os.fdopen(1, "w"),
+        os.fdopen(2, "w", errors="backslashreplace"),
+    )
+    run_and_end(request, limit_s=0)
+
+
+def run_and_end(request: dict[str, Any], limit_s: int) -> None:
     status = 1
     try:
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(stdout.fileno(), 1)
-        os.dup2(stderr.fileno(), 2)
-        sys.stdout = os.fdopen(os.dup(1), "w")
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["environment"])
