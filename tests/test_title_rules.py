@@ -376,6 +376,8 @@ def test_the_names_on_the_page_are_those_that_come_out():
         ("👍", "New chat"),
         ("a" * 500, "New chat"),
         ("\u0301", "New chat"),
+        ("title</0", "Title 0"),
+        ("title&lt;/0", "Title 0"),
         ("```python\ndef quicksort(items):\n    return items\n```", "Quicksort items"),
     ],
 )

@@ -38,7 +38,7 @@ _ELEMENT = (
     r"|small|style|table|title|input|video|iframe|script|strong|button|center|details|summary"
 )
 # An unknown name right after a word is no tag: `List<String>` is kept.
-_TAG = re.compile(rf"</[^<>]{{0,200}}>|<(?:{_ELEMENT})\b[^<>]{{0,500}}>|(?<!\w)<[a-z!][^<>]{{0,500}}>", re.I)
+_TAG = re.compile(rf"</[^<>]{{0,200}}>|<(?:{_ELEMENT})\b[^<>]{{0,500}}>|(?<!\w)<[a-z!][^<>]{{0,500}}>|</", re.I)
 _SCRIPT = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)", re.I | re.S)
 _LINK = re.compile(r"!?\[([^\[\]]{0,200})\]\([^()\s]{0,500}\)")
 _URL = re.compile(
