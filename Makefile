@@ -22,11 +22,11 @@ wheel: $(BIN)/python
 
 # Tests often wait: four files at a time on two cores. A file's tests stay together, and share its servers.
 test: $(VENV)/.test
-	$(BIN)/pytest -n 4 -m "not prove"
+	$(BIN)/pytest -n 6 -m "not prove"
 
 # The same on SQLite alone: what to run after each change.
 test-fast: $(VENV)/.test
-	$(BIN)/pytest -n 4 -m "not prove" --sqlite
+	$(BIN)/pytest -n 6 -m "not prove" --sqlite
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser
@@ -40,7 +40,7 @@ screenshots: $(VENV)/.browser
 # SCALE cuts sizes, never faults.
 SCALE ?= 1
 prove: $(VENV)/.browser
-	$(BIN)/pytest -n 3 -m prove
+	$(BIN)/pytest -n 4 -m prove
 	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
 	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
 

@@ -299,10 +299,11 @@ async def test_the_field_of_the_page_is_the_same_elsewhere(exported, imported, a
 TOUCHED = (
     "test_threads.py or test_client_description or test_tenant_matrix or test_statements.py or field_of_the_page "
     "or tokens_the_model_counted or one_end or names_its_events or every_call_of_the_api or section_of_the_reference "
-    "or every_event_of_a_stream or (test_openapi and not schemathesis)"
+    "or every_event_of_a_stream or test_openapi"
 )
 
 
+@pytest.mark.prove
 def test_what_the_pages_on_changes_add_works_and_an_import_keeps_the_field(tmp_path):
     """All three in one copy: each costs a server and the imports of everything. None changes what another quotes."""
     tests = made_from(tmp_path, "docs/adding-a-field.md", "docs/adding-an-endpoint.md", "docs/adding-an-event.md")

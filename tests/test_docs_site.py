@@ -5,6 +5,8 @@ import runpy
 import subprocess
 import sys
 
+import pytest
+
 from support.doc_examples import ROOT, pages
 
 LOADED_FROM_ELSEWHERE = re.compile(
@@ -20,6 +22,7 @@ def test_the_reference_is_what_the_structs_and_the_route_table_say():
     assert kept == made, "run .venv/bin/python docs/make_reference.py"
 
 
+@pytest.mark.prove
 def test_the_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
     finished = subprocess.run(
         [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", str(ROOT / "docs"), tmp_path],

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import proof
 import threadkeep
+from proof.record import DATABASES
 
 SOURCE = Path(threadkeep.__file__).parent
-DATABASES = ("sqlite", "postgres")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ from pathlib import Path
 
 import proof
 from proof.place import open_place
-from proof.record import PROOFS, Record
+from proof.record import DATABASES, PROOFS, Record
 from support.postgres import start_postgres
-
-DATABASES = ("sqlite", "postgres")
 
 
 def load_proofs() -> None:

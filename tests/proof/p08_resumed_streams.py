@@ -33,8 +33,8 @@ async def attack(place: Place, record: Record) -> None:
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
     streams = record.size(STREAMS, 30)
     at_once = min(STREAMS_AT_ONCE, streams // 3)
-    # Whoever is killed generates a share of what is under way; a third of all streams is to lose its process.
-    kills = max(1, round(streams / 3 / (at_once / len(servers))))
+    # Whoever is killed generates a share of what is under way; a good third of all streams is to lose its process.
+    kills = max(1, round(streams / 2.4 / (at_once / len(servers))))
     proxies = [await CuttingProxy.start(server.port, random_cuts()) for server in servers]
     doors = [Door(server.port, proxy.port) for server, proxy in zip(servers, proxies, strict=True)]
     wanderers = [Wanderer(ada, doors, number) for number in range(streams)]

@@ -168,7 +168,7 @@ def send_made_from_the_document(server: Server, owner: Caller, world: World, rec
     """Let Schemathesis make requests from the document, others in each run of it."""
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     real = {re.match("[a-z]+", name)[0]: value for name, value in world.ids.items()}  # type: ignore[index]
-    examples = record.size(60, 6)
+    examples = record.size(60, 12)
     for operation in operations(schema):
         try:
             try_operation(operation, owner, real, examples, always_same=False)

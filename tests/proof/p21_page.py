@@ -39,7 +39,12 @@ PLACES = (
 )
 
 
-@proof("P21", "The page executes nothing that a title, a message or a model wrote, and calls no foreign host")
+@proof(
+    "P21",
+    "The page executes nothing that a title, a message or a model wrote, and calls no foreign host",
+    # The page speaks HTTP only.
+    databases=("sqlite",),
+)
 async def attack(place: Place, record: Record) -> None:
     [server, *_] = await place.serve()
     people = place.people(server)

@@ -17,9 +17,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from proof.bug import DATABASES, Bug, all_bugs, plant
+from proof.bug import Bug, all_bugs, plant
 from proof.documented import read_block, write_block
-from proof.record import Record
+from proof.one import load_proofs
+from proof.record import DATABASES, PROOFS, Record
 from proof.running import run_apart
 
 JOBS = 3
@@ -65,7 +66,7 @@ async def try_all(bugs: list[Bug], databases: list[str], jobs: int) -> list[Tria
             for bug in bugs
             for id in bug.caught_by
             for database in bug.databases
-            if database in databases
+            if database in databases and database in PROOFS[id].databases
         )
     )
 
@@ -87,7 +88,13 @@ def table(trials: list[Trial]) -> str:
         caught = "yes" if each.is_caught else "**no**"
         name = (each.bug.what, each.id, each.database)
         lines[name] = f"| {' | '.join(name)} | {caught} | {said[:SENTENCE_CHARACTERS_MAX]} |"
-    names = [(bug.what, id, database) for bug in all_bugs() for id in bug.caught_by for database in bug.databases]
+    names = [
+        (bug.what, id, database)
+        for bug in all_bugs()
+        for id in bug.caught_by
+        for database in bug.databases
+        if database in PROOFS[id].databases
+    ]
     return "\n".join([*HEAD, *(lines[name] for name in names if name in lines)]) + "\n"
 
 
@@ -101,6 +108,7 @@ def main() -> None:
     # Whoever ends this ends what it started as well.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
+    load_proofs()
     bugs = [each for each in all_bugs() if not arguments.words or any(word in each.what for word in arguments.words)]
     trials = asyncio.run(try_all(bugs, arguments.database or list(DATABASES), arguments.jobs))
     if arguments.write:

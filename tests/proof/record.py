@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proof.place import Place
 
+DATABASES = ("sqlite", "postgres")
 SHOWN_VIOLATIONS = 20
 
 
@@ -78,6 +79,7 @@ class Proof:
     id: str
     promise: str
     attack: Callable[["Place", Record], Awaitable[None]]
+    databases: tuple[str, ...]
 
 
 PROOFS: dict[str, Proof] = {}
@@ -85,12 +87,12 @@ PROOFS: dict[str, Proof] = {}
 Attack = Callable[["Place", Record], Awaitable[None]]
 
 
-def proof(id: str, promise: str) -> Callable[[Attack], Attack]:
+def proof(id: str, promise: str, *, databases: tuple[str, ...] = DATABASES) -> Callable[[Attack], Attack]:
     """Register the proof of a promise: a coroutine that gets an empty place and the record to fill."""
 
     def register(attack: Attack) -> Attack:
         assert id not in PROOFS, f"{id} has two proofs"
-        PROOFS[id] = Proof(id, promise, attack)
+        PROOFS[id] = Proof(id, promise, attack, databases)
         return attack
 
     return register
