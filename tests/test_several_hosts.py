@@ -1,5 +1,6 @@
 """A URL that names several PostgreSQL hosts: whichever takes writes is found, also behind one that is silent."""
 
+import asyncio
 import socket
 from contextlib import closing, suppress
 
@@ -9,7 +10,7 @@ import pytest
 from support.ports import free_port
 from support.postgres import connected
 from support.server import Database, Server
-from threadkeep.database.hosts import Hosts
+from threadkeep.database.hosts import HEAD_START_S, Hosts
 from threadkeep.database.postgres_url import read_url
 from threadkeep.settings import SettingError
 
@@ -57,6 +58,42 @@ async def test_the_host_that_was_connected_to_is_asked_first_from_then_on(postgr
     await (await hosts.connect(PATIENCE_S, {})).close()
 
     assert (first > 0, calls_of(silent)) == (True, 0)
+
+
+async def test_two_silent_hosts_and_one_that_is_not_there_cost_a_part_of_the_time_alone(postgres, silent):
+    nobody, silent_too = free_port(), socket.create_server(("127.0.0.1", 0))
+    with closing(silent_too):
+        url = with_first(port_of(silent), with_first(port_of(silent_too), with_first(nobody, postgres.url("postgres"))))
+
+        connection = await Hosts(url).connect(PATIENCE_S, {})
+
+    assert await connection.fetchval("select 1") == 1
+    await connection.close()
+
+
+async def test_hosts_that_are_all_silent_are_given_up_in_time_and_left(silent):
+    hosts = Hosts(with_first(port_of(silent), f"postgresql://me@127.0.0.1:{port_of(silent)}/name"))
+
+    with pytest.raises(TimeoutError):
+        await hosts.connect(2 * HEAD_START_S, {})
+
+
+async def test_whoever_gives_up_waiting_leaves_no_connection_behind(silent):
+    waiting = asyncio.ensure_future(
+        Hosts(with_first(port_of(silent), f"postgresql://me@127.0.0.1:{port_of(silent)}/name")).connect(PATIENCE_S, {})
+    )
+    silent.setblocking(True)
+    accepted, _ = await asyncio.to_thread(silent.accept)
+    silent.setblocking(False)
+
+    waiting.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    with closing(accepted):
+        accepted.settimeout(PATIENCE_S)
+        said = await asyncio.to_thread(lambda: b"".join(iter(lambda: accepted.recv(4096), b"")))
+    assert said  # What asyncpg says first; then the end.
 
 
 async def test_a_host_that_takes_no_writes_is_passed_over(postgres):

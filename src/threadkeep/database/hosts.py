@@ -1,13 +1,17 @@
 """Connects to one of several PostgreSQL hosts: a primary and the standbys that may take its place."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
 
+from threadkeep import clock
 from threadkeep.database.postgres_url import read_url
 
 PROGRAM = "threadkeep"
+# A host that has not answered within this time is not waited for alone: the next one is asked as well.
+HEAD_START_S = 1.0
 # The last is asyncpg's error for a host that answers but is not of the wanted kind, such as a standby.
 REFUSALS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
@@ -15,8 +19,8 @@ REFUSALS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
 class Hosts:
     """The hosts of one URL; the one that was connected to last is asked first.
 
-    Each host gets an equal share of the time. asyncpg alone would spend all of it on the first host: if that machine
-    is without power and stays silent, the next one would never be asked.
+    asyncpg alone would spend all of the time on the first host: if that machine is without power and stays silent, the
+    next one would never be asked. Here the next one is asked a second later, and whichever can be used first is.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,18 +40,43 @@ class Hosts:
 
         Any: asyncpg has no types.
         """
-        share_s = min(timeout_s / len(self._urls), self._connect_timeout_s)
         settings = {"application_name": self._application_name, **session}
-        refusal: Exception = OSError("no host")
-        for url in tuple(self._urls):
-            try:
-                connection = await asyncpg.connect(
-                    url, timeout=share_s, server_settings=settings, **self._options, **options
+        until_s = clock.monotonic_s() + timeout_s
+
+        async def ask(url: str) -> Any:
+            left_s = min(until_s - clock.monotonic_s(), self._connect_timeout_s)
+            return await asyncpg.connect(url, timeout=left_s, server_settings=settings, **self._options, **options)
+
+        refusal: BaseException = OSError("no host")
+        asked: dict[asyncio.Task[Any], str] = {}
+        waiting = list(self._urls)
+        try:
+            while waiting or asked:
+                if waiting:
+                    url = waiting.pop(0)
+                    asked[asyncio.ensure_future(ask(url))] = url
+                # A host that is silent keeps its time; only the next one need not wait for that.
+                ended, _ = await asyncio.wait(
+                    asked, timeout=HEAD_START_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
-            except REFUSALS as error:
-                refusal = error
-            else:
-                self._urls.remove(url)
-                self._urls.insert(0, url)
-                return connection
+                for task in ended:
+                    url = asked.pop(task)
+                    error = task.exception()
+                    if error is None:
+                        self._urls.remove(url)
+                        self._urls.insert(0, url)
+                        return task.result()
+                    if not isinstance(error, REFUSALS):
+                        raise error
+                    refusal = error
+        finally:
+            for task in asked:
+                task.add_done_callback(end)
+                task.cancel()
         raise refusal
+
+
+def end(task: asyncio.Task[Any]) -> None:
+    """Close the connection of a host that was asked as well and came too late."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().terminate()
