@@ -20,13 +20,13 @@ dev: $(VENV)/.test
 wheel: $(BIN)/python
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
-# Tests often wait: four files at a time on two cores. A file's tests stay together, and share its servers.
+# Tests often wait: four files at a time on two cores, six gained nothing. A file's tests stay together, and share its servers.
 test: $(VENV)/.test
-	$(BIN)/pytest -n 6 -m "not prove"
+	$(BIN)/pytest -n 4 -m "not prove"
 
 # The same on SQLite alone: what to run after each change.
 test-fast: $(VENV)/.test
-	$(BIN)/pytest -n 6 -m "not prove" --sqlite
+	$(BIN)/pytest -n 4 -m "not prove" --sqlite
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser

@@ -111,12 +111,12 @@ async def test_a_server_that_never_ends_is_ended_after_the_total_time(model):
 
 
 async def test_a_slow_answer_may_take_longer_than_its_longest_silence(model):
-    model.script = [step for _ in range(6) for step in ("x", 0.1)] + [finish()]
-    provider = OpenAiChat(model.url, KEY, Patience(first_byte_s=0.2, idle_s=0.2))
+    model.script = [step for _ in range(12) for step in ("x", 0.1)] + [finish()]
+    provider = OpenAiChat(model.url, KEY, Patience(first_byte_s=1.0, idle_s=1.0))
 
     heard = await hear(provider)
 
-    assert (heard.text, heard.code) == ("xxxxxx", None)
+    assert (heard.text, heard.code) == ("x" * 12, None)
     await provider.close()
 
 

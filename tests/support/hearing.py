@@ -7,7 +7,8 @@ from threadkeep.providers import Finish, FinishReason, ModelError, ModelRequest,
 from threadkeep.providers.openai_chat import Patience
 
 KEY = "sk-canary-4711"
-PATIENCE = Patience(connect_s=0.5, first_byte_s=0.25, idle_s=0.25, total_s=5.0, line_bytes_max=64 * 1024)
+# On a busy machine a word from one to another may take most of a second: nobody is given up who only is late.
+PATIENCE = Patience(connect_s=2.0, first_byte_s=2.0, idle_s=2.0, total_s=20.0, line_bytes_max=64 * 1024)
 ASK = ModelRequest("scripted", [{"role": "user", "content": "Hello?"}])
 
 # An answer as steps of a script, as bytes, and as pieces.
