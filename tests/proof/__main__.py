@@ -23,7 +23,7 @@ from proof.record import DATABASES, PROOFS, Record
 from proof.running import run_apart
 
 # Proofs wait more than they compute.
-JOBS = 4
+JOBS = 3
 # Of what a broken proof found, so many lines stand at the end as well.
 SAID_AGAIN = 3
 

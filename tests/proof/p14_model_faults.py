@@ -28,8 +28,8 @@ from support.streams import Event, Stream, responses_path, text_of
 
 SETTINGS = {
     # More than a busy machine needs, where nothing is to be late.
-    "THREADKEEP_MODEL_FIRST_BYTE_S": "5",
-    "THREADKEEP_MODEL_IDLE_S": "5",
+    "THREADKEEP_MODEL_FIRST_BYTE_S": "12",
+    "THREADKEEP_MODEL_IDLE_S": "12",
     "THREADKEEP_MODEL_LINE_BYTES_MAX": str(LINE_BYTES_MAX),
     "THREADKEEP_ANSWER_CHARACTERS_MAX": str(ANSWER_CHARACTERS_MAX),
 }
