@@ -60,15 +60,28 @@ async def test_the_host_that_was_connected_to_is_asked_first_from_then_on(postgr
     assert (first > 0, calls_of(silent)) == (True, 0)
 
 
-async def test_two_silent_hosts_and_one_that_is_not_there_cost_a_part_of_the_time_alone(postgres, silent):
-    nobody, silent_too = free_port(), socket.create_server(("127.0.0.1", 0))
-    with closing(silent_too):
-        url = with_first(port_of(silent), with_first(port_of(silent_too), with_first(nobody, postgres.url("postgres"))))
+async def test_a_slow_host_behind_a_silent_one_has_more_than_its_share_of_the_time(postgres, silent, monkeypatch):
+    monkeypatch.setattr("threadkeep.database.hosts.HEAD_START_S", 0.1)
+    slow_s = PATIENCE_S * 0.6
 
-        connection = await Hosts(url).connect(PATIENCE_S, {})
+    async def pass_on(reader, writer):
+        await asyncio.sleep(slow_s)
+        further, there = await asyncio.open_connection("127.0.0.1", postgres.port)
+        await asyncio.gather(pipe(reader, there), pipe(further, writer))
 
-    assert await connection.fetchval("select 1") == 1
-    await connection.close()
+    async with await asyncio.start_server(pass_on, "127.0.0.1", 0) as slow:
+        url = postgres.url("postgres").replace(str(postgres.port), str(slow.sockets[0].getsockname()[1]))
+
+        connection = await Hosts(with_first(port_of(silent), url)).connect(PATIENCE_S, {})
+
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+
+
+async def pipe(reader, writer):
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()
 
 
 async def test_hosts_that_are_all_silent_are_given_up_in_time_and_left(silent):

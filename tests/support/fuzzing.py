@@ -33,7 +33,7 @@ def operations(schema: Any) -> list[Any]:
     return sorted(found, key=lambda each: each.method.upper() == "DELETE" or each.path.endswith(ENDINGS))
 
 
-def try_operation(operation: Any, owner: Caller, real: dict[str, str], examples: int, *, always_same: bool) -> None:
+def try_operation(operation: Any, owner: Caller, real: dict[str, str], examples: int) -> None:
     """Send so many requests of an operation, half of them with real ids. Raises what a check finds."""
     found = checks()
 
@@ -42,7 +42,6 @@ def try_operation(operation: Any, owner: Caller, real: dict[str, str], examples:
         max_examples=examples,
         deadline=None,
         database=None,
-        derandomize=always_same,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -35,7 +35,7 @@ class Terminal:
         self.process = COMMANDS.begin_at(
             os.ttyname(theirs), *arguments, cwd=cwd, environment={**inherited, "TERM": "xterm-256color"}
         )
-        # The other end is closed by whoever opened it last: only then is its end seen.
+        # The command alone holds it now: its end is the terminal's.
         os.close(theirs)
         self._ours = ours
         self._size = (columns, lines)

@@ -101,7 +101,6 @@ class Forked:
 
 def serve_commands() -> None:
     # Only to have in memory before the first fork what commands import when they are called.
-
     import threadkeep.cli
     import threadkeep.client
     import threadkeep.commands.chat_commands

@@ -30,12 +30,12 @@ class ConnectionPool:
 
     async def take(self) -> Any:
         """Lend a connection. Raises TimeoutError when none becomes free in time, OSError when none can be opened."""
-        connection = self.take_idle()
-        while connection is None:
-            connection = await (self._open() if self._count < self._size else self._wait())
+        while (connection := self.take_idle()) is None:
             # Nothing: there may be room to open one now.
-            connection = self.take_idle() if connection is None else connection
-        self._lent.add(connection)
+            opened = await (self._open() if self._count < self._size else self._wait())
+            if opened is not None:
+                self._lent.add(opened)
+                return opened
         return connection
 
     def take_idle(self) -> Any:

@@ -36,7 +36,7 @@ class Hosts:
             self._options["servicefile"] = address.servicefile
 
     async def connect(self, timeout_s: float, session: Mapping[str, str], **options: Any) -> Any:
-        """Open a connection with the settings of `session`. Raises the refusal of the last host when none can be used.
+        """Open a connection with the settings of `session`. Raises the last refusal when no host can be used.
 
         Any: asyncpg has no types.
         """
