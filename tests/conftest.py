@@ -15,12 +15,12 @@ from support.cast import Caller, Cast
 from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
+from support.quick_client import QuickClient
 from support.scheduling import ByDatabaseAndFile
 from support.server import Database, Server
 from support.stored import Stored, stored_in
 from support.zygote import Zygote
 
-REQUEST_S = 60
 LOG_LINES = 40
 LOG_BEGIN = pytest.StashKey[int]()
 
@@ -161,14 +161,8 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def connect(server: Server) -> httpx.AsyncClient:
-    """Open a client that neither proxies nor follows redirects, whatever the machine's settings say."""
-    return httpx.AsyncClient(
-        base_url=server.url,
-        timeout=REQUEST_S,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
-    )
+def connect(server: Server) -> QuickClient:
+    return QuickClient(server.url)
 
 
 @pytest.fixture(scope="session")
