@@ -17,7 +17,7 @@ from support.people import People
 from support.postgres import Postgres, start_postgres
 from support.quick_client import QuickClient
 from support.scheduling import ByDatabaseAndFile
-from support.server import Database, Server
+from support.server import ZYGOTE, Database, Server
 from support.stored import Stored, stored_in
 from support.zygote import Zygote
 
@@ -166,10 +166,8 @@ def connect(server: Server) -> QuickClient:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    zygote = Zygote()
-    yield zygote
-    zygote.close()
+def zygote() -> Zygote:
+    return ZYGOTE
 
 
 @pytest.fixture(scope="session")
