@@ -19,6 +19,7 @@ from support.quick_client import QuickClient
 from support.scheduling import ByDatabaseAndFile
 from support.server import ZYGOTE, Database, Server
 from support.stored import Stored, stored_in
+from support.tiers import starts_its_own
 from support.zygote import Zygote
 
 LOG_LINES = 40
@@ -36,18 +37,25 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sqlite", action="store_true", help="leave out what needs PostgreSQL")
+    parser.addoption("--fast", action="store_true", help="that, and what starts processes for itself alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite."""
-    left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
+    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite or --fast."""
+    is_fast = config.option.fast
+    is_alone = config.option.sqlite or is_fast
+    left_out = {
+        each
+        for each in items
+        if isinstance(each, pytest.Function)
+        and ((is_on_postgres(each) and (is_alone or is_alike(each))) or (is_fast and starts_its_own(each)))
+    }
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [each for each in items if each not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [each for each in items if each not in left_out]
 
 
-def is_on_postgres(item: pytest.Item) -> bool:
-    assert isinstance(item, pytest.Function)
+def is_on_postgres(item: pytest.Function) -> bool:
     kind = item.callspec.params.get("database_kind") if hasattr(item, "callspec") else None
     return kind == "postgres" or "postgres" in item.fixturenames
 
