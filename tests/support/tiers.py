@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from support.server import Server, run_forked, run_threadkeep
-from support.terminal import Terminal
+from support.server import ZYGOTE
 
-STARTERS = (subprocess, Server, Terminal, run_forked, run_threadkeep)
+# All that the tests start, such as a server or what a terminal shows, comes from one of these.
+STARTERS = (subprocess, ZYGOTE)
 STARTING_NAMES = {"create_subprocess_exec", "create_subprocess_shell"}
 # Whoever asks for it runs commands.
 STARTING_FIXTURE = "zygote"
