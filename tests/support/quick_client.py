@@ -21,6 +21,7 @@ CONNECTIONS_MAX = 200
 PLAIN_PATH = re.compile(r"/(?!.*/\.)[A-Za-z0-9_/.~:@-]*")
 WITH_BODY = ("POST", "PUT", "PATCH")
 GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
+CLOSED = "The connection was closed before the answer."
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -95,17 +96,15 @@ class QuickClient(httpx.AsyncClient):
         return Reply(_Request(method, _Url(path)), *answer)
 
     async def _exchange(self, data: bytes) -> tuple[int, RawHeaders, bytes]:
-        connection = await self._take()
         try:
             async with asyncio.timeout(self._request_s):
-                return await connection.exchange(data)
+                connection = await self._take()
+                try:
+                    return await connection.exchange(data)
+                finally:
+                    self._give_back(connection)
         except TimeoutError:
             raise httpx.ReadTimeout(f"no answer within {self._request_s} s") from None
-        finally:
-            if connection.is_idle and len(self._idle) < self._kept_max:
-                self._idle.append(connection)
-            else:
-                connection.close()
 
     async def _take(self) -> "_Connection":
         while self._idle:
@@ -115,9 +114,17 @@ class QuickClient(httpx.AsyncClient):
         host, port = self.base_url.host, self.base_url.port
         try:
             _, made = await asyncio.get_running_loop().create_connection(_Connection, host, port)
+        except TimeoutError:
+            raise
         except OSError as error:
             raise httpx.ConnectError(str(error)) from None
         return made
+
+    def _give_back(self, connection: "_Connection") -> None:
+        if connection.is_idle and len(self._idle) < self._kept_max:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     async def aclose(self) -> None:
         self._close_idle()
@@ -145,7 +152,8 @@ class _Connection(asyncio.Protocol):
         return self._transport is not None and self._answer is None
 
     async def exchange(self, data: bytes) -> tuple[int, RawHeaders, bytes]:
-        assert self._transport is not None
+        if self._transport is None:
+            raise httpx.ReadError(CLOSED)
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._headers: RawHeaders = []
@@ -164,7 +172,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(httpx.ReadError(str(error or "The connection was closed before the answer.")))
+            self._answer.set_exception(httpx.ReadError(str(error or CLOSED)))
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None:
@@ -186,6 +194,9 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         if self._answer is None or self._answer.done():
+            return
+        if self._parser.get_status_code() < 200:  # The answer itself comes behind it.
+            self._headers.clear()
             return
         content = bytes(self._body)
         if content and any(name.lower() == b"content-encoding" for name, _ in self._headers):
