@@ -37,7 +37,7 @@ test-all: $(VENV)/.test
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser
-	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 3 tests/browser
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 4 tests/browser
 
 # Takes the pictures of docs/page.md anew.
 screenshots: $(VENV)/.browser
