@@ -51,6 +51,10 @@ class Reply:
         return httpx.Headers(self.raw_headers)
 
     @property
+    def url(self) -> _Url:
+        return self.request.url
+
+    @property
     def text(self) -> str:
         return self.content.decode(errors="replace")
 
