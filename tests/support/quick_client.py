@@ -62,6 +62,10 @@ class Reply:
         return json.loads(self.content)
 
 
+def text_of(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
 class QuickClient(httpx.AsyncClient):
     """As many connections to one server on loopback as there are calls at a time, each one used again.
 
@@ -84,7 +88,7 @@ class QuickClient(httpx.AsyncClient):
         }
 
     async def call(
-        self, method: str, path: str, *, params: Any, content: str | bytes | None, headers: dict[str, str]
+        self, method: str, path: str, *, params: Any, content: str | bytes | None, headers: dict[str, Any]
     ) -> Reply | httpx.Response:
         """Send what httpx would send. Raise an httpx.TransportError when there is no whole answer, as httpx does."""
         if method == "HEAD" or not PLAIN_PATH.fullmatch(path) or not isinstance(content, str | bytes | None):
@@ -94,7 +98,7 @@ class QuickClient(httpx.AsyncClient):
         sent = self._sent_always | {name.lower(): value for name, value in headers.items()}
         if body or method in WITH_BODY:
             sent.setdefault("content-length", str(len(body)))
-        lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        lines = "".join(f"{name}: {text_of(value)}\r\n" for name, value in sent.items())
         async with self._free:
             answer = await self._exchange(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
         return Reply(_Request(method, _Url(path)), *answer)
