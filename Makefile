@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 # Tests start hundreds of processes. Where this is set, each compiles all of threadkeep again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+# What is installed is compiled when it is first imported: most of it never is.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
+
+.PHONY: serve wheel test test-all test-browser screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -24,23 +27,30 @@ wheel: $(BIN)/python
 test: $(VENV)/.test
 	$(BIN)/pytest -n 4 -m "not prove"
 
-# The same on SQLite alone: what to run after each change.
+# The same on SQLite alone, without what starts processes or terminals for itself: what to run after each change.
 test-fast: $(VENV)/.test
-	$(BIN)/pytest -n 4 -m "not prove" --sqlite
+	$(BIN)/pytest -n 4 -m "not prove" --fast
+
+# Those of `make test`, and those that kill, stop and starve servers: what waits leaves the machine to others.
+test-all: $(VENV)/.test
+	$(BIN)/pytest -n 4
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser
-	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 3 tests/browser
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 4 tests/browser
 
 # Takes the pictures of docs/page.md anew.
 screenshots: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
 
 # The tests that kill, stop and starve servers; then every promise, attacked on both databases: docs/proof.md.
-# SCALE cuts sizes, never faults.
-SCALE ?= 1
 prove: $(VENV)/.browser
 	$(BIN)/pytest -n 4 -m prove
+	@$(MAKE) proofs
+
+# SCALE cuts sizes, never faults.
+SCALE ?= 1
+proofs: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
 	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof --scale $(SCALE)
 
@@ -108,21 +118,21 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.service: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(INSTALL) .
 	touch $@
 
 $(VENV)/.test: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
+	$(INSTALL) '.[test,docs]'
 	touch $@ $(VENV)/.service
 
 $(VENV)/.docs: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	$(INSTALL) '.[docs]'
 	touch $@
 
 $(VENV)/.browser: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,browser]'
+	$(INSTALL) '.[test,docs,browser]'
 	touch $@ $(VENV)/.test $(VENV)/.service
 
 $(VENV)/.bench: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs,bench]'
+	$(INSTALL) '.[test,docs,bench]'
 	touch $@ $(VENV)/.test $(VENV)/.service

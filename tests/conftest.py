@@ -15,12 +15,13 @@ from support.cast import Caller, Cast
 from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
+from support.quick_client import QuickClient
 from support.scheduling import ByDatabaseAndFile
-from support.server import Database, Server
+from support.server import ZYGOTE, Database, Server
 from support.stored import Stored, stored_in
+from support.tiers import starts_its_own
 from support.zygote import Zygote
 
-REQUEST_S = 60
 LOG_LINES = 40
 LOG_BEGIN = pytest.StashKey[int]()
 
@@ -36,18 +37,25 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sqlite", action="store_true", help="leave out what needs PostgreSQL")
+    parser.addoption("--fast", action="store_true", help="that, and what starts processes for itself alone")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite."""
-    left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
+    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite or --fast."""
+    is_fast = config.option.fast
+    is_alone = config.option.sqlite or is_fast
+    left_out = {
+        each
+        for each in items
+        if isinstance(each, pytest.Function)
+        and ((is_on_postgres(each) and (is_alone or is_alike(each))) or (is_fast and starts_its_own(each)))
+    }
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [each for each in items if each not in set(left_out)]
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [each for each in items if each not in left_out]
 
 
-def is_on_postgres(item: pytest.Item) -> bool:
-    assert isinstance(item, pytest.Function)
+def is_on_postgres(item: pytest.Function) -> bool:
     kind = item.callspec.params.get("database_kind") if hasattr(item, "callspec") else None
     return kind == "postgres" or "postgres" in item.fixturenames
 
@@ -161,21 +169,13 @@ async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def connect(server: Server) -> httpx.AsyncClient:
-    """Open a client that neither proxies nor follows redirects, whatever the machine's settings say."""
-    return httpx.AsyncClient(
-        base_url=server.url,
-        timeout=REQUEST_S,
-        trust_env=False,
-        limits=httpx.Limits(max_connections=200, max_keepalive_connections=200),
-    )
+def connect(server: Server) -> QuickClient:
+    return QuickClient(server.url)
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    zygote = Zygote()
-    yield zygote
-    zygote.close()
+def zygote() -> Zygote:
+    return ZYGOTE
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ async def run_all(ids: list[str], databases: list[str], scale: float, jobs: int)
         return id, database, record
 
     # The last ones take longest: begun last, they would run alone.
-    pairs = [(id, database) for id in reversed(ids) for database in databases if database in PROOFS[id].databases]
+    pairs = [(id, each) for id in reversed(ids) for each in databases if PROOFS[id].runs_on(each, scale)]
     return sorted(await asyncio.gather(*(run(*each) for each in pairs)), key=lambda each: ids.index(each[0]))
 
 

@@ -11,7 +11,6 @@ from proof.count_world import World, script
 from proof.place import Place
 from proof.record import Record, proof
 from support.cast import Answer, Caller
-from support.quick_client import quick_callers
 from support.stored import WRONG_COUNTS, Stored
 
 PROCESSES = 2
@@ -28,7 +27,8 @@ async def attack(place: Place, record: Record) -> None:
     place.model.script = script
     servers = await place.serve(PROCESSES)
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
-    async with quick_callers(ada, servers) as callers, place.stored() as stored:
+    callers = [place.at(ada, server) for server in servers]
+    async with place.stored() as stored:
         world = World(asyncio.get_running_loop(), callers, stored, record)
         await asyncio.to_thread(run_machine, world)
         await write_and_watch(callers, stored, record)

@@ -11,8 +11,6 @@ from proof.place import Place
 from proof.record import Record, proof
 from support.cast import Caller
 from support.clocks import ShiftedClock
-from support.quick_client import quick_callers
-from support.server import Server
 
 PROCESSES = 3
 THREADS = 6
@@ -27,7 +25,9 @@ JUMP_S = 0.02
 async def attack(place: Place, record: Record) -> None:
     servers = await place.serve(PROCESSES)
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
-    await append_and_look(ada, servers, record, record.size(APPENDS, 1_000), record.size(READS, 250))
+    await append_and_look(
+        [place.at(ada, each) for each in servers], record, record.size(APPENDS, 1_000), record.size(READS, 250)
+    )
     for server in servers:
         server.stop()
     place.servers.clear()
@@ -36,7 +36,7 @@ async def attack(place: Place, record: Record) -> None:
     # The others are fast and slow all the time.
     jumping = asyncio.create_task(jump(clocks[-1] if len(servers) > 1 else clocks[0], record))
     appends = record.size(WRONG_APPENDS, 600)
-    await append_and_look(ada, servers, record, appends, record.size(WRONG_READS, 150))
+    await append_and_look([place.at(ada, each) for each in servers], record, appends, record.size(WRONG_READS, 150))
     jumping.cancel()
     with suppress(asyncio.CancelledError):
         await jumping
@@ -46,14 +46,13 @@ async def attack(place: Place, record: Record) -> None:
     record.need(record.faults["jumps of a clock by two hours"], "jumps of a clock", 5)
 
 
-async def append_and_look(ada: Caller, servers: list[Server], record: Record, appends: int, reads: int) -> None:
+async def append_and_look(callers: list[Caller], record: Record, appends: int, reads: int) -> None:
     """Let all clients work, and check what they saw."""
     history = History()
-    async with quick_callers(ada, servers) as callers:
-        threads = [(await callers[0].create_thread()).id for _ in range(THREADS)]
-        load = Load(callers, threads, history, record)
-        await load.run(appends, reads)
-        await load.look_at_the_end()
+    threads = [(await callers[0].create_thread()).id for _ in range(THREADS)]
+    load = Load(callers, threads, history, record)
+    await load.run(appends, reads)
+    await load.look_at_the_end()
     # Nothing fails here; a few may be refused on a machine that stands still for seconds.
     few = load.refused_count * 100 <= appends
     record.check(

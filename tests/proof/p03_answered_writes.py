@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack
 
 import httpx
 
-from conftest import REQUEST_S
 from proof.place import Place
 from proof.record import Record, proof
 from proof.renaming import Renaming
 from proof.traced_appends import trace_appends
 from support.load import Load, check
+from support.quick_client import REQUEST_S
 from support.server import Server
 from support.taking_turns import TakingTurns
 

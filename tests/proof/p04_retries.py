@@ -24,6 +24,7 @@ from proof.retried_kinds import KINDS
 from support.answering import change_stored
 from support.cast import Caller
 from support.cutting_proxy import Cut, CuttingProxy
+from support.quick_client import QuickClient
 from support.scripted_model import STALL, Call, answer_of
 from support.server import Server
 
@@ -81,9 +82,7 @@ async def reached_through_proxies(ada: Caller, servers: list[Server], record: Re
         callers = []
         for proxy in proxies:
             who = copy.copy(ada)
-            alone = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-            client = httpx.AsyncClient(base_url=proxy.url, trust_env=False, timeout=SENDER_S, limits=alone)
-            who.client = await stack.enter_async_context(client)
+            who.client = await stack.enter_async_context(QuickClient(proxy.url, SENDER_S, kept_max=0))
             callers.append(who)
         yield callers
         record.fault("answers lost on the way", sum(proxy.cuts_count for proxy in proxies))

@@ -15,7 +15,7 @@ from proof.record import Record, proof
 from support.alike import Both, characters, steps
 from support.cast import Answer, Caller
 from support.people import People
-from support.server import Database, Server
+from support.server import ZYGOTE, Database, Server
 
 # One of each length in UTF-8 and in UTF-16, and what is longer or shorter when a program changes its form or case.
 KINDS = ("a", "é", "\u0301", "€", "ﬃ", "😀", "\U0010ffff", "\uffff", " ", "İ")
@@ -161,9 +161,7 @@ async def answer_alike(place: Place, server: Server, record: Record) -> None:
     folder.mkdir()
     beside = Server(Database("sqlite", f"sqlite:///{folder / 'threadkeep.db'}", folder), place.model.settings)
     place.servers.append(await beside.start())
-    owners = [
-        await People(each, place.client(each), place._zygote).owner("ORG_ALIKE", "uid_zoe") for each in (beside, server)
-    ]
+    owners = [await People(each, place.client(each), ZYGOTE).owner("ORG_ALIKE", "uid_zoe") for each in (beside, server)]
     clients = [
         httpx.Client(base_url=each.url, headers={"x-api-key": who.key or ""}, trust_env=False, timeout=60)
         for each, who in zip((beside, server), owners, strict=True)

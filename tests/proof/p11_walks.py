@@ -11,7 +11,6 @@ from proof.place import Place
 from proof.record import Record, proof
 from proof.walking import Span, Walk
 from support.cast import Answer
-from support.quick_client import quick_callers
 
 PROCESSES = 2
 WALKS = 200
@@ -59,18 +58,18 @@ async def attack(place: Place, record: Record) -> None:
     servers = await place.serve(PROCESSES)
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
     # The thread whose messages are walked belongs to somebody else: that list has one thread that never rests.
-    async with quick_callers(ada, servers) as callers, quick_callers(ada.as_user("uid_walked"), servers) as others:
-        threads = ThreadChurn(others, record)
-        messages = MessageChurn(callers, record, (await ada.create_thread()).id)
-        # Walks backwards begin at the oldest; the others are made at once, several in one millisecond.
-        await threads.make(steady=True)
-        await asyncio.gather(*(threads.make(steady=number % 2 == 0) for number in range(2 * STEADY)))
-        for number in range(2 * STEADY):
-            await messages.make(steady=number % 2 == 0)
-        churning = [asyncio.create_task(each.run()) for each in (threads, threads, threads, messages, messages)]
-        walks = await walk_all(threads, messages, record)
-        threads.is_over = messages.is_over = True
-        await asyncio.gather(*churning)
+    callers = [place.at(ada, server) for server in servers]
+    threads = ThreadChurn([each.as_user("uid_walked") for each in callers], record)
+    messages = MessageChurn(callers, record, (await ada.create_thread()).id)
+    # Walks backwards begin at the oldest; the others are made at once, several in one millisecond.
+    await threads.make(steady=True)
+    await asyncio.gather(*(threads.make(steady=number % 2 == 0) for number in range(2 * STEADY)))
+    for number in range(2 * STEADY):
+        await messages.make(steady=number % 2 == 0)
+    churning = [asyncio.create_task(each.run()) for each in (threads, threads, threads, messages, messages)]
+    walks = await walk_all(threads, messages, record)
+    threads.is_over = messages.is_over = True
+    await asyncio.gather(*churning)
     for walk, churn in walks:
         for fault in walk.faults(churn.lives):
             record.violation(fault)

@@ -40,7 +40,12 @@ MEMORY_GROWN_MAX_BYTES = 160 * 1024 * 1024
 MEMORY_LOOK_S = 0.1
 
 
-@proof("P14", "Every fault of a model ends its response cleanly, keeps the text so far, and disturbs nobody else")
+@proof(
+    "P14",
+    "Every fault of a model ends its response cleanly, keeps the text so far, and disturbs nobody else",
+    # What a model's server says is read, judged and ended before anything of it is stored.
+    is_alike=True,
+)
 async def attack(place: Place, record: Record) -> None:
     place.model.script = script_for
     place.secrets.add(SECRET_WORDS)

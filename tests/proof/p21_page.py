@@ -17,6 +17,8 @@ from support.scripted_model import DONE, ScriptedModel, finish, reasoning, text,
 
 Chunks = list[list[str]]
 
+TITLE_CHARACTERS_MAX = 200
+
 # Their messages fill what the page reads at a time.
 TEXTS_AT_ONCE = 5
 
@@ -52,14 +54,15 @@ async def attack(place: Place, record: Record) -> None:
     # Each text is in each place; at a small scale more of them are shown at a time.
     count = record.size(len(HOSTILE), math.ceil(len(HOSTILE) / TEXTS_AT_ONCE))
     chunks = [HOSTILE[number::count] for number in range(count)]
-    await asyncio.gather(fill(ada, chunks), name_all(bob, people))
+    titles = titles_of(len(chunks[0]))
+    await asyncio.gather(fill(ada, titles, chunks), name_all(bob, people))
     async with open_browser() as browser:
         async with open_page(browser, server.url, record) as watched:
             await watched.sign_in(ada, "Pick up a thread")
-            await show_list(watched)
+            await show_list(watched, len(titles) + len(chunks))
             for number, chunk in enumerate(chunks):
                 await show_thread(watched, ada, number, chunk)
-            await show_titles(watched, ada)
+            await show_titles(watched, ada, titles)
             await stream(watched, ada, place.model, chunks)
             await show_errors(watched, ada, chunks)
             await type_in(watched, ada)
@@ -70,8 +73,24 @@ async def attack(place: Place, record: Record) -> None:
         record.need(record.faults[f"in {name}"], f"hostile texts in {name}", len(HOSTILE))
 
 
-async def fill(ada: Caller, chunks: Chunks) -> None:
-    """Store a thread for each text, which is its title, and one for each chunk, with messages of all kinds."""
+def titles_of(most: int) -> Chunks:
+    """Return the texts, at most so many together as a title has room for."""
+    titles: Chunks = []
+    for words in HOSTILE:
+        last = titles[-1] if titles else []
+        if 0 < len(last) < most and len(" ".join([*last, words])) <= TITLE_CHARACTERS_MAX:
+            last.append(words)
+        else:
+            titles.append([words])
+    return titles
+
+
+def titled(chunk: list[str]) -> str:
+    return " ".join(chunk)[:TITLE_CHARACTERS_MAX]
+
+
+async def fill(ada: Caller, titles: Chunks, chunks: Chunks) -> None:
+    """Store a thread for each title, and one for each chunk, with messages of all kinds."""
     free = asyncio.Semaphore(8)
 
     async def create(**body: Any) -> None:
@@ -81,8 +100,8 @@ async def fill(ada: Caller, chunks: Chunks) -> None:
 
     await asyncio.gather(
         *(
-            create(id=f"thread_t{number}", title=words[:200], metadata={words[:64]: [words[:200], "b"]})
-            for number, words in enumerate(HOSTILE)
+            create(id=f"thread_t{number}", title=titled(title), metadata=metadata_of(title))
+            for number, title in enumerate(titles)
         ),
         *(
             create(
@@ -133,8 +152,8 @@ async def name_all(bob: Caller, people: People) -> None:
         await other.put_member(bob.user, "owner")
 
 
-async def show_list(watched: WatchedPage) -> None:
-    """Scroll to the end of the list, which reads page after page."""
+async def show_list(watched: WatchedPage, thread_count: int) -> None:
+    """Scroll to the end of the list, which reads page after page: all texts are titles in it."""
     rows = watched.screen.rows
     await expect(rows.first).to_be_visible()
     while True:
@@ -144,7 +163,7 @@ async def show_list(watched: WatchedPage) -> None:
             await expect(rows).not_to_have_count(count, timeout=1_000)
         except AssertionError:
             break
-    await watched.check("the list", await rows.count())
+    await watched.check("the list", len(HOSTILE) if await rows.count() == thread_count else 0)
 
 
 async def show_thread(watched: WatchedPage, ada: Caller, number: int, chunk: list[str]) -> None:
@@ -164,18 +183,18 @@ async def show_thread(watched: WatchedPage, ada: Caller, number: int, chunk: lis
     await screen.page.keyboard.press("Escape")
 
 
-async def show_titles(watched: WatchedPage, ada: Caller) -> None:
-    """Open the thread that each text is the title of, and the editor of its title."""
+async def show_titles(watched: WatchedPage, ada: Caller, titles: Chunks) -> None:
+    """Open the thread of each title, and the title's editor."""
     name = "the header and the window's title"
     screen = watched.screen
-    for number, words in enumerate(HOSTILE):
+    for number, title in enumerate(titles):
         watched.place = name
         await screen.open_thread(ada, f"thread_t{number}")
-        await expect(screen.page.locator(".title h1")).to_have_attribute("title", words[:200])
-        titled = await screen.page.evaluate("document.title")
-        watched.record.check("threadkeep" in titled, f"the window's title is {titled!a}")
+        await expect(screen.page.locator(".title h1")).to_have_attribute("title", titled(title))
+        shown = await screen.page.evaluate("document.title")
+        watched.record.check("threadkeep" in shown, f"the window's title is {shown!a}")
         await screen.button("Rename").click()
-        await watched.check(name, 1)
+        await watched.check(name, len(title))
         await screen.page.keyboard.press("Escape")
 
 

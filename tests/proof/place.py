@@ -16,10 +16,9 @@ from support.cast import Caller
 from support.people import People
 from support.postgres import Postgres
 from support.scripted_model import ScriptedModel
-from support.server import SECRET, Database, Server, run_threadkeep
+from support.server import SECRET, ZYGOTE, Database, Server, run_forked
 from support.stored import WRONG_COUNTS, Stored, stored_in
 from support.waiting import eventually
-from support.zygote import Zygote
 
 # What a server writes when something happened that its code did not foresee.
 UNFORESEEN = ("Traceback (most recent call last)", "Internal Server Error")
@@ -36,7 +35,6 @@ class Place:
         self.secrets = {SECRET, model.settings["THREADKEEP_MODEL_KEY"]}
         # Set by proofs that break the stored data on purpose, or leave no process to end what runs.
         self.is_left_as_it_is = False
-        self._zygote = Zygote()
         self._clients: dict[str, httpx.AsyncClient] = {}
 
     @property
@@ -103,7 +101,7 @@ class Place:
             record.check(await stored.rows(WRONG_COUNTS) == [], "P1: messageCount is wrong at rest")
         for server in self.servers:
             server.stop()
-        verified = await asyncio.to_thread(run_threadkeep, "verify", database=self.database)
+        verified = await asyncio.to_thread(run_forked, "verify", database=self.database)
         record.check(verified.returncode == 0, f"verify: {verified.stdout}{verified.stderr}")
         for log in self.folder.glob("*.log"):
             text = log.read_text(errors="replace")
@@ -117,14 +115,13 @@ class Place:
             if server.process is not None:
                 server.process.send_signal(signal.SIGCONT)
                 server.kill()
-        self._zygote.close()
 
 
 class _People(People):
     """People whose secrets the place remembers, to look for them later where they must not be."""
 
     def __init__(self, place: Place, server: Server) -> None:
-        super().__init__(server, place.client(server), place._zygote)
+        super().__init__(server, place.client(server), ZYGOTE)
         self._place = place
 
     def issued(self, secret: str) -> str:

@@ -80,6 +80,11 @@ class Proof:
     promise: str
     attack: Callable[["Place", Record], Awaitable[None]]
     databases: tuple[str, ...]
+    is_alike: bool
+
+    def runs_on(self, database: str, scale: float) -> bool:
+        """Tell whether it is tried there: what is alike on all databases is tried on the first one below full size."""
+        return database in self.databases and (not self.is_alike or scale >= 1 or database == self.databases[0])
 
 
 PROOFS: dict[str, Proof] = {}
@@ -87,12 +92,17 @@ PROOFS: dict[str, Proof] = {}
 Attack = Callable[["Place", Record], Awaitable[None]]
 
 
-def proof(id: str, promise: str, *, databases: tuple[str, ...] = DATABASES) -> Callable[[Attack], Attack]:
-    """Register the proof of a promise: a coroutine that gets an empty place and the record to fill."""
+def proof(
+    id: str, promise: str, *, databases: tuple[str, ...] = DATABASES, is_alike: bool = False
+) -> Callable[[Attack], Attack]:
+    """Register the proof of a promise: a coroutine that gets an empty place and the record to fill.
+
+    It `is_alike` where the code that it attacks is the same whatever the database.
+    """
 
     def register(attack: Attack) -> Attack:
         assert id not in PROOFS, f"{id} has two proofs"
-        PROOFS[id] = Proof(id, promise, attack, databases)
+        PROOFS[id] = Proof(id, promise, attack, databases, is_alike)
         return attack
 
     return register

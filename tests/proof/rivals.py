@@ -13,6 +13,7 @@ import httpx
 
 from proof.record import Record
 from support.cast import Caller
+from support.quick_client import QuickClient
 from support.scripted_model import Call, answer_of
 from support.server import Server
 from support.stored import Stored
@@ -139,7 +140,6 @@ async def impatient(who: Caller, servers: list[Server]) -> AsyncIterator[dict[in
     async with AsyncExitStack() as stack:
         callers = {}
         for server in servers:
-            client = httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=REQUEST_S)
             callers[server.port] = who.with_headers({})
-            callers[server.port].client = await stack.enter_async_context(client)
+            callers[server.port].client = await stack.enter_async_context(QuickClient(server.url, REQUEST_S))
         yield callers

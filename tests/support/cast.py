@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from support.document import Document
+from support.quick_client import QuickClient, Reply
 
 JSON = {"content-type": "application/json"}
 NOTHING = object()
@@ -28,12 +29,18 @@ ERROR_TYPES = {
 class Answer:
     """What came back: `status` is HTTP's, other attributes are the body's own names, `answer["status"]` the body's."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response | Reply) -> None:
         self.response = response
         self.status = response.status_code
-        self.headers = response.headers
-        self.text = response.text
         self.body: Any = _json_or_none(response)
+
+    @property
+    def headers(self) -> httpx.Headers:
+        return self.response.headers
+
+    @property
+    def text(self) -> str:
+        return self.response.text
 
     @property
     def code(self) -> str | None:
@@ -162,7 +169,8 @@ class Caller:
         if content is not None:
             sent |= JSON
         sent |= headers or {}
-        answer = Answer(await self.client.request(method, path, params=params, content=content, headers=sent))
+        send = self.client.call if isinstance(self.client, QuickClient) else self.client.request
+        answer = Answer(await send(method, path, params=params, content=content, headers=sent))
         if answer.status >= 400:
             check_error(answer)
         if self.document is not None:
@@ -353,7 +361,7 @@ def _responses(thread: Any, response: Any = None) -> str:
     return path if response is None else f"{path}/{identifier(response)}"
 
 
-def _json_or_none(response: httpx.Response) -> Any:
+def _json_or_none(response: httpx.Response | Reply) -> Any:
     try:
         return response.json()
     except ValueError:

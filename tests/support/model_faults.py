@@ -18,7 +18,7 @@ def refusal(status: int, **error: Any) -> list[Any]:
 
 
 HTML = f"<html><body>{SECRET_WORDS}</body></html>".encode()
-BOMB = gzip.compress(b": " + bytes(50_000_000) + b"\n")
+BOMB = gzip.compress(b": " + bytes(8_000_000) + b"\n")
 GZIP = Head(200, {"content-type": "text/event-stream", "content-encoding": "gzip"})
 
 # name: (script, pieces, code)

@@ -22,10 +22,9 @@ STOP_S = 20
 ADMIN_S = 60
 UNLIMITED = "10000000"
 
-COMMANDS = Zygote()
-SERVERS = Zygote()
-atexit.register(COMMANDS.close)
-atexit.register(SERVERS.close)
+# The one of this process: each costs a second.
+ZYGOTE = Zygote()
+atexit.register(ZYGOTE.close)
 
 
 @dataclass
@@ -43,7 +42,7 @@ class Server:
     `wrapper` stands before its command, and must leave it its process id.
     """
 
-    # Fork it from a process that has imported everything: a second less for each. Proofs start theirs afresh.
+    # Fork it from a process that has imported everything: a second less for each.
     forks = False
 
     def __init__(
@@ -79,7 +78,7 @@ class Server:
         # A variable of another program, such as LD_PRELOAD, is read when a process starts.
         if self.forks and not self.wrapper and all(name.startswith("THREADKEEP_") for name in self.settings):
             command = ("serve", "--host", "127.0.0.1", "--port", str(self.port), *arguments)
-            self.process = SERVERS.begin(*command, cwd=self.database.folder, environment=variables, log=self.log)
+            self.process = ZYGOTE.begin(*command, cwd=self.database.folder, environment=variables, log=self.log)
             return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -162,8 +161,8 @@ def run_threadkeep(
 def run_forked(
     *arguments: str, database: Database, settings: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Do the same in a second less, one after the other, where nobody looks at the process from outside."""
-    ran = COMMANDS.run(*arguments, cwd=database.folder, environment=environment(database.url, settings or {}))
+    """Do the same in a second less, where nobody looks at the process from outside."""
+    ran = ZYGOTE.run(*arguments, cwd=database.folder, environment=environment(database.url, settings or {}))
     return subprocess.CompletedProcess(arguments, ran["returncode"], ran["stdout"], ran["stderr"])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pyte
 
-from support.server import COMMANDS
+from support.server import ZYGOTE
 from support.waiting import eventually
 
 SHOWN_S = 20
@@ -32,7 +32,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         # These count before the terminal's own size, and whoever runs tests side by side sets them.
         inherited = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
-        self.process = COMMANDS.begin_at(
+        self.process = ZYGOTE.begin_at(
             os.ttyname(theirs), *arguments, cwd=cwd, environment={**inherited, "TERM": "xterm-256color"}
         )
         # The command alone holds it now: its end is the terminal's.

@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 # A command that does not come to its end is ended.
 COMMAND_S = 60
@@ -24,7 +24,7 @@ WAIT_S = 0.01
 
 
 class Zygote:
-    """Starts with its first command; commands from several threads wait for each other."""
+    """Starts with its first command; commands run side by side."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -32,12 +32,16 @@ class Zygote:
 
     def run(self, *arguments: str, cwd: Path, environment: dict[str, str]) -> dict[str, Any]:
         """Run one command and return its `returncode`, `stdout` and `stderr`."""
-        return self.ask({"arguments": arguments, "cwd": str(cwd), "environment": environment})
+        with tempfile.TemporaryDirectory(prefix="threadkeep-command-") as folder:
+            files = {name: Path(folder) / name for name in ("stdout", "stderr")}
+            request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "limit_s": COMMAND_S}
+            returncode = Forked(self, self.ask({**request, **{name: str(files[name]) for name in files}})["pid"]).wait()
+            return {"returncode": returncode, **{name: read_all(file) for name, file in files.items()}}
 
     def begin(self, *arguments: str, cwd: Path, environment: dict[str, str], log: Path) -> "Forked":
         """Start a command that goes on, such as a server, and return it while it runs."""
-        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "log": str(log)}
-        return Forked(self, self.ask(request)["pid"])
+        request = {"arguments": arguments, "cwd": str(cwd), "environment": environment, "limit_s": 0}
+        return Forked(self, self.ask({**request, "stdout": str(log), "stderr": str(log)})["pid"])
 
     def begin_at(self, terminal: str, *arguments: str, cwd: Path, environment: dict[str, str]) -> "Forked":
         """Start a command as the one that a pseudo-terminal, such as `/dev/pts/3`, belongs to."""
@@ -55,7 +59,7 @@ class Zygote:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
-        assert line, "the process that runs the admin commands has ended"
+        assert line, "the process that runs the commands has ended"
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -136,34 +140,20 @@ def serve_commands() -> None:
             os.close(terminal)
             print(json.dumps({"pid": child}), flush=True)
             continue
-        if "log" in request:
-            child = os.fork()
-            if child == 0:
-                with open(request["log"], "ab") as log:  # noqa: PTH123
-                    become_command(request, log, log, limit_s=0)
-            print(json.dumps({"pid": child}), flush=True)
-            continue
-        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-            child = os.fork()
-            if child == 0:
-                become_command(request, stdout, stderr)
-            _, status = os.waitpid(child, 0)
-            answer = {
-                "returncode": os.waitstatus_to_exitcode(status),
-                "stdout": read_all(stdout),
-                "stderr": read_all(stderr),
-            }
-        print(json.dumps(answer), flush=True)
+        child = os.fork()
+        if child == 0:
+            become_command(request)
+        print(json.dumps({"pid": child}), flush=True)
 
 
-def become_command(request: dict[str, Any], stdout: IO[bytes], stderr: IO[bytes], limit_s: int = COMMAND_S) -> None:
-    """Turn this forked child into the command; never returns. A limit of 0 is none."""
+def become_command(request: dict[str, Any]) -> None:
+    """Turn this forked child into the command; never returns."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(stdout.fileno(), 1)
-    os.dup2(stderr.fileno(), 2)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
     sys.stdout = os.fdopen(os.dup(1), "w")
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
-    run_and_end(request, limit_s)
+    run_and_end(request, request["limit_s"])
 
 
 def become_command_at(request: dict[str, Any], terminal: int) -> None:
@@ -199,9 +189,8 @@ def run_and_end(request: dict[str, Any], limit_s: int) -> None:
         os._exit(status)
 
 
-def read_all(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode(errors="replace")
+def read_all(file: Path) -> str:
+    return file.read_bytes().decode(errors="replace") if file.exists() else ""
 
 
 if __name__ == "__main__":
