@@ -105,6 +105,15 @@ class Endpoint:
         """Whether it may revoke a key, a role or a membership: every write to an organization may."""
         return self.names_organization and self.method != "GET"
 
+    @cached_property
+    def only_reads(self) -> bool:
+        """Whether it does nothing but read: then no response can be in its way, and nobody must hear of it."""
+        return self.method == "GET" and self.mode is not ExecutionMode.ANSWER
+
+    @cached_property
+    def is_for_members(self) -> bool:
+        return self.role is Role.MEMBER
+
     def body_for(self, decoded: dict[str, Any]) -> Any:
         """Return the struct of this body: the endpoint may take several."""
         return self.body if self.choose_body is None else self.choose_body(decoded)

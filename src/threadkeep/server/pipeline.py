@@ -25,7 +25,7 @@ from threadkeep.operations.revisions import precondition
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
 from threadkeep.runtime.places import ConcurrencyLimit, Slot
-from threadkeep.scope import Credential, Role, Scope
+from threadkeep.scope import Credential, Scope
 from threadkeep.server.answers import Result, error_answer, headers_of, result_of, result_of_answered, unless_known
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.body import (
@@ -169,6 +169,8 @@ class Pipeline:
         standing = None if method == "GET" else caller.standing(organization_id, is_strict=endpoint.changes_credentials)
         db = ScopedDatabase(self._database, acting, standing)
         # Run.
+        if endpoint.only_reads:
+            return await self._execute(endpoint, db, endpoint.arguments(request), None)
         if endpoint.takes_precondition:
             request.precondition = precondition(headers.get(b"if-match"))
         if not endpoint.streams:
@@ -292,7 +294,7 @@ async def run_keyed(
 
 
 def check_role(endpoint: Endpoint, acting: Scope) -> None:
-    if endpoint.role is not Role.MEMBER and acting.role.rank < endpoint.role.rank:
+    if not endpoint.is_for_members and acting.role.rank < endpoint.role.rank:
         raise InsufficientPermissions(f"This needs the role {endpoint.role} in the organization.")
 
 
