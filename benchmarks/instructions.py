@@ -26,7 +26,7 @@ from benchmarks.servers import Server, start_bare, start_threadkeep
 CLIENTS = 64
 # What a few rounds take is subtracted from what many take: starting, warming and counting are in both.
 FEW, MANY = 1, 4
-DRIVER_FEW, DRIVER_MANY = 2, 8
+DRIVER_FEW, DRIVER_MANY = 1, 7
 COUNTED = [operation for operation in OPERATIONS if operation != "stream"]
 LINE_BYTES = 64
 # The same caches on every machine: 32 KiB for instructions, 32 KiB for data, 1 MiB behind both.
@@ -65,7 +65,9 @@ def case(operation: str, side: str, counts: Counts) -> record.Record:
 
 
 def callgrind(out: Path, *more: str) -> tuple[str, ...]:
-    return ("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", *CACHES, *more)
+    """Return the words before a module's name that have what it does counted."""
+    counter = ("valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", *CACHES, *more)
+    return (*counter, sys.executable, "-m", "benchmarks.slowed")
 
 
 def of_servers(place: Place, filled: Filled, folder: Path, say: Say) -> Iterator[record.Record]:
@@ -144,8 +146,7 @@ def of_driver(folder: Path, filled: Filled) -> Counts:
     def groups(count: int) -> Counts:
         out = folder / f"counts-driver-{count}"
         numbers = (str(filled.plain.start), str(filled.plain.stop), str(count))
-        module = (sys.executable, "-m", "benchmarks.instructions")
-        subprocess.run([*callgrind(out), *module, str(folder / "driver.db"), *numbers], check=True)
+        subprocess.run([*callgrind(out), "benchmarks.instructions", str(folder / "driver.db"), *numbers], check=True)
         return counts_in(out)
 
     return difference(groups(DRIVER_FEW), groups(DRIVER_MANY), (DRIVER_MANY - DRIVER_FEW) * CLIENTS)

@@ -14,10 +14,10 @@ APPEND_SHARE_MIN = 0.7
 def instructions(made: Record) -> str:
     parts = [
         f"### Instructions on {'PostgreSQL' if made['kind'] == 'postgres' else 'SQLite'}",
-        "Counted by valgrind's callgrind over HTTP: what the server's process does in user space, threads of the "
-        "database included; the kernel and other processes are not in it. Unlike time, it does not depend on what "
-        "else the machine does. Memory is what was not in simulated caches of 32 KiB for instructions and 32 KiB for "
-        "data, in lines of 64 bytes: what neighbours who share the larger caches make slow.",
+        "Counted by valgrind's callgrind over HTTP: what the server's process does in user space, SQLite included; the "
+        "kernel, other processes and checkpoints are not in it. Unlike time, it does not depend on what else the "
+        "machine does. Memory is what was not in simulated caches of 32 KiB for instructions and 32 KiB for data, in "
+        "lines of 64 bytes: what neighbours who share the larger caches make slow.",
         counted(made),
         aims(made),
     ]

@@ -61,7 +61,7 @@ class Server(Address):
         started_s, ready_s = time.perf_counter(), READY_UNDER_S if under else READY_S
         with (log or Path(os.devnull)).open("wb") as output:
             self._process = subprocess.Popen(
-                [*under, python, "-m", *arguments],
+                [*(under or (python, "-m")), *arguments],
                 env={**os.environ, **environment},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
