@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -164,11 +164,11 @@ class SqliteDatabase:
             lambda transaction: operation(transaction, *args, **kwargs),
         )
 
-    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
+    def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
 
-    async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+    def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
 
     async def require_writable(self) -> None:
         """Raise Unavailable unless the file can be read. With a full disk this succeeds: reads can still be served."""
