@@ -167,8 +167,10 @@ class SqliteDatabase:
     def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
 
-    def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+    def write_checked(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+
+    write_once = write_checked
 
     async def require_writable(self) -> None:
         """Raise Unavailable unless the file can be read. With a full disk this succeeds: reads can still be served."""

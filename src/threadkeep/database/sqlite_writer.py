@@ -169,9 +169,10 @@ class Writer(threading.Thread):
         return job.error is None
 
     def _run_at_once(self, job: Job) -> None:
-        """Run a job of one writing statement without a savepoint, which would double its statements.
+        """Run a job without a savepoint, for which SQLite would copy every page that the job changes.
 
-        Such a job writes all or nothing. If one fails half-way, which is rare, each job of the batch runs again alone.
+        Such a job writes once, or has checked before its first change whether it may. If one fails half-way, which is
+        rare, each job of the batch runs again alone.
         """
         changes_count = self._connection.total_changes()
         if self._attempt(job):

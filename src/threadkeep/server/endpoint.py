@@ -20,6 +20,8 @@ class ExecutionMode(enum.Enum):
     READ = enum.auto()
     READ_SLOWLY = enum.auto()
     WRITE = enum.auto()
+    # Refuses, if it does, before its first change.
+    WRITE_CHECKED = enum.auto()
     WRITE_ONCE = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()

@@ -215,6 +215,8 @@ class Pipeline:
         match mode:
             case ExecutionMode.WRITE_ONCE:
                 value = await db.write_once(operation, *arguments)
+            case ExecutionMode.WRITE_CHECKED:
+                value = await db.write_checked(operation, *arguments)
             case ExecutionMode.WRITE:
                 value = await db.write(operation, *arguments)
             case ExecutionMode.READ_SLOWLY:
