@@ -16,8 +16,8 @@ def instructions(made: Record) -> str:
         "Counted by valgrind's callgrind over HTTP: what the server's process does in user space, SQLite included; the "
         "kernel, other processes and checkpoints are not in it. Unlike time, it does not depend on what else the "
         "machine does. Memory is what was not in simulated caches of 32 KiB for instructions and 32 KiB for data, in "
-        "lines of 64 bytes: what neighbours who share the larger caches make slow. A server's own beat, ten times a "
-        "second, is counted too: on a busy machine it comes more often for each request.",
+        "lines of 64 bytes: what neighbours who share the larger caches make slow. What a server "
+        "does while nobody asks is subtracted by the time that a count took.",
         counted(made),
         aims(made),
     ]
