@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import alternatives_part, growth_part, operations_part, page, record, streams
+from benchmarks import alternatives_part, growth_part, instructions, operations_part, page, record, streams
 from benchmarks.alternatives import ENVIRONMENTS
 from benchmarks.alternatives_part import GROUPS
 from benchmarks.load import Generator
 
 KINDS = ("sqlite", "postgres")
-PARTS = ("operations", "growth", "streams", "alternatives")
+PARTS = ("operations", "instructions", "growth", "streams", "alternatives")
 CLIENTS = (1, 16, 64)
 THREADS_COUNT, QUICK_THREADS_COUNT = 100_000, 5_000
 
@@ -65,6 +65,11 @@ def measured(given: argparse.Namespace) -> Iterator[record.Record]:
             for kind in given.kinds:
                 with folder() as place:
                     yield operations_part.measure(kind, given, generator, place, say)
+        if "instructions" in given.parts:
+            for kind in given.kinds:
+                with folder() as place:
+                    if (counted := instructions.measure(kind, given, place, say)) is not None:
+                        yield counted
         if "growth" in given.parts:
             for kind in given.kinds:
                 with folder() as place:

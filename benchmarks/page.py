@@ -5,6 +5,7 @@ from pathlib import Path
 from benchmarks import plots, record, report_alternatives, report_operations, report_page, report_streams
 from benchmarks.alternatives_part import GROUPS
 from benchmarks.report_growth import growth
+from benchmarks.report_instructions import instructions
 
 TITLE = "# Benchmarks\n\n<!-- Made by `make bench`: change benchmarks/, not this page. -->"
 INTRODUCTION = (
@@ -23,6 +24,7 @@ CONDITIONS = (
 KINDS = ("sqlite", "postgres")
 PARTS = (
     *(("operations", kind) for kind in KINDS),
+    *(("instructions", kind) for kind in KINDS),
     *(("growth", kind) for kind in KINDS),
     ("streams", ""),
     *(("alternatives", group) for group in GROUPS),
@@ -30,6 +32,7 @@ PARTS = (
 )
 SECTIONS = {
     "operations": report_operations.operations,
+    "instructions": instructions,
     "growth": growth,
     "streams": report_streams.streams,
     "alternatives": report_alternatives.alternatives,
@@ -37,6 +40,7 @@ SECTIONS = {
 }
 TITLES = {
     "operations": "Beside the least that it can cost",
+    "instructions": "Instructions and memory",
     "growth": "Growth",
     "streams": "Streamed answers",
     "alternatives": "Beside others",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from benchmarks.places import SECRET, free_port
 from threadkeep.settings import Settings
 
 READY_S = 60
+# Under another program, such as valgrind.
+READY_UNDER_S = 600
 STOP_S = 20
 UNLIMITED = "100000000"
 
@@ -53,11 +56,12 @@ class Server(Address):
         ready: str = "/readyz",
         folder: Path | None = None,
         log: Path | None = None,
+        under: Sequence[str] = (),
     ) -> None:
-        started_s = time.perf_counter()
+        started_s, ready_s = time.perf_counter(), READY_UNDER_S if under else READY_S
         with (log or Path(os.devnull)).open("wb") as output:
             self._process = subprocess.Popen(
-                [python, "-m", *arguments],
+                [*(under or (python, "-m")), *arguments],
                 env={**os.environ, **environment},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -66,7 +70,7 @@ class Server(Address):
             )
         super().__init__(name, port, self._process.pid, api_key)
         while self.status(ready) != 200:
-            if self._process.poll() is not None or time.perf_counter() - started_s > READY_S:
+            if self._process.poll() is not None or time.perf_counter() - started_s > ready_s:
                 self.stop()
                 said = "stands above." if log is None else log.read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{name} did not become ready; what it said: {said}")
@@ -118,7 +122,7 @@ def peak_bytes(process: psutil.Process) -> float:
     return float(process.memory_info().rss) if found is None else int(found[1]) * 1024.0
 
 
-def start_threadkeep(settings: Settings, filled: Filled, workers: int = 1) -> Server:
+def start_threadkeep(settings: Settings, filled: Filled, workers: int = 1, under: Sequence[str] = ()) -> Server:
     port = free_port()
     environment = {
         "THREADKEEP_DATABASE_URL": settings.database_url,
@@ -128,10 +132,10 @@ def start_threadkeep(settings: Settings, filled: Filled, workers: int = 1) -> Se
     }
     name = "threadkeep" if workers == 1 else f"threadkeep, {workers} processes"
     arguments = ["threadkeep", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
-    return Server(name, arguments, port, filled.api_key, environment)
+    return Server(name, arguments, port, filled.api_key, environment, under=under)
 
 
-def start_bare(settings: Settings, filled: Filled) -> Server:
+def start_bare(settings: Settings, filled: Filled, under: Sequence[str] = ()) -> Server:
     port = free_port()
     arguments = ["benchmarks.bare", settings.database_url, str(port), ORGANIZATION_ID]
-    return Server("bare ASGI", arguments, port, filled.api_key, {})
+    return Server("bare ASGI", arguments, port, filled.api_key, {}, under=under)

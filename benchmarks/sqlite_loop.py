@@ -59,7 +59,7 @@ def read_each(connection: apsw.Connection, operation: str, numbers: range, _grou
 
 
 def fold_in(path: Path, stopping: threading.Event) -> None:
-    connection = connect(path)
+    connection = connect(path, folds=True)
     while not stopping.wait(CHECKPOINT_INTERVAL_S):
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
     connection.close()

@@ -19,6 +19,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from threadkeep.server.transport.protocol import HEADER_BYTES_MAX, TARGET_BYTES_MAX, LimitedHttpProtocol
+from threadkeep.server.transport.server import config_of
+from threadkeep.settings import Settings
 
 LARGE_BYTES = 16 * 1024 * 1024
 PATIENCE_S = 15.0
@@ -42,7 +44,12 @@ class ServerInThread:
         self.paths: list[str] = []
         self.ended: list[str] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
+        self.uvicorn = uvicorn.Server(self.config(protocol))
+        self.thread = threading.Thread(target=self.uvicorn.run, args=([self.listener],))
+        self.thread.start()
+
+    def config(self, protocol: type[HttpToolsProtocol]) -> uvicorn.Config:
+        return uvicorn.Config(
             self.application,
             http=protocol,
             loop="uvloop",
@@ -53,9 +60,6 @@ class ServerInThread:
             access_log=False,
             timeout_graceful_shutdown=1,
         )
-        self.uvicorn = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.uvicorn.run, args=([self.listener],))
-        self.thread.start()
 
     async def application(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
@@ -85,6 +89,21 @@ class ServerInThread:
     def stop(self) -> None:
         self.uvicorn.should_exit = True
         self.thread.join()
+
+
+class Configured(ServerInThread):
+    """The same, with all that the service tells uvicorn."""
+
+    def config(self, protocol: type[HttpToolsProtocol]) -> uvicorn.Config:
+        return config_of(self, Settings())
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.application(scope, receive, send)
+
+    def handler_of(self, scope: Any) -> tuple[None, bool]:
+        return None, False
+
+    def set_ready(self, is_ready: bool) -> None: ...
 
 
 def answer_start(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
@@ -442,6 +461,24 @@ def test_half_a_header_behind_a_running_answer_does_not_cut_the_answer(impatient
     assert [json.loads(answer[2])["path"] for answer in answers] == ["/slower"]
 
 
+# Clients that ask for nothing more
+
+
+def test_an_idle_connection_is_closed_after_a_while_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadkeep.server.transport.server.KEEP_ALIVE_S", 0.2)
+    service = Configured(LimitedHttpProtocol)
+    try:
+        with service.connect() as idle, service.connect() as busy:
+            idle.sendall(get())
+            busy.sendall(get("/stream"))
+
+            assert [answer[0] for answer in read_all(idle)] == [200]
+            time.sleep(SECONDS["/slower"])
+            assert service.ended == []
+    finally:
+        service.stop()
+
+
 # Clients that do not read
 
 
@@ -471,6 +508,7 @@ REPLACED = {
     "data_received": "8583b7d501b5b5dd",
     "on_header": "fa663d220912eefa",
     "on_message_complete": "4ce97e51d988d172",
+    "on_response_complete": "3b835da51ff0d85f",
     "_should_upgrade": "3fde089b4def4efb",
 }
 
@@ -490,7 +528,7 @@ def test_uvicorn_still_has_what_the_protocol_extends_and_reads() -> None:
     config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None)
     plain = HttpToolsProtocol(config, ServerState(), {}, loop)
     loop.close()
-    methods = "connection_made connection_lost on_headers_complete on_body on_response_complete pause_writing"
+    methods = "connection_made connection_lost on_headers_complete on_body pause_writing"
     methods += " resume_writing timeout_keep_alive_handler _unset_keepalive_if_required"
     state = "parser scope headers cycle pipeline flow transport timeout_keep_alive_task expect_100_continue"
     cycle = inspect.getsource(RequestResponseCycle.__init__)

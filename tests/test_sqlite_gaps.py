@@ -6,8 +6,10 @@ import re
 import apsw
 import pytest
 
-from threadkeep.database.sqlite import connect
+from threadkeep.database.sqlite import connect, open_database
 from threadkeep.database.sqlite_gaps import without_gap
+from threadkeep.database.statement import everywhere
+from threadkeep.settings import Settings
 
 WORD = re.compile(rb"word\d+x")
 ROUNDS = 12
@@ -48,7 +50,8 @@ def everything(connection):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_file_holds_all_that_was_written_and_no_word_that_was_deleted(tmp_path, seed):
     path, mirror = tmp_path / "a.db", apsw.Connection(":memory:")
-    connection = connect(path, create=True)
+    path.touch()
+    connection = connect(path, folds=True)
     connection.execute(TABLES)
     mirror.execute(TABLES)
 
@@ -58,7 +61,7 @@ def test_the_file_holds_all_that_was_written_and_no_word_that_was_deleted(tmp_pa
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         if step % 3 == 2:  # Others read the file as it is, and not what this connection remembers.
             connection.close()
-            connection = connect(path)
+            connection = connect(path, folds=True)
         kept = everything(connection)
         assert kept == everything(mirror)
         assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
@@ -80,7 +83,7 @@ def test_a_file_with_pages_that_begin_in_any_way_is_left_alone(tmp_path):
     first.execute("pragma auto_vacuum = full")
     first.execute(TABLES)
     first.close()
-    connection = connect(path)
+    connection = connect(path, folds=True)
 
     for step in range(ROUNDS):
         write_at_random(connection, step)
@@ -101,3 +104,42 @@ def test_a_file_with_pages_that_begin_in_any_way_is_left_alone(tmp_path):
 )
 def test_nothing_is_cleared_where_there_is_no_gap(page):
     assert without_gap(page, PAGE_BYTES) is None
+
+
+def test_a_connection_that_does_not_clear_gaps_never_writes_to_the_file(tmp_path):
+    path = tmp_path / "a.db"
+    path.touch()
+    folding = connect(path, folds=True)
+    folding.execute(TABLES)
+    folding.close()
+    before = path.read_bytes()
+
+    connection = connect(path)
+    write_at_random(connection, 0)
+    kept = everything(connection)
+    connection.close()
+
+    assert path.read_bytes() == before
+    assert everything(connect(path)) == kept
+
+
+def test_only_checkpoints_wait_for_python(tmp_path):
+    # The driver holds the interpreter's lock in a VFS of Python's: during a sync nothing else would run.
+    path = tmp_path / "a.db"
+    path.touch()
+
+    assert connect(path, folds=True).vfsname("main") != connect(path).vfsname("main") == apsw.vfs_names()[0]
+
+
+async def test_the_log_is_gone_when_the_database_was_closed(tmp_path):
+    path = tmp_path / "a.db"
+    for serving in (True, False):
+        database = await open_database(path, Settings(database_url=f"sqlite:///{path}"), serving=serving)
+        await database.write(note)
+        await database.close()
+
+        assert [each.name for each in tmp_path.iterdir() if "wal" in each.name] == []
+
+
+async def note(tx):
+    await tx.fetch(everywhere("insert into purges values (1, 2, 3, 0) on conflict do nothing"), {})

@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from threadkeep.database.sqlite import translated
-from threadkeep.database.sqlite_writer import Job, Writer
+from threadkeep.database.sqlite_writer import Job, Log, Writer
 from threadkeep.errors import StorageFull, Unavailable
 
 ANSWERED_S = 30
@@ -91,11 +91,13 @@ def storage(tmp_path):
 
 @pytest.fixture
 def notes(storage):
-    writer = Writer(storage.connect, translated, lambda connection: connection, WAL_BYTES_MAX)
+    log = Log(storage.connect())
+    writer = Writer(storage.connect, translated, lambda connection: connection, log, WAL_BYTES_MAX)
     writer.start()
     yield Notes(writer)
     storage.failures, storage.opening_fails_with = {}, None
     writer.stop()
+    log.close()
 
 
 def check(notes, storage):

@@ -50,6 +50,9 @@ class FaultyDatabase:
     async def write(self, *arguments: Any, **more: Any) -> Any:
         return await self._run(self._database.write, arguments, more)
 
+    async def write_checked(self, *arguments: Any, **more: Any) -> Any:
+        return await self._run(self._database.write_checked, arguments, more)
+
     async def write_once(self, *arguments: Any, **more: Any) -> Any:
         return await self._run(self._database.write_once, arguments, more)
 

@@ -60,6 +60,10 @@ class Database(Protocol):
         """Run an operation in one transaction. It returns after the commit."""
         ...
 
+    async def write_checked(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for an operation that refuses, if it does, before its first change: there is little to undo."""
+        ...
+
     async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an operation that writes by at most one statement; it needs no transaction around it.
 

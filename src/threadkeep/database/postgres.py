@@ -155,6 +155,8 @@ class PostgresDatabase:
             )
         )
 
+    write_checked = write
+
     async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._shielded(operation(self._writing_once, *args, **kwargs))
 

@@ -136,6 +136,11 @@ class ScopedDatabase:
     def write(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._database.write(enter_write, operation, self, *args, **kwargs)
 
+    def write_checked(
+        self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]:
+        return self._database.write_checked(enter_write, operation, self, *args, **kwargs)
+
     async def write_once(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return await self._database.write_once(enter_once, operation, self, *args, **kwargs)

@@ -5,7 +5,7 @@ import errno
 import fcntl
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ from threadkeep import clock
 from threadkeep.database import migrate, sqlite_gaps
 from threadkeep.database.driver import Operation, Row, Transaction, UniqueViolation, complete
 from threadkeep.database.slow_reads import SlowReads
-from threadkeep.database.sqlite_writer import Checkpointer, Job, Writer
+from threadkeep.database.sqlite_writer import Checkpointer, Job, Log, Writer
 from threadkeep.database.statement import Statement, everywhere
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.files import PRIVATE
@@ -40,17 +40,20 @@ class DatabaseInUse(SettingError):
     """Another process serves this file."""
 
 
-def connect(path: Path, *, create: bool = False) -> apsw.Connection:
-    """Open a connection with the settings that every connection needs."""
+def connect(path: Path, *, folds: bool = False) -> apsw.Connection:
+    """Open a connection with the settings that every connection needs; one that `folds` may do checkpoints."""
     try:
-        return connected(path, create=create)
+        connection = connected(path, vfs=sqlite_gaps.VFS if folds else None)
+        # Only connections that clear gaps may write to the file.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not folds)
+        return connection
     except apsw.Error as error:
         raise translated(error) from error
 
 
-def connected(path: Path, *, create: bool) -> apsw.Connection:
+def connected(path: Path, *, vfs: str | None, create: bool = False) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    connection = apsw.Connection(str(path), flags=flags, vfs=sqlite_gaps.VFS, statementcachesize=STATEMENT_CACHE_SIZE)
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs, statementcachesize=STATEMENT_CACHE_SIZE)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     # Plans must not depend on parameter values: SQLite would plan a statement with a limit anew for each call,
     # which takes as long as reading the list.
@@ -141,9 +144,10 @@ class SqliteDatabase:
         self._slow_readers = ThreadPoolExecutor(SLOW_READERS, thread_name_prefix="slow-read")
         # Idle connections, kept because opening one costs more than a small search.
         self._slow_connections: deque[apsw.Connection] = deque()
-        self._writer = Writer(lambda: connect(path), translated, SqliteTransaction, settings.wal_bytes_max)
+        self._log = Log(connect(path, folds=True))
+        self._writer = Writer(lambda: connect(path), translated, SqliteTransaction, self._log, settings.wal_bytes_max)
         self._writer.start()
-        self._checkpointer = Checkpointer(lambda: connect(path), self._writer)
+        self._checkpointer = Checkpointer(self._log, self._writer)
         if lock is not None:
             self._checkpointer.start()
 
@@ -160,11 +164,13 @@ class SqliteDatabase:
             lambda transaction: operation(transaction, *args, **kwargs),
         )
 
-    async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
+    def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=False)
 
-    async def write_once(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+    def write_checked(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        return self._submit(lambda transaction: operation(transaction, *args, **kwargs), writes_once=True)
+
+    write_once = write_checked
 
     async def require_writable(self) -> None:
         """Raise Unavailable unless the file can be read. With a full disk this succeeds: reads can still be served."""
@@ -197,6 +203,8 @@ class SqliteDatabase:
         """Finish submitted writes, checkpoint the write-ahead log and release the lock."""
         await asyncio.to_thread(self._stop_threads)
         self._reader.close()
+        # The last one: it removes the log.
+        self._log.close()
         if self._lock is not None:
             # Released explicitly: a forked child may still have the file open, which would keep the lock.
             fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -221,7 +229,7 @@ async def open_database(path: Path, settings: Settings, *, serving: bool) -> Sql
         require_file(path)
     with said_of(path):
         require_ours(path)
-        with closing(connected(path, create=serving)) as connection:
+        with closing(connected(path, vfs=sqlite_gaps.VFS, create=serving)) as connection:
             if serving:
                 apply_migrations(connection)
             else:

@@ -54,6 +54,7 @@ def without_gap(page: bytes, offset: int) -> bytes | None:
     start = header + header_bytes + 2 * cells_count
     # 0 means 65536, which does not fit two bytes.
     end = int.from_bytes(page[header + 5 : header + 7]) or 65536
-    if not start < end <= len(page) or page.count(0, start, end) == end - start:
+    zeros = bytes(max(0, end - start))
+    if not start < end <= len(page) or page.startswith(zeros, start):
         return None
-    return page[:start] + bytes(end - start) + page[end:]
+    return page[:start] + zeros + page[end:]

@@ -22,7 +22,8 @@ CHECKPOINT_INTERVAL_S = 0.25
 FEW_PAGES = 1_000
 FEW_PAGES_INTERVAL_S = 2.0
 EMPTY_INTERVAL_S = 3.0
-LAST_CHECKPOINT_MS = 5_000
+# How long a checkpoint that must be waits for readers.
+FOLDED_MS = 5_000
 
 
 class Job:
@@ -49,6 +50,24 @@ class TransactionLost(Exception):
     """SQLite has ended the transaction by itself, or it holds half of an operation: it is rolled back as a whole."""
 
 
+class Log:
+    """Folds the write-ahead log into the file, over a connection of its own."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        # SQLite does one checkpoint at a time; a second one at once would fail.
+        self._folding = threading.Lock()
+
+    def fold(self, mode: int, wait_ms: int) -> None:
+        """Do a checkpoint, waiting for readers and writers for at most `wait_ms` if its mode must wait for them."""
+        with self._folding:
+            self._connection.set_busy_timeout(wait_ms)
+            self._connection.wal_checkpoint(mode=mode)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class Writer(threading.Thread):
     """The only thread of the serving process that writes to the file."""
 
@@ -57,19 +76,19 @@ class Writer(threading.Thread):
         connect: Callable[[], apsw.Connection],
         translated: Callable[[apsw.Error], Exception],
         transaction: Callable[[apsw.Connection], Transaction],
+        log: Log,
         wal_bytes_max: int,
     ) -> None:
         super().__init__(name="writer", daemon=True)
         self._connect = connect
         self._translated = translated
         self._make_transaction = transaction
+        self._log = log
         self._wal_bytes_max = wal_bytes_max
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self.wal_pages = 0
         self.commits_count = 0
         self._is_stopping = False
-        # SQLite does one checkpoint at a time; a second one at once would fail.
-        self.checkpointing = threading.Lock()
         self._page_bytes: Any = 0  # Any: the driver does not know what a pragma answers.
         self._open()
 
@@ -150,9 +169,10 @@ class Writer(threading.Thread):
         return job.error is None
 
     def _run_at_once(self, job: Job) -> None:
-        """Run a job of one writing statement without a savepoint, which would double its statements.
+        """Run a job without a savepoint, for which SQLite would copy every page that the job changes.
 
-        Such a job writes all or nothing. If one fails half-way, which is rare, each job of the batch runs again alone.
+        Such a job writes once, or has checked before its first change whether it may. If one fails half-way, which is
+        rare, each job of the batch runs again alone.
         """
         changes_count = self._connection.total_changes()
         if self._attempt(job):
@@ -218,8 +238,7 @@ class Writer(threading.Thread):
             return
         # Passive checkpoints cannot keep up with this load: writes wait until the log can be restarted.
         try:
-            with self.checkpointing:
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            self._log.fold(apsw.SQLITE_CHECKPOINT_RESTART, FOLDED_MS)
             self.wal_pages = 0
         except apsw.Error as error:
             logger.warning("The write-ahead log is over its limit and could not be folded in yet: %s", error)
@@ -249,11 +268,9 @@ def finish(jobs: list[Job]) -> None:
 class Checkpointer(threading.Thread):
     """Checkpoints the write-ahead log in the background: below the log's limit the writer never waits for it."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection], writer: Writer) -> None:
+    def __init__(self, log: Log, writer: Writer) -> None:
         super().__init__(name="checkpointer", daemon=True)
-        self._connection = connect()
-        # Truncating the log blocks writers while it waits for readers. With no time-out it fails and is retried.
-        self._connection.set_busy_timeout(0)
+        self._log = log
         self._writer = writer
         self._stopping = threading.Event()
 
@@ -273,8 +290,8 @@ class Checkpointer(threading.Thread):
 
     def _fold(self, mode: int) -> bool:
         try:
-            with self._writer.checkpointing:
-                self._connection.wal_checkpoint(mode=mode)
+            # Truncating the log blocks writers while it waits for readers. Without waiting it fails and is retried.
+            self._log.fold(mode, 0)
         except apsw.BusyError:
             return False
         except apsw.Error as error:
@@ -287,9 +304,7 @@ class Checkpointer(threading.Thread):
         self._stopping.set()
         if self.is_alive():
             self.join()
-            self._connection.set_busy_timeout(LAST_CHECKPOINT_MS)
             try:
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._log.fold(apsw.SQLITE_CHECKPOINT_TRUNCATE, FOLDED_MS)
             except apsw.Error as error:
                 logger.warning("The write-ahead log stays beside the file: %s", error)
-        self._connection.close()

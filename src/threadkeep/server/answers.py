@@ -1,7 +1,6 @@
 """Encodes answers: results of operations as JSON with their headers, and errors in their one shape."""
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,8 +14,7 @@ from threadkeep.server.transport.cycle import SAFE_HEADERS, Headers
 encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """A whole answer, with its body encoded."""
 
     status: int

@@ -39,11 +39,11 @@ class Caller:
     scopes: dict[tuple[str | None, bytes | None], Scope] = field(default_factory=dict)
     # By organization id and strictness.
     standings: dict[tuple[str | None, bool], "CallerStanding"] = field(default_factory=dict)
+    # Whether this is one person, not a program that speaks for many.
+    is_person: bool = field(init=False)
 
-    @property
-    def is_person(self) -> bool:
-        """Whether this is one person, not a program that speaks for many."""
-        return self.credential is Credential.TOKEN or self.memberships[0].role is Role.MEMBER
+    def __post_init__(self) -> None:
+        self.is_person = self.credential is Credential.TOKEN or self.memberships[0].role is Role.MEMBER
 
     def scope(self, organization_id: str | None, acting_for: bytes | None) -> Scope:
         """Return the scope in an organization (None: the only one), for another user if `acting_for` is given.

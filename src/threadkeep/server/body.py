@@ -136,10 +136,12 @@ async def read_rest(first: bytes, receive: Receive, bytes_max: int, reservation:
 
 
 def check_media_type(headers: dict[bytes, bytes]) -> None:
-    kind, _, parameters = headers.get(b"content-type", b"").lower().partition(b";")
-    charset = parameters.replace(b" ", b"").replace(b'"', b"")
-    if kind.strip() != b"application/json" or charset not in (b"", b"charset=utf-8"):
-        raise UnsupportedMediaType()
+    given = headers.get(b"content-type", b"")
+    if given != b"application/json":
+        kind, _, parameters = given.lower().partition(b";")
+        charset = parameters.replace(b" ", b"").replace(b'"', b"")
+        if kind.strip() != b"application/json" or charset not in (b"", b"charset=utf-8"):
+            raise UnsupportedMediaType()
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise UnsupportedMediaType()
 

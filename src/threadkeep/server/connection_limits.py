@@ -1,7 +1,10 @@
 """Limits on all connections of a process together: their number, and the bytes that clients leave unread."""
 
 from collections import Counter
+from itertools import takewhile
 from typing import Protocol
+
+from threadkeep import clock
 
 # A key of a request's ASGI scope: the person it is answered for. Missing for a program that speaks for many.
 HOLDER = "threadkeep.holder"
@@ -29,8 +32,9 @@ class ConnectionLimits:
         self._unread_bytes_max = unread_bytes_max
         # All, the oldest first.
         self._present: dict[LimitedConnection, None] = {}
-        # Those without a request, and those whose client leaves an answer unread; the longest in that state first.
-        self._waiting: dict[LimitedConnection, None] = {}
+        # Those without a request, with the monotonic second since when, and those whose client leaves an answer unread;
+        # the longest in that state first.
+        self._waiting: dict[LimitedConnection, float] = {}
         self._unread: dict[LimitedConnection, None] = {}
 
     def join(self, connection: LimitedConnection) -> None:
@@ -39,7 +43,7 @@ class ConnectionLimits:
         If no other is idle, drop a connection that `_greedy` finds; if there is none, close the new one.
         """
         self._present[connection] = None
-        self._waiting[connection] = None
+        self._waiting[connection] = clock.monotonic_s()
         if len(self._present) > self._connections_max:
             oldest = next(iter(self._waiting))
             greedy = self._greedy() if oldest is connection else None
@@ -72,7 +76,14 @@ class ConnectionLimits:
     def wait(self, connection: LimitedConnection) -> None:
         """Note that its request was answered: it is idle."""
         if connection in self._present:
-            self._waiting[connection] = None
+            self._waiting[connection] = clock.monotonic_s()
+
+    def close_idle(self, idle_s: float) -> None:
+        """Close those that have been idle for `idle_s`."""
+        until_s = clock.monotonic_s() - idle_s
+        for connection in [each for each, since_s in takewhile(lambda one: one[1] <= until_s, self._waiting.items())]:
+            self.leave(connection)
+            connection.give_way()
 
     def pause(self, connection: LimitedConnection) -> None:
         """Note that its client reads too slowly. If too much is unread in total, drop those unread for longest."""

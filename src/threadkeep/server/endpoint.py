@@ -20,6 +20,8 @@ class ExecutionMode(enum.Enum):
     READ = enum.auto()
     READ_SLOWLY = enum.auto()
     WRITE = enum.auto()
+    # Refuses, if it does, before its first change.
+    WRITE_CHECKED = enum.auto()
     WRITE_ONCE = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()
@@ -104,6 +106,15 @@ class Endpoint:
     def changes_credentials(self) -> bool:
         """Whether it may revoke a key, a role or a membership: every write to an organization may."""
         return self.names_organization and self.method != "GET"
+
+    @cached_property
+    def only_reads(self) -> bool:
+        """Whether it does nothing but read: then no response can be in its way, and nobody must hear of it."""
+        return self.method == "GET" and self.mode is not ExecutionMode.ANSWER
+
+    @cached_property
+    def is_for_members(self) -> bool:
+        return self.role is Role.MEMBER
 
     def body_for(self, decoded: dict[str, Any]) -> Any:
         """Return the struct of this body: the endpoint may take several."""

@@ -71,7 +71,8 @@ def find_route(routes: dict[Any, Route], scope: dict[str, Any]) -> tuple[Route, 
     if route is not None:
         return route, []
     segments = path.split("/")
-    if b"%" in scope["raw_path"]:
+    # Not `in`, which tries to make a number of what it looks for.
+    if scope["raw_path"].find(b"%") >= 0:
         # An escaped slash is part of its segment.
         segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
     route = routes.get((len(segments), *segments[2::2]))

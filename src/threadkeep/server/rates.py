@@ -17,24 +17,24 @@ class RateLimit:
     def __init__(self, requests_max: int, message: str = "") -> None:
         self._requests_max = requests_max
         self._message = message
-        self._window = 0
+        self._ends_s = 0.0
         self._counts: dict[str, int] = {}
 
     def count(self, caller: str) -> None:
         """Count one request. Raises RateLimited when it is one too many in this minute."""
         now_s = time.time()
-        window = int(now_s) // WINDOW_S
-        if window != self._window:
-            self._window = window
+        if not self._ends_s - WINDOW_S <= now_s < self._ends_s:
+            self._ends_s = (now_s // WINDOW_S + 1) * WINDOW_S
             self._counts.clear()
-        if len(self._counts) >= CALLERS_MAX and caller not in self._counts:
+        counts = self._counts
+        if caller not in counts and len(counts) >= CALLERS_MAX:
             caller = ""
-        count = self._counts[caller] = self._counts.get(caller, 0) + 1
+        count = counts[caller] = counts.get(caller, 0) + 1
         if count > self._requests_max:
             raise RateLimited(self._message, headers=self._headers(now_s))
 
     def _headers(self, now_s: float) -> dict[str, str]:
-        wait_s = str(int((self._window + 1) * WINDOW_S - now_s) + 1)
+        wait_s = str(int(self._ends_s - now_s) + 1)
         return {
             "Retry-After": wait_s,
             "RateLimit-Limit": str(self._requests_max),

@@ -84,11 +84,11 @@ def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 
 def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    return ExecutionMode.WRITE_ONCE if threads.is_one_statement(arguments[-1]) else ExecutionMode.WRITE
+    return ExecutionMode.WRITE_ONCE if threads.is_one_statement(arguments[-1]) else ExecutionMode.WRITE_CHECKED
 
 
 def append_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    return ExecutionMode.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else ExecutionMode.WRITE
+    return ExecutionMode.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else ExecutionMode.WRITE_CHECKED
 
 
 THREADS = [

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -61,6 +62,9 @@ async def serve(
             await runtime.start()
             server = Server(app, settings, runtime.drain)
             signals.end(server)
+            # What is there by now stays: the collector need not look at it again with every few hundred requests.
+            gc.collect()
+            gc.freeze()
             await server.serve(sockets)
         finally:
             await runtime.close()

@@ -96,10 +96,10 @@ class OneWriteCycle(RequestResponseCycle):
         is_usual = self.keep_alive and not self.waiting_for_100_continue
         if not is_usual or self.flow.write_paused or self.disconnected or self.scope["method"] == "HEAD":
             return False
-        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
+        lines = map(b": ".join, (*self.default_headers, *headers))
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        answer = b"".join([STATUS_LINE[status], *lines, b"\r\n", body])
+        answer = b"\r\n".join([STATUS_LINE[status][:-2], *lines, b"", body])
         if len(answer) > LARGE_BYTES:
             self._write_large(answer)
         else:

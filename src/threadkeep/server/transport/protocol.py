@@ -1,10 +1,10 @@
 """The HTTP/1.1 protocol of the server: uvicorn's, with the limits that facing a network needs.
 
 What it uses of uvicorn is guarded by `test_http_limits.py`: `data_received`, `on_header`, `on_message_complete`,
-`_should_upgrade` and `_start_asgi_task` are replaced, other methods without underscore extended; it reads `parser url
-scope headers cycle pipeline flow tasks timeout_keep_alive_task` and a cycle's `disconnected message_event more_body
-response_started response_complete`. That file also tests that httptools refuses most requests with an ambiguous body
-length.
+`on_response_complete`, `_should_upgrade` and `_start_asgi_task` are replaced, other methods without underscore
+extended; it reads `parser url scope headers cycle pipeline flow tasks timeout_keep_alive_task` and a cycle's
+`disconnected message_event more_body response_started response_complete`. That file also tests that httptools refuses
+most requests with an ambiguous body length.
 """
 
 import asyncio
@@ -202,18 +202,19 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._close()
 
     def on_response_complete(self) -> None:
-        if self.pipeline:
-            self._ahead = self.pipeline[-1][0]
-        HttpToolsProtocol.on_response_complete(self)
-        if self.timeout_keep_alive_task is None:  # closing, or the next request has begun
+        """Begin the next request, or wait for it: `CONNECTIONS` knows since when, so that no timer is needed."""
+        if self.transport.is_closing():
             return
-        if self._last_words is not None:
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._ahead, app = self.pipeline.pop()
+            self._start_asgi_task(self._ahead, app)
+        elif self._last_words is not None:
             self._finish()
-        elif self._is_reading_body:
-            self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
-            self._limit_reading()  # answered already: the client may finish sending, but not for ever
-            self.CONNECTIONS.wait(self)
         else:
+            if self._is_reading_body:
+                self._unwanted_bytes_left = self.UNWANTED_BYTES_MAX
+                self._limit_reading()  # answered already: the client may finish sending, but not for ever
             self.CONNECTIONS.wait(self)
 
     def _target_too_long(self) -> UriTooLong:

@@ -83,9 +83,14 @@ class Server(uvicorn.Server):
 
 
 def config_of(app: Application, settings: Settings) -> uvicorn.Config:
+    protocol = limited_protocol(settings, app)
+
+    async def close_idle() -> None:
+        protocol.CONNECTIONS.close_idle(KEEP_ALIVE_S)
+
     return uvicorn.Config(
         app,
-        http=limited_protocol(settings, app),
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -94,7 +99,8 @@ def config_of(app: Application, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        callback_notify=close_idle,
+        timeout_notify=1,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )
 
