@@ -29,6 +29,7 @@ from threadkeep.providers.chunks import (
     UnreadableChunk,
     decode,
     joined_text,
+    plain,
     quick,
 )
 from threadkeep.providers.events import Events, TooLong
@@ -76,8 +77,9 @@ class AnswerReader:
                 if len(self._whole) > self._limit_bytes:
                     raise faults.too_long_a_line()
                 return pieces
-            for data, is_error in self._events.feed(chunk):
-                self._take_event(data, is_error, pieces)
+            if not self._take_plain(chunk, pieces):
+                for data, is_error in self._events.feed(chunk):
+                    self._take_event(data, is_error, pieces)
         except ModelError as error:
             self.error = error
         except UnreadableChunk:
@@ -140,6 +142,17 @@ class AnswerReader:
         if chunk.startswith(b"{"):
             self._whole = bytearray()
         return chunk
+
+    def _take_plain(self, chunk: bytes, pieces: list[Piece]) -> bool:
+        """Take a chunk of events that are text alone, as nearly all are; return whether it was one."""
+        found = () if self.is_over else self._events.whole(chunk)
+        try:
+            texts = [plain(data).choices[0].delta.content for data in found]
+        except (ValueError, RecursionError):
+            return False
+        self._has_text = self._has_text or any(texts)
+        pieces.extend([Text(clean) for text in texts if (clean := self._text.clean(text))])
+        return bool(texts)
 
     def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
         if self.is_over or not data:

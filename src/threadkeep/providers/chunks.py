@@ -1,7 +1,8 @@
 """The events of a chat completion as structs, with a fast decoder for regular events and a tolerant one for others.
 
-Three decoders, each tried if the one before fails: `quick` for nearly all events, `decode` for the known form, and
-within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which leads to the next.
+Four decoders, each tried if the one before fails: `plain` for text alone, `quick` for nearly all else, `decode` for the
+known form, and within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which
+leads to the next.
 
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
 seen. Only what may hold a part of the answer and cannot be understood is UnreadableChunk.
@@ -9,7 +10,7 @@ seen. Only what may hold a part of the answer and cannot be understood is Unread
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -71,7 +72,7 @@ class PartsDelta(Delta):
     signed: list[JSON] = []
 
 
-class Counts(msgspec.Struct):
+class Counts(msgspec.Struct, gc=False):
     prompt_tokens: JSON = None
     completion_tokens: JSON = None
 
@@ -96,7 +97,7 @@ class Completion(msgspec.Struct):
     base_resp: JSON = None  # MiniMax reports errors here.
 
 
-class QuickDelta(msgspec.Struct):
+class QuickDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -111,7 +112,7 @@ class QuickDelta(msgspec.Struct):
     reasoning_opaque: None = None
 
 
-class QuickChoice(msgspec.Struct):
+class QuickChoice(msgspec.Struct, gc=False):
     delta: QuickDelta
     index: int | None = None
     message: None = None
@@ -122,7 +123,7 @@ class QuickChoice(msgspec.Struct):
     text: None = None
 
 
-class Quick(msgspec.Struct):
+class Quick(msgspec.Struct, gc=False):
     """A chunk in the middle of an answer, as nearly all servers send it."""
 
     choices: list[QuickChoice]
@@ -131,6 +132,42 @@ class Quick(msgspec.Struct):
     base_resp: None = None
 
 
+class PlainDelta(msgspec.Struct, gc=False):
+    content: str
+    reasoning_content: None = None
+    reasoning: None = None
+    reasoning_text: None = None
+    tool_calls: None = None
+    reasoning_details: None = None
+    refusal: None = None
+    function_call: None = None
+    thinking_blocks: None = None
+    extra_content: None = None
+    provider_specific_fields: None = None
+    reasoning_opaque: None = None
+
+
+class PlainChoice(msgspec.Struct, gc=False):
+    delta: PlainDelta
+    index: Literal[0] = 0
+    message: None = None
+    finish_reason: None = None
+    native_finish_reason: None = None
+    error: None = None
+    usage: None = None
+    text: None = None
+
+
+class Plain(msgspec.Struct, gc=False):
+    """A chunk that is a piece of text and nothing else."""
+
+    choices: tuple[PlainChoice]
+    usage: None = None
+    error: None = None
+    base_resp: None = None
+
+
+plain = msgspec.json.Decoder(Plain).decode
 quick = msgspec.json.Decoder(Quick).decode
 decoder = msgspec.json.Decoder(Completion)
 
