@@ -24,7 +24,8 @@ WAITING_BYTES_MAX = 256 * 1024
 IDLE_S = 3.0
 # How long the rest of a body may take once we need no more of it; beyond that the connection is closed.
 REST_S = 1.0
-# The most that is taken from a held connection at once.
+# The most that is taken from a held connection at once. With so much waiting, nothing is held: a server that sends a
+# whole answer in a moment is not made to take seconds.
 HELD_BYTES_MAX = 64 * 1024
 
 
@@ -207,7 +208,8 @@ class ProviderConnection(asyncio.Protocol):
             self._break()
         elif self._waiting_bytes > WAITING_BYTES_MAX:
             self._pause()
-        if not self._body or self._is_complete or self.is_closed or self.arrived(self.take):
+        is_much = self._waiting_bytes >= HELD_BYTES_MAX
+        if is_much or not self._body or self._is_complete or self.is_closed or self.arrived(self.take):
             self._wake()
         elif self._descriptor is not None:
             self._pause()

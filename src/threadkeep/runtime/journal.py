@@ -1,13 +1,13 @@
 """One journal for all generations of the process: their events are stored together, and shown after the commit.
 
-A flush starts 5 ms after an event of a response that was quiet for 40 ms, else when the oldest event has waited for
-about 40 ms. It starts at least 5 ms after the last one: at most 200 a second, and fewer if each takes long.
+A flush starts 5 ms after an event of a response that was quiet for 40 ms, else when the oldest event has waited for 40
+to 45 ms. It stores what is due, with what the models of these responses have said by then. It starts at least 5 ms
+after the last one: at most 200 a second, and fewer if each takes long.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from math import ceil
 from typing import Any
 
 import msgspec
@@ -29,8 +29,6 @@ QUICK_S = 0.005
 SLOW_S = 0.040
 # Tokens arrive at regular intervals. One that arrives this near to a flush joins it, which saves a second flush.
 SLACK_S = 0.0025
-# Events that may wait are due at multiples of this, so that those of many answers are stored together.
-STEP_S = 0.010
 # How often the loop may turn while those who read models take what has come, before the flush stores it.
 TURNS_MAX = 4
 FLUSH_INTERVAL_S = 0.005
@@ -186,7 +184,7 @@ class Journal:
         self._waiting.add(generation)
         now_s = self._loop.time()
         is_quiet = now_s - generation.flushed_s >= SLOW_S
-        generation.due_s = now_s + QUICK_S if is_quiet else ceil((now_s + SLOW_S) / STEP_S) * STEP_S
+        generation.due_s = now_s + (QUICK_S if is_quiet else SLOW_S + SLACK_S)
         self._flush_at(generation.due_s)
 
     async def release(self, generation: Generation) -> None:
