@@ -70,7 +70,7 @@ def idle(name: str, side: Side) -> list[str]:
         NOTHING if is_relay else verdict(slowest_ms <= FIRST_DELTA_MS_MAX),
         f"{bytes_each / 1000:.1f}",
         NOTHING if is_relay else verdict(bytes_each <= READER_BYTES_MAX),
-        f"{median(side['answer_bytes']) / 1000:.1f}",
+        f"{median(side['answer_bytes']) / 1000:.1f}" if side.get("answer_bytes") else NOTHING,
     ]
 
 
