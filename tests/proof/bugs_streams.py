@@ -8,16 +8,16 @@ BUGS = [
         (
             Edit(
                 "runtime/journal.py",
-                """        self._asked.discard(generation)
-        if generation not in self._waiting:
-""",
-                """        self._asked.discard(generation)
-        known = len(generation.rows)
+                """        if generation not in self._waiting:
+            self._add(generation)
+        elif""",
+                """        known = len(generation.rows)
         if shown := generation.take_rows()[known:]:
             data = b"".join(frame(generation.response_id, *row) for row in shown)
             generation.channel.publish(shown[0][0], shown[-1][0], data)
         if generation not in self._waiting:
-""",
+            self._add(generation)
+        elif""",
             ),
         ),
         ("P8",),

@@ -91,20 +91,15 @@ class ModelRequest:
     configuration: Configuration = field(default_factory=Configuration)
 
 
-# Told when more of an answer has come, with a function that takes it. Returns whether to take it now; if not, that
+# Is told when more of an answer has come, with a function that takes it. Returns whether to take it now; if not, that
 # function is called later, for all that has come by then.
 Arrived = Callable[[Callable[[], None]], bool]
-
-
-def at_once(_take: Callable[[], None]) -> bool:
-    """Take what comes as it comes."""
-    return True
 
 
 class Provider(Protocol):
     """One server of models."""
 
-    def stream(self, request: ModelRequest, arrived: Arrived = at_once) -> AsyncIterator[list[Piece]]:
+    def stream(self, request: ModelRequest, arrived: Arrived | None = None) -> AsyncIterator[list[Piece]]:
         """Give the answer's pieces as they come; pieces that came together are in one list.
 
         Ends when the model has ended its answer; otherwise raises ModelError. Texts hold neither U+0000 nor lone

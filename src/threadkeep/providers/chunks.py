@@ -132,30 +132,17 @@ class Quick(msgspec.Struct, gc=False):
     base_resp: None = None
 
 
-class PlainDelta(msgspec.Struct, gc=False):
+class PlainDelta(QuickDelta, gc=False, kw_only=True):
     content: str
     reasoning_content: None = None
     reasoning: None = None
-    reasoning_text: None = None
     tool_calls: None = None
     reasoning_details: None = None
-    refusal: None = None
-    function_call: None = None
-    thinking_blocks: None = None
-    extra_content: None = None
-    provider_specific_fields: None = None
-    reasoning_opaque: None = None
 
 
-class PlainChoice(msgspec.Struct, gc=False):
+class PlainChoice(QuickChoice, gc=False, kw_only=True):
     delta: PlainDelta
     index: Literal[0] = 0
-    message: None = None
-    finish_reason: None = None
-    native_finish_reason: None = None
-    error: None = None
-    usage: None = None
-    text: None = None
 
 
 class Plain(msgspec.Struct, gc=False):

@@ -13,7 +13,7 @@ from typing import cast
 import httptools
 import httpx
 
-from threadkeep.providers import Arrived, at_once
+from threadkeep.providers import Arrived
 
 # Limit for received bytes that are no part of a body: heads, chunk sizes, trailers.
 OVERHEAD_BYTES_MAX = 64 * 1024
@@ -58,8 +58,8 @@ class ProviderConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._waiting_bytes = 0
         self._overhead_bytes = 0
-        # Decides whether the body that has come is read now or, when `take` is called, later.
-        self.arrived: Arrived = at_once
+        # Decides whether the body that has come is read now or, when `take` is called, later; None: now.
+        self.arrived: Arrived | None = None
         self._is_paused = False
         self._is_unwanted = False
         self._is_idle = False
@@ -113,16 +113,14 @@ class ProviderConnection(asyncio.Protocol):
 
     def take(self) -> None:
         """Wake the reader that `arrived` has let wait, for all that has come by now."""
-        if self._is_paused and self._waiting_bytes <= WAITING_BYTES_MAX:
-            self._take_held()
+        if self._is_paused and self._descriptor is not None and not self.transport.is_closing():
+            self._take_held(self._descriptor)
         self._wake()
 
-    def _take_held(self) -> None:
+    def _take_held(self, descriptor: int) -> None:
         """Take what the system holds, straight from it: the loop's way costs twice as much."""
-        if self._descriptor is None or self._is_complete or self.transport.is_closing():
-            return
         try:
-            data = os.read(self._descriptor, HELD_BYTES_MAX)
+            data = os.read(descriptor, HELD_BYTES_MAX)
         except BlockingIOError:
             return
         except OSError:
@@ -208,8 +206,8 @@ class ProviderConnection(asyncio.Protocol):
             self._break()
         elif self._waiting_bytes > WAITING_BYTES_MAX:
             self._pause()
-        is_much = self._waiting_bytes >= HELD_BYTES_MAX
-        if is_much or not self._body or self._is_complete or self.is_closed or self.arrived(self.take):
+        may_wait = 0 < self._waiting_bytes < HELD_BYTES_MAX and not self._is_complete and not self.is_closed
+        if not may_wait or self.arrived is None or self.arrived(self.take):
             self._wake()
         elif self._descriptor is not None:
             self._pause()

@@ -29,8 +29,6 @@ QUICK_S = 0.005
 SLOW_S = 0.040
 # Tokens arrive at regular intervals. One that arrives this near to a flush joins it, which saves a second flush.
 SLACK_S = 0.0025
-# How often the loop may turn while those who read models take what has come, before the flush stores it.
-TURNS_MAX = 4
 FLUSH_INTERVAL_S = 0.005
 # Under load a flush takes longer, and so does the pause before the next: storing takes at most this share of the time.
 FLUSH_SHARE_MAX = 0.5
@@ -141,9 +139,8 @@ class Journal:
         self._lease_s = lease_s
         self._generations: set[Generation] = set()
         self._waiting: set[Generation] = set()
-        # Those of the next flush, which their readers may still join, and whose readers have not come back yet.
+        # Those of the next flush: what comes of them now can still join it.
         self._joining: set[Generation] = set()
-        self._asked: set[Generation] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         self._last_flush_s = 0.0
@@ -173,7 +170,6 @@ class Journal:
 
     def added(self, generation: Generation) -> None:
         """Schedule a flush, because something was added to a generation."""
-        self._asked.discard(generation)
         if generation not in self._waiting:
             self._add(generation)
         elif (now_s := self._loop.time()) >= generation.due_s - SLACK_S:
@@ -231,14 +227,9 @@ class Journal:
         self._joining.update(batch)
         for each in batch:
             if each.take is not None:
-                self._asked.add(each)
                 each.take()
                 each.take = None
-        for _ in range(TURNS_MAX):
-            if not self._asked:
-                break
-            await asyncio.sleep(0)
-        self._asked.clear()
+        await asyncio.sleep(0)  # Their tasks come first.
         self._joining.clear()
         self._waiting.difference_update(batch)
         for each in batch:
