@@ -24,12 +24,10 @@ from threadkeep.providers.chunks import (
     Counts,
     Delta,
     PartsDelta,
-    QuickDelta,
     ToolCallChunk,
     UnreadableChunk,
     decode,
     joined_text,
-    plain,
     quick,
 )
 from threadkeep.providers.events import Events, TooLong
@@ -144,48 +142,24 @@ class AnswerReader:
         return chunk
 
     def _take_plain(self, chunk: bytes, pieces: list[Piece]) -> bool:
-        """Take a chunk of events that are text alone, as nearly all are; return whether it was one."""
-        found = () if self.is_over else self._events.whole(chunk)
+        """Take a chunk of nothing but text and reasoning, as nearly all are; return whether it was one."""
         try:
-            texts = [plain(data).choices[0].delta.content for data in found]
+            found = [quick(data).choices[0].delta for data in self._events.whole(chunk) if not self.is_over]
         except (ValueError, RecursionError):
             return False
-        self._has_text = self._has_text or any(texts)
-        pieces.extend([Text(clean) for text in texts if (clean := self._text.clean(text))])
-        return bool(texts)
+        for delta in found:
+            said = delta.reasoning_content or delta.reasoning
+            if said and (said := self._reasoning.clean(said)):
+                pieces.append(Reasoning(said, "reasoning_content" if delta.reasoning_content else "reasoning"))
+            if text := delta.content:
+                self._has_text = True
+                if text := self._text.clean(text):
+                    pieces.append(Text(text))
+        return bool(found)
 
     def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        if self.is_over or not data:
-            return
-        try:
-            chunk = quick(data)
-        except (ValueError, RecursionError):
-            self._take_other_event(data, is_error, pieces)
-            return
-        if is_error:
-            raise faults.of_error_object(None)
-        for choice in chunk.choices:
-            if not choice.index:
-                self._take_quick(choice.delta, pieces)
-        if chunk.usage is not None:
-            take_counts(chunk.usage, pieces)
-
-    def _take_quick(self, delta: QuickDelta, pieces: list[Piece]) -> None:
-        if delta.reasoning_details:
-            self._take_reasoning_details(delta, pieces)
-        elif (said := delta.reasoning_content or delta.reasoning) and (said := self._reasoning.clean(said)):
-            pieces.append(Reasoning(said, "reasoning_content" if delta.reasoning_content else "reasoning"))
-        if text := delta.content:
-            self._has_text = True
-            if text := self._text.clean(text):
-                pieces.append(Text(text))
-        if delta.tool_calls:
-            self._calls.take(delta.tool_calls, pieces)
-
-    def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        """Take an event that is not plain text: an end, calls, reasoning, an error, or text in another form."""
-        if data.startswith(b":"):
-            return  # A keep-alive comment that a gateway sent as data.
+        if self.is_over or not data or data.startswith(b":"):
+            return  # A colon begins a keep-alive comment that a gateway sent as data.
         if data.strip() == b"[DONE]":
             self.is_over = True
             return
@@ -245,7 +219,7 @@ class AnswerReader:
         elif delta.function_call is not None:
             self._calls.take([ToolCallChunk(index=0, function=delta.function_call)], pieces)
 
-    def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
+    def _take_reasoning_details(self, delta: Delta, pieces: list[Piece]) -> None:
         """Take reasoning details, which go back unchanged. Mostly another field has their text, to be shown."""
         said = delta.reasoning_content or delta.reasoning or joined_text(delta.reasoning_details)
         if reasoning := self._reasoning.clean(said):

@@ -1,8 +1,7 @@
 """The events of a chat completion as structs, with a fast decoder for regular events and a tolerant one for others.
 
-Four decoders, each tried if the one before fails: `plain` for text alone, `quick` for nearly all else, `decode` for the
-known form, and within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which
-leads to the next.
+Three decoders, each tried if the one before fails: `quick` for text and reasoning, `decode` for the known form, and
+within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which leads to the next.
 
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
 seen. Only what may hold a part of the answer and cannot be understood is UnreadableChunk.
@@ -72,7 +71,7 @@ class PartsDelta(Delta):
     signed: list[JSON] = []
 
 
-class Counts(msgspec.Struct, gc=False):
+class Counts(msgspec.Struct):
     prompt_tokens: JSON = None
     completion_tokens: JSON = None
 
@@ -101,8 +100,8 @@ class QuickDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[ToolCallChunk] | None = None
-    reasoning_details: JSON = None
+    tool_calls: None = None
+    reasoning_details: None = None
     refusal: None = None
     function_call: None = None
     reasoning_text: None = None
@@ -114,7 +113,7 @@ class QuickDelta(msgspec.Struct, gc=False):
 
 class QuickChoice(msgspec.Struct, gc=False):
     delta: QuickDelta
-    index: int | None = None
+    index: Literal[0] | None = None
     message: None = None
     finish_reason: None = None
     native_finish_reason: None = None
@@ -126,35 +125,12 @@ class QuickChoice(msgspec.Struct, gc=False):
 class Quick(msgspec.Struct, gc=False):
     """A chunk in the middle of an answer, as nearly all servers send it."""
 
-    choices: list[QuickChoice]
-    usage: Counts | None = None
-    error: None = None
-    base_resp: None = None
-
-
-class PlainDelta(QuickDelta, gc=False, kw_only=True):
-    content: str
-    reasoning_content: None = None
-    reasoning: None = None
-    tool_calls: None = None
-    reasoning_details: None = None
-
-
-class PlainChoice(QuickChoice, gc=False, kw_only=True):
-    delta: PlainDelta
-    index: Literal[0] = 0
-
-
-class Plain(msgspec.Struct, gc=False):
-    """A chunk that is a piece of text and nothing else."""
-
-    choices: tuple[PlainChoice]
+    choices: tuple[QuickChoice]
     usage: None = None
     error: None = None
     base_resp: None = None
 
 
-plain = msgspec.json.Decoder(Plain).decode
 quick = msgspec.json.Decoder(Quick).decode
 decoder = msgspec.json.Decoder(Completion)
 

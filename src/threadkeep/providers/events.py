@@ -47,9 +47,11 @@ class Events:
 
         Nearly all are. Whether the data is JSON tells for certain.
         """
-        if not self._is_between or chunk[:6] != b"data: " or chunk[-2:] != b"\n\n" or len(chunk) > self._line_bytes_max:
-            return ()
-        return chunk[6:-2].split(b"\n\ndata: ")
+        if self._is_between and chunk[:6] == b"data: " and len(chunk) <= self._line_bytes_max:
+            for end in (b"\n\n", b"\r\n\r\n"):
+                if chunk.endswith(end):
+                    return chunk[6 : -len(end)].split(end + b"data: ")
+        return ()
 
     def rest(self) -> Iterator[tuple[bytes, bool]]:
         """Give the last event, at the end of a stream that lacks the blank line after it."""
