@@ -16,7 +16,7 @@ import uvloop
 
 from benchmarks.load import cpu_time_s
 from benchmarks.servers import Address
-from benchmarks.stream_upstream import tokens_count
+from benchmarks.stream_upstream import MARK, tokens_count
 
 T = TypeVar("T")
 
@@ -66,13 +66,16 @@ class Watch:
 
     def __init__(self, expected: int) -> None:
         self.delays_s: list[float] = []
-        self._expected = expected
+        self._missing = expected
         self.is_complete: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def take(self, stamps: list[bytes], now_s: float) -> None:
-        self.delays_s += [now_s - float(stamp) for stamp in stamps]
-        if len(self.delays_s) >= self._expected and not self.is_complete.done():
+    def count(self, stamps: int) -> None:
+        self._missing -= stamps
+        if self._missing <= 0 and not self.is_complete.done():
             self.is_complete.set_result(None)
+
+    def take(self, stamps: list[bytes], now_s: float) -> None:
+        self.delays_s += [now_s - float(stamp.removeprefix(MARK)) for stamp in stamps]
 
     def fail(self, error: Exception) -> None:
         if not self.is_complete.done():
@@ -80,12 +83,18 @@ class Watch:
 
 
 class Reader(asyncio.Protocol):
-    """One connection: sends its request and reads the stream that answers it."""
+    """One connection: sends its request and reads the stream that answers it.
+
+    While tokens flow it only notes what comes and when, so that it takes little of the cores that it shares with the
+    server; `look` reads it afterwards.
+    """
 
     def __init__(self, request: bytes, watch: Watch) -> None:
         self._request = request
         self._watch = watch
         self._rest = b""
+        self._came: list[tuple[float, bytes]] = []
+        self.only_notes = False
         self.count = 0
         self.crc = 0
         self.created: Any = None  # Any: JSON.
@@ -100,8 +109,18 @@ class Reader(asyncio.Protocol):
         transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        self._now_s = time.monotonic()
-        self._parser.feed_data(data)
+        self._came.append((time.monotonic(), data))
+        self._watch.count(data.count(MARK))
+        if not self.only_notes:
+            self.look()
+
+    def look(self) -> None:
+        """Read what has come."""
+        self.only_notes = False
+        came, self._came = self._came, []
+        for now_s, data in came:
+            self._now_s = now_s
+            self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
         if self._parser.get_status_code() != 200:
@@ -195,6 +214,11 @@ def idle_reader_bytes(job: Job, count: int) -> float:
     return in_loop(weigh_readers(job, count))
 
 
+def answer_bytes(job: Job, count: int) -> float:
+    """Return the resident memory of each of `count` answers that have begun, with its reader and its model."""
+    return in_loop(weigh_answers(job, count))
+
+
 async def run(job: Job) -> Run:
     watch = Watch(tokens_count(job.streams, job.per_second, job.seconds))
     async with asyncio.timeout(AROUND_S + job.seconds), closing() as readers:
@@ -202,11 +226,15 @@ async def run(job: Job) -> Run:
         await open_all(readers, job, [post(job.server, str(number)) for number in range(job.streams)], watch)
         await ask(job.upstream_port, f"/arrived/{job.streams}")
         await asyncio.sleep(SETTLE_S)
+        for reader in readers:
+            reader.only_notes = True
         around_s, server, database = around.used_s(), Cpu(job.server.pid), Cpu(job.database_pid)
         started_s = time.monotonic()
         sent = await ask(job.upstream_port, f"/play/{job.per_second}/{job.seconds}")
         await watch.is_complete
         elapsed_s, server_s, database_s = time.monotonic() - started_s, server.used_s(), database.used_s()
+        for reader in readers:
+            reader.look()
         around = Cpu(job.server.pid)
         await ask(job.upstream_port, "/finish")
         ends = await asyncio.gather(*(reader.ended for reader in readers))
@@ -260,6 +288,19 @@ async def weigh_readers(job: Job, count: int) -> float:
         after_bytes = server.memory_info().rss
         await ask(job.upstream_port, "/finish")
         await readers[0].ended
+    return float(after_bytes - before_bytes) / count
+
+
+async def weigh_answers(job: Job, count: int) -> float:
+    server, watch = psutil.Process(job.server.pid), Watch(1)
+    async with asyncio.timeout(AROUND_S), closing() as readers:
+        before_bytes = server.memory_info().rss
+        await open_all(readers, job, [post(job.server, str(number)) for number in range(count)], watch)
+        await ask(job.upstream_port, f"/arrived/{count}")
+        await asyncio.sleep(SETTLE_S)
+        after_bytes = server.memory_info().rss
+        await ask(job.upstream_port, "/finish")
+        await asyncio.gather(*(reader.ended for reader in readers))
     return float(after_bytes - before_bytes) / count
 
 

@@ -7,6 +7,7 @@ what each was sent, `/finish` ends them.
 """
 
 import asyncio
+import os
 import sys
 import time
 import zlib
@@ -30,7 +31,7 @@ CHUNK = (
     b'"model":"bench","choices":[{"index":0,"delta":%s,"finish_reason":%s}]}\n\n'
 )
 BEGIN = CHUNK % (b'{"role":"assistant","content":""}', b"null")
-TOKEN = CHUNK % (b'{"content":"%.6f "}', b"null")
+TOKEN = CHUNK % (b'{"content":"%b"}', b"null")
 END = CHUNK % (b"{}", b'"stop"') + b"data: [DONE]\n\n"
 
 encode = msgspec.json.Encoder().encode
@@ -39,6 +40,12 @@ decode = msgspec.json.Decoder().decode
 
 def http_chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+# All stamps have the same number of characters, and a mark by which they can be counted.
+MARK = b"~"
+STAMP = MARK + b"%015.6f "
+HTTP_TOKEN = http_chunk(TOKEN % (STAMP % 0)).replace(STAMP % 0, b"%b")
 
 
 def tokens_count(streams: int, per_second: float, seconds: float) -> int:
@@ -54,14 +61,18 @@ class Stream:
     count: int = 0
     crc: int = 0
 
+    def __post_init__(self) -> None:
+        self.descriptor: int = self.transport.get_extra_info("socket").fileno()
+
     def begin(self) -> None:
         self.transport.write(HEAD + http_chunk(BEGIN))
 
     def send_token(self) -> None:
-        now_s = time.monotonic()
-        self.transport.write(http_chunk(TOKEN % now_s))
+        """Send a token at once and straight to the system: the loop would send it later, and for twice the CPU."""
+        stamp = STAMP % time.monotonic()
+        os.write(self.descriptor, HTTP_TOKEN % stamp)
         self.count += 1
-        self.crc = zlib.crc32(b"%.6f " % now_s, self.crc)
+        self.crc = zlib.crc32(stamp, self.crc)
 
     def end(self) -> None:
         self.transport.write(http_chunk(END) + b"0\r\n\r\n")

@@ -20,11 +20,10 @@ from benchmarks.servers import UNLIMITED, Address, Server
 from benchmarks.stream_readers import Job, Run
 
 RELAY = "bare relay"
-STREAMS = (1, 100, 200, 1_000)
-QUICK_STREAMS = (1, 100)
 PER_SECOND = 50.0
-# What all streams together are sent at most: server, upstream and readers share the machine's cores.
-ALL_PER_SECOND_MAX = 10_000.0
+# How many streams, and how many tokens a second of each.
+FLOWS = ((1, PER_SECOND), (100, PER_SECOND), (200, PER_SECOND), (1_000, 10.0), (1_000, PER_SECOND))
+QUICK_FLOWS = FLOWS[:2]
 SECONDS = 3.0
 REPEATS_MAX = 3
 FIRST_DELTAS_COUNT = 20
@@ -42,15 +41,17 @@ class Side:
     name: str
     server: Server
     database_pid: int | None
-    runs: dict[int, list[Run]] = field(default_factory=dict)
+    runs: dict[str, list[Run]] = field(default_factory=dict)
     first_deltas_ms: dict[int, list[float]] = field(default_factory=dict)
     idle_reader_bytes: list[float] = field(default_factory=list)
+    answer_bytes: list[float] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "runs": {streams: [asdict(run) for run in runs] for streams, runs in self.runs.items()},
+            "runs": {flow: [asdict(run) for run in runs] for flow, runs in self.runs.items()},
             "first_deltas_ms": self.first_deltas_ms,
             "idle_reader_bytes": self.idle_reader_bytes,
+            "answer_bytes": self.answer_bytes,
         }
 
 
@@ -65,9 +66,8 @@ def seconds_of(given: argparse.Namespace) -> float:
     return min(SECONDS, float(given.seconds)) if given.quick else SECONDS
 
 
-def per_second(streams: int) -> float:
-    """Return how many tokens each of so many streams is sent."""
-    return min(PER_SECOND, ALL_PER_SECOND_MAX / streams)
+def name_of(streams: int, per_second: float) -> str:
+    return f"{streams} × {per_second:g}"
 
 
 def measure(kinds: tuple[str, ...], given: argparse.Namespace, say: Callable[[str], None]) -> list[Side]:
@@ -133,9 +133,11 @@ async def prepare(place: Place) -> str:
     return filled.api_key
 
 
-def job_for(side: Side, upstream_port: int, streams: int, seconds: float) -> Job:
+def job_for(
+    side: Side, upstream_port: int, streams: int = 1, per_second: float = PER_SECOND, seconds: float = 0
+) -> Job:
     server = Address(side.server.name, side.server.port, side.server.pid, side.server.api_key)
-    return Job(server, upstream_port, streams, per_second(streams), seconds, side.database_pid)
+    return Job(server, upstream_port, streams, per_second, seconds, side.database_pid)
 
 
 def measure_idle(
@@ -144,13 +146,14 @@ def measure_idle(
     """Measure what needs a server that does nothing else; memory first, as long as it has used little."""
     for side in sides:
         say(f"idle readers: {side.name}")
-        job = job_for(side, upstream_port, 1, 0)
+        job = job_for(side, upstream_port)
         count = IDLE_READERS // 5 if given.quick else IDLE_READERS
         side.idle_reader_bytes.append(readers.apply(stream_readers.idle_reader_bytes, (job, count)))
+        side.answer_bytes.append(readers.apply(stream_readers.answer_bytes, (job, count)))
     for side in sides:
         for wait_ms in MODEL_WAITS_MS:
             say(f"first deltas: {side.name}")
-            job = job_for(side, upstream_port, 1, 0)
+            job = job_for(side, upstream_port)
             count = FIRST_DELTAS_COUNT // 4 if given.quick else FIRST_DELTAS_COUNT
             side.first_deltas_ms[wait_ms] = readers.apply(stream_readers.first_deltas_ms, (job, count, wait_ms))
 
@@ -158,12 +161,12 @@ def measure_idle(
 def measure_flow(
     sides: list[Side], upstream_port: int, given: argparse.Namespace, readers: Pool, say: Callable[[str], None]
 ) -> None:
-    """Let tokens flow: every number of streams on every side, then all again."""
+    """Let tokens flow: each number of streams on every side, then all again."""
     seconds = seconds_of(given)
     repeats = min(REPEATS_MAX, given.repeats)
     for repeat in range(repeats):
-        for streams in QUICK_STREAMS if given.quick else STREAMS:
+        for flow in QUICK_FLOWS if given.quick else FLOWS:
             for side in sides:
-                say(f"run {repeat + 1} of {repeats}: {streams} streams, {side.name}")
-                job = job_for(side, upstream_port, streams, seconds)
-                side.runs.setdefault(streams, []).append(readers.apply(stream_readers.measure, (job,)))
+                say(f"run {repeat + 1} of {repeats}: {name_of(*flow)} tokens, {side.name}")
+                job = job_for(side, upstream_port, *flow, seconds)
+                side.runs.setdefault(name_of(*flow), []).append(readers.apply(stream_readers.measure, (job,)))

@@ -8,16 +8,16 @@ BUGS = [
         (
             Edit(
                 "runtime/journal.py",
-                """        now_s = self._loop.time()
-        if generation in self._waiting:
-""",
-                """        now_s = self._loop.time()
-        known = len(generation.rows)
+                """        if generation not in self._waiting:
+            self._add(generation)
+        elif""",
+                """        known = len(generation.rows)
         if shown := generation.take_rows()[known:]:
             data = b"".join(frame(generation.response_id, *row) for row in shown)
             generation.channel.publish(shown[0][0], shown[-1][0], data)
-        if generation in self._waiting:
-""",
+        if generation not in self._waiting:
+            self._add(generation)
+        elif""",
             ),
         ),
         ("P8",),

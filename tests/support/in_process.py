@@ -15,7 +15,7 @@ from threadkeep.errors import Unavailable
 from threadkeep.operations.organizations import administration
 from threadkeep.operations.responses import claiming, events, responses, settling
 from threadkeep.operations.responses.claiming import Claim, Terms
-from threadkeep.providers import Finish, ModelRequest, Piece, Text
+from threadkeep.providers import Arrived, Finish, ModelRequest, Piece, Text
 from threadkeep.providers.manners import Manners
 from threadkeep.runtime.channels import Channels
 from threadkeep.runtime.following import Follower
@@ -94,7 +94,7 @@ class Models:
     def maker(self, name: str) -> str:
         return name
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+    async def stream(self, request: ModelRequest, arrived: Arrived | None = None) -> AsyncIterator[list[Piece]]:
         said = request.messages[-1]["content"]
         try:
             async for text in self.scripts[said]():

@@ -28,6 +28,7 @@ At the end of a script the body ends, and the connection waits for the next requ
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,16 +135,18 @@ class ScriptedModel:
         self.answer("Hello", " world")
 
     @classmethod
-    async def start(cls) -> "ScriptedModel":
+    async def start(cls, context: ssl.SSLContext | None = None) -> "ScriptedModel":
+        """Listen; with a context, by TLS as `localhost`."""
         model = cls()
+        model._scheme = "http://127.0.0.1" if context is None else "https://localhost"
         loop = asyncio.get_running_loop()
-        model._server = await loop.create_server(lambda: _Connection(model), "127.0.0.1", 0, backlog=2048)
+        model._server = await loop.create_server(lambda: _Connection(model), "127.0.0.1", 0, backlog=2048, ssl=context)
         model.port = model._server.sockets[0].getsockname()[1]
         return model
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"{self._scheme}:{self.port}/v1"
 
     @property
     def settings(self) -> dict[str, str]:

@@ -1,21 +1,21 @@
 """Talks to models: every kind of server gives the same stream of pieces."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
 
 from threadkeep.contract.assistants import Configuration
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True, gc=False):
     """A part of the answer's text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(msgspec.Struct, frozen=True, gc=False):
     """What the model thought aloud; not part of the answer.
 
     `field` is the name under which the message takes it when the answer is sent to that server again, such as
@@ -26,8 +26,7 @@ class Reasoning:
     field: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallPart:
+class ToolCallPart(msgspec.Struct, frozen=True, gc=False):
     """A part of a function call: `id` and `name` come once and first, the arguments' text bit by bit."""
 
     index: int
@@ -92,10 +91,15 @@ class ModelRequest:
     configuration: Configuration = field(default_factory=Configuration)
 
 
+# Is told when more of an answer has come, with a function that takes it. Returns whether to take it now; if not, that
+# function is called later, for all that has come by then.
+Arrived = Callable[[Callable[[], None]], bool]
+
+
 class Provider(Protocol):
     """One server of models."""
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+    def stream(self, request: ModelRequest, arrived: Arrived | None = None) -> AsyncIterator[list[Piece]]:
         """Give the answer's pieces as they come; pieces that came together are in one list.
 
         Ends when the model has ended its answer; otherwise raises ModelError. Texts hold neither U+0000 nor lone

@@ -24,7 +24,6 @@ from threadkeep.providers.chunks import (
     Counts,
     Delta,
     PartsDelta,
-    QuickDelta,
     ToolCallChunk,
     UnreadableChunk,
     decode,
@@ -76,8 +75,9 @@ class AnswerReader:
                 if len(self._whole) > self._limit_bytes:
                     raise faults.too_long_a_line()
                 return pieces
-            for data, is_error in self._events.feed(chunk):
-                self._take_event(data, is_error, pieces)
+            if not self._take_plain(chunk, pieces):
+                for data, is_error in self._events.feed(chunk):
+                    self._take_event(data, is_error, pieces)
         except ModelError as error:
             self.error = error
         except UnreadableChunk:
@@ -141,38 +141,25 @@ class AnswerReader:
             self._whole = bytearray()
         return chunk
 
-    def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        if self.is_over or not data:
-            return
+    def _take_plain(self, chunk: bytes, pieces: list[Piece]) -> bool:
+        """Take a chunk of nothing but text and reasoning, as nearly all are; return whether it was one."""
         try:
-            chunk = quick(data)
+            found = [quick(data).choices[0].delta for data in self._events.whole(chunk) if not self.is_over]
         except (ValueError, RecursionError):
-            self._take_other_event(data, is_error, pieces)
-            return
-        if is_error:
-            raise faults.of_error_object(None)
-        for choice in chunk.choices:
-            if not choice.index:
-                self._take_quick(choice.delta, pieces)
-        if chunk.usage is not None:
-            take_counts(chunk.usage, pieces)
+            return False
+        for delta in found:
+            said = delta.reasoning_content or delta.reasoning
+            if said and (said := self._reasoning.clean(said)):
+                pieces.append(Reasoning(said, "reasoning_content" if delta.reasoning_content else "reasoning"))
+            if text := delta.content:
+                self._has_text = True
+                if text := self._text.clean(text):
+                    pieces.append(Text(text))
+        return bool(found)
 
-    def _take_quick(self, delta: QuickDelta, pieces: list[Piece]) -> None:
-        if delta.reasoning_details:
-            self._take_reasoning_details(delta, pieces)
-        elif (said := delta.reasoning_content or delta.reasoning) and (said := self._reasoning.clean(said)):
-            pieces.append(Reasoning(said, "reasoning_content" if delta.reasoning_content else "reasoning"))
-        if text := delta.content:
-            self._has_text = True
-            if text := self._text.clean(text):
-                pieces.append(Text(text))
-        if delta.tool_calls:
-            self._calls.take(delta.tool_calls, pieces)
-
-    def _take_other_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
-        """Take an event that is not plain text: an end, calls, reasoning, an error, or text in another form."""
-        if data.startswith(b":"):
-            return  # A keep-alive comment that a gateway sent as data.
+    def _take_event(self, data: bytes, is_error: bool, pieces: list[Piece]) -> None:
+        if self.is_over or not data or data.startswith(b":"):
+            return  # A colon begins a keep-alive comment that a gateway sent as data.
         if data.strip() == b"[DONE]":
             self.is_over = True
             return
@@ -232,7 +219,7 @@ class AnswerReader:
         elif delta.function_call is not None:
             self._calls.take([ToolCallChunk(index=0, function=delta.function_call)], pieces)
 
-    def _take_reasoning_details(self, delta: Delta | QuickDelta, pieces: list[Piece]) -> None:
+    def _take_reasoning_details(self, delta: Delta, pieces: list[Piece]) -> None:
         """Take reasoning details, which go back unchanged. Mostly another field has their text, to be shown."""
         said = delta.reasoning_content or delta.reasoning or joined_text(delta.reasoning_details)
         if reasoning := self._reasoning.clean(said):

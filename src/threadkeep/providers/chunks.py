@@ -1,6 +1,6 @@
 """The events of a chat completion as structs, with a fast decoder for regular events and a tolerant one for others.
 
-Three decoders, each tried if the one before fails: `quick` for nearly all events, `decode` for the known form, and
+Three decoders, each tried if the one before fails: `quick` for text and reasoning, `decode` for the known form, and
 within it `decode_patiently`. A field of type None makes its decoder fail if it holds a value, which leads to the next.
 
 A field that nobody needs is never fatal, whatever it holds; one that is needed is read in every form that has been
@@ -9,7 +9,7 @@ seen. Only what may hold a part of the answer and cannot be understood is Unread
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -96,12 +96,12 @@ class Completion(msgspec.Struct):
     base_resp: JSON = None  # MiniMax reports errors here.
 
 
-class QuickDelta(msgspec.Struct):
+class QuickDelta(msgspec.Struct, gc=False):
     content: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: list[ToolCallChunk] | None = None
-    reasoning_details: JSON = None
+    tool_calls: None = None
+    reasoning_details: None = None
     refusal: None = None
     function_call: None = None
     reasoning_text: None = None
@@ -111,9 +111,9 @@ class QuickDelta(msgspec.Struct):
     reasoning_opaque: None = None
 
 
-class QuickChoice(msgspec.Struct):
+class QuickChoice(msgspec.Struct, gc=False):
     delta: QuickDelta
-    index: int | None = None
+    index: Literal[0] | None = None
     message: None = None
     finish_reason: None = None
     native_finish_reason: None = None
@@ -122,11 +122,11 @@ class QuickChoice(msgspec.Struct):
     text: None = None
 
 
-class Quick(msgspec.Struct):
+class Quick(msgspec.Struct, gc=False):
     """A chunk in the middle of an answer, as nearly all servers send it."""
 
-    choices: list[QuickChoice]
-    usage: Counts | None = None
+    choices: tuple[QuickChoice]
+    usage: None = None
     error: None = None
     base_resp: None = None
 

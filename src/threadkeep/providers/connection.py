@@ -5,12 +5,15 @@ library is used.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from typing import cast
 
 import httptools
 import httpx
+
+from threadkeep.providers import Arrived
 
 # Limit for received bytes that are no part of a body: heads, chunk sizes, trailers.
 OVERHEAD_BYTES_MAX = 64 * 1024
@@ -21,6 +24,9 @@ WAITING_BYTES_MAX = 256 * 1024
 IDLE_S = 3.0
 # How long the rest of a body may take once we need no more of it; beyond that the connection is closed.
 REST_S = 1.0
+# The most that is taken from a held connection at once. With so much waiting, nothing is held: a server that sends a
+# whole answer in a moment is not made to take seconds.
+HELD_BYTES_MAX = 64 * 1024
 
 
 class Broken(Exception):
@@ -52,6 +58,8 @@ class ProviderConnection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._waiting_bytes = 0
         self._overhead_bytes = 0
+        # Decides whether the body that has come is read now or, when `take` is called, later; None: now.
+        self.arrived: Arrived | None = None
         self._is_paused = False
         self._is_unwanted = False
         self._is_idle = False
@@ -82,22 +90,19 @@ class ProviderConnection(asyncio.Protocol):
         data = body[0] if len(body) == 1 else b"".join(body)
         body.clear()
         self._waiting_bytes = 0
-        if self._is_paused:
-            self._is_paused = False
-            self.transport.resume_reading()
         return data
 
     def release(self) -> None:
         """Let the connection be used again, once the rest of this answer has come."""
         if self.is_closed:
             return
+        self._resume()
         if self._is_complete:
             self._rest()
             return
         self._is_unwanted = True
         self._body.clear()
-        if self._is_paused:
-            self.transport.resume_reading()
+        self._waiting_bytes = 0
         self._start_timer(self._loop.time() + REST_S)
 
     def close(self) -> None:
@@ -106,11 +111,42 @@ class ProviderConnection(asyncio.Protocol):
         self._stop_timer()
         self.transport.abort()
 
+    def take(self) -> None:
+        """Wake the reader that `arrived` has let wait, for all that has come by now."""
+        if self._is_paused and self._descriptor is not None and not self.transport.is_closing():
+            self._take_held(self._descriptor)
+        self._wake()
+
+    def _take_held(self, descriptor: int) -> None:
+        """Take what the system holds, straight from it: the loop's way costs twice as much."""
+        try:
+            data = os.read(descriptor, HELD_BYTES_MAX)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._break()
+            return
+        if data:
+            self.data_received(data)
+        else:
+            self._resume()  # The loop sees the end as well, and reports it as usual.
+
+    def _pause(self) -> None:
+        if not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
+
     # --- time
 
     async def _wait(self, deadline: float) -> None:
         if self.is_closed:
             raise Broken
+        self._resume()
         self._deadline = deadline
         # One timer serves many waits: when it fires, it checks the latest deadline.
         if self._timer is None or self._timer.when() > deadline:
@@ -136,6 +172,8 @@ class ProviderConnection(asyncio.Protocol):
         if self._waiter is None:
             if self._is_unwanted or self._is_complete:
                 self.close()
+        elif self._body:
+            self._wake()
         elif self._loop.time() < self._deadline:
             self._start_timer(self._deadline)
         elif not self._waiter.done():
@@ -149,6 +187,9 @@ class ProviderConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        # With TLS, only the transport can read.
+        is_plain = transport.get_extra_info("sslcontext") is None
+        self._descriptor: int | None = transport.get_extra_info("socket").fileno() if is_plain else None
 
     def data_received(self, data: bytes) -> None:
         if self._is_idle:
@@ -163,10 +204,13 @@ class ProviderConnection(asyncio.Protocol):
             return
         if self._overhead_bytes > OVERHEAD_BYTES_MAX:
             self._break()
-        elif self._waiting_bytes > WAITING_BYTES_MAX and not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
-        self._wake()
+        elif self._waiting_bytes > WAITING_BYTES_MAX:
+            self._pause()
+        may_wait = 0 < self._waiting_bytes < HELD_BYTES_MAX and not self._is_complete and not self.is_closed
+        if not may_wait or self.arrived is None or self.arrived(self.take):
+            self._wake()
+        elif self._descriptor is not None:
+            self._pause()
 
     def eof_received(self) -> bool:
         if self._is_idle:

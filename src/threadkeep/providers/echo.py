@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any
 
-from threadkeep.providers import Finish, ModelRequest, Piece, Text
+from threadkeep.providers import Arrived, Finish, ModelRequest, Piece, Text
 
 NAME = "echo"
 GREETING = "This is echo, the built-in stand-in for a model."
@@ -18,7 +18,7 @@ QUOTED_CHARACTERS_MAX = 2_000
 class Echo:
     """Answers every request alike, word by word, with no network and no delay."""
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+    async def stream(self, request: ModelRequest, arrived: Arrived | None = None) -> AsyncIterator[list[Piece]]:
         for word in WORD.findall(answer_to(request)):
             yield [Text(word)]
             await asyncio.sleep(0)  # So that a process full of echoes stays fair.

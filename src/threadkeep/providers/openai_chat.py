@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import httpx
 import msgspec
 
-from threadkeep.providers import ModelRequest, Piece, faults
+from threadkeep.providers import Arrived, ModelRequest, Piece, faults
 from threadkeep.providers.answer import AnswerReader
 from threadkeep.providers.connection import Broken, ProviderConnection, ProviderConnections, TooLate
 from threadkeep.providers.manners import Manners, fitted, manners_of
@@ -57,7 +57,7 @@ class OpenAiChat:
         self._connections = ProviderConnections(address)
         self._head = head_of(address, key)
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[list[Piece]]:
+    async def stream(self, request: ModelRequest, arrived: Arrived | None = None) -> AsyncIterator[list[Piece]]:
         clock = asyncio.get_running_loop().time
         until = clock() + self._patience.total_s
         body = msgspec.json.encode(body_of(request, self._limit_name, self.manners))
@@ -68,6 +68,7 @@ class OpenAiChat:
             connection.exchange(b"%scontent-length: %d\r\n\r\n%s" % (self._head, len(body), body))
             deadline = min(clock() + self._patience.first_byte_s, until)
             await check_head(connection, deadline)
+            connection.arrived = arrived
             while data := await read(connection, answer, deadline):
                 if pieces := answer.feed(data):
                     yield pieces
@@ -75,6 +76,7 @@ class OpenAiChat:
                     break
                 now = clock()
                 if answer.has_finish:
+                    connection.arrived = None
                     # The limit counts from the finish: later chunks do not extend it.
                     deadline = until = min(now + AFTER_FINISH_S, until)
                 else:

@@ -1,7 +1,8 @@
 """One journal for all generations of the process: their events are stored together, and shown after the commit.
 
-A flush starts 5 ms after an event of a response that was quiet for 40 ms, else when the oldest event has waited for
-about 40 ms. It starts at least 5 ms after the last one: at most 200 a second, and fewer if each takes long.
+A flush starts 5 ms after an event of a response that was quiet for 40 ms, else when the oldest event has waited for 40
+to 45 ms. It stores what is due, with what the models of these responses have said by then. It starts at least 5 ms
+after the last one: at most 200 a second, and fewer if each takes long.
 """
 
 import asyncio
@@ -74,6 +75,8 @@ class Generation:
         self.fail: Callable[[Exception], None] = lambda error: None
         self.room = asyncio.Event()
         self.room.set()
+        # Takes what has come from the model, and is left until the next flush.
+        self.take: Callable[[], None] | None = None
 
     def add_text(self, type: str, text: str) -> None:
         if self.waiting and self.waiting[-1][0] == type:
@@ -118,7 +121,7 @@ class Generation:
             self.waiting_characters = 0
             self.room.set()
         if shown and self.channel.readers:
-            data = b"".join(frame(self.response_id, *row) for row in shown)
+            data = b"".join([frame(self.response_id, *row) for row in shown])
             self.channel.publish(shown[0][0], shown[-1][0], data)
 
 
@@ -136,6 +139,8 @@ class Journal:
         self._lease_s = lease_s
         self._generations: set[Generation] = set()
         self._waiting: set[Generation] = set()
+        # Those of the next flush: what comes of them now can still join it.
+        self._joining: set[Generation] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         self._last_flush_s = 0.0
@@ -152,30 +157,44 @@ class Journal:
         if self._checker is None or self._checker.done():
             self._checker = asyncio.ensure_future(self._check())
 
+    def arrived(self, generation: Generation, take: Callable[[], None]) -> bool:
+        """Return whether what has come of an answer is to be taken now; if not, `take` is called before its flush."""
+        if generation in self._joining:
+            return True
+        if generation not in self._waiting:
+            if self._loop.time() - generation.flushed_s >= SLOW_S:
+                return True
+            self._add(generation)
+        generation.take = take
+        return False
+
     def added(self, generation: Generation) -> None:
         """Schedule a flush, because something was added to a generation."""
-        now_s = self._loop.time()
-        if generation in self._waiting:
-            if now_s >= generation.due_s - SLACK_S:
-                self._flush_at(now_s)
-            return
+        if generation not in self._waiting:
+            self._add(generation)
+        elif (now_s := self._loop.time()) >= generation.due_s - SLACK_S:
+            generation.due_s = now_s
+            self._flush_at(now_s)
+
+    def _add(self, generation: Generation) -> None:
         self._waiting.add(generation)
-        if now_s - generation.flushed_s >= SLOW_S:
-            generation.due_s = now_s + QUICK_S
-            self._flush_at(generation.due_s)
-        else:
-            generation.due_s = now_s + SLOW_S
-            self._flush_at(generation.due_s + SLACK_S)
+        now_s = self._loop.time()
+        is_quiet = now_s - generation.flushed_s >= SLOW_S
+        generation.due_s = now_s + (QUICK_S if is_quiet else SLOW_S + SLACK_S)
+        self._flush_at(generation.due_s)
 
     async def release(self, generation: Generation) -> None:
         """Remove a generation that ends. When this returns, no flush of it is under way."""
         self._generations.discard(generation)
         self._waiting.discard(generation)
+        generation.take = None
         while self._flush_task is not None:
             await asyncio.wait([self._flush_task])
 
     def _flush_at(self, due_s: float) -> None:
         due_s = max(due_s, self._last_flush_s + self._interval_s, self._not_before_s)
+        if self._flush_task is not None:
+            return  # When it ends, it schedules the next one.
         if self._timer is not None:
             if self._due_s <= due_s:
                 return
@@ -185,20 +204,14 @@ class Journal:
 
     def _begin(self) -> None:
         self._timer = None
-        if self._flush_task is not None:
-            return  # When it ends, it schedules the next one.
-        batch = list(self._waiting)
-        self._waiting.clear()
-        if batch:
-            self._last_flush_s = self._loop.time()
-            for each in batch:
-                # A flush without events, for the input tokens, must not make the first event wait.
-                if each.waiting or each.rows:
-                    each.flushed_s = self._last_flush_s
-            self._flush_task = asyncio.ensure_future(self._run_flush(batch))
+        self._last_flush_s = self._loop.time()
+        batch = [each for each in self._waiting if each.due_s <= self._last_flush_s + SLACK_S]
+        self._flush_task = asyncio.ensure_future(self._run_flush(batch))
 
     async def _run_flush(self, batch: list[Generation]) -> None:
         try:
+            await self._gather(batch)
+            self._last_flush_s = self._loop.time()
             await self._flush(batch)
         except Exception:  # Where a task ends: other generations depend on the next flush.
             logger.exception("A flush failed in an unforeseen way.")
@@ -208,6 +221,21 @@ class Journal:
             self._interval_s = max(FLUSH_INTERVAL_S, min(SLOW_S, took_s / FLUSH_SHARE_MAX))
             if self._waiting:
                 self._flush_at(min(each.due_s for each in self._waiting))
+
+    async def _gather(self, batch: list[Generation]) -> None:
+        """Let those who read the models of `batch` take what has come meanwhile."""
+        self._joining.update(batch)
+        for each in batch:
+            if each.take is not None:
+                each.take()
+                each.take = None
+        await asyncio.sleep(0)  # Their tasks come first.
+        self._joining.clear()
+        self._waiting.difference_update(batch)
+        for each in batch:
+            # A flush without events, for the input tokens, must not make the first event wait.
+            if each.waiting or each.rows:
+                each.flushed_s = self._last_flush_s
 
     async def _flush(self, batch: list[Generation]) -> None:
         self._flushes[0] += 1
@@ -242,7 +270,7 @@ class Journal:
             {**each.keys, "n": n, "kind": KINDS[type], "data": data} for each in batch for n, type, data in each.rows
         ]
         inputs = [{**each.keys, "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
-        live = await self._database.write_once(store, rows, inputs)
+        live = await self._database.write_once(store, rows, inputs) if rows or inputs else set[str]()
         for each, count in counts.items():
             each.input_tokens = None
             if not count:

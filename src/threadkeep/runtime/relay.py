@@ -8,6 +8,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
+from functools import partial
 
 from threadkeep import clock
 from threadkeep.contract.events import ToolCallDelta
@@ -77,6 +78,12 @@ class Worker:
         self.is_fenced_off = False
         # Why the task was cancelled, if not because somebody else has ended the response.
         self.ending: Ending | None = None
+
+    def take_all(self, pieces: list[Piece]) -> None:
+        """Queue pieces that came together; texts alone, as nearly always, as one."""
+        texts = [piece.text for piece in pieces if type(piece) is Text]
+        for piece in pieces if len(texts) < len(pieces) else (Text("".join(texts)),):
+            self.take(piece)
 
     def take(self, piece: Piece) -> None:
         """Queue a piece of the answer for the journal; text beyond the longest answer is dropped."""
@@ -223,10 +230,10 @@ class Relay:
         try:
             request = await self._request(worker)
             provider, _ = self._catalogue.provider(claim.combined.configuration.model or "")
-            async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]  # It is a generator.
+            stream = provider.stream(request, partial(self._journal.arrived, worker.generation))
+            async with aclosing(stream) as pieces:  # type: ignore[type-var]  # It is a generator.
                 async for batch in pieces:
-                    for piece in batch:
-                        worker.take(piece)
+                    worker.take_all(batch)
                     self._journal.added(worker.generation)
                     self._require_short(worker)
                     if not worker.generation.room.is_set():
