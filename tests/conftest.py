@@ -19,6 +19,7 @@ from support.scheduling import ByDatabaseAndFile
 from support.server import Database, Server
 from support.stored import Stored, stored_in
 from support.zygote import Zygote
+from threadkeep.database import sqlite
 
 REQUEST_S = 60
 LOG_LINES = 40
@@ -227,3 +228,12 @@ async def fresh_owner(people: People) -> Caller:
 def fresh_user(ada: Caller, people: People) -> Caller:
     """A user whom ada's backend acts for and who has no thread yet: lists of one's own cost no organization."""
     return ada.as_user(people.new_user())
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The columns of every table, as the migrations make them."""
+    connection = sqlite.connect(Path(tmp_path_factory.mktemp("tables")) / "x.db", create=True)
+    sqlite.apply_migrations(connection)
+    names = [name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")]
+    return {name: [row[1] for row in connection.execute(f"pragma table_xinfo({name})")] for name in names}

@@ -18,9 +18,11 @@ from support.answering import (
     texts,
 )
 from support.cast import Caller
+from support.holding import holding
 from support.people import People
 from support.postgres import connected
 from support.scripted_model import DONE, STALL, finish
+from support.stored import stored_in
 from support.waiting import eventually
 
 pytestmark = pytest.mark.prove
@@ -148,6 +150,22 @@ async def test_a_response_ends_within_20_s_of_its_processs_death(start_server, m
     assert (thread["status"], thread.messageCount, again.outputText) == ("inactive", 2, "back")
     assert (nothing["status"], nothing.messageId) == ("failed", None)
     await check_all_ended(first.database)
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_what_somebody_holds_keeps_no_other_dead_response_from_its_end(start_server, model, zygote):
+    """The lease of none is renewed: the statement that would do it waits for the two that are held."""
+    server = await start_server(**model.settings, THREADKEEP_LEASE_S="2")
+    async with connect(server) as client, stored_in(server.database) as stored:
+        owner = await People(server, client, zygote).owner()
+        one, two, free = [await begin_talk(owner, model) for _ in range(3)]
+        async with holding(server.database, one.thread.id), holding(server.database, two.thread.id):
+            await eventually(
+                lambda: stored.rows(f"select status from responses where id = '{free.id}'"),
+                lambda rows: rows == [("failed",)],
+                SWEPT_S,
+            )
+    await check_all_ended(server.database)
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")

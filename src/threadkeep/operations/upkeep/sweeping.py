@@ -108,7 +108,7 @@ ITS_PURGES = everywhere("select 1 from purges p where p.organization = :organiza
 
 DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organization and deleted_ms is not null")
 
-NEXT_USAGE = everywhere("select u.organization from usage_rows u limit 1 for update skip locked")
+NEXT_USAGE = everywhere("select u.organization from usage_rows u limit 1")
 
 # Rows that another sweeper has locked are left to it. Exactly the deleted rows are summed, each of them once.
 TAKE_USAGE = everywhere("""
