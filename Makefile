@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Tests start hundreds of processes. Where this is set, each compiles all of threadkeep again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: serve wheel test test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-distributed test-browser screenshots prove planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -27,6 +27,11 @@ test: $(VENV)/.test
 # The same on SQLite alone: what to run after each change.
 test-fast: $(VENV)/.test
 	$(BIN)/pytest -n 4 -m "not prove" --sqlite
+
+# What needs PostgreSQL, on a cluster of Citus that runs: CLUSTER names its nodes, the coordinator first, as
+# postgresql://postgres@host:port/postgres,… The user must be allowed to make databases and the extension.
+test-distributed: $(VENV)/.test
+	$(BIN)/pytest -n 3 -m "not prove" --cluster "$(CLUSTER)"
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser

@@ -12,6 +12,7 @@ import pytest
 from xdist.remote import Producer
 
 from support.cast import Caller, Cast
+from support.citus_cluster import LEFT_OUT, CitusCluster
 from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
@@ -37,11 +38,18 @@ def pytest_configure() -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sqlite", action="store_true", help="leave out what needs PostgreSQL")
+    parser.addoption("--cluster", metavar="URLS", help="run what needs PostgreSQL, on these nodes of a Citus cluster")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite."""
-    left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
+    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite.
+
+    With --cluster leave out everything else, and what a cluster cannot be asked.
+    """
+    if config.option.cluster:
+        left_out = [each for each in items if not is_on_postgres(each) or is_alike(each) or each.path.name in LEFT_OUT]
+    else:
+        left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [each for each in items if each not in set(left_out)]
@@ -88,7 +96,12 @@ def workspace() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(workspace: Path) -> Iterator[Postgres]:
+async def postgres(workspace: Path, request: pytest.FixtureRequest) -> AsyncIterator[Postgres | CitusCluster]:
+    if request.config.option.cluster:
+        given = CitusCluster(request.config.option.cluster)
+        yield given
+        await given.remove()
+        return
     cluster = start_postgres(workspace / "postgres")
     yield cluster
     cluster.remove()
@@ -109,7 +122,7 @@ def new_database(
         folder = Path(tempfile.mkdtemp(prefix=f"{database_kind}-", dir=workspace))
         if database_kind == "sqlite":
             return Database("sqlite", f"sqlite:///{folder / 'threadkeep.db'}", folder)
-        cluster: Postgres = request.getfixturevalue("postgres")
+        cluster: Postgres | CitusCluster = request.getfixturevalue("postgres")
         return Database("postgres", await cluster.create_database(), folder)
 
     if database_kind == "postgres":

@@ -1,0 +1,72 @@
+"""A cluster of Citus that somebody has started, given by URLs: `make test-distributed CLUSTER=url,url,url`."""
+
+import os
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from support.postgres import connected
+
+# Made once for each of many databases: fewer shards, sooner made.
+SHARDS = 4
+TRIES = 5
+
+# Files of tests that a cluster is not asked, with the reason.
+LEFT_OUT = {
+    "test_before_the_first_request.py": "it starts PostgreSQL servers of its own",
+    "test_faults_postgres_outage.py": "it starts, stops and kills PostgreSQL servers of its own",
+    "test_several_hosts.py": "it is about connecting, and begins nothing on the database",
+    "test_starting.py": "its databases are those that the program refuses",
+}
+
+
+class CitusCluster:
+    """Stands where `Postgres` does. Its nodes run already, the coordinator first, and go on running."""
+
+    def __init__(self, urls: str) -> None:
+        self._nodes = [url.rstrip("/").rpartition("/")[0] for url in urls.split(",")]
+        self.database_count = 0
+        self._made: list[str] = []
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self._nodes[0]).port or 5432
+
+    def url(self, database: str) -> str:
+        return f"{self._nodes[0]}/{database}"
+
+    async def create_database(self) -> str:
+        """Make an empty database on each node, join the workers' to the coordinator's, and return its URL."""
+        self.database_count += 1
+        name = f"threadkeep_{os.getpid()}_{self.database_count}"
+        self._made.append(name)
+        for node in self._nodes:
+            async with connected(f"{node}/postgres") as connection:
+                await connection.execute(f"create database {name} template template0")
+            async with connected(f"{node}/{name}") as connection:
+                await connection.execute("create extension citus")
+        async with connected(self.url("postgres")) as connection:
+            await connection.execute(f"alter database {name} set citus.shard_count = {SHARDS}")
+        async with connected(self.url(name)) as connection:
+            await self._join(connection)
+        return self.url(name)
+
+    async def _join(self, connection: asyncpg.Connection) -> None:
+        coordinator, *workers = (urlsplit(node) for node in self._nodes)
+        await connection.execute("select citus_set_coordinator_host($1, $2)", coordinator.hostname, coordinator.port)
+        for worker in workers:
+            for _ in range(TRIES):
+                try:
+                    await connection.execute("select citus_add_node($1, $2)", worker.hostname, worker.port)
+                    break
+                except asyncpg.PostgresConnectionError:  # While another database is dropped.
+                    continue
+
+    async def remove(self) -> None:
+        for name in self._made:
+            await self._drop(name)
+
+    async def _drop(self, name: str) -> None:
+        for node in self._nodes:
+            async with connected(f"{node}/postgres") as connection:
+                await connection.execute(f"drop database if exists {name} with (force)")
