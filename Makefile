@@ -31,7 +31,7 @@ test-fast: $(VENV)/.test
 # What needs PostgreSQL, on a cluster of Citus that runs: CLUSTER names its nodes, the coordinator first, as
 # postgresql://postgres@host:port/postgres,… The user must be allowed to make databases and the extension.
 test-distributed: $(VENV)/.test
-	$(BIN)/pytest -n 3 -m "not prove" --cluster "$(CLUSTER)"
+	$(BIN)/pytest -n 3 -m "not prove" --cluster "$(CLUSTER)" tests tests/distributed
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser

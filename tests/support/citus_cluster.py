@@ -9,7 +9,6 @@ from support.postgres import connected
 
 # Made once for each of many databases: fewer shards, sooner made.
 SHARDS = 4
-TRIES = 5
 
 # Files of tests that a cluster is not asked, with the reason.
 LEFT_OUT = {
@@ -45,22 +44,19 @@ class CitusCluster:
                 await connection.execute(f"create database {name} template template0")
             async with connected(f"{node}/{name}") as connection:
                 await connection.execute("create extension citus")
-        async with connected(self.url("postgres")) as connection:
-            await connection.execute(f"alter database {name} set citus.shard_count = {SHARDS}")
-        async with connected(self.url(name)) as connection:
-            await self._join(connection)
+        async with connected(self.url("postgres")) as one_at_a_time:
+            # Each node that joins gets all roles anew: two at the same moment would change one row of the catalog.
+            await one_at_a_time.execute("select pg_advisory_lock(1)")
+            await one_at_a_time.execute(f"alter database {name} set citus.shard_count = {SHARDS}")
+            async with connected(self.url(name)) as connection:
+                await self._join(connection)
         return self.url(name)
 
     async def _join(self, connection: asyncpg.Connection) -> None:
         coordinator, *workers = (urlsplit(node) for node in self._nodes)
         await connection.execute("select citus_set_coordinator_host($1, $2)", coordinator.hostname, coordinator.port)
         for worker in workers:
-            for _ in range(TRIES):
-                try:
-                    await connection.execute("select citus_add_node($1, $2)", worker.hostname, worker.port)
-                    break
-                except asyncpg.PostgresConnectionError:  # While another database is dropped.
-                    continue
+            await connection.execute("select citus_add_node($1, $2)", worker.hostname, worker.port)
 
     async def remove(self) -> None:
         for name in self._made:
