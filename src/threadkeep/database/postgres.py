@@ -139,6 +139,7 @@ class PostgresDatabase:
     def __init__(self, connections: ConnectionPool, settings: Settings, layout: Layout) -> None:
         self._connections = connections
         self._layout = layout
+        self.is_in_parts = layout.is_cluster
         self._slow_read_s = settings.slow_read_s
         self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
         self._reading = EachAlone(self, layout)

@@ -120,6 +120,22 @@ def everywhere(*sqlite: str, postgres: str | None = None) -> Statement:
     return _compile("everywhere", sqlite, postgres, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """A search through all organizations, and the same in one."""
+
+    everywhere: Statement
+    within: Statement
+
+    def of(self, organization: int | None) -> Statement:
+        return self.everywhere if organization is None else self.within
+
+
+def finder(text: str, column: str) -> Finder:
+    """Compile a search. `{within}` in `text` is where the condition on `column`, the organization's, goes."""
+    return Finder(everywhere(text.format(within="true")), everywhere(text.format(within=f"{column} = :organization")))
+
+
 def check_scoped(text: str, *, every_user: bool) -> None:
     """Raise RefusedStatement unless each table of `text` is matched on the caller's organization."""
     text = ROW_LOCK.sub("", text)

@@ -90,11 +90,14 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
     direction = "desc" if descending else "asc"
     role = "and m.role = :role" if of_role else ""
 
-    def bounds(cleared: str, greatest: str) -> str:
+    cleared = "(select h.cleared_seq from h)"
+
+    def within(above: str, greatest: str) -> str:
         # A single lower bound: given two, SQLite seeks the first and scans every row up to the second.
-        return f"> {cleared} and m.seq < :at_seq" if descending else f"> {greatest}({cleared}, :at_seq)"
+        return f"> {above} and m.seq < :at_seq" if descending else f"> {greatest}({above}, :at_seq)"
 
     def text(greatest: str) -> str:
+        bounds = within(cleared, greatest)
         # The thread is a subquery: with a join, PostgreSQL would read all of its messages and sort them.
         return f"""
         with h as ({THREAD})
@@ -103,8 +106,7 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
                 sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
             from (
                 select m.thread, m.seq, m.size_bytes from messages m
-                where m.organization = :organization and m.thread = (select h.key from h)
-                  and m.seq {bounds("(select h.cleared_seq from h)", greatest)} {role}
+                where m.organization = :organization and m.thread = (select h.key from h) and m.seq {bounds} {role}
                 order by m.seq {direction} limit :limit
             ) s
         ) p
@@ -125,7 +127,7 @@ def page_statement(descending: bool, of_role: bool) -> Statement:
         for message in
             select {COLUMNS}, m.size_bytes from messages m
             where m.organization = :organization and m.thread = held.key
-              and m.seq {bounds("held.cleared_seq", "greatest")} {role}
+              and m.seq {within("held.cleared_seq", "greatest")} {role}
             order by m.seq {direction} limit :limit
         loop
             exit when before > :page_bytes;

@@ -10,7 +10,7 @@ from typing import Any
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import everywhere, scoped
+from threadkeep.database.statement import everywhere, finder, scoped
 from threadkeep.errors import ApiError, ThreadNotFound
 from threadkeep.operations.messages import messages
 from threadkeep.operations.organizations import usage
@@ -62,11 +62,14 @@ END_TURN = scoped("""
 
 
 # Found without a lock, which Citus takes on one machine only: whoever locks one of them looks again.
-FIND_EXPIRED = everywhere("""
+FIND_EXPIRED = finder(
+    """
     select t.organization, t.id from threads t
-    where t.response_id is not null and t.lease_until < lease_clock()
+    where {within} and t.response_id is not null and t.lease_until < lease_clock()
     limit :limit
-    """)
+    """,
+    "t.organization",
+)
 
 EXPIRE_ALL = everywhere("""
     update threads set lease_until = statement_clock() - 1
@@ -130,9 +133,11 @@ async def settle_expired(tx: ScopedTransaction, thread_id: str) -> None:
         await settle(tx, held, INTERRUPTED)
 
 
-async def settle_one_expired(tx: Transaction) -> int:
+async def settle_one_expired(tx: Transaction, within: int | None = None) -> int:
     """End one response whose worker has died, wherever it is; return 0 when there is none, or others end them."""
-    for organization, thread_id in await tx.fetch(FIND_EXPIRED, {"limit": FOUND_MAX}):
+    for organization, thread_id in await tx.fetch(
+        FIND_EXPIRED.of(within), {"organization": within, "limit": FOUND_MAX}
+    ):
         scoped_tx = ScopedTransaction(tx, system_scope(organization))
         held = await hold_free(scoped_tx, thread_id)
         if held is not None and held.response_id is not None and not held.is_leased:

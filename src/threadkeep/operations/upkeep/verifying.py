@@ -97,11 +97,16 @@ def walk(
         ) b on {matched} and b.before < :bound
         """
     text = select.format(columns=f"{names}, {columns}", batch="{batch}")
+    # A single row is read with the organization as a parameter everywhere: a cluster asks one machine then, and takes
+    # `organizations`, which lies elsewhere, as a query of its own only.
+    own = "(select * from organizations where key = :organization) o on true"
+    single = text.format(batch="").replace(f"organizations o on o.key = {table}.organization", own)
+    single = single.replace(f"= {table}.organization", "= :organization")
     return TableWalk(
         name,
         keys,
         everywhere(f"{text.format(batch=picked)} order by {names}"),
-        everywhere(f"{text.format(batch='')} where {same}"),
+        everywhere(f"{single} where {same}"),
         broken,
         describe,
     )
