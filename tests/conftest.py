@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     With --cluster leave out everything else, and what a cluster cannot be asked.
     """
     if config.option.cluster:
-        left_out = [each for each in items if not is_on_postgres(each) or is_alike(each) or each.path.name in LEFT_OUT]
+        left_out = [each for each in items if not is_on_postgres(each) or is_alike(each) or is_left_out(each)]
     else:
         left_out = [each for each in items if is_on_postgres(each) and (config.option.sqlite or is_alike(each))]
     if left_out:
@@ -63,6 +63,11 @@ def is_on_postgres(item: pytest.Item) -> bool:
 
 def is_alike(item: pytest.Item) -> bool:
     return item.get_closest_marker("one_database") is not None
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return item.path.name in LEFT_OUT or item.originalname in LEFT_OUT
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -18,7 +18,7 @@ from support.answering import (
     texts,
 )
 from support.cast import Caller
-from support.holding import holding
+from support.holding import holding, locks_of
 from support.people import People
 from support.postgres import connected
 from support.scripted_model import DONE, STALL, finish
@@ -203,7 +203,7 @@ async def test_nobody_who_only_reads_waits_for_a_worker_that_holds_the_thread(st
         thread = await owner.create_thread()
         response = await owner.respond(thread, input="hi")
         async with worker.transaction():
-            await worker.fetch("select 1 from threads for update")
+            await worker.fetch(await locks_of(server.database, thread.id))
 
             reads = [
                 owner.get(thread),
@@ -226,10 +226,10 @@ async def test_nobody_is_told_of_an_end_while_another_may_be_stored(start_server
     async with connect(server) as client, connected(server.database.url) as worker:
         owner = await People(server, client, zygote).owner()
         talk = await begin_talk(owner, model)
-        just_now = "(extract(epoch from clock_timestamp()) * 1000)::bigint - 1"
+        just_now = "(extract(epoch from statement_timestamp()) * 1000)::bigint - 1"
         await change_stored(server.database, f"update threads set lease_until = {just_now}")
         async with worker.transaction():
-            await worker.fetch("select 1 from threads for update")
+            await worker.fetch(await locks_of(server.database, talk.thread.id))
 
             during = await owner.get_response(talk.thread, talk)
             after = await eventually(
