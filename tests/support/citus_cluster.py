@@ -14,6 +14,9 @@ SHARDS = 4
 LEFT_OUT = {
     "test_before_the_first_request.py": "it starts PostgreSQL servers of its own",
     "test_faults_postgres_outage.py": "it starts, stops and kills PostgreSQL servers of its own",
+    "test_inherited_settings.py": (
+        "what it sets on a database, such as time-outs of 1 ms, also holds for the connections between the machines"
+    ),
     "test_several_hosts.py": "it is about connecting, and begins nothing on the database",
     "test_a_thread_that_vanishes_between_finding_and_erasing_it_does_not_stop_the_erasure": (
         "it counts who waits for a lock, which on a cluster are backends of another machine"
