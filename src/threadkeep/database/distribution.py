@@ -11,6 +11,7 @@ from typing import Any
 
 from threadkeep.database import statement
 from threadkeep.database.statement import Compiled, Statement, function_name
+from threadkeep.settings import SettingError
 
 IS_CLUSTER = "select count(*) = 1 from pg_extension where extname = 'citus'"
 
@@ -27,6 +28,11 @@ SESSION = {
 # Credentials are looked up before their organization is known: these stay whole, on the coordinator.
 WHOLE = ("organizations", "members", "api_keys")
 
+NOT_THE_COORDINATOR = (
+    "This node of the Citus cluster is a worker: name its coordinator in THREADKEEP_DATABASE_URL, which "
+    "alone knows the organizations and their keys."
+)
+
 NOT_DISTRIBUTED = """
     select c.relname from pg_class c
     join pg_namespace n on n.oid = c.relnamespace and n.nspname = current_schema()
@@ -39,14 +45,32 @@ NOT_DISTRIBUTED = """
 REFERENCES = """
     select conname from pg_constraint where contype = 'f' and conrelid = $1::text::regclass
     """
-IS_DISTRIBUTED = "select count(*) = 1 from pg_dist_object where objid = $1::text::regproc::oid"
+# Shards move while they are written to only if each row can be told: by a primary key, or by this index.
+IDENTITY = """
+    select i.indexrelid::regclass::text from pg_index i
+    where i.indrelid = $1::text::regclass and i.indisunique and i.indpred is null
+      and not exists (select 1 from pg_index p where p.indrelid = i.indrelid and p.indisprimary)
+      and not exists (
+        select 1 from pg_attribute a where a.attrelid = i.indrelid and a.attnum = any (i.indkey) and not a.attnotnull
+      )
+    order by i.indexrelid limit 1
+    """
+# Rows that were there before were copied to the machines; what was copied is still here.
+LEFT_BEHIND = """
+    select p.logicalrelid::text from pg_dist_partition p where pg_relation_size(p.logicalrelid) > 0
+    """
 EXISTS = "select to_regproc($1) is not null"
 
 # Any: asyncpg has no types.
 
 
 async def is_cluster(connection: Any) -> bool:
-    return bool(await connection.fetchval(IS_CLUSTER))
+    """Return whether the database is a cluster's. Raises SettingError on a node that is not its coordinator."""
+    if not await connection.fetchval(IS_CLUSTER):
+        return False
+    if not await connection.fetchval("select citus_is_coordinator()"):
+        raise SettingError(NOT_THE_COORDINATOR)
+    return True
 
 
 async def distribute(connection: Any) -> None:
@@ -55,7 +79,11 @@ async def distribute(connection: Any) -> None:
         async with connection.transaction():
             for [name] in await connection.fetch(REFERENCES, table):
                 await connection.execute(f"alter table {table} drop constraint {name}")
+            if index := await connection.fetchval(IDENTITY, table):
+                await connection.execute(f"alter table {table} replica identity using index {index}")
             await connection.execute("select create_distributed_table($1::text::regclass, 'organization')", table)
+    for [table] in await connection.fetch(LEFT_BEHIND):
+        await connection.execute("select truncate_local_data_after_distributing_table($1::text::regclass)", table)
     for each in statement.ALL:
         if each.function is not None:
             await hand_on(connection, each)
