@@ -17,6 +17,9 @@ LEFT_OUT = {
     "test_inherited_settings.py": (
         "what it sets on a database, such as time-outs of 1 ms, also holds for the connections between the machines"
     ),
+    "test_writes_go_on_at_once_when_the_server_takes_writes_again": (
+        "a coordinator that is read-only still hands appends to the machine of their organization"
+    ),
     "test_several_hosts.py": "it is about connecting, and begins nothing on the database",
     "test_a_thread_that_vanishes_between_finding_and_erasing_it_does_not_stop_the_erasure": (
         "it counts who waits for a lock, which on a cluster are backends of another machine"
@@ -42,21 +45,36 @@ class CitusCluster:
 
     async def create_database(self) -> str:
         """Make an empty database on each node, join the workers' to the coordinator's, and return its URL."""
+        url = await self.create_apart()
+        await self.join(url)
+        return url
+
+    async def create_apart(self) -> str:
+        """Make an empty database on each node, which know nothing of each other, and return the coordinator's URL."""
         self.database_count += 1
         name = f"threadkeep_{os.getpid()}_{self.database_count}"
         self._made.append(name)
         for node in self._nodes:
             async with connected(f"{node}/postgres") as connection:
                 await connection.execute(f"create database {name} template template0")
+        return self.url(name)
+
+    async def join(self, url: str) -> None:
+        """Make a cluster of the databases of this name."""
+        name = url.rpartition("/")[2]
+        for node in self._nodes:
             async with connected(f"{node}/{name}") as connection:
                 await connection.execute("create extension citus")
         async with connected(self.url("postgres")) as one_at_a_time:
             # Each node that joins gets all roles anew: two at the same moment would change one row of the catalog.
             await one_at_a_time.execute("select pg_advisory_lock(1)")
             await one_at_a_time.execute(f"alter database {name} set citus.shard_count = {SHARDS}")
-            async with connected(self.url(name)) as connection:
+            async with connected(url) as connection:
                 await self._join(connection)
-        return self.url(name)
+
+    def at_worker(self, url: str) -> str:
+        """Return the URL of the same database on the first worker."""
+        return f"{self._nodes[1]}/{url.rpartition('/')[2]}"
 
     async def _join(self, connection: asyncpg.Connection) -> None:
         coordinator, *workers = (urlsplit(node) for node in self._nodes)
