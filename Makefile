@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed is compiled when it is first imported: most of it never is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
-.PHONY: serve wheel test test-all test-browser screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-all test-distributed test-browser screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -34,6 +34,11 @@ test-fast: $(VENV)/.test
 # Those of `make test`, and those that kill, stop and starve servers: what waits leaves the machine to others.
 test-all: $(VENV)/.test
 	$(BIN)/pytest -n 4
+
+# What needs PostgreSQL, on a cluster of Citus that runs: CLUSTER names its nodes, the coordinator first, as
+# postgresql://postgres@host:port/postgres,… The user must be allowed to make databases and the extension.
+test-distributed: $(VENV)/.test
+	$(BIN)/pytest -n 3 -m "not prove" --cluster "$(CLUSTER)" tests tests/distributed
 
 # The page in a real browser. Chromium is a program of the system: it is used, or installed where that is possible.
 test-browser: $(VENV)/.browser

@@ -12,6 +12,7 @@ import pytest
 from xdist.remote import Producer
 
 from support.cast import Caller, Cast
+from support.citus_cluster import LEFT_OUT, CitusCluster
 from support.document import Document
 from support.people import People
 from support.postgres import Postgres, start_postgres
@@ -21,6 +22,7 @@ from support.server import ZYGOTE, Database, Server
 from support.stored import Stored, stored_in
 from support.tiers import starts_its_own
 from support.zygote import Zygote
+from threadkeep.database import sqlite
 
 LOG_LINES = 40
 LOG_BEGIN = pytest.StashKey[int]()
@@ -38,21 +40,27 @@ def pytest_configure() -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--sqlite", action="store_true", help="leave out what needs PostgreSQL")
     parser.addoption("--fast", action="store_true", help="that, and what starts processes for itself alone")
+    parser.addoption("--cluster", metavar="URLS", help="run what needs PostgreSQL, on these nodes of a Citus cluster")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite or --fast."""
-    is_fast = config.option.fast
-    is_alone = config.option.sqlite or is_fast
-    left_out = {
-        each
-        for each in items
-        if isinstance(each, pytest.Function)
-        and ((is_on_postgres(each) and (is_alone or is_alike(each))) or (is_fast and starts_its_own(each)))
-    }
+    """Leave out PostgreSQL where the database does not matter, and everywhere with --sqlite or --fast.
+
+    With --cluster leave out everything else, and what a cluster cannot be asked.
+    """
+    left_out = {each for each in items if isinstance(each, pytest.Function) and is_not_asked_for(config, each)}
     if left_out:
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [each for each in items if each not in left_out]
+
+
+def is_not_asked_for(config: pytest.Config, item: pytest.Function) -> bool:
+    if config.option.cluster:
+        return not is_on_postgres(item) or is_alike(item) or is_left_out(item)
+    is_fast = config.option.fast
+    return (is_on_postgres(item) and (config.option.sqlite or is_fast or is_alike(item))) or (
+        is_fast and starts_its_own(item)
+    )
 
 
 def is_on_postgres(item: pytest.Function) -> bool:
@@ -62,6 +70,11 @@ def is_on_postgres(item: pytest.Function) -> bool:
 
 def is_alike(item: pytest.Item) -> bool:
     return item.get_closest_marker("one_database") is not None
+
+
+def is_left_out(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return item.path.name in LEFT_OUT or item.originalname in LEFT_OUT
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -95,7 +108,12 @@ def workspace() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres(workspace: Path) -> Iterator[Postgres]:
+async def postgres(workspace: Path, request: pytest.FixtureRequest) -> AsyncIterator[Postgres | CitusCluster]:
+    if request.config.option.cluster:
+        given = CitusCluster(request.config.option.cluster)
+        yield given
+        await given.remove()
+        return
     cluster = start_postgres(workspace / "postgres")
     yield cluster
     cluster.remove()
@@ -116,7 +134,7 @@ def new_database(
         folder = Path(tempfile.mkdtemp(prefix=f"{database_kind}-", dir=workspace))
         if database_kind == "sqlite":
             return Database("sqlite", f"sqlite:///{folder / 'threadkeep.db'}", folder)
-        cluster: Postgres = request.getfixturevalue("postgres")
+        cluster: Postgres | CitusCluster = request.getfixturevalue("postgres")
         return Database("postgres", await cluster.create_database(), folder)
 
     if database_kind == "postgres":
@@ -227,3 +245,12 @@ async def fresh_owner(people: People) -> Caller:
 def fresh_user(ada: Caller, people: People) -> Caller:
     """A user whom ada's backend acts for and who has no thread yet: lists of one's own cost no organization."""
     return ada.as_user(people.new_user())
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The columns of every table, as the migrations make them."""
+    connection = sqlite.connect(Path(tmp_path_factory.mktemp("tables")) / "x.db", create=True)
+    sqlite.apply_migrations(connection)
+    names = [name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")]
+    return {name: [row[1] for row in connection.execute(f"pragma table_xinfo({name})")] for name in names}

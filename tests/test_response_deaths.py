@@ -18,9 +18,11 @@ from support.answering import (
     texts,
 )
 from support.cast import Caller
+from support.holding import holding, locks_of
 from support.people import People
 from support.postgres import connected
 from support.scripted_model import DONE, STALL, finish
+from support.stored import stored_in
 from support.waiting import eventually
 
 pytestmark = pytest.mark.prove
@@ -151,6 +153,22 @@ async def test_a_response_ends_within_20_s_of_its_processs_death(start_server, m
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_what_somebody_holds_keeps_no_other_dead_response_from_its_end(start_server, model, zygote):
+    """The lease of none is renewed: the statement that would do it waits for the two that are held."""
+    server = await start_server(**model.settings, THREADKEEP_LEASE_S="2")
+    async with connect(server) as client, stored_in(server.database) as stored:
+        owner = await People(server, client, zygote).owner()
+        one, two, free = [await begin_talk(owner, model) for _ in range(3)]
+        async with holding(server.database, one.thread.id), holding(server.database, two.thread.id):
+            await eventually(
+                lambda: stored.rows(f"select status from responses where id = '{free.id}'"),
+                lambda rows: rows == [("failed",)],
+                SWEPT_S,
+            )
+    await check_all_ended(server.database)
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
 async def test_any_process_cancels_interrupts_locks_and_answers_what_another_generates(start_server, model, zygote):
     one = await start_server(**model.settings)
     two = await start_server(one.database, **model.settings)
@@ -185,7 +203,7 @@ async def test_nobody_who_only_reads_waits_for_a_worker_that_holds_the_thread(st
         thread = await owner.create_thread()
         response = await owner.respond(thread, input="hi")
         async with worker.transaction():
-            await worker.fetch("select 1 from threads for update")
+            await worker.fetch(await locks_of(server.database, thread.id))
 
             reads = [
                 owner.get(thread),
@@ -208,10 +226,10 @@ async def test_nobody_is_told_of_an_end_while_another_may_be_stored(start_server
     async with connect(server) as client, connected(server.database.url) as worker:
         owner = await People(server, client, zygote).owner()
         talk = await begin_talk(owner, model)
-        just_now = "(extract(epoch from clock_timestamp()) * 1000)::bigint - 1"
+        just_now = "(extract(epoch from statement_timestamp()) * 1000)::bigint - 1"
         await change_stored(server.database, f"update threads set lease_until = {just_now}")
         async with worker.transaction():
-            await worker.fetch("select 1 from threads for update")
+            await worker.fetch(await locks_of(server.database, talk.thread.id))
 
             during = await owner.get_response(talk.thread, talk)
             after = await eventually(

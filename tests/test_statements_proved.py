@@ -2,25 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from support.function_bodies import statements_of
 from support.tenancy_proof import Unproved, prove
 from test_statements import statements
-from threadkeep.database.sqlite import apply_migrations, connect
-from threadkeep.database.statement import LEASE_CLOCK, LEASE_CLOCKS, Compiled, Statement
+from threadkeep.database.statement import CLOCKS, Compiled, Statement
 
 OURS = "t.organization = :organization and t.user_id = coalesce(:member, t.user_id)"
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The columns of every table, as the migrations make them."""
-    connection = connect(Path(tmp_path_factory.mktemp("tables")) / "x.db", create=True)
-    apply_migrations(connection)
-    names = [name for (name,) in connection.execute("select name from sqlite_schema where type = 'table'")]
-    return {name: [row[1] for row in connection.execute(f"pragma table_xinfo({name})")] for name in names}
 
 
 def texts(statement: Statement) -> Iterator[tuple[str, str, bool]]:
@@ -28,13 +18,20 @@ def texts(statement: Statement) -> Iterator[tuple[str, str, bool]]:
     for step in statement.sqlite:
         yield named(step, "?"), "sqlite", False
     yield named(statement.postgres, "$"), "postgres", statement.kind == "keyed"
+    if statement.function is None:
+        yield named(statement.distributed, "$"), "postgres", False
+    else:
+        for text in statements_of(named(statement.function, "$")):
+            yield text, "postgres", False
     if statement.postgres_many:
         yield named(statement.postgres_many, "$"), "postgres", True
 
 
 def named(compiled: Compiled, mark: str) -> str:
     """Give the parameters their names back; the clock is the same word in both dialects, so most texts are one."""
-    text = compiled.text.replace(LEASE_CLOCKS[mark], LEASE_CLOCK)
+    text = compiled.text
+    for clock, meanings in CLOCKS.items():
+        text = text.replace(meanings[mark], clock)
     return re.sub(rf"\{mark}(\d+)", lambda match: f":{compiled.names[int(match[1]) - 1]}", text)
 
 

@@ -61,8 +61,8 @@ async def append(tx""",
         (
             Edit(
                 "operations/threads/rows.py",
-                "and t.user_id = coalesce(:member, t.user_id)\n    for update\n",
-                "and t.user_id = coalesce(:member, t.user_id)\n",
+                'HOLD = scoped(f"{HELD} for update")',
+                "HOLD = scoped(HELD)",
             ),
         ),
         ("P1",),

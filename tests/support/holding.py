@@ -16,8 +16,17 @@ Run = Callable[[str], Awaitable[Any]]
 @asynccontextmanager
 async def holding(database: Database, thread_id: str) -> AsyncIterator[Run]:
     """Hold a thread's row, on SQLite the file, until the block ends; what is run in it counts from then on."""
-    async with held(database, f"select 1 from threads where id = '{thread_id}' for update") as run:
+    async with held(database, await locks_of(database, thread_id)) as run:
         yield run
+
+
+async def locks_of(database: Database, thread_id: str) -> str:
+    """Return what locks the thread's row. The organization is named: a cluster locks on one machine only."""
+    if database.kind != "postgres":
+        return ""
+    async with connected(database.url) as connection:
+        key = await connection.fetchval("select organization from threads where id = $1", thread_id)
+    return f"select 1 from threads where organization = {key} and id = '{thread_id}' for update"
 
 
 @asynccontextmanager

@@ -36,6 +36,7 @@ class FaultyDatabase:
     def __init__(self, database: Any) -> None:
         self._database = database
         self.is_served_alone = database.is_served_alone
+        self.is_in_parts = database.is_in_parts
         self.is_away = False
         # While away: writes are done, and only their outcome is lost.
         self.loses_outcomes = False

@@ -5,7 +5,8 @@ the event loop; on SQLite the writer thread or the loop runs it to its end witho
 open while something other than the database is awaited.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from threadkeep.database.slow_reads import SlowReads
@@ -45,6 +46,8 @@ class Database(Protocol):
 
     # Whether no other process can serve the same data at the same time.
     is_served_alone: bool
+    # Whether some organizations may be unavailable while others are served.
+    is_in_parts: bool
     # A slow read for a caller must take a place there first.
     slow_reads: SlowReads
 
@@ -76,6 +79,28 @@ class Database(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+async def apart(
+    database: Database,
+    items: Sequence[T],
+    organization_of: Callable[[T], int],
+    work: Callable[[Sequence[T]], Awaitable[Any]],
+) -> None:
+    """Do `work` with all items together; on a database in parts with those of each organization by themselves.
+
+    Then what fails for one does not fail for others. Raises the first error when all have ended.
+    """
+    if not database.is_in_parts:
+        await work(items)
+        return
+    groups: dict[int, list[T]] = {}
+    for item in items:
+        groups.setdefault(organization_of(item), []).append(item)
+    ended = await asyncio.gather(*(work(group) for group in groups.values()), return_exceptions=True)
+    for result in ended:
+        if isinstance(result, BaseException):
+            raise result
 
 
 def complete(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -11,6 +11,7 @@ import asyncpg
 from threadkeep import clock
 from threadkeep.database.batching import StatementBatcher
 from threadkeep.database.connections import ConnectionPool
+from threadkeep.database.distribution import ONE_SERVER, Layout
 from threadkeep.database.driver import Late, Operation, Row, UniqueViolation
 from threadkeep.database.hosts import REFUSALS, Hosts
 from threadkeep.database.postgres_start import prepare, refusal_of
@@ -77,48 +78,54 @@ async def run(
     return rows
 
 
-def columns(statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return one array for each parameter of a keyed statement."""
-    return {name: [each[name] for each in parameters] for name in statement.postgres.names}
-
-
 class PostgresTransaction:
     """Runs statements on the connection of one transaction."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_layout")
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, layout: Layout = ONE_SERVER) -> None:
         self._connection = connection
+        self._layout = layout
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
-        return await run(self._connection, statement.postgres, parameters)
+        return await run(self._connection, self._layout.compiled(statement), parameters)
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
-        return await run(self._connection, statement.postgres, columns(statement, parameters)) if parameters else ()
+        calls = self._layout.calls(statement, parameters) if parameters else ()
+        return [row for each in calls for row in await self.fetch(statement, each)]
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         if parameters:
-            compiled = statement.postgres
+            compiled = self._layout.compiled(statement)
             await self._connection.executemany(compiled.text, [compiled.bind(each) for each in parameters])
 
 
 class EachAlone:
     """Runs each statement as a transaction of its own, on whichever connection is free."""
 
-    __slots__ = ("_batcher", "_database")
+    __slots__ = ("_batcher", "_database", "_layout", "_within_s")
 
-    def __init__(self, database: "PostgresDatabase", batcher: StatementBatcher | None) -> None:
+    def __init__(self, database: "PostgresDatabase", layout: Layout, within_s: float | None = None) -> None:
         self._database = database
-        self._batcher = batcher
+        self._layout = layout
+        self._within_s = within_s
+        gathers = within_s is not None and not layout.is_cluster
+        self._batcher = StatementBatcher(partial(database.fetch, within_s=within_s)) if gathers else None
 
     async def fetch(self, statement: Statement, parameters: Mapping[str, Any]) -> Sequence[Row]:
         if self._batcher is not None and statement.postgres_many is not None:
             return await self._batcher.fetch(statement, parameters)
-        within_s = None if self._batcher is None else WRITE_ONCE_S
-        return await self._database.fetch(statement.postgres, parameters, within_s)
+        return await self._database.fetch(self._layout.compiled(statement), parameters, self._within_s)
 
     async def fetch_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
-        return await self._database.fetch(statement.postgres, columns(statement, parameters)) if parameters else ()
+        if not parameters:
+            return ()
+        compiled = self._layout.compiled(statement)
+        first, *others = self._layout.calls(statement, parameters)
+        if not others:
+            return await self._database.fetch(compiled, first)
+        found = await asyncio.gather(*(self._database.fetch(compiled, each) for each in (first, *others)))
+        return [row for rows in found for row in rows]
 
     async def execute_many(self, statement: Statement, parameters: Sequence[Mapping[str, Any]]) -> None:
         raise RuntimeError("Several statements need a transaction around them.")
@@ -129,12 +136,14 @@ class PostgresDatabase:
 
     is_served_alone = False
 
-    def __init__(self, connections: ConnectionPool, settings: Settings) -> None:
+    def __init__(self, connections: ConnectionPool, settings: Settings, layout: Layout) -> None:
         self._connections = connections
+        self._layout = layout
+        self.is_in_parts = layout.is_cluster
         self._slow_read_s = settings.slow_read_s
         self.slow_reads = SlowReads(SLOW_READS_MAX, settings.slow_read_s)
-        self._reading = EachAlone(self, None)
-        self._writing_once = EachAlone(self, StatementBatcher(partial(self.fetch, within_s=WRITE_ONCE_S)))
+        self._reading = EachAlone(self, layout)
+        self._writing_once = EachAlone(self, layout, WRITE_ONCE_S)
         # asyncio keeps only weak references: a task without another one may be collected while it runs.
         self._writes: set[asyncio.Task[Any]] = set()
 
@@ -231,7 +240,7 @@ class PostgresDatabase:
         connection = await self._connections.take()
         try:
             await connection.execute("begin")
-            result = await operation(PostgresTransaction(connection))
+            result = await operation(PostgresTransaction(connection, self._layout))
             await connection.execute("commit")
             return result
         except ApiError:
@@ -271,7 +280,7 @@ class Complaints:
 async def open_database(url: str, settings: Settings, *, serving: bool) -> PostgresDatabase:
     """Connect, and migrate if `serving`. Raises SettingError, SchemaMismatch, or Unavailable if it may pass."""
     hosts = Hosts(url)
-    session = await prepare(hosts, serving=serving)
+    session, layout = await prepare(hosts, serving=serving)
     complaints = Complaints()
 
     async def connect() -> Any:
@@ -287,4 +296,4 @@ async def open_database(url: str, settings: Settings, *, serving: bool) -> Postg
             complaints.say(error)
             raise Unavailable() from error
 
-    return PostgresDatabase(ConnectionPool(connect, settings.pool_size, ACQUIRE_S), settings)
+    return PostgresDatabase(ConnectionPool(connect, settings.pool_size, ACQUIRE_S), settings, layout)

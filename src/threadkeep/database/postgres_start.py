@@ -9,7 +9,8 @@ from typing import Any
 import asyncpg
 
 from threadkeep import clock
-from threadkeep.database import migrate
+from threadkeep.database import distribution, migrate
+from threadkeep.database.distribution import CLUSTER, ONE_SERVER, Layout
 from threadkeep.database.hosts import REFUSALS, Hosts
 from threadkeep.database.postgres_session import (
     MIGRATING,
@@ -104,21 +105,24 @@ async def sentences() -> AsyncIterator[None]:
         raise refusal_of(error) from error
 
 
-async def prepare(hosts: Hosts, *, serving: bool) -> dict[str, str]:
-    """Migrate if `serving`, and return the settings for every session.
+async def prepare(hosts: Hosts, *, serving: bool) -> tuple[dict[str, str], Layout]:
+    """Migrate if `serving`, and return the settings for every session, and how statements are sent.
 
     Raises SettingError, SchemaMismatch, or Unavailable if it may pass.
     """
     async with sentences():
         async with connected(hosts, MIGRATING) as connection:
             session = await session_for(connection, writes=serving)
+            layout = CLUSTER if await distribution.is_cluster(connection) else ONE_SERVER
+            if layout.is_cluster:
+                session |= distribution.SESSION
         async with connected(hosts, {**session, **MIGRATING}) as connection:
             await require_session(connection, {**session, **MIGRATING})
             if serving:
-                await apply_migrations(connection)
+                await apply_migrations(connection, layout)
             else:
                 migrate.require_current("postgres", await schema_number(connection))
-    return session
+    return session, layout
 
 
 @asynccontextmanager
@@ -130,8 +134,8 @@ async def connected(hosts: Hosts, session: dict[str, str]) -> AsyncIterator[Any]
         await connection.close(timeout=CONNECT_S)
 
 
-async def apply_migrations(connection: Any) -> None:
-    """Apply missing migrations under a lock, so that several processes may start at once."""
+async def apply_migrations(connection: Any, layout: Layout) -> None:
+    """Apply missing migrations and distribute the tables, under a lock: several processes may start at once."""
     await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
     try:
         for number, sql in migrate.pending("postgres", await schema_number(connection)):
@@ -139,5 +143,7 @@ async def apply_migrations(connection: Any) -> None:
                 await connection.execute(migrate.CREATE_TABLE)
                 await connection.execute(sql)
                 await connection.execute("insert into schema_migrations values ($1, $2)", number, clock.now_ms())
+        if layout.is_cluster:
+            await distribution.distribute(connection)
     finally:
         await connection.execute("select pg_advisory_unlock($1)", MIGRATION_LOCK)

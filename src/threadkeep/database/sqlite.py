@@ -146,6 +146,7 @@ class SqliteDatabase:
     """One file, served by one process."""
 
     is_served_alone = True
+    is_in_parts = False
 
     def __init__(self, path: Path, settings: Settings, lock: IO[str] | None) -> None:
         self._path = path

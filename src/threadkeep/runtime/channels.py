@@ -6,9 +6,9 @@ A reader registers, then reads the database, then waits. So no event between sto
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from threadkeep.database.driver import Database
+from threadkeep.database.driver import Database, apart
 from threadkeep.errors import ApiError
 from threadkeep.operations.responses import events
 from threadkeep.runtime.frames import Write, frame
@@ -201,26 +201,29 @@ class Channels:
     async def _poll(self) -> None:
         while remote := {key: each for key, each in self._channels.items() if not each.is_local}:
             try:
-                await self._ask(remote)
+                await apart(self._database, list(remote.items()), organization_of, self._ask)
             except ApiError as error:
                 logger.warning("News of other processes could not be read and will be asked for again: %s", error)
             except Exception:  # Where a task ends: readers depend on the next round.
                 logger.exception("News of other processes could not be read.")
             await asyncio.sleep(POLL_S)
 
-    async def _ask(self, remote: dict[Key, Channel]) -> None:
+    async def _ask(self, remote: Sequence[tuple[Key, Channel]]) -> None:
         rows = [
-            {"organization": key[0], "response_id": key[1], "n": lowest(channel.readers)}
-            for key, channel in remote.items()
+            {"organization": key[0], "response_id": key[1], "n": lowest(channel.readers)} for key, channel in remote
         ]
         found, running = await self._database.read(events.news, rows)
         news: dict[str, list[tuple[int, str, str]]] = {}
         for response_id, n, type, data in found:
             news.setdefault(response_id, []).append((n, type, data))
-        for (_, response_id), channel in remote.items():
+        for (_, response_id), channel in remote:
             publish_each(channel, response_id, news.get(response_id, ()))
             if response_id not in running:
                 channel.look_again()
+
+
+def organization_of(remote: tuple[Key, Channel]) -> int:
+    return remote[0][0]
 
 
 def lowest(readers: Iterable[Reader]) -> int:

@@ -7,14 +7,15 @@ after the last one: at most 200 a second, and fewer if each takes long.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from threadkeep import clock
 from threadkeep.contract.events import Event, TextDelta, ToolCallDelta
-from threadkeep.database.driver import Database, Transaction
+from threadkeep.database.driver import Database, Transaction, apart
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations.responses import events
 from threadkeep.operations.responses.claiming import Claim
@@ -239,6 +240,9 @@ class Journal:
 
     async def _flush(self, batch: list[Generation]) -> None:
         self._flushes[0] += 1
+        await apart(self._database, batch, organization_of, self._flush_together)
+
+    async def _flush_together(self, batch: Sequence[Generation]) -> None:
         try:
             await self._store(batch)
         except (Unavailable, StorageFull) as error:
@@ -249,7 +253,7 @@ class Journal:
             logger.exception("Storing answers together failed: each is tried alone.")
             await self._store_each(batch)
 
-    async def _store_each(self, batch: list[Generation]) -> None:
+    async def _store_each(self, batch: Sequence[Generation]) -> None:
         """Store each generation by itself, so that a bad row ends only its own answer."""
         for generation in batch:
             try:
@@ -264,7 +268,7 @@ class Journal:
         self._not_before_s = self._loop.time() + RETRY_S
         self._waiting.update(each for each in batch if each in self._generations)
 
-    async def _store(self, batch: list[Generation]) -> None:
+    async def _store(self, batch: Sequence[Generation]) -> None:
         counts = {each: len(each.take_rows()) for each in batch}
         rows = [
             {**each.keys, "n": n, "kind": KINDS[type], "data": data} for each in batch for n, type, data in each.rows
@@ -306,11 +310,15 @@ class Journal:
         now_s = clock.monotonic_s()
         old = [each for each in self._generations if each.leased_until_s - now_s < self._lease_s * (1 - RENEW_SHARE)]
         quiet = [each for each in self._generations - set(old) if now_s - each.confirmed_s >= CHECK_INTERVAL_S]
-        await self._confirm(old, self._renew, now_s + self._lease_s)
-        await self._confirm(quiet, self._look, None)
+        try:
+            await apart(
+                self._database, old, organization_of, partial(self._confirm, self._renew, now_s + self._lease_s)
+            )
+        finally:
+            await apart(self._database, quiet, organization_of, partial(self._confirm, self._look, None))
 
     async def _confirm(
-        self, asked: list[Generation], ask: Callable[[Rows], Awaitable[set[str]]], until_s: float | None
+        self, ask: Callable[[Rows], Awaitable[set[str]]], until_s: float | None, asked: Sequence[Generation]
     ) -> None:
         if not asked:
             return
@@ -330,6 +338,11 @@ class Journal:
 
     async def _look(self, rows: Rows) -> set[str]:
         return await self._database.read(events.check, rows)
+
+
+def organization_of(generation: Generation) -> int:
+    organization: int = generation.keys["organization"]
+    return organization
 
 
 async def store(tx: Transaction, rows: Rows, inputs: Rows) -> set[str]:

@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import random
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from threadkeep.database.driver import Database
-from threadkeep.errors import ApiError
+from threadkeep.database.driver import Database, Transaction
+from threadkeep.errors import ApiError, Unavailable
 from threadkeep.operations.upkeep import sweeping
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,25 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Do all that is due, in transactions of bounded size."""
+        away = None
         for step in sweeping.STEPS:
-            # Each step is a transaction of its own, so that requests come in between.
-            while await self._database.write(step):
-                pass
+            try:
+                # Each transaction is small, so that requests come in between.
+                while await self._database.write(step, None):
+                    pass
+            except Unavailable as error:
+                if not self._database.is_in_parts:
+                    raise
+                away = error
+                await self._sweep_each(step)
+        if away is not None:
+            raise away
+
+    async def _sweep_each(self, step: Callable[[Transaction, int | None], Coroutine[Any, Any, int]]) -> None:
+        """Do one step in each organization by itself: some are on a machine that is away."""
+        for organization in await self._database.read(sweeping.organizations):
+            try:
+                while await self._database.write(step, organization):
+                    pass
+            except Unavailable:
+                continue

@@ -89,6 +89,20 @@ APPEND = scoped(
     )
     select r.place, r.last_seq from reserved r
     """,
+    function=f"""
+    declare
+        reserved record;
+    begin
+        {RESERVE} into reserved;
+        if found then
+            insert into messages ({NEW_COLUMNS})
+            values (:organization, reserved.key, reserved.last_seq, :id, :role, :content, :preview, :size_bytes,
+                'completed', :user_id, :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms);
+            r1 := reserved.last_seq;
+            return next;
+        end if;
+    end
+    """,
 )
 
 RESERVE_SEVERAL = scoped(RESERVE)

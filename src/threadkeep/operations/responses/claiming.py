@@ -66,7 +66,7 @@ INSERT_RESPONSE = scoped("""
     """)
 
 TAKE_TURN = scoped("""
-    update threads set response_id = :response_id, lease_until = lease_clock() + :lease_ms,
+    update threads set response_id = :response_id, lease_until = statement_clock() + :lease_ms,
         last_seq = :last_seq, message_count = :message_count, last_message_ms = :now_ms,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)

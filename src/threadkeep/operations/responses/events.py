@@ -31,6 +31,7 @@ NAME_CHARACTERS_MAX = 256
 
 IS_LIVE = """t.organization = :organization and t.key = :thread and t.response_id = :response_id
       and t.lease_until >= lease_clock()"""
+RUNS = {"thread": "bigint", "response_id": "text"}
 
 # Returns the responses of a process that still hold their thread. Those not returned have lost it to somebody else.
 STORE = keyed(
@@ -40,12 +41,8 @@ STORE = keyed(
     values (:organization, :response, :n, :kind, :data)
     on conflict (organization, response, n) do nothing
     """,
-    postgres_many="""
-    with given as (
-        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[],
-            :response::bigint[], :n::bigint[], :kind::smallint[], :data::text[])
-            as g (organization, thread, response_id, response, n, kind, data)
-    ), live as (
+    rows={**RUNS, "response": "bigint", "n": "bigint", "kind": "smallint", "data": "text"},
+    postgres=""", live as (
         select t.organization, t.response_id from threads t
         join (select distinct g.organization, g.thread, g.response_id from given g) g
             on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
@@ -60,6 +57,35 @@ STORE = keyed(
     )
     select l.response_id from live l
     """,
+    function="""
+    declare
+        given record;
+        is_live boolean;
+    begin
+        for given in
+            select * from unnest(:thread, :response_id, :response, :n, :kind, :data)
+                as g (thread, response_id, response, n, kind, data)
+            order by g.thread, g.response_id, g.n
+        loop
+            if coalesce(r1, '') <> given.response_id then
+                r1 := given.response_id;
+                perform 1 from threads t
+                where t.organization = :organization and t.key = given.thread and t.response_id = given.response_id
+                  and t.lease_until >= lease_clock()
+                for share;
+                is_live := found;
+                if is_live then
+                    return next;
+                end if;
+            end if;
+            if is_live then
+                insert into response_events (organization, response, n, kind, data)
+                values (:organization, given.response, given.n, given.kind, given.data)
+                on conflict (organization, response, n) do nothing;
+            end if;
+        end loop;
+    end
+    """,
 )
 
 RENEW = keyed(
@@ -69,11 +95,8 @@ RENEW = keyed(
       and t.lease_until >= lease_clock()
     returning response_id
     """,
-    postgres_many="""
-    with given as (
-        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[], :lease_ms::bigint[])
-            as g (organization, thread, response_id, lease_ms)
-    ), held as (
+    rows={**RUNS, "lease_ms": "bigint"},
+    postgres=""", held as (
         select t.organization, t.key, g.lease_ms from threads t
         join given g on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
         where t.lease_until >= lease_clock()
@@ -85,15 +108,35 @@ RENEW = keyed(
     where t.organization = h.organization and t.key = h.key
     returning t.response_id
     """,
+    function="""
+    declare
+        given record;
+        now_ms bigint;
+    begin
+        for given in
+            select * from unnest(:thread, :response_id, :lease_ms) as g (thread, response_id, lease_ms)
+            order by g.thread
+        loop
+            perform 1 from threads t
+            where t.organization = :organization and t.key = given.thread and t.response_id = given.response_id
+            for update;
+            now_ms := lease_clock();
+            update threads t set lease_until = now_ms + given.lease_ms
+            where t.organization = :organization and t.key = given.thread and t.response_id = given.response_id
+              and t.lease_until >= now_ms;
+            if found then
+                r1 := given.response_id;
+                return next;
+            end if;
+        end loop;
+    end
+    """,
 )
 
 CHECK = keyed(
     f"select t.response_id from threads t where {IS_LIVE}",
-    postgres_many="""
-    with given as (
-        select * from unnest(:organization::bigint[], :thread::bigint[], :response_id::text[])
-            as g (organization, thread, response_id)
-    )
+    rows=RUNS,
+    postgres="""
     select t.response_id from given g
     join threads t on t.organization = g.organization and t.key = g.thread and t.response_id = g.response_id
     where t.lease_until >= lease_clock()
@@ -105,11 +148,8 @@ SET_INPUT = keyed(
     update responses set input_tokens = :input_tokens
     where organization = :organization and id = :response_id and status = 'in_progress'
     """,
-    postgres_many="""
-    with given as (
-        select * from unnest(:organization::bigint[], :response_id::text[], :input_tokens::bigint[])
-            as g (organization, response_id, input_tokens)
-    )
+    rows={"response_id": "text", "input_tokens": "bigint"},
+    postgres="""
     update responses r set input_tokens = g.input_tokens
     from given g
     where r.organization = g.organization and r.id = g.response_id and r.status = 'in_progress'
@@ -124,11 +164,8 @@ NEWS = keyed(
     where r.organization = :organization and r.id = :response_id
     order by e.n limit 500
     """,
-    postgres_many="""
-    with given as (
-        select * from unnest(:organization::bigint[], :response_id::text[], :n::bigint[])
-            as g (organization, response_id, n)
-    )
+    rows={"response_id": "text", "n": "bigint"},
+    postgres="""
     select r.id, e.n, e.kind, e.data from given g
     join responses r on r.organization = g.organization and r.id = g.response_id
     join response_events e on e.organization = r.organization and e.response = r.key and e.n > g.n
@@ -146,10 +183,8 @@ RUNNING = keyed(
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id
     where r.organization = :organization and r.id = :response_id and t.lease_until >= lease_clock() - {LEFT_MS}
     """,
-    postgres_many=f"""
-    with given as (
-        select * from unnest(:organization::bigint[], :response_id::text[]) as g (organization, response_id)
-    )
+    rows={"response_id": "text"},
+    postgres=f"""
     select r.id from given g
     join responses r on r.organization = g.organization and r.id = g.response_id
     join threads t on t.organization = r.organization and t.key = r.thread and t.response_id = r.id

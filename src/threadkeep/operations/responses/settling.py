@@ -10,18 +10,20 @@ from typing import Any
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import everywhere, scoped
+from threadkeep.database.statement import everywhere, finder, scoped
 from threadkeep.errors import ApiError, ThreadNotFound
 from threadkeep.operations.messages import messages
 from threadkeep.operations.organizations import usage
 from threadkeep.operations.responses import events
 from threadkeep.operations.responses.context import estimate
 from threadkeep.operations.responses.events import Answer, answer_of
-from threadkeep.operations.threads.rows import HeldThread, hold
+from threadkeep.operations.threads.rows import HeldThread, hold, hold_free
 from threadkeep.scope import system_scope
 
 # Events stay readable for this long after the end.
 EVENTS_KEPT_MS = 10 * 60 * 1000
+# So many dead responses are looked at until one can be ended: those that others have locked are passed over.
+FOUND_MAX = 20
 
 READ = scoped("""
     select r.message_seq, r.message_id, r.user_id, r.assistant_id, r.model, r.input_tokens, r.created_ms, t.lease_until
@@ -54,19 +56,24 @@ END_TURN = scoped("""
         ),
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
-        and (:is_worker = 0 or lease_until >= lease_clock())
+        and (:is_worker = 0 or lease_until >= statement_clock())
     returning key
     """)
 
 
-FIND_EXPIRED = everywhere("""
+# Found without a lock, which Citus takes on one machine only: whoever locks one of them looks again.
+FIND_EXPIRED = finder(
+    """
     select t.organization, t.id from threads t
-    where t.response_id is not null and t.lease_until < lease_clock()
-    limit 1 for update skip locked
-    """)
+    where {within} and t.response_id is not null and t.lease_until < lease_clock()
+    limit :limit
+    """,
+    "t.organization",
+)
 
 EXPIRE_ALL = everywhere("""
-    update threads set lease_until = lease_clock() - 1 where response_id is not null and lease_until >= lease_clock()
+    update threads set lease_until = statement_clock() - 1
+    where response_id is not null and lease_until >= statement_clock()
     """)
 
 
@@ -126,12 +133,17 @@ async def settle_expired(tx: ScopedTransaction, thread_id: str) -> None:
         await settle(tx, held, INTERRUPTED)
 
 
-async def settle_one_expired(tx: Transaction) -> int:
-    """End one response whose worker has died, wherever it is; return 0 when there is none."""
-    rows = await tx.fetch(FIND_EXPIRED, {})
-    for organization, thread_id in rows:
-        await settle_expired(ScopedTransaction(tx, system_scope(organization)), thread_id)
-    return len(rows)
+async def settle_one_expired(tx: Transaction, within: int | None = None) -> int:
+    """End one response whose worker has died, wherever it is; return 0 when there is none, or others end them."""
+    for organization, thread_id in await tx.fetch(
+        FIND_EXPIRED.of(within), {"organization": within, "limit": FOUND_MAX}
+    ):
+        scoped_tx = ScopedTransaction(tx, system_scope(organization))
+        held = await hold_free(scoped_tx, thread_id)
+        if held is not None and held.response_id is not None and not held.is_leased:
+            await settle(scoped_tx, held, INTERRUPTED)
+            return 1
+    return 0
 
 
 async def expire_all(tx: Transaction) -> None:

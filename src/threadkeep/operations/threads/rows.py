@@ -68,8 +68,9 @@ def versioned(row: Row, scope: Scope) -> Versioned:
     return Versioned(thread, revision)
 
 
-# For RETURNING, which takes the columns without a table's alias.
-RETURNED_COLUMNS = COLUMNS.replace("t.", "")
+# For RETURNING, which takes the columns without a table's alias, and on Citus no clock: the statement says whether a
+# response is being generated.
+RETURNED_COLUMNS = COLUMNS.replace(IS_LEASED, "{is_leased}").replace("t.", "")
 
 READ = scoped(f"""
     select {COLUMNS} from threads t
@@ -86,7 +87,7 @@ INSERT = scoped(f"""
         message_count, last_seq, last_message_ms, created_ms, updated_ms, revision)
     values (:organization, :thread_id, :user_id, :assistant_id, :title, :title_folded, :metadata, :visible_in_ui,
         :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms)
-    returning {RETURNED_COLUMNS}
+    returning {RETURNED_COLUMNS.format(is_leased="false")}
     """)
 
 UPDATE = scoped(f"""
@@ -94,7 +95,7 @@ UPDATE = scoped(f"""
         assistant_id = :assistant_id, metadata = :metadata, visible_in_ui = :visible_in_ui,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :key and user_id = coalesce(:member, user_id)
-    returning {RETURNED_COLUMNS}
+    returning {RETURNED_COLUMNS.format(is_leased="cast(:is_leased as boolean)")}
     """)
 
 
@@ -160,12 +161,13 @@ class HeldThread(NamedTuple):
 
 
 # The columns are the fields, in their order.
-HOLD = scoped(f"""
+HELD = f"""
     select {", ".join(IS_LEASED if name == "is_leased" else f"t.{name}" for name in HeldThread._fields)}
     from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
-    for update
-    """)
+    """
+HOLD = scoped(f"{HELD} for update")
+HOLD_FREE = scoped(f"{HELD} for update skip locked")
 
 
 async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
@@ -174,6 +176,12 @@ async def hold(tx: ScopedTransaction, thread_id: str) -> HeldThread:
     if row is None:
         raise ThreadNotFound()
     return HeldThread(*row)
+
+
+async def hold_free(tx: ScopedTransaction, thread_id: str) -> HeldThread | None:
+    """Do the same without waiting: return None if somebody else has locked the row, or if it is gone."""
+    row = await tx.fetch_one(HOLD_FREE, thread_id=thread_id)
+    return None if row is None else HeldThread(*row)
 
 
 async def explain(tx: ScopedTransaction, thread_id: str, action: Action) -> None:

@@ -14,11 +14,12 @@ from threadkeep.operations.threads.rows import RETURNED_COLUMNS, HeldThread, hol
 from threadkeep.operations.threads.threads import read
 from threadkeep.scope import Role, Scope
 
+# No response runs in a thread whose state changes: locking and archiving have ended it.
 UPDATE_STATE = scoped(f"""
     update threads set locked_ms = :locked_ms, locked_by_role = :locked_by_role, archived_ms = :archived_ms,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
-    returning {RETURNED_COLUMNS}, shelf
+    returning {RETURNED_COLUMNS.format(is_leased="false")}, shelf
     """)
 
 RAISE_LOCK = scoped("""

@@ -10,7 +10,7 @@ from typing import Any
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.database.statement import everywhere
+from threadkeep.database.statement import everywhere, finder
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.organizations import members
 from threadkeep.operations.responses import settling
@@ -23,7 +23,10 @@ THREADS_AT_ONCE = 100
 # Other processes may cache a deleted organization's credentials for some seconds.
 FORGOTTEN_MS = 60_000
 
-NEXT_PURGE = everywhere("select p.organization, p.thread, p.last_seq, p.keeps_places from purges p limit 1")
+NEXT_PURGE = finder(
+    "select p.organization, p.thread, p.last_seq, p.keeps_places from purges p where {within} limit 1",
+    "p.organization",
+)
 
 PURGED_MESSAGES = everywhere("""
     select m.seq, m.id from messages m
@@ -57,9 +60,14 @@ END_PURGE = everywhere("""
     where organization = :organization and thread = :thread and last_seq = :last_seq and keeps_places = :keeps_places
     """)
 
-OLD_KEYS = everywhere("""
-    select i.organization, i.caller, i.request, i.key from idempotency i where i.expires_ms <= :now_ms limit :limit
-    """)
+OLD_KEYS = finder(
+    """
+    select i.organization, i.caller, i.request, i.key from idempotency i
+    where {within} and i.expires_ms <= :now_ms
+    limit :limit
+    """,
+    "i.organization",
+)
 
 DELETE_OLD_KEY = everywhere("""
     delete from idempotency
@@ -67,25 +75,36 @@ DELETE_OLD_KEY = everywhere("""
       and expires_ms <= :now_ms
     """)
 
-OLD_THREADS = everywhere(
-    "select d.organization, d.key from deleted_threads d where d.deleted_ms <= :until_ms limit :limit"
+OLD_THREADS = finder(
+    "select d.organization, d.key from deleted_threads d where {within} and d.deleted_ms <= :until_ms limit :limit",
+    "d.organization",
 )
 
 DELETE_OLD_THREAD = everywhere("delete from deleted_threads where organization = :organization and key = :key")
 
-OLD_MESSAGES = everywhere("""
-    select d.organization, d.thread, d.seq from deleted_messages d where d.deleted_ms <= :until_ms limit :limit
-    """)
+OLD_MESSAGES = finder(
+    """
+    select d.organization, d.thread, d.seq from deleted_messages d
+    where {within} and d.deleted_ms <= :until_ms
+    limit :limit
+    """,
+    "d.organization",
+)
 
 DELETE_OLD_MESSAGE = everywhere("""
     delete from deleted_messages where organization = :organization and thread = :thread and seq = :seq
     """)
 
-NEXT_ERASURE = everywhere("select e.organization, e.user_id from erasures e limit 1")
+NEXT_ERASURE = finder("select e.organization, e.user_id from erasures e where {within} limit 1", "e.organization")
 
-NEXT_ORGANIZATION = everywhere("""
-    select o.key from organizations o where o.deleted_ms is not null and o.deleted_ms <= :until_ms limit 1
-    """)
+NEXT_ORGANIZATION = finder(
+    """
+    select o.key from organizations o
+    where {within} and o.deleted_ms is not null and o.deleted_ms <= :until_ms
+    limit 1
+    """,
+    "o.key",
+)
 
 ITS_THREADS = everywhere("select t.id from threads t where t.organization = :organization limit :limit")
 
@@ -108,7 +127,9 @@ ITS_PURGES = everywhere("select 1 from purges p where p.organization = :organiza
 
 DELETE_ORGANIZATION = everywhere("delete from organizations where key = :organization and deleted_ms is not null")
 
-NEXT_USAGE = everywhere("select u.organization from usage_rows u limit 1 for update skip locked")
+NEXT_USAGE = finder("select u.organization from usage_rows u where {within} limit 1", "u.organization")
+
+ORGANIZATIONS = everywhere("select o.key from organizations o")
 
 # Rows that another sweeper has locked are left to it. Exactly the deleted rows are summed, each of them once.
 TAKE_USAGE = everywhere("""
@@ -135,9 +156,9 @@ ADD_USAGE = everywhere("""
     """)
 
 
-async def purge_messages(tx: Transaction) -> int:
+async def purge_messages(tx: Transaction, within: int | None = None) -> int:
     """Delete messages of one deleted or emptied thread. For a deleted thread, the ids of deleted messages go too."""
-    purges = await tx.fetch(NEXT_PURGE, {})
+    purges = await tx.fetch(NEXT_PURGE.of(within), {"organization": within})
     if not purges:
         return 0
     [[organization, thread, last_seq, keeps_places]] = purges
@@ -160,23 +181,24 @@ async def purge_messages(tx: Transaction) -> int:
     return len(places) + 1
 
 
-async def prune_keys(tx: Transaction) -> int:
+async def prune_keys(tx: Transaction, within: int | None) -> int:
     """Delete stored answers of idempotency keys after 24 hours."""
     now_ms = clock.now_ms()
-    rows = await tx.fetch(OLD_KEYS, {"now_ms": now_ms, "limit": ROWS_AT_ONCE})
+    given = {"organization": within, "now_ms": now_ms, "limit": ROWS_AT_ONCE}
+    rows = await tx.fetch(OLD_KEYS.of(within), given)
     columns = ("organization", "caller", "request", "key")
     await tx.execute_many(DELETE_OLD_KEY, [{**dict(zip(columns, row, strict=True)), "now_ms": now_ms} for row in rows])
     return len(rows)
 
 
-async def prune_places(tx: Transaction) -> int:
+async def prune_places(tx: Transaction, within: int | None) -> int:
     """Delete the ids of threads and messages that were deleted more than 24 hours ago."""
-    until_ms = clock.now_ms() - KEPT_MS
-    old_threads = await tx.fetch(OLD_THREADS, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
+    given = {"organization": within, "until_ms": clock.now_ms() - KEPT_MS, "limit": ROWS_AT_ONCE}
+    old_threads = await tx.fetch(OLD_THREADS.of(within), given)
     await tx.execute_many(
         DELETE_OLD_THREAD, [{"organization": organization, "key": key} for organization, key in old_threads]
     )
-    old_messages = await tx.fetch(OLD_MESSAGES, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
+    old_messages = await tx.fetch(OLD_MESSAGES.of(within), given)
     await tx.execute_many(
         DELETE_OLD_MESSAGE,
         [{"organization": organization, "thread": thread, "seq": seq} for organization, thread, seq in old_messages],
@@ -184,18 +206,19 @@ async def prune_places(tx: Transaction) -> int:
     return len(old_threads) + len(old_messages)
 
 
-async def finish_erasure(tx: Transaction) -> int:
+async def finish_erasure(tx: Transaction, within: int | None) -> int:
     """Finish erasing a user's threads after a crash."""
-    erasures = await tx.fetch(NEXT_ERASURE, {})
+    erasures = await tx.fetch(NEXT_ERASURE.of(within), {"organization": within})
     if not erasures:
         return 0
     [[organization, user_id]] = erasures
     return await members.erase_some(system_transaction(tx, organization), user_id) + 1
 
 
-async def delete_organization(tx: Transaction) -> int:
+async def delete_organization(tx: Transaction, within: int | None = None) -> int:
     """Delete some rows of a deleted organization, and its own row at the end."""
-    organizations = await tx.fetch(NEXT_ORGANIZATION, {"until_ms": clock.now_ms() - FORGOTTEN_MS})
+    given = {"organization": within, "until_ms": clock.now_ms() - FORGOTTEN_MS}
+    organizations = await tx.fetch(NEXT_ORGANIZATION.of(within), given)
     if not organizations:
         return 0
     [[organization]] = organizations
@@ -206,16 +229,16 @@ async def delete_organization(tx: Transaction) -> int:
     if found:
         return len(found)
     if await tx.fetch(ITS_PURGES, where):
-        return await purge_messages(tx)
+        return await purge_messages(tx, organization)
     for statement in DELETE_ITS_ROWS:
         await tx.fetch(statement, where)
     await tx.fetch(DELETE_ORGANIZATION, where)
     return 1
 
 
-async def sum_usage(tx: Transaction) -> int:
+async def sum_usage(tx: Transaction, within: int | None = None) -> int:
     """Replace rows of usage of one organization by sums for each day."""
-    found = await tx.fetch(NEXT_USAGE, {})
+    found = await tx.fetch(NEXT_USAGE.of(within), {"organization": within})
     if not found:
         return 0
     [[organization]] = found
@@ -232,12 +255,18 @@ async def sum_usage(tx: Transaction) -> int:
     return len(rows)
 
 
+async def organizations(tx: Transaction) -> list[int]:
+    """Return the keys of all organizations, deleted ones too."""
+    return [key for (key,) in await tx.fetch(ORGANIZATIONS, {})]
+
+
 def system_transaction(tx: Transaction, organization: int) -> ScopedTransaction:
     """Return a transaction within one organization for the service's own work."""
     return ScopedTransaction(tx, system_scope(organization))
 
 
-STEPS: list[Callable[[Transaction], Coroutine[Any, Any, int]]] = [
+# Each looks in all organizations, or within one.
+STEPS: list[Callable[[Transaction, int | None], Coroutine[Any, Any, int]]] = [
     settling.settle_one_expired,
     finish_erasure,
     purge_messages,

@@ -2,7 +2,7 @@
 
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
-from threadkeep.database.statement import everywhere
+from threadkeep.database.statement import everywhere, finder
 from threadkeep.operations.responses import events
 
 RESPONSES_AT_ONCE = 20
@@ -18,9 +18,10 @@ WITH_EVENTS = everywhere("""
     limit :limit
     """)
 
-OLD_EVENTS = everywhere("""
-    select r.organization, r.id from responses r where r.events_until_ms <= :now_ms limit :limit
-    """)
+OLD_EVENTS = finder(
+    "select r.organization, r.id from responses r where {within} and r.events_until_ms <= :now_ms limit :limit",
+    "r.organization",
+)
 
 DELETE_EVENTS = everywhere(events.DELETE_TEXT)
 
@@ -43,9 +44,10 @@ async def purge(tx: Transaction, organization: int, thread: int, last_seq: int, 
     return len(rows)
 
 
-async def prune_events(tx: Transaction) -> int:
+async def prune_events(tx: Transaction, within: int | None) -> int:
     """Delete the events of responses that ended more than 10 minutes ago."""
-    rows = await tx.fetch(OLD_EVENTS, {"now_ms": clock.now_ms(), "limit": RESPONSES_AT_ONCE})
+    given = {"organization": within, "now_ms": clock.now_ms(), "limit": RESPONSES_AT_ONCE}
+    rows = await tx.fetch(OLD_EVENTS.of(within), given)
     for organization, response_id in rows:
         its = {"organization": organization, "response_id": response_id}
         await tx.fetch(FORGET, its)

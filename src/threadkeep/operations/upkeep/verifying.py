@@ -97,11 +97,16 @@ def walk(
         ) b on {matched} and b.before < :bound
         """
     text = select.format(columns=f"{names}, {columns}", batch="{batch}")
+    # A single row is read with the organization as a parameter everywhere: a cluster asks one machine then, and takes
+    # `organizations`, which lies elsewhere, as a query of its own only.
+    own = "(select * from organizations where key = :organization) o on true"
+    single = text.format(batch="").replace(f"organizations o on o.key = {table}.organization", own)
+    single = single.replace(f"= {table}.organization", "= :organization")
     return TableWalk(
         name,
         keys,
         everywhere(f"{text.format(batch=picked)} order by {names}"),
-        everywhere(f"{text.format(batch='')} where {same}"),
+        everywhere(f"{single} where {same}"),
         broken,
         describe,
     )
@@ -235,25 +240,24 @@ ANSWERS = walk(
 
 WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
 
-# Which threads lack a pair, or have changed since their pairs were computed (`changed`).
+# Which threads of one organization lack a pair, or have changed since their pairs were computed (`changed`).
 MISSING_PAIRS_TEXT = """
-    select distinct w.organization, w.thread, t.key is null as changed from (
-        select cast(j.value ->> 0 as bigint) as organization, cast(j.value ->> 1 as bigint) as thread,
-            cast(j.value ->> 2 as bigint) as revision, {unhex} as pair
+    select distinct w.thread, t.key is null as changed from (
+        select cast(j.value ->> 0 as bigint) as thread, cast(j.value ->> 1 as bigint) as revision, {unhex} as pair
         from {source} j
     ) w
-    left join threads t on t.organization = w.organization and t.key = w.thread and t.revision = w.revision
+    left join threads t on t.organization = :organization and t.key = w.thread and t.revision = w.revision
     where t.key is null or (
         select count(*) from thread_metadata m
-        where m.organization = t.organization and m.pair = w.pair and m.shelf = t.shelf
+        where m.organization = :organization and m.pair = w.pair and m.shelf = t.shelf
           and m.created_ms = t.created_ms and m.thread = t.key and m.user_id = t.user_id
     ) = 0
     """
 
 MISSING_PAIRS = everywhere(
-    MISSING_PAIRS_TEXT.format(unhex="unhex(j.value ->> 3)", source="json_each(:wanted)"),
+    MISSING_PAIRS_TEXT.format(unhex="unhex(j.value ->> 2)", source="json_each(:wanted)"),
     postgres=MISSING_PAIRS_TEXT.format(
-        unhex="decode(j.value ->> 3, 'hex')", source="json_array_elements(cast(:wanted as json))"
+        unhex="decode(j.value ->> 2, 'hex')", source="json_array_elements(cast(:wanted as json))"
     ),
 )
 
@@ -312,8 +316,15 @@ async def check_pairs(database: Database, threads: Sequence[ThreadFacts], report
                 report.add(Problem(*where, "it cannot be found by a metadata pair that it has"))
 
 
-async def missing_pairs(database: Database, threads: Sequence[ThreadFacts]) -> Sequence[Row]:
-    wanted = [pair for thread in threads for pair in rules.wanted_pairs(thread)]
-    if not wanted:
-        return []
-    return await database.read(fetch, MISSING_PAIRS, {"wanted": msgspec.json.encode(wanted).decode()})
+async def missing_pairs(database: Database, threads: Sequence[ThreadFacts]) -> list[tuple[int, int, bool]]:
+    """Return (organization, key, changed) of the threads that lack a pair or have changed."""
+    wanted: dict[int, list[list[Any]]] = {}  # Any: rows of JSON.
+    for thread in threads:
+        if pairs := rules.wanted_pairs(thread):
+            wanted.setdefault(thread.organization, []).extend(pairs)
+    missing = []
+    for organization, pairs in wanted.items():
+        given = {"organization": organization, "wanted": msgspec.json.encode(pairs).decode()}
+        for key, changed in await database.read(fetch, MISSING_PAIRS, given):
+            missing.append((organization, key, bool(changed)))
+    return missing

@@ -343,7 +343,4 @@ def broken_in_answer(row: Row) -> Iterator[str]:
 
 def wanted_pairs(thread: ThreadFacts) -> list[list[Any]]:  # Any: rows of JSON.
     """Return the pairs that must be stored for the thread, as rows for the statement that looks them up."""
-    return [
-        [thread.organization, thread.key, thread.revision, pair.hex()]
-        for pair in sorted(pairs_or_nothing(thread.metadata))
-    ]
+    return [[thread.key, thread.revision, pair.hex()] for pair in sorted(pairs_or_nothing(thread.metadata))]
