@@ -31,8 +31,11 @@ SETTINGS = {
             },
         }
     ],
+    "parallelToolCalls": False,
+    "reasoningEffort": "low",
     "contextMode": "smart",
     "contextTokens": 4000,
+    "contextMessages": 20,
 }
 EVERYTHING = {"instructions": "Be kind.\n", "metadata": {"team": "support", "n": 1}, **SETTINGS}
 FIELDS = {"id", "object", "createdAt", "updatedAt", "organizationId", "name", *EVERYTHING}
@@ -135,6 +138,14 @@ async def test_metadata_merges_as_that_of_a_thread(ada, name):
         ({"contextTokens": 1}, {"contextTokens": 0}),
         ({"contextTokens": 10_000_000}, {"contextTokens": 10_000_001}),
         ({"contextTokens": 5}, {"contextTokens": 5.5}),
+        ({"contextMessages": 1}, {"contextMessages": 0}),
+        ({"contextMessages": 10_000}, {"contextMessages": 10_001}),
+        ({"contextMessages": 5}, {"contextMessages": "5"}),
+        ({"parallelToolCalls": True}, {"parallelToolCalls": 1}),
+        ({"reasoningEffort": "x-high_2" * 4}, {"reasoningEffort": "x-high_2" * 4 + "s"}),
+        ({"reasoningEffort": "low"}, {"reasoningEffort": "Low"}),
+        ({"reasoningEffort": "low"}, {"reasoningEffort": "low\n"}),
+        ({"reasoningEffort": "l"}, {"reasoningEffort": ""}),
         ({"stop": ["s"] * 4}, {"stop": ["s"] * 5}),
         ({"stop": ["s"]}, {"stop": []}),
         ({"stop": "s" * 256}, {"stop": "s" * 257}),

@@ -26,9 +26,12 @@ VALUES = {
     "stop": (["."], ["!", "?"]),
     "responseFormat": ({"type": "text"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
     "toolChoice": ("none", FUNCTION),
+    "parallelToolCalls": (True, False),
+    "reasoningEffort": ("low", "high"),
     "tools": ([FUNCTION], [FUNCTION, OTHER_FUNCTION]),
     "contextMode": ("smart", "full"),
     "contextTokens": (1, 2),
+    "contextMessages": (1, 2),
 }
 SETTINGS = sorted(VALUES)
 

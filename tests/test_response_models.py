@@ -58,6 +58,8 @@ SETTINGS = {
     "responseFormat": ({"type": "json_object"}, "response_format", {"type": "json_object"}),
     "tools": ([{"type": "function", "function": FUNCTION}], "tools", [{"type": "function", "function": FUNCTION}]),
     "toolChoice": ("required", "tool_choice", "required"),
+    "parallelToolCalls": (False, "parallel_tool_calls", False),
+    "reasoningEffort": ("low", "reasoning_effort", "low"),
 }
 
 

@@ -92,9 +92,12 @@ class AssistantFields(TypedDict, total=False):
     stop: str | Sequence[str] | None
     response_format: ResponseFormat | Mapping[str, object] | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: str | None
     tools: Sequence[Tool | Mapping[str, object]] | None
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class AssistantChanges(TypedDict, total=False):
@@ -109,9 +112,12 @@ class AssistantChanges(TypedDict, total=False):
     stop: str | Sequence[str] | UnsetType | None
     response_format: ResponseFormat | Mapping[str, object] | UnsetType | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | UnsetType | None
+    parallel_tool_calls: bool | UnsetType | None
+    reasoning_effort: str | UnsetType | None
     tools: Sequence[Tool | Mapping[str, object]] | UnsetType | None
     context_mode: Literal["recent", "smart", "full"] | UnsetType | None
     context_tokens: int | UnsetType | None
+    context_messages: int | UnsetType | None
     metadata: MetadataFields | UnsetType | None
 
 
@@ -131,9 +137,12 @@ class ResponseFields(TypedDict, total=False):
     stop: str | Sequence[str] | None
     response_format: ResponseFormat | Mapping[str, object] | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: str | None
     tools: Sequence[Tool | Mapping[str, object]] | None
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class OrganizationChanges(TypedDict, total=False):
@@ -205,6 +214,7 @@ class ContextFields(TypedDict, total=False):
 
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class UsageFilters(TypedDict, total=False):

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from threadkeep.contract.basis import Body, Metadata, MetadataChange, Name, OrganizationId, Revised, Seconds
-from threadkeep.contract.limits import STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
+from threadkeep.contract.limits import CONTEXT_MESSAGES_MAX, STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
 
 
 class FunctionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,9 +61,12 @@ TopP: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 Stop: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Stops: TypeAlias = Annotated[list[Stop], Meta(min_length=1, max_length=STOPS_MAX)]
 ToolChoice: TypeAlias = Literal["none", "auto", "required"] | NamedToolChoice
+# A word, and no list of words: servers differ in which they know, and newer ones know more.
+ReasoningEffort: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,32}$(?!\n)", examples=["low"])]
 Tools: TypeAlias = Annotated[list[Tool], Meta(max_length=TOOLS_MAX)]
 ContextMode: TypeAlias = Literal["recent", "smart", "full"]
 TokensMax: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)]
+MessagesMax: TypeAlias = Annotated[int, Meta(ge=1, le=CONTEXT_MESSAGES_MAX)]
 
 
 class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
@@ -76,9 +79,12 @@ class Configuration(msgspec.Struct, rename="camel", frozen=True, omit_defaults=T
     stop: Stops | None = None
     response_format: ResponseFormat | None = None
     tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: ReasoningEffort | None = None
     tools: Tools | None = None
     context_mode: ContextMode | None = None
     context_tokens: TokensMax | None = None
+    context_messages: MessagesMax | None = None
 
 
 class ModelSettings(Body, kw_only=True):
@@ -99,12 +105,18 @@ class ModelSettings(Body, kw_only=True):
     """What the answer must be, as in OpenAI's chat format."""
     tool_choice: ToolChoice | None = None
     """Whether the model may or must call functions, or which one of the tools."""
+    parallel_tool_calls: bool | None = None
+    """Whether the model may call several functions at once. Sent together with tools only."""
+    reasoning_effort: ReasoningEffort | None = None
+    """How long the model thinks before it answers, in the words of its server: often `low`, `medium` or `high`."""
     tools: Tools | None = None
     """Functions that the model may call; an empty list fixes that there are none."""
     context_mode: ContextMode | None = None
     """`recent`: the newest messages that fit; `smart`: the first 3 and those of the last 7 that fit; `full`: all."""
     context_tokens: TokensMax | None = None
     """How many tokens of context the model gets."""
+    context_messages: MessagesMax | None = None
+    """How many messages of the thread the model gets, at most, in every mode."""
 
 
 class Assistant(Revised):
@@ -126,9 +138,12 @@ class Assistant(Revised):
     stop: list[str] | None
     response_format: ResponseFormat | None
     tool_choice: ToolChoice | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: str | None
     tools: list[Tool] | None
     context_mode: Annotated[ContextMode, Meta(examples=["recent"])] | None
     context_tokens: int | None
+    context_messages: int | None
     metadata: Metadata
 
 
@@ -154,7 +169,10 @@ class AssistantUpdate(Body):
     stop: Stop | Stops | UnsetType | None = UNSET
     response_format: ResponseFormat | UnsetType | None = UNSET
     tool_choice: ToolChoice | UnsetType | None = UNSET
+    parallel_tool_calls: bool | UnsetType | None = UNSET
+    reasoning_effort: ReasoningEffort | UnsetType | None = UNSET
     tools: Tools | UnsetType | None = UNSET
     context_mode: ContextMode | UnsetType | None = UNSET
     context_tokens: TokensMax | UnsetType | None = UNSET
+    context_messages: MessagesMax | UnsetType | None = UNSET
     metadata: MetadataChange | UnsetType | None = UNSET

@@ -146,9 +146,10 @@ ROWS = {
 PLAIN = frozenset(
     """
     limit order visibleInUi state status createdAfter createdBefore sort include includeTotal role contextMode
-    contextTokens stream background whenBusy threads from to groupBy If-Match If-None-Match
+    contextTokens contextMessages stream background whenBusy threads from to groupBy If-Match If-None-Match
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
-    model temperature topP maxOutputTokens stop responseFormat toolChoice tools function description parameters strict
+    model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
+    tools function description parameters strict
     json_schema schema arguments
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
