@@ -507,6 +507,17 @@ async def test_an_assistant_is_found_by_name_or_id_and_bound(pipe, ada, user, mo
     assert [call.body["messages"][0]["content"] for call in model.calls] == ["Be kind."] * 2
 
 
+async def test_of_several_assistants_of_one_name_the_id_says_which(pipe, ada, user, model):
+    twins = [await ada.create_assistant(name=f"Twin of {user.user}", model="scripted") for _ in range(2)]
+
+    refused = await pipe("Hello\n", "--assistant", twins[0].name)
+    answered = await pipe("Hello\n", "--assistant", twins[1].id)
+
+    assert (refused[0], answered[0]) == (1, 0)
+    assert refused[2] == f"2 assistants have this name: give the id of one, such as {twins[0].id}.\n"
+    assert [each["assistantId"] for each in (await user.list_threads()).data] == [twins[1].id]
+
+
 async def test_a_model_that_is_named_answers(pipe, user, model):
     refused = await pipe("Hello\n", "--model", "nonsense")
     answered = await pipe("Hello\n", "--model", "echo")

@@ -145,6 +145,10 @@ async def test_assistants_are_made_listed_changed_and_deleted(kind, server, fres
         assert (await client.assistants.delete(made.id)).object == "assistant.deleted"
         with pytest.raises(errors.AssistantNotFound):
             await client.assistants.retrieve(made.id)
+        chosen = await client.assistants.create(id="asst_chosen", description="Guides.", parallel_tool_calls=False)
+        assert (chosen.id, chosen.name, chosen.description) == ("asst_chosen", None, "Guides.")
+        with pytest.raises(errors.AssistantExists):
+            await client.assistants.create(id="asst_chosen")
 
 
 async def test_an_organization_is_managed(kind, server, fresh_owner, people):

@@ -45,7 +45,7 @@ def with_tool(**sent):
 
 
 def assistant_of(fixed, instructions=None):
-    return StoredAssistant("asst_1", "Helper", instructions, fixed, "{}", 1, 1, 1)
+    return StoredAssistant("asst_1", "Helper", None, instructions, fixed, "{}", 1, 1, 1)
 
 
 def combine(fixed, request, instructions=None):

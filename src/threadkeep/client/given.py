@@ -81,7 +81,9 @@ class ThreadChanges(TypedDict, total=False):
 class AssistantFields(TypedDict, total=False):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
-    name: Required[str]
+    id: str | None
+    name: str | None
+    description: str | None
     instructions: str | None
     metadata: MetadataFields | None
     organization_id: str | None
@@ -103,7 +105,8 @@ class AssistantFields(TypedDict, total=False):
 class AssistantChanges(TypedDict, total=False):
     """What may change in an assistant; an absent field stays as it is."""
 
-    name: str | UnsetType
+    name: str | UnsetType | None
+    description: str | UnsetType | None
     instructions: str | UnsetType | None
     model: str | UnsetType | None
     temperature: float | UnsetType | None

@@ -190,6 +190,8 @@ class ChatSession:
         ]
         if not found:
             fail("There is no assistant with this name or id.")
+        if len(found) > 1:
+            fail(f"{len(found)} assistants have this name: give the id of one, such as {found[0].id}.")
         return found[0].id
 
 

@@ -5,8 +5,23 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, Metadata, MetadataChange, Name, OrganizationId, Revised, Seconds
-from threadkeep.contract.limits import CONTEXT_MESSAGES_MAX, STOPS_MAX, TEXT_CHARACTERS_MAX, TOOLS_MAX
+from threadkeep.contract.basis import (
+    ASSISTANT_ID,
+    Body,
+    Metadata,
+    MetadataChange,
+    Name,
+    OrganizationId,
+    Revised,
+    Seconds,
+)
+from threadkeep.contract.limits import (
+    CONTEXT_MESSAGES_MAX,
+    DESCRIPTION_CHARACTERS_MAX,
+    STOPS_MAX,
+    TEXT_CHARACTERS_MAX,
+    TOOLS_MAX,
+)
 
 
 class FunctionDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,6 +69,8 @@ class ResponseFormat(msgspec.Struct, frozen=True, omit_defaults=True):
     """With the type `json_schema`, and only then: the schema with its name."""
 
 
+ChosenId: TypeAlias = Annotated[str, Meta(pattern=ASSISTANT_ID, examples=["asst_billing"])]
+Description: TypeAlias = Annotated[str, Meta(max_length=DESCRIPTION_CHARACTERS_MAX)]
 Instructions: TypeAlias = Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
 ModelName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Temperature: TypeAlias = Annotated[float, Meta(ge=0, le=2)]
@@ -127,8 +144,10 @@ class Assistant(Revised):
     created_at: Seconds
     updated_at: Seconds
     organization_id: str
-    name: Annotated[Name, Meta(examples=["Billing"])]
-    """Unique in the organization, not blank."""
+    name: Annotated[Name, Meta(examples=["Billing"])] | None
+    """Its name, for people. Several may have the same."""
+    description: Annotated[str, Meta(examples=["Answers questions about invoices."])] | None
+    """What it is for, for people: no model sees it."""
     model: str | None
     instructions: Annotated[str, Meta(examples=["Be brief."])] | None
     """What the model is told before everything else."""
@@ -150,7 +169,11 @@ class Assistant(Revised):
 class AssistantCreate(ModelSettings):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
-    name: Annotated[Name, Meta(examples=["Billing"])]
+    id: ChosenId | UnsetType = UNSET
+    """An id of your own choice: `asst_` and 1 to 123 of `A-Z a-z 0-9 _ -`. No other assistant of the organization may
+    have it, or have had it."""
+    name: Annotated[Name | None, Meta(examples=["Billing"])] = None
+    description: Description | None = None
     instructions: Annotated[Instructions | None, Meta(examples=["Be brief."])] = None
     metadata: MetadataChange | None = None
     organization_id: OrganizationId | UnsetType = UNSET
@@ -160,7 +183,8 @@ class AssistantCreate(ModelSettings):
 class AssistantUpdate(Body):
     """What may change in an assistant; an absent field stays as it is."""
 
-    name: Name | UnsetType = UNSET
+    name: Name | UnsetType | None = UNSET
+    description: Description | UnsetType | None = UNSET
     instructions: Instructions | UnsetType | None = UNSET
     model: ModelName | UnsetType | None = UNSET
     temperature: Annotated[Temperature | UnsetType | None, Meta(examples=[None])] = UNSET

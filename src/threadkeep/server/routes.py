@@ -238,7 +238,7 @@ RESPONSES = [
 ASSISTANTS = [
     Endpoint("POST", "/v1/assistants", assistants.create, "Create an assistant", path_and_body, Assistant,
              ExecutionMode.WRITE_ONCE, Role.ADMIN, body=AssistantCreate, status=201,
-             errors=("name_taken", "assistant_not_found", *METADATA),
+             errors=("assistant_exists", "assistant_not_found", *METADATA),
              description="What an assistant leaves null, each request may say."),
     Endpoint("GET", "/v1/assistants", assistants.list_assistants, "List assistants",
              lambda request: [window_of(request.query)], (ListPage, Assistant), query=ListQuery,
@@ -249,14 +249,14 @@ ASSISTANTS = [
              description="The `ETag` is the assistant's revision, for `If-Match`."),
     Endpoint("PATCH", "/v1/assistants/{assistantId}", assistants.update, "Change an assistant",
              path_body_precondition, Assistant, WRITE, Role.ADMIN, body=AssistantUpdate, takes_precondition=True,
-             errors=("assistant_not_found", "name_taken", "precondition_failed", *METADATA),
+             errors=("assistant_not_found", "precondition_failed", *METADATA),
              description="Changes what the body names, null clears, metadata merges. Responses that run keep what "
                          "they began with."),
     Endpoint("DELETE", "/v1/assistants/{assistantId}", assistants.delete, "Delete an assistant",
              path_and_precondition, Deleted, WRITE, Role.ADMIN, takes_precondition=True,
              errors=("assistant_not_found", "precondition_failed"),
-             description="Deletes for good. Threads that have it keep its id, and need another one for their next "
-                         "response."),
+             description="Deletes for good. Threads that have it keep its id, which no other assistant gets, and "
+                         "need another one for their next response."),
 ]  # fmt: skip
 
 ORGANIZATION = "/v1/organizations/{organizationId}"

@@ -7,7 +7,7 @@ from typing import Any
 from proof.record import Record
 from proof.tenants.asking import Answered, Asked, asked
 from proof.tenants.callers import Everybody, Kind
-from proof.tenants.rows import ACTED_FOR, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, ROWS, USER, Row
+from proof.tenants.rows import ACTED_FOR, CHOSEN_ASSISTANT_ID, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, ROWS, USER, Row
 from proof.tenants.rows import Kind as Reference
 from proof.tenants.worlds import CANARY, World, make_world, near
 from support.people import People
@@ -57,7 +57,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
     more = {
-        "id": [victim.ids["threadId"]],
+        "id": [victim.ids["assistantId" if operation.endswith("/assistants") else "threadId"]],
         "thread": [victim.ids["threadId"], victim.live],
         "replaces": [victim.ids["messageId"]],
         "X-User-Id": [victim.ids["userId"]],
@@ -87,7 +87,7 @@ async def name_it(
     if name.startswith("path"):
         base = with_all_behind(base, name, victim)
     reference = row.references[name]
-    never_was = f"{value}x" if reference is CHOSEN_ID else near(value)
+    never_was = f"{value}x" if reference in (CHOSEN_ID, CHOSEN_ASSISTANT_ID) else near(value)
     given = await base.put(name, value).by(kind.who)
     unknown = await base.put(name, never_was).by(kind.who)
     record.count("requests of the matrix", 2)
