@@ -291,6 +291,26 @@ async def test_slash_commands_change_the_thread(chat, user, model):
     assert said == ["How do I bake bread?", "Another answer", "/slashed", "Another answer"]
 
 
+async def test_models_are_listed_and_another_one_answers_from_now_on(chat, user, model):
+    terminal = chat()
+
+    async def do(line):
+        terminal.types(f"{line}\n")
+        return await terminal.shows(PROMPT)
+
+    await terminal.shows(PROMPT)
+    listed = await do("/model")
+    before = await do("Hello?")
+    told = await do("/model echo")
+    after = await do("Hello?")
+
+    assert "scripted (the default)" in listed
+    assert "echo" in listed
+    assert "Hello world" in before
+    assert "From now on echo answers." in told
+    assert "This is echo" in after
+
+
 @pytest.mark.parametrize("columns", [100, 24])
 @pytest.mark.parametrize(
     "moment", ["after the first piece", "while it thinks", "before the first piece", "full width", "wide characters"]

@@ -193,6 +193,16 @@ class AssistantFilters(TypedDict, total=False):
     before: str | None
 
 
+class ModelFilters(TypedDict, total=False):
+    """What every list takes."""
+
+    organization_id: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+
+
 class ListFilters(TypedDict, total=False):
     """What every list takes."""
 

@@ -8,6 +8,7 @@ from threadkeep.contract.answers import Deleted, ListDeleted, ListPage, Nothing
 from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.contract.basis import ListQuery
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessagesQuery, MessageUpdate
+from threadkeep.contract.models import Model
 from threadkeep.contract.names import NameCreate, NameGenerated, NameQuery
 from threadkeep.contract.organizations import (
     Key,
@@ -259,6 +260,13 @@ ASSISTANTS = [
                          "need another one for their next response."),
 ]  # fmt: skip
 
+MODELS = [
+    Endpoint("GET", "/v1/models", Answering.models, "List models", lambda request: [window_of(request.query)],
+             (ListPage, Model), ExecutionMode.ANSWER, query=ListQuery, errors=("invalid_cursor",),
+             description="Lists the models that an assistant or a request may name, in the order of the server's "
+                         "configuration. A server may take other names besides."),
+]  # fmt: skip
+
 ORGANIZATION = "/v1/organizations/{organizationId}"
 
 ORGANIZATIONS = [
@@ -303,7 +311,7 @@ ORGANIZATIONS = [
                          "too."),
 ]  # fmt: skip
 
-LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *ORGANIZATIONS]
+LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *MODELS, *ORGANIZATIONS]
 
 ALIAS = "The same as `PATCH`, for whoever cannot send it."
 # An update answers to PATCH and POST alike.

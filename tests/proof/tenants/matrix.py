@@ -69,6 +69,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
 
 def positions(operation: str, victim: World) -> list[str]:
     path = operation.partition(" ")[2]
+    if path.endswith("/models"):
+        return []
     if path.endswith(("/events", "/stream")):
         return [victim.event, f"{victim.live_response}:1"]
     listed = {"threads": "threadId", "assistants": "assistantId", "members": "userId", "keys": "keyId"}

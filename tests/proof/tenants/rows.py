@@ -45,6 +45,7 @@ CHOSEN_ASSISTANT_ID = Kind("", "409 assistant_exists", shared=True)
 REPLACED = Kind("400 invalid_field", "400 invalid_field")
 THREAD_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
 MESSAGE_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
+MODEL_POSITION = Kind("", "")
 ASSISTANT_POSITION = Kind("400 invalid_cursor", OK, shared=True)
 # Lists in the order of their ids: an id is compared, and never looked up.
 ID_POSITION = Kind(OK, OK)
@@ -83,6 +84,8 @@ LIST_OF_THREADS = EVERY | {
 NEW_RESPONSE = RETRIED | {"body assistantId": ASSISTANT, "body replaces": REPLACED}
 OF_MESSAGES = {"query after": MESSAGE_POSITION, "query before": MESSAGE_POSITION}
 BY_ID = {"query after": ID_POSITION, "query before": ID_POSITION}
+# Models are of the server: there is none of somebody to name.
+OF_MODELS = {"query after": MODEL_POSITION, "query before": MODEL_POSITION}
 OF_ASSISTANTS = {"query after": ASSISTANT_POSITION, "query before": ASSISTANT_POSITION}
 BY_ID_FOR_ADMINS = {"query after": ID_POSITION_OF_ADMINS, "query before": ID_POSITION_OF_ADMINS}
 OF_STREAM = {"query after": STREAM_POSITION, "header Last-Event-ID": STREAM_POSITION}
@@ -132,6 +135,7 @@ ROWS = {
     f"PATCH {A}": Row("admin", OF_ASSISTANT),
     f"POST {A}": Row("admin", OF_ASSISTANT | RETRIED),
     f"DELETE {A}": Row("admin", OF_ASSISTANT),
+    "GET /v1/models": Row("member", EVERY | OF_MODELS),
     f"GET {O}": Row("member", IN_PATH),
     f"PATCH {O}": Row("owner", IN_PATH),
     f"POST {O}": Row("owner", IN_PATH | RETRIED),
