@@ -1,4 +1,4 @@
-"""Assistants: named configurations, and how threads are bound to them."""
+"""Assistants: configurations that are kept, and how threads are bound to them."""
 
 import asyncio
 import json

@@ -137,7 +137,7 @@ class ModelSettings(Body, kw_only=True):
 
 
 class Assistant(Revised):
-    """A named configuration for the responses in a thread."""
+    """A configuration for the responses in a thread, kept under an id."""
 
     id: Annotated[str, Meta(examples=["asst_01m83e1pg2e1mvs5m3c7tdgvny"])]
     object: Literal["assistant"]
@@ -170,8 +170,7 @@ class AssistantCreate(ModelSettings):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
     id: ChosenId | UnsetType = UNSET
-    """An id of your own choice: `asst_` and 1 to 123 of `A-Z a-z 0-9 _ -`. No other assistant of the organization may
-    have it, or have had it."""
+    """An id of your own choice, which no other assistant of the organization may have, or have had."""
     name: Annotated[Name | None, Meta(examples=["Billing"])] = None
     description: Description | None = None
     instructions: Annotated[Instructions | None, Meta(examples=["Be brief."])] = None

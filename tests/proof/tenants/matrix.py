@@ -35,8 +35,7 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
     `look` returns what is stored of the victim: nothing of it may change.
     """
     before = await look()
-    # The last ones take the victim's ids for threads of their own.
-    for operation, row in sorted(ROWS.items(), key=lambda each: CHOSEN_ID in each[1].references.values()):
+    for operation, row in sorted(ROWS.items(), key=takes_ids):
         for kind in kinds:
             for name in row.references:
                 for value in values(operation, name, victim):
@@ -44,6 +43,12 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
         now = await look()
         record.check(now == before, f"{operation} of {kinds[0].name} changed what belongs to somebody else")
         before = now
+
+
+def takes_ids(each: tuple[str, Row]) -> tuple[bool, bool]:
+    """Put what takes the victim's ids for things of one's own behind all else: an assistant's is taken for good."""
+    references = each[1].references.values()
+    return CHOSEN_ASSISTANT_ID in references, CHOSEN_ID in references
 
 
 def values(operation: str, name: str, victim: World) -> list[str]:

@@ -1,4 +1,4 @@
-"""`client.assistants`: named configurations for responses."""
+"""`client.assistants`: configurations for responses, kept under an id."""
 
 from typing import Unpack
 

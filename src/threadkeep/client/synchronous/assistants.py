@@ -1,5 +1,5 @@
 # Made from ../asynchronous by tests/support/sync_client.py: change it there.
-"""`client.assistants`: named configurations for responses."""
+"""`client.assistants`: configurations for responses, kept under an id."""
 
 from typing import Unpack
 

@@ -1,4 +1,4 @@
-"""Assistants: named configurations for the responses in threads."""
+"""Assistants: configurations for the responses in threads, kept under an id."""
 
 from msgspec import UNSET, json
 
