@@ -129,6 +129,8 @@ def start_threadkeep(settings: Settings, filled: Filled, workers: int = 1, under
         "THREADKEEP_SECRET": SECRET,
         "THREADKEEP_RATE_KEY_PER_MINUTE": UNLIMITED,
         "THREADKEEP_RESPONSES_PER_ORGANIZATION_MAX": UNLIMITED,
+        # Answers are measured, and no names after them.
+        "THREADKEEP_AUTO_NAME": "false",
     }
     name = "threadkeep" if workers == 1 else f"threadkeep, {workers} processes"
     arguments = ["threadkeep", "serve", "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]

@@ -115,6 +115,8 @@ def start_threadkeep(kind: str, upstream_port: int, stack: ExitStack) -> Side:
         "THREADKEEP_RESPONSES_PER_ORGANIZATION_MAX": UNLIMITED,
         "THREADKEEP_MODEL_URL": model_url(upstream_port),
         "THREADKEEP_MODEL": "bench",
+        # Answers are measured, and no names after them.
+        "THREADKEEP_AUTO_NAME": "false",
     }
     arguments = ["threadkeep", "serve", "--host", "127.0.0.1", "--port", str(port)]
     server = Server("threadkeep", arguments, port, api_key, environment)

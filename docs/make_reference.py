@@ -27,6 +27,7 @@ OBJECTS = {
     "Messages": ["Message"],
     "Responses": ["Response", "Context"],
     "Assistants": ["Assistant"],
+    "Models": ["Model"],
     "Organizations": ["Organization"],
     "Members": ["Member"],
     "Keys": ["Key"],
@@ -36,8 +37,10 @@ OBJECTS = {
 KINDS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "null": "null"}
 SIMPLE_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
 PATTERNS = {
+    "^asst_": "`asst_` and 1 to 123 of `A-Z a-z 0-9 _ -`",
     "^thread_": "`thread_` and 1 to 121 of `A-Z a-z 0-9 _ -`",
     "^[A-Za-z0-9_.:@|-]{1,128}": "1 to 128 of `A-Z a-z 0-9 _ . : @ \\| -`",
+    "^[a-z0-9_-]{1,32}": "1 to 32 of `a-z 0-9 _ -`",
     "^[A-Za-z0-9_-]{1,64}": "1 to 64 of `A-Z a-z 0-9 _ -`",
 }
 

@@ -1,4 +1,4 @@
-"""Assistants: named configurations, and how threads are bound to them."""
+"""Assistants: configurations that are kept, and how threads are bound to them."""
 
 import asyncio
 import json
@@ -31,10 +31,18 @@ SETTINGS = {
             },
         }
     ],
+    "parallelToolCalls": False,
+    "reasoningEffort": "low",
     "contextMode": "smart",
     "contextTokens": 4000,
+    "contextMessages": 20,
 }
-EVERYTHING = {"instructions": "Be kind.\n", "metadata": {"team": "support", "n": 1}, **SETTINGS}
+EVERYTHING = {
+    "description": "Helps.\n",
+    "instructions": "Be kind.\n",
+    "metadata": {"team": "support", "n": 1},
+    **SETTINGS,
+}
 FIELDS = {"id", "object", "createdAt", "updatedAt", "organizationId", "name", *EVERYTHING}
 
 
@@ -56,14 +64,16 @@ async def assistant(ada, name):
 # Reading and writing
 
 
-async def test_an_assistant_that_only_has_a_name_leaves_everything_open(ada, name):
-    created = await ada.create_assistant(name=name)
+@pytest.mark.parametrize("given", [{}, {"name": None}, {"name": "Helper"}])
+async def test_an_assistant_that_has_nothing_but_a_name_or_not_even_that_leaves_everything_open(ada, given):
+    created = await ada.create_assistant(**given)
 
     assert created.status == 201
     assert re.fullmatch(r"asst_[0-7][0-9a-hjkmnp-tv-z]{25}", created.id)
     assert set(created.body) == FIELDS
     assert {field: created[field] for field in SETTINGS} == dict.fromkeys(SETTINGS)
-    assert (created.object, created.name, created.instructions, created.metadata) == ("assistant", name, None, {})
+    assert (created.object, created["name"], created.metadata) == ("assistant", given.get("name"), {})
+    assert (created.description, created.instructions) == (None, None)
     assert (created.organizationId, created.createdAt) == ("ORG_ACME", created.updatedAt)
 
 
@@ -81,7 +91,7 @@ async def test_each_field_is_set_kept_and_cleared(ada, assistant, field):
     tools = {"tools": SETTINGS["tools"]} if field == "toolChoice" else {}
 
     changed = await ada.update_assistant(assistant, **{field: EVERYTHING[field]}, **tools)
-    kept = await ada.update_assistant(assistant, name=f"{assistant.name} kept")
+    kept = await ada.update_assistant(assistant, name=f"{assistant['name']} kept")
     cleared = await ada.update_assistant(assistant, **{field: None})
 
     assert changed[field] == kept[field] == EVERYTHING[field]
@@ -121,6 +131,9 @@ async def test_metadata_merges_as_that_of_a_thread(ada, name):
         ({"name": "n" * 256}, {"name": "n" * 257}),
         ({"name": "\U0001f600" * 256}, {"name": "\U0001f600" * 257}),
         ({"name": "x"}, {"name": ""}),
+        ({"name": None}, {"name": 1}),
+        ({"description": "\U0001f600" * 512}, {"description": "\U0001f600" * 513}),
+        ({"description": ""}, {"description": "\0"}),
         ({"name": " x "}, {"name": " \t\u00a0"}),
         ({"instructions": "i" * TEXT_CHARACTERS_MAX}, {"instructions": "i" * (TEXT_CHARACTERS_MAX + 1)}),
         ({"instructions": ""}, {"instructions": "\0"}),
@@ -135,6 +148,14 @@ async def test_metadata_merges_as_that_of_a_thread(ada, name):
         ({"contextTokens": 1}, {"contextTokens": 0}),
         ({"contextTokens": 10_000_000}, {"contextTokens": 10_000_001}),
         ({"contextTokens": 5}, {"contextTokens": 5.5}),
+        ({"contextMessages": 1}, {"contextMessages": 0}),
+        ({"contextMessages": 10_000}, {"contextMessages": 10_001}),
+        ({"contextMessages": 5}, {"contextMessages": "5"}),
+        ({"parallelToolCalls": True}, {"parallelToolCalls": 1}),
+        ({"reasoningEffort": "x-high_2" * 4}, {"reasoningEffort": "x-high_2" * 4 + "s"}),
+        ({"reasoningEffort": "low"}, {"reasoningEffort": "Low"}),
+        ({"reasoningEffort": "low"}, {"reasoningEffort": "low\n"}),
+        ({"reasoningEffort": "l"}, {"reasoningEffort": ""}),
         ({"stop": ["s"] * 4}, {"stop": ["s"] * 5}),
         ({"stop": ["s"]}, {"stop": []}),
         ({"stop": "s" * 256}, {"stop": "s" * 257}),
@@ -160,22 +181,15 @@ async def test_every_limit_holds_at_its_edge(ada, name, assistant, good, bad):
     refused = await ada.update_assistant(assistant, **bad)
     refused_create = await ada.create_assistant(**{"name": f"{name} 2", **bad})
 
-    assert taken.status == 200 or (taken.code == "name_taken" and field == "name")
+    assert taken.status == 200
     for answer in (refused, refused_create):
         assert (answer.status, answer.type) == (400, "invalid_request_error")
         assert answer.code == ("invalid_string" if bad[field] == "\0" else "invalid_field")
         assert re.split(r"[.\[]", answer.param)[0] == field
-    assert taken.status != 200 or (await ada.get_assistant(assistant)).body == taken.body
+    assert (await ada.get_assistant(assistant)).body == taken.body
 
 
-@pytest.mark.parametrize("body", [{}, {"name": None}, {"name": 1}, {"model": "x"}])
-async def test_an_assistant_needs_a_name(ada, body):
-    refused = await ada.create_assistant(**body)
-
-    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "name")
-
-
-@pytest.mark.parametrize("field", ["id", "object", "createdAt", "updatedAt"])
+@pytest.mark.parametrize("field", ["object", "createdAt", "updatedAt"])
 async def test_fields_that_only_answers_have_are_refused(ada, assistant, name, field):
     created = await ada.create_assistant(name=f"{name} 2", **{field: assistant[field]})
     updated = await ada.update_assistant(assistant, **{field: assistant[field]})
@@ -231,36 +245,105 @@ async def test_a_one_that_becomes_true_is_a_change(ada, name):
     assert (await ada.get_assistant(created)).responseFormat["json_schema"]["const"] is True
 
 
-# Names
+# Names and ids
 
 
-async def test_a_name_is_unique_in_the_organization(ada, cleo, assistant, name):
-    other = await ada.create_assistant(name=f"{name} 2")
-
+async def test_several_may_have_one_name_and_a_name_may_be_taken_away(ada, assistant, name):
     created = await ada.create_assistant(name=name)
-    renamed = await ada.update_assistant(other, name=name, instructions="lost")
-    elsewhere = await cleo.create_assistant(name=name)
+    renamed = await ada.update_assistant(await ada.create_assistant(), name=name)
+    nameless = await ada.update_assistant(created, name=None)
 
-    for refused in (created, renamed):
-        assert (refused.status, refused.code, refused.type) == (409, "name_taken", "conflict_error")
-        assert refused.param == "name"
-    assert (await ada.get_assistant(other)).body == other.body
-    assert elsewhere.status == 201
-
-
-async def test_the_name_of_a_deleted_assistant_is_free_again(ada, assistant, name):
-    await ada.delete_assistant(assistant)
-
-    created = await ada.create_assistant(name=name)
-
-    assert created.status == 201
-    assert created.id != assistant.id
+    assert [each.status for each in (created, renamed, nameless)] == [201, 200, 200]
+    assert created["name"] == renamed["name"] == assistant["name"]
+    assert len({assistant.id, created.id, renamed.id}) == 3
+    assert (nameless["name"], (await ada.get_assistant(created))["name"]) == (None, None)
 
 
-async def test_of_simultaneous_creates_with_one_name_exactly_one_is_taken(ada, name):
-    answers = await asyncio.gather(*(ada.create_assistant(name=name) for _ in range(8)))
+@pytest.fixture
+def chosen(people):
+    """An id that nobody has chosen yet."""
+    return f"asst_{people.new_user()}"
+
+
+async def test_an_id_may_be_chosen(ada, chosen):
+    created = await ada.create_assistant(id=chosen, instructions="Be kind.")
+    changed = await ada.update_assistant(chosen, instructions="Be brief.")
+    thread = await ada.create_thread(assistantId=chosen)
+
+    assert (created.status, created.id) == (201, chosen)
+    assert (await ada.get_assistant(chosen)).body == changed.body
+    assert (thread.status, thread.assistantId) == (201, chosen)
+    assert (await ada.list_threads(assistantId=chosen)).ids == [thread.id]
+
+
+async def test_an_id_that_is_taken_is_refused_and_changes_nothing(ada, cleo, chosen):
+    made = await ada.create_assistant(instructions="Be kind.")
+    first = await ada.create_assistant(id=chosen, instructions="Be kind.")
+
+    for taken in (first, made):
+        refused = await ada.create_assistant(id=taken.id, instructions="lost")
+        assert (refused.status, refused.code, refused.type) == (409, "assistant_exists", "conflict_error")
+        assert refused.param == "id"
+        assert (await ada.get_assistant(taken)).body == taken.body
+    assert (await cleo.create_assistant(id=chosen)).status == 201
+
+
+async def test_the_id_of_a_deleted_assistant_is_given_to_no_other(ada, chosen, assistant):
+    thread = await ada.create_thread(assistantId=assistant.id, messages=[{"role": "user", "content": "hi"}])
+    await ada.create_assistant(id=chosen)
+
+    for taken in (chosen, assistant.id):
+        await ada.delete_assistant(taken)
+        refused = await ada.create_assistant(id=taken, instructions="in its place")
+        assert (refused.status, refused.code, refused.param) == (409, "assistant_exists", "id")
+        assert (await ada.get_assistant(taken)).status == 404
+    assert (await ada.respond(thread)).code == "assistant_deleted"
+
+
+async def test_of_simultaneous_creates_with_one_id_exactly_one_is_taken(ada, chosen):
+    answers = await asyncio.gather(*(ada.create_assistant(id=chosen, name=str(number)) for number in range(8)))
 
     assert sorted(answer.status for answer in answers) == [201] + [409] * 7
+    [created] = [answer for answer in answers if answer.status == 201]
+    assert (await ada.get_assistant(chosen)).body == created.body
+
+
+async def test_a_create_beside_a_deletion_never_gets_the_id(ada, people):
+    for _ in range(20):
+        chosen = (await ada.create_assistant(id=f"asst_{people.new_user()}")).id
+
+        deleted, created = await asyncio.gather(ada.delete_assistant(chosen), ada.create_assistant(id=chosen))
+
+        assert (deleted.status, created.code) == (200, "assistant_exists")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("asst_" + "a" * 123, "asst_" + "a" * 124),
+        ("asst_-", "asst_"),
+        ("asst__Z9", "asst_\n"),
+        ("asst_0", "asst_0\n"),
+        ("asst_x", "x"),
+        ("asst_y", "asst_é"),
+        ("asst_z", None),
+        ("asst_Asst", "thread_1"),
+    ],
+)
+async def test_an_id_begins_as_all_do_and_has_at_most_128_characters(fresh_owner, good, bad):
+    taken = await fresh_owner.create_assistant(id=good)
+    refused = await fresh_owner.create_assistant(id=bad)
+
+    assert (taken.status, taken.id) == (201, good)
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "id")
+    assert (await fresh_owner.get_assistant(good)).body == taken.body
+    assert (await fresh_owner.list_assistants()).ids == [good]
+
+
+async def test_an_id_is_never_changed(ada, assistant, chosen):
+    refused = await ada.update_assistant(assistant, id=chosen)
+
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "id")
 
 
 # Who may do what
@@ -284,6 +367,12 @@ async def test_members_read_and_admins_write(ada, ben, people, assistant, name):
     assert (await admin.create_assistant(name=f"{name} 2")).status == 201
     assert (await admin.update_assistant(assistant, instructions="ours")).status == 200
     assert (await admin.delete_assistant(assistant)).status == 200
+
+
+async def test_an_assistant_of_another_organization_is_no_position(cleo, assistant):
+    refused = await cleo.list_assistants(after=assistant.id)
+
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_cursor", "after")
 
 
 async def test_a_stranger_meets_no_assistant_of_another_organization(cleo, assistant):
@@ -352,13 +441,13 @@ async def test_a_repeated_create_does_its_work_once(ada, name):
     assert (other.status, other.code) == (422, "key_reused")
 
 
-async def test_a_name_that_was_taken_frees_the_key(ada, assistant, name):
-    refused = await ada.retrying(name).create_assistant(name=name)
-    await ada.delete_assistant(assistant)
+async def test_an_id_that_was_taken_leaves_the_key_free(ada, chosen):
+    await ada.create_assistant(id=chosen)
 
-    created = await ada.retrying(name).create_assistant(name=name)
+    refused = await ada.retrying(chosen).create_assistant(id=chosen)
+    created = await ada.retrying(chosen).create_assistant(id=f"{chosen}_2")
 
-    assert (refused.status, created.status) == (409, 201)
+    assert (refused.code, created.status) == ("assistant_exists", 201)
 
 
 async def test_a_repeated_update_by_post_does_its_work_once(ada, assistant, name):
@@ -384,18 +473,20 @@ async def test_a_deleted_assistant_is_gone(ada, assistant):
 
 
 async def test_deleting_an_assistant_empties_what_was_stored_about_it(ada, name, stored):
-    created = await ada.retrying(name).create_assistant(name=name, instructions=f"canary {name}")
+    canary = f"canary {name}"
+    given = {"name": canary, "description": canary, "instructions": canary, "stop": canary, "metadata": {"a": canary}}
+    created = await ada.retrying(name).create_assistant(**given)
     path = f"/v1/assistants/{created.id}"
     await ada.retrying(name).request("POST", path, {"metadata": {"a": 1}})
     await ada.delete_assistant(created)
 
     replayed = [
-        await ada.retrying(name).create_assistant(name=name, instructions=f"canary {name}"),
+        await ada.retrying(name).create_assistant(**given),
         await ada.retrying(name).request("POST", path, {"metadata": {"a": 1}}),
     ]
 
     assert [(answer.status, answer.code) for answer in replayed] == [(404, "assistant_not_found")] * 2
-    assert f"canary {name}" not in await stored.everything()
+    assert canary not in await stored.everything()
 
 
 # Lists
@@ -419,6 +510,30 @@ async def test_assistants_are_listed_in_the_order_of_creation(three):
     assert len(await three.walk("/v1/assistants", limit=1)) == 3
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_chosen_ids_do_not_change_the_order(fresh_owner, order):
+    made = []
+    for chosen in ("asst_zz", None, "asst_00", None, "asst_A"):
+        made.append((await fresh_owner.create_assistant(**({"id": chosen} if chosen else {}))).id)
+        await asyncio.sleep(0.002)
+    expected = made if order == "asc" else made[::-1]
+
+    pages = [page async for page in fresh_owner.pages("/v1/assistants", limit=2, order=order)]
+    behind = await fresh_owner.list_assistants(after=expected[1], order=order)
+    before = await fresh_owner.list_assistants(before=expected[3], order=order, limit=2)
+
+    assert [page.ids for page in pages] == [expected[:2], expected[2:4], expected[4:]]
+    assert (behind.ids, before.ids) == (expected[2:], expected[1:3])
+
+
+async def test_assistants_of_one_millisecond_are_all_listed_once(fresh_owner):
+    made = await asyncio.gather(*(fresh_owner.create_assistant() for _ in range(30)))
+
+    walked = await fresh_owner.walk("/v1/assistants", limit=3)
+
+    assert sorted(each["id"] for each in walked) == sorted(each.id for each in made)
+
+
 async def test_the_id_of_a_deleted_assistant_is_still_a_position(three):
     await three.delete_assistant(three.made[1])
 
@@ -427,7 +542,8 @@ async def test_the_id_of_a_deleted_assistant_is_still_a_position(three):
 
 
 async def test_a_cursor_that_is_none_is_refused(three):
-    for cursor in ("cur_nonsense", "a b", "nonsense", "thread_01h455vb4pex5vsknk084sn02q", "asst_short"):
+    cursors = ("cur_nonsense", "a b", "nonsense", "thread_01h455vb4pex5vsknk084sn02q", "asst_short", NEVER_WAS)
+    for cursor in cursors:
         refused = await three.list_assistants(after=cursor)
         assert (refused.status, refused.code, refused.param) == (400, "invalid_cursor", "after")
 
@@ -576,7 +692,10 @@ async def test_the_assistants_of_a_deleted_organization_go_with_it(tmp_path):
     connection = connect(tmp_path / "x.db", create=True)
     apply_migrations(connection)
     connection.execute("insert into organizations values (1, 'O', 'O', 1, 1, 1, 1)")
-    connection.execute("insert into assistants values (1, 'asst_1', 'Helper', null, '{}', '{}', 1, 1, 1)")
+    connection.execute(
+        "insert into assistants (organization, id, configuration, metadata, created_ms, updated_ms, revision)"
+        " values (1, 'asst_1', '{}', '{}', 1, 1, 1)"
+    )
 
     while await sweeping.delete_organization(SqliteTransaction(connection)):
         pass

@@ -291,6 +291,26 @@ async def test_slash_commands_change_the_thread(chat, user, model):
     assert said == ["How do I bake bread?", "Another answer", "/slashed", "Another answer"]
 
 
+async def test_models_are_listed_and_another_one_answers_from_now_on(chat, user, model):
+    terminal = chat()
+
+    async def do(line):
+        terminal.types(f"{line}\n")
+        return await terminal.shows(PROMPT)
+
+    await terminal.shows(PROMPT)
+    listed = await do("/model")
+    before = await do("Hello?")
+    told = await do("/model echo")
+    after = await do("Hello?")
+
+    assert "scripted (the default)" in listed
+    assert "echo" in listed
+    assert "Hello world" in before
+    assert "From now on echo answers." in told
+    assert "This is echo" in after
+
+
 @pytest.mark.parametrize("columns", [100, 24])
 @pytest.mark.parametrize(
     "moment", ["after the first piece", "while it thinks", "before the first piece", "full width", "wide characters"]
@@ -505,6 +525,17 @@ async def test_an_assistant_is_found_by_name_or_id_and_bound(pipe, ada, user, mo
     assert unknown[2] == "There is no assistant with this name or id.\n"
     assert [each["assistantId"] for each in (await user.list_threads()).data] == [assistant.id] * 2
     assert [call.body["messages"][0]["content"] for call in model.calls] == ["Be kind."] * 2
+
+
+async def test_of_several_assistants_of_one_name_the_id_says_which(pipe, ada, user, model):
+    twins = [await ada.create_assistant(name=f"Twin of {user.user}", model="scripted") for _ in range(2)]
+
+    refused = await pipe("Hello\n", "--assistant", twins[0].name)
+    answered = await pipe("Hello\n", "--assistant", twins[1].id)
+
+    assert (refused[0], answered[0]) == (1, 0)
+    assert refused[2] == f"2 assistants have this name: give the id of one, such as {twins[0].id}.\n"
+    assert [each["assistantId"] for each in (await user.list_threads()).data] == [twins[1].id]
 
 
 async def test_a_model_that_is_named_answers(pipe, user, model):

@@ -145,6 +145,18 @@ async def test_assistants_are_made_listed_changed_and_deleted(kind, server, fres
         assert (await client.assistants.delete(made.id)).object == "assistant.deleted"
         with pytest.raises(errors.AssistantNotFound):
             await client.assistants.retrieve(made.id)
+        chosen = await client.assistants.create(id="asst_chosen", description="Guides.", parallel_tool_calls=False)
+        assert (chosen.id, chosen.name, chosen.description) == ("asst_chosen", None, "Guides.")
+        with pytest.raises(errors.AssistantExists):
+            await client.assistants.create(id="asst_chosen")
+
+
+async def test_models_are_listed(kind, server, fresh_owner):
+    async with client_of(kind, server.url, fresh_owner) as client:
+        page = await client.models.list().page()
+
+        assert [(each.id, each.object, each.is_default) for each in page.data] == [("echo", "model", True)]
+        assert [each.id async for each in client.models.list(order="desc", limit=1)] == ["echo"]
 
 
 async def test_an_organization_is_managed(kind, server, fresh_owner, people):

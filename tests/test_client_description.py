@@ -45,15 +45,18 @@ VALUES: dict[str, Any] = {
     **IDS, "id": "thread_x", "title": "t", "metadata": {"a": "b"}, "visible_in_ui": False, "messages": [MESSAGE],
     "role": "user", "content": "hi", "tool_call_id": "call_1",
     "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-    "name": "n", "instructions": "Be kind.", "model": "echo", "temperature": 0.5, "top_p": 0.5,
+    "name": "n", "description": "d", "instructions": "Be kind.", "model": "echo", "temperature": 0.5, "top_p": 0.5,
     "max_output_tokens": 5, "stop": ["."], "response_format": {"type": "text"}, "tool_choice": "auto", "tools": [TOOL],
-    "context_mode": "full", "context_tokens": 5, "input": [MESSAGE], "when_busy": "interrupt", "replaces": "msg_x",
+    "parallel_tool_calls": False, "context_mode": "full", "context_tokens": 5, "context_messages": 5,
+    "input": [MESSAGE], "when_busy": "interrupt", "replaces": "msg_x",
     "thread": {"title": "t", "messages": [MESSAGE], "metadata": {"a": 1}}, "background": True,
     "limit": 5, "order": "desc", "after": "x", "before": None, "state": "all", "status": "inactive",
     "title_contains": "x", "created_after": 1, "created_before": 2, "sort": "updatedAt", "include": "lastMessage",
     "include_total": True, "from_": "2026-01-01", "to": "2026-01-02", "group_by": "model", "threads": "delete",
     "idempotency_key": "mine", "if_match": '"1"',
 }  # fmt: skip
+# What another resource calls by the same name.
+VALUES_OF = {"organizations": {"role": "admin"}, "assistants": {"id": "asst_x"}}
 PAGE = (sync_client.ROOT / "docs" / "client.md").read_text()
 # Parameters of the way a call is made, and not of what is asked.
 OF_THE_CALL = {"idempotency_key", "if_match"}
@@ -112,7 +115,7 @@ async def sent_by(kind: str, name: str) -> httpx.Request:
     method = client
     for part in name.split("."):
         method = getattr(method, part)
-    values = {**VALUES, "role": "admin"} if name.startswith("organizations.") else VALUES
+    values = VALUES | VALUES_OF.get(name.partition(".")[0], {})
     given = {each: values[each] for each in parameters(ASYNC_METHODS[name])}
     with pytest.raises(Sent) as sent:
         result = method(**given)

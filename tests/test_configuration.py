@@ -26,9 +26,12 @@ VALUES = {
     "stop": (["."], ["!", "?"]),
     "responseFormat": ({"type": "text"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
     "toolChoice": ("none", FUNCTION),
+    "parallelToolCalls": (True, False),
+    "reasoningEffort": ("low", "high"),
     "tools": ([FUNCTION], [FUNCTION, OTHER_FUNCTION]),
     "contextMode": ("smart", "full"),
     "contextTokens": (1, 2),
+    "contextMessages": (1, 2),
 }
 SETTINGS = sorted(VALUES)
 
@@ -42,7 +45,7 @@ def with_tool(**sent):
 
 
 def assistant_of(fixed, instructions=None):
-    return StoredAssistant("asst_1", "Helper", instructions, fixed, "{}", 1, 1, 1)
+    return StoredAssistant("asst_1", "Helper", None, instructions, fixed, "{}", 1, 1, 1)
 
 
 def combine(fixed, request, instructions=None):

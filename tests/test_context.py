@@ -102,13 +102,14 @@ class Talk:
         instructions: str | None = None,
         until: int | None = None,
         kept_from: int | None = None,
+        count: int | None = None,
     ) -> Chosen:
         self.counting.counts.clear()
         self.tx.read = []
         return await context.choose(
             self.tx,
             THREAD,
-            configuration=Configuration(context_mode=mode, context_tokens=tokens),
+            configuration=Configuration(context_mode=mode, context_tokens=tokens, context_messages=count),
             instructions=instructions,
             until_seq=until,
             kept_from_seq=kept_from,
@@ -507,6 +508,17 @@ async def test_no_large_message_is_read_that_cannot_be_needed(talk):
 
     assert len((await talk.choose("recent", 3000)).messages) == 3
     assert len(talk.tx.read) <= 4
+
+
+@pytest.mark.parametrize("mode", ["recent", "smart", "full"])
+async def test_of_a_long_thread_no_more_is_read_than_the_number_of_messages_says(talk, mode):
+    await talk.has_many(LONG)
+
+    chosen = await talk.choose(mode, 8000, count=5)
+
+    assert len(chosen.messages) == 5
+    assert len(talk.tx.read) <= 5
+    assert len(talk.counting.counts) <= 2
 
 
 async def test_what_a_model_wants_back_costs_as_little_as_the_context(talk):

@@ -149,6 +149,18 @@ async def test_a_server_and_the_embedded_service_share_a_file_in_turn(kind, path
     assert verified.returncode == 0, verified.stdout
 
 
+async def test_assistants_and_models_are_those_of_a_server(client):
+    assistant = await client.assistants.create(id="asst_guide", reasoning_effort="low", context_messages=1)
+
+    models = [(each.id, each.is_default) async for each in client.models.list()]
+    response = await client.threads.responses.create_in_new_thread(
+        thread={"assistant_id": assistant.id}, input="Hello", model="echo"
+    )
+
+    assert models == [("echo", True)]
+    assert (response.assistant_id, response.model, response.finish_reason) == ("asst_guide", "echo", "stop")
+
+
 async def test_it_acts_for_users_whom_it_keeps_apart(client):
     ben = client.with_options(user_id="uid_ben")
     thread = await ben.threads.create()

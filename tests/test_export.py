@@ -254,9 +254,25 @@ async def test_an_assistant_is_found_again_by_its_name(exported, imported, peopl
     assert [line["assistantName"] for line in lines[1:-1]] == ["Guide", None, "Only here"]
     bound = [(await other.get(each)).assistantId for each in threads]
     assert bound == [namesake.id, None, None]
-    assert counts(finished)["because no assistant here has its name"] == 2
+    assert counts(finished)["because none or several here have its name"] == 2
     assert (await fresh_owner.get(threads[1])).assistantId == gone.id
     assert counts(back)["already there"] == 3
+
+
+async def test_an_assistant_whose_name_several_have_is_found_by_its_id_alone(exported, imported, people, fresh_owner):
+    other = await people.owner()
+    twins = [await fresh_owner.create_assistant(name="Guide", **id) for id in ({"id": "asst_guide"}, {})]
+    nameless = await fresh_owner.create_assistant()
+    for name in ("Guide", "Guide"):
+        await other.create_assistant(name=name)
+    chosen = await other.create_assistant(id="asst_guide")
+    threads = [await fresh_owner.create_thread(assistantId=each.id) for each in (*twins, nameless)]
+
+    finished = await imported(other, await exported(fresh_owner))
+
+    bound = [(await other.get(each)).assistantId for each in threads]
+    assert bound == [chosen.id, None, None]
+    assert counts(finished)["because none or several here have its name"] == 2
 
 
 # What is exported

@@ -94,7 +94,38 @@ def test_a_default_in_the_file_goes_before_the_first_of_the_setting(tmp_path):
     assert plain.names == ["ours", "a", "echo"]
 
 
+def test_a_table_for_all_names_answers_for_those_that_have_none_of_their_own(tmp_path):
+    catalogue = catalogue_of(tmp_path, f'["*"]\n{URL}\nroles = "alternate"\n[a]\n{URL}\nmodel = "theirs"\n')
+
+    other, own = catalogue.provider("gpt-4o"), catalogue.provider("a")
+
+    assert (other[1], own[1], catalogue.provider("*")[1]) == ("gpt-4o", "theirs", "*")
+    assert other[0] is not own[0]
+    assert (catalogue.names, catalogue.default, catalogue.takes_any_name) == (["a", "echo"], "a", True)
+    assert all(catalogue.known(name) for name in ("a", "gpt-4o", "echo"))
+    assert isinstance(catalogue.provider("echo")[0], Echo)
+    assert (catalogue.manners("gpt-4o").roles, catalogue.maker("gpt-4o")) == ("alternate", "gpt-4o 127.0.0.1")
+    assert (catalogue.shown_as("gpt-4o"), catalogue.shown_as("a")) == ("*", "a")
+    assert catalogue.address("gpt-4o") == "http://127.0.0.1:9/v1"
+
+
+def test_a_table_for_all_names_may_say_which_model_they_all_mean(tmp_path):
+    catalogue = catalogue_of(tmp_path, f'["*"]\n{URL}\nmodel = "theirs"\n')
+
+    assert catalogue.provider("gpt-4o")[1] == "theirs"
+    assert catalogue.default == "echo"
+
+
+def test_without_a_table_for_all_names_no_other_is_known(tmp_path):
+    catalogue = catalogue_of(tmp_path, f"[a]\n{URL}\n")
+
+    assert (catalogue.known("gpt-4o"), catalogue.takes_any_name, catalogue.address("gpt-4o")) == (False, False, "")
+    with pytest.raises(KeyError):
+        catalogue.provider("gpt-4o")
+
+
 WRONG_FILES = {
+    "a default for all names": (f'["*"]\n{URL}\ndefault = true', "give it its own table"),
     "no TOML": ("[a\n", "is not TOML"),
     "no UTF-8": ("\udcff", "is not TOML"),
     "no table": ('a = "b"', "A table has url"),
@@ -152,6 +183,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         ({"model_url": "127.0.0.1:9/v1", "model": "a"}, "THREADKEEP_MODEL_URL must be http:// or https://"),
         ({"model_url": "http://127.0.0.1/", "model": "a", "model_key": f"{SECRET} x"}, "THREADKEEP_MODEL_KEY must be"),
         ({"model_url": "http://127.0.0.1/", "model": "echo"}, "echo is the name of the built-in model"),
+        ({"model_url": "http://127.0.0.1/", "model": "a,*"}, 'a table ["*"] in THREADKEEP_MODELS_FILE'),
         ({"model_url": "http://127.0.0.1/", "model": "a,a"}, "named already"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Names that come by themselves: where the setting says so, after the first answer in a thread without a title."""
+"""Names that come by themselves: after the first answer in a thread without a title, unless a setting says no."""
 
 import asyncio
 
@@ -12,11 +12,13 @@ from support.scripted_model import DONE, Head, answer_of, finish
 from support.waiting import eventually
 
 OTHER = "Another fine name"
+# Empty counts as unset: what the server does by itself.
+BY_DEFAULT = {"THREADKEEP_AUTO_NAME": ""}
 
 
 @pytest.fixture(scope="module")
 async def place(new_database, zygote):
-    async with open_place(new_database, zygote, THREADKEEP_AUTO_NAME="true") as place:
+    async with open_place(new_database, zygote, **BY_DEFAULT) as place:
         yield place
 
 
@@ -179,6 +181,27 @@ async def test_only_the_first_answer_names_a_thread(ada, model):
     assert len(names_asked(model)) == 2
 
 
+async def test_a_message_that_is_added_names_nothing(ada, model):
+    thread = await ada.create_thread(messages=CONVERSATION)
+
+    await ada.post_message(thread, PASSPORT)
+    await ada.post_message(thread, "Like this.", role="assistant")
+    later = await named_after(ada, model, thread)
+
+    assert later.title is None
+    assert len(names_asked(model)) == 1
+
+
+async def test_a_hidden_thread_is_never_named_by_itself(ada, model):
+    thread = await ada.with_token().create_thread(visibleInUi=False)
+
+    response = await ada.respond(thread, input=PASSPORT)
+    later = await named_after(ada, model, thread)
+
+    assert (response["status"], later.title) == ("completed", None)
+    assert len(names_asked(model)) == 1
+
+
 async def test_a_model_that_cannot_name_leaves_the_title_alone_and_the_answer_whole(server, ada, model):
     thread = await ada.create_thread()
     failure = [Head(500, {"content-type": "application/json"}), b'{"error": "canary-0815 sk-scripted"}']
@@ -210,7 +233,7 @@ async def test_a_thread_that_is_closed_while_its_name_is_made_is_left_alone(serv
 
 @pytest.mark.prove
 async def test_a_server_that_stops_does_not_wait_for_a_name(new_database, zygote):
-    async with open_place(new_database, zygote, THREADKEEP_AUTO_NAME="true") as place:
+    async with open_place(new_database, zygote, **BY_DEFAULT) as place:
         thread = await place.cast.ada.create_thread()
         held = hold_name(place.model)
         await place.cast.ada.respond(thread, input=PASSPORT)
@@ -224,8 +247,8 @@ async def test_a_server_that_stops_does_not_wait_for_a_name(new_database, zygote
         assert "Traceback" not in place.server.log_text()
 
 
-async def test_without_the_setting_nothing_is_named_by_itself(new_database, zygote):
-    async with open_place(new_database, zygote) as place:
+async def test_where_the_setting_says_no_nothing_is_named_by_itself(new_database, zygote):
+    async with open_place(new_database, zygote, THREADKEEP_AUTO_NAME="false") as place:
         thread = await place.cast.ada.create_thread(messages=CONVERSATION)
 
         await place.cast.ada.respond(thread)
@@ -236,7 +259,7 @@ async def test_without_the_setting_nothing_is_named_by_itself(new_database, zygo
 
 
 async def test_without_a_model_the_name_is_made_of_the_users_words(start_server, zygote):
-    server = await start_server(THREADKEEP_AUTO_NAME="true")
+    server = await start_server(**BY_DEFAULT)
     async with connect(server) as client:
         owner = await People(server, client, zygote).owner()
         thread = await owner.create_thread()

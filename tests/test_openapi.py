@@ -31,6 +31,7 @@ EXPECTED = {
     "/v1/threads/{}/context": {"get"},
     "/v1/threads/{}/generateName": {"post"},
     "/v1/assistants": {"get", "post"},
+    "/v1/models": {"get"},
     "/v1/assistants/{}": {"get", "patch", "post", "delete"},
     "/v1/organizations/{}": {"get", "patch", "post", "delete"},
     "/v1/organizations/{}/members": {"get"},

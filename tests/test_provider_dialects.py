@@ -176,9 +176,12 @@ async def test_the_settings_go_out_under_openais_names(model, provider):
         stop=["END"],
         response_format=ResponseFormat("json_object"),
         tool_choice="auto",
+        parallel_tool_calls=False,
+        reasoning_effort="high",
         tools=[tool],
         context_mode="full",
         context_tokens=100,
+        context_messages=10,
     )
 
     await hear(provider, ModelRequest("theirs", ASK.messages, configuration))
@@ -195,6 +198,8 @@ async def test_the_settings_go_out_under_openais_names(model, provider):
         "stop": ["END"],
         "response_format": {"type": "json_object"},
         "tool_choice": "auto",
+        "parallel_tool_calls": False,
+        "reasoning_effort": "high",
         "tools": [{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}],
     }
     assert call.headers["authorization"] == f"Bearer {KEY}"
@@ -205,7 +210,9 @@ async def test_the_settings_go_out_under_openais_names(model, provider):
 async def test_what_is_not_set_is_not_sent(model):
     provider = OpenAiChat(model.url + "/", "", PATIENCE)
 
-    await hear(provider, ModelRequest("x", ASK.messages, Configuration(tool_choice="auto", tools=[])))
+    await hear(
+        provider, ModelRequest("x", ASK.messages, Configuration(tool_choice="auto", parallel_tool_calls=True, tools=[]))
+    )
 
     [call] = model.calls
     assert set(call.body) == {"model", "messages", "stream", "stream_options"}

@@ -50,14 +50,21 @@ async def test_the_model_gets_the_conversation_and_the_key(ada, model):
 
 
 FUNCTION = {"name": "weather", "description": "d", "parameters": {"type": "object"}, "strict": True}
+CHOICE = {"type": "function", "function": {"name": "weather"}}
+FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "place", "schema": {"properties": {"b": {}, "a": {}}, "type": "object"}, "strict": True},
+}
 SETTINGS = {
     "temperature": (0.5, "temperature", 0.5),
     "topP": (0.25, "top_p", 0.25),
     "maxOutputTokens": (99, "max_tokens", 99),
     "stop": ("END", "stop", ["END"]),
-    "responseFormat": ({"type": "json_object"}, "response_format", {"type": "json_object"}),
+    "responseFormat": (FORMAT, "response_format", FORMAT),
     "tools": ([{"type": "function", "function": FUNCTION}], "tools", [{"type": "function", "function": FUNCTION}]),
-    "toolChoice": ("required", "tool_choice", "required"),
+    "toolChoice": (CHOICE, "tool_choice", CHOICE),
+    "parallelToolCalls": (False, "parallel_tool_calls", False),
+    "reasoningEffort": ("low", "reasoning_effort", "low"),
 }
 
 

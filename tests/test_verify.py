@@ -134,6 +134,16 @@ ELSEWHERE = {
         "created_ms, updated_ms, revision) values (998, 'thread_lost', 'uid_x', '{}', 1, 0, 0, 1, 1, 1)",
         "its organization does not exist",
     ),
+    "deleted_assistant": (
+        "insert into assistants (organization, id, instructions, configuration, metadata, created_ms, updated_ms, "
+        "revision, deleted_ms) values ($organization, 'asst_left', 'secret', '{}', '{}', 1, 1, 1, 2)",
+        "asst_left was deleted, and more of it is left than its id",
+    ),
+    "deleted_assistants_settings": (
+        "insert into assistants (organization, id, configuration, metadata, created_ms, updated_ms, revision, "
+        "deleted_ms) values ($organization, 'asst_kept', '{\"model\":\"x\"}', '{}', 1, 1, 1, 2)",
+        "asst_kept was deleted, and more of it is left than its id",
+    ),
     "stored_refusal": (
         "update idempotency set status = 409 where key = 'make-thread_sound'",
         "an answer with status 409 is stored",
@@ -294,6 +304,8 @@ async def test_sound_data_passes_and_is_counted(start_server, zygote, verify):
         await owner.delete("thread_3")
         await owner.delete_messages("thread_4")
         await owner.post_message("thread_4", "after")
+        await owner.create_assistant(id="asst_kept", name="Guide", description="Guides.", reasoningEffort="low")
+        await owner.delete_assistant(await owner.create_assistant(name="Gone", instructions="Be brief.", stop="END"))
         await owner.update("thread_5", title=None)
         listed = await owner.list_messages("thread_5")
         await owner.delete_message("thread_5", listed.data[-1])

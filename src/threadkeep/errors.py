@@ -11,7 +11,7 @@ ApiError                            (a ThreadkeepError, as are the client's own 
 ├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound ResponseNotFound KeyNotFound
 │                                MemberNotFound
 ├── Conflict                409  ThreadLocked ThreadArchived ThreadBusy ThreadExists LastOwner AssistantBound
-│                                AssistantDeleted NameTaken
+│                                AssistantExists AssistantDeleted
 │                           412  PreconditionFailed
 ├── IdempotencyConflict     409  RequestInProgress  422  KeyReused
 ├── RateLimited             429
@@ -244,6 +244,11 @@ class ThreadExists(Conflict):
     default = "This organization has a thread with this id already: choose another, or read that one."
 
 
+class AssistantExists(Conflict):
+    code = "assistant_exists"
+    default = "This organization has, or had, an assistant with this id: choose another. No id is given twice."
+
+
 class AssistantBound(Conflict):
     code = "assistant_bound"
     default = "This thread has messages and an assistant: the assistant can no longer be changed."
@@ -252,11 +257,6 @@ class AssistantBound(Conflict):
 class AssistantDeleted(Conflict):
     code = "assistant_deleted"
     default = "This thread's assistant was deleted: set the thread's assistantId to another one, or to null."
-
-
-class NameTaken(Conflict):
-    code = "name_taken"
-    default = "This organization has an assistant with this name already: choose another."
 
 
 class LastOwner(Conflict):

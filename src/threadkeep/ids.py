@@ -8,12 +8,15 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 CHARACTERS = frozenset(ALPHABET)
 # Two characters at a time: half the steps for each id.
 PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
-# The formats of all ids. Operators choose organization and user ids freely; callers may choose a thread's id.
+# The formats of all ids. Operators choose organization and user ids freely; callers may choose the id of a thread, or
+# of an assistant.
 OPAQUE_SHAPE = "[A-Za-z0-9_.:@|-]{1,128}"
 THREAD_SHAPE = "thread_[A-Za-z0-9_-]{1,121}"
+ASSISTANT_SHAPE = "asst_[A-Za-z0-9_-]{1,123}"
 MADE_SHAPE = "_[0-9a-z]{26}"
 OPAQUE = re.compile(OPAQUE_SHAPE)
 THREAD = re.compile(THREAD_SHAPE)
+ASSISTANT = re.compile(ASSISTANT_SHAPE)
 # Of the 80 bits after the time, the first four are the version (7), and bits 16 and 17 the variant (binary 10).
 VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 RANDOM_MASK = (1 << 80) - 1 ^ (0xF << 76 | 0b11 << 62)

@@ -6,6 +6,7 @@ from threadkeep.contract.basis import *  # noqa: F403
 from threadkeep.contract.events import *  # noqa: F403
 from threadkeep.contract.limits import *  # noqa: F403
 from threadkeep.contract.messages import *  # noqa: F403
+from threadkeep.contract.models import *  # noqa: F403
 from threadkeep.contract.names import *  # noqa: F403
 from threadkeep.contract.organizations import *  # noqa: F403
 from threadkeep.contract.responses import *  # noqa: F403

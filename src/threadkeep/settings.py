@@ -67,7 +67,7 @@ class Settings:
     model_line_bytes_max: int = setting(1024 * 1024, "Longest line that a model's server may send, in bytes.")
     answer_characters_max: int = setting(TEXT_CHARACTERS_MAX, "Longest answer, in characters.")
     context_tokens: int = setting(8_000, "Tokens of context that a model gets unless a request or assistant says.")
-    auto_name: bool = setting(False, "Whether a thread without a title is named after its first answer.")
+    auto_name: bool = setting(True, "Whether a thread without a title is named after its first answer.")
     url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
     api_key: str = setting("", "The API key that the command line sends.")
 

@@ -1,5 +1,7 @@
 """What can be done to a thread: its title, state, assistant, visibility, tags and metadata."""
 
+import re
+
 from playwright.async_api import expect
 
 from support.waiting import eventually
@@ -157,6 +159,19 @@ async def test_the_assistant_is_chosen_and_then_stays(visit, model, ada):
     assert (await ada.get(thread)).assistantId == assistant.id
     await screen.page.keyboard.press("Escape")
     await expect(screen.page.locator(".subtitle")).to_contain_text("Clerk")
+
+
+async def test_an_assistant_without_a_name_goes_by_its_id(visit, ada):
+    await ada.create_assistant(id="asst_nameless")
+    await ada.create_assistant(name="Clerk")
+    thread = await ada.create_thread(assistantId="asst_nameless")
+    screen = await visit(ada, thread)
+
+    await screen.button("Details, tags and metadata").click()
+
+    options = screen.dialog.get_by_label("Assistant").locator("option")
+    await expect(options).to_have_text([re.compile("None"), "asst_nameless", "Clerk"])
+    await expect(screen.page.locator(".subtitle")).to_contain_text("asst_nameless")
 
 
 async def test_a_deleted_assistant_may_be_replaced(visit, ada):

@@ -73,6 +73,10 @@ async def assistant_name(who: Caller, _thread: str, text: str) -> Answer:
     return await who.create_assistant(name=text)
 
 
+async def assistant_description(who: Caller, _thread: str, text: str) -> Answer:
+    return await who.create_assistant(description=text)
+
+
 async def instructions(who: Caller, _thread: str, text: str) -> Answer:
     named = await who.create_assistant(name=f"edge {id(text)}")
     answer = await who.update_assistant(named, instructions=text)
@@ -100,6 +104,7 @@ EDGES = [
     Edge("file name", 512, "invalid_field", file_name, lambda answer: answer.content[0]["name"]),
     Edge("tool arguments", 256 * 1024 - 2, "invalid_field", arguments, arguments_of),
     Edge("assistant name", 256, "invalid_field", assistant_name, lambda answer: answer["name"], "n"),
+    Edge("assistant description", 512, "invalid_field", assistant_description, lambda answer: answer.description),
     Edge("instructions", 256 * 1024, "invalid_field", instructions, lambda answer: answer.instructions),
 ]
 
@@ -162,6 +167,10 @@ async def chosen_id(who: Caller, _thread: str, count: int) -> Answer:
     return answer
 
 
+async def chosen_assistant_id(who: Caller, _thread: str, count: int) -> Answer:
+    return await who.create_assistant(id="asst_" + "i" * (count - 5))
+
+
 COUNTS = [
     Count("metadata pairs", METADATA_PAIRS_MAX, "metadata_too_many", pairs),
     Count("characters of an array", 512, "metadata_value_too_long", array),
@@ -174,4 +183,5 @@ COUNTS = [
     Count("integer", 2**53, "invalid_field", integer),
     Count("retry key", 255, "invalid_parameter", retry_key),
     Count("thread id", 128, "invalid_field", chosen_id),
+    Count("assistant id", 128, "invalid_field", chosen_assistant_id),
 ]

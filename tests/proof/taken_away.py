@@ -30,7 +30,7 @@ BELONGINGS = {
     "organizations": "id, name, revision, deleted_ms",
     "members": "user_id, role, revision",
     "api_keys": "id, user_id, role, revision",
-    "assistants": "id, revision",
+    "assistants": "id, revision, deleted_ms",
     "threads": "id, title, revision, message_count, locked_ms, archived_ms",
     "messages": "id, content, revision",
     "responses": "id, status",

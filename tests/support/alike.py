@@ -30,7 +30,13 @@ messages = st.fixed_dictionaries(
 )
 several = st.fixed_dictionaries({"messages": st.lists(messages, max_size=3)})
 changes = st.fixed_dictionaries({}, optional={"content": texts, "metadata": metadata})
-assistants = st.fixed_dictionaries({"name": texts}, optional={"instructions": texts, "metadata": metadata})
+assistants = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["asst_one", "asst_Two", "asst_"]), "name": texts, "description": texts,
+        "instructions": texts, "metadata": metadata,
+    },
+)  # fmt: skip
 
 creates = st.tuples(threads, fields, st.none() | st.lists(messages, max_size=2)).map(
     lambda made: {"id": made[0], **made[1], **({} if made[2] is None else {"messages": made[2]})}

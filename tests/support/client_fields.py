@@ -33,6 +33,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
 QUERIES: dict[str, type[msgspec.Struct]] = {
     "ThreadFilters": threads.ThreadsQuery,
     "AssistantFilters": basis.ListQuery,
+    "ModelFilters": basis.ListQuery,
     "ListFilters": basis.ListQuery,
     "MessageFilters": messages.MessagesQuery,
     "ContextFields": responses.ContextQuery,
@@ -41,7 +42,7 @@ QUERIES: dict[str, type[msgspec.Struct]] = {
 # Of the way a call is made, or said by the method that is called.
 NOT_GIVEN = {"ResponseFields": {"stream", "background"}, "ThreadFilters": {"pairs"}}
 # Filters that say their organization; the others are within a thread or an organization.
-OF_AN_ORGANIZATION = ("ThreadFilters", "AssistantFilters")
+OF_AN_ORGANIZATION = ("ThreadFilters", "AssistantFilters", "ModelFilters")
 
 HEAD = '''"""What a caller gives, with the fields of `threadkeep.objects`. One that is left out is not sent.
 

@@ -83,6 +83,9 @@ class Models:
     def known(self, name: str) -> bool:
         return name == self.default
 
+    def shown_as(self, name: str) -> str:
+        return name
+
     def address(self, name: str) -> str:
         return ""
 

@@ -31,6 +31,7 @@ from threadkeep.contract.events import (
     ToolCallDelta,
 )
 from threadkeep.contract.messages import FilePart, ImagePart, Message, Part, TextPart, ToolCall
+from threadkeep.contract.models import Model
 from threadkeep.contract.organizations import Key, Member, Organization
 from threadkeep.contract.responses import Context, ContextMessage, Response
 from threadkeep.contract.threads import Thread
@@ -52,6 +53,7 @@ __all__ = [
     "List",
     "Member",
     "Message",
+    "Model",
     "NameStream",
     "NotSendable",
     "Organization",

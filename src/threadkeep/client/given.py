@@ -81,7 +81,9 @@ class ThreadChanges(TypedDict, total=False):
 class AssistantFields(TypedDict, total=False):
     """A new assistant. A setting left out, or null, may be given by each request."""
 
-    name: Required[str]
+    id: str | None
+    name: str | None
+    description: str | None
     instructions: str | None
     metadata: MetadataFields | None
     organization_id: str | None
@@ -92,15 +94,19 @@ class AssistantFields(TypedDict, total=False):
     stop: str | Sequence[str] | None
     response_format: ResponseFormat | Mapping[str, object] | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: str | None
     tools: Sequence[Tool | Mapping[str, object]] | None
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class AssistantChanges(TypedDict, total=False):
     """What may change in an assistant; an absent field stays as it is."""
 
-    name: str | UnsetType
+    name: str | UnsetType | None
+    description: str | UnsetType | None
     instructions: str | UnsetType | None
     model: str | UnsetType | None
     temperature: float | UnsetType | None
@@ -109,9 +115,12 @@ class AssistantChanges(TypedDict, total=False):
     stop: str | Sequence[str] | UnsetType | None
     response_format: ResponseFormat | Mapping[str, object] | UnsetType | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | UnsetType | None
+    parallel_tool_calls: bool | UnsetType | None
+    reasoning_effort: str | UnsetType | None
     tools: Sequence[Tool | Mapping[str, object]] | UnsetType | None
     context_mode: Literal["recent", "smart", "full"] | UnsetType | None
     context_tokens: int | UnsetType | None
+    context_messages: int | UnsetType | None
     metadata: MetadataFields | UnsetType | None
 
 
@@ -131,9 +140,12 @@ class ResponseFields(TypedDict, total=False):
     stop: str | Sequence[str] | None
     response_format: ResponseFormat | Mapping[str, object] | None
     tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | Mapping[str, object] | None
+    parallel_tool_calls: bool | None
+    reasoning_effort: str | None
     tools: Sequence[Tool | Mapping[str, object]] | None
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class OrganizationChanges(TypedDict, total=False):
@@ -181,6 +193,16 @@ class AssistantFilters(TypedDict, total=False):
     before: str | None
 
 
+class ModelFilters(TypedDict, total=False):
+    """What every list takes."""
+
+    organization_id: str | None
+    limit: int | None
+    order: Literal["asc", "desc"] | None
+    after: str | None
+    before: str | None
+
+
 class ListFilters(TypedDict, total=False):
     """What every list takes."""
 
@@ -205,6 +227,7 @@ class ContextFields(TypedDict, total=False):
 
     context_mode: Literal["recent", "smart", "full"] | None
     context_tokens: int | None
+    context_messages: int | None
 
 
 class UsageFilters(TypedDict, total=False):

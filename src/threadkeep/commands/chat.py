@@ -31,7 +31,9 @@ def chat(
     ] = False,
     title: Annotated[str | None, typer.Option("--title", help="The title of the new thread.")] = None,
     assistant: Annotated[str | None, typer.Option("--assistant", help="An assistant's name or id.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Which model answers, if no assistant says.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Which model answers, if no assistant says; /model lists them.")
+    ] = None,
 ) -> None:
     """Talk with a model; the conversation is kept. Without THREAD_ID a new thread begins.
 

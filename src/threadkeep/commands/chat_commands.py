@@ -77,6 +77,16 @@ async def answer_again(inside: Inside, _rest: str) -> None:
     await inside.talk.say_again()
 
 
+async def choose_model(inside: Inside, name: str) -> None:
+    """Have this model answer from now on; without a name, list what there is."""
+    if name:
+        inside.talk.model = name
+        inside.terminal.note(f"From now on {name} answers.")
+        return
+    async for model in inside.talk.client.models.list():
+        inside.terminal.note(f"{model.id} (the default)" if model.is_default else model.id)
+
+
 async def end(_inside: Inside, _rest: str) -> None:
     raise ChatEnds
 
@@ -97,6 +107,7 @@ COMMANDS: dict[str, tuple[str, str, Run]] = {
     "new": ("[TITLE]", "begin a new thread", begin_new),
     "open": ("ID", "go on in another thread", go_to),
     "title": ("[TITLE]", "rename this thread; without TITLE, have one made", set_title),
+    "model": ("[NAME]", "have this model answer from now on; without NAME, list the models", choose_model),
     "retry": ("", "have the last message answered anew", answer_again),
     "messages": ("", f"show the last {SHOWN_MESSAGES} messages", show_messages),
     "thread": ("", "show everything about this thread", show_thread),

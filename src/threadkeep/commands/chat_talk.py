@@ -30,7 +30,8 @@ class ChatSession:
         self.screen = screen
         self.thread: Thread | None = None
         self.messages: list[Message] = []
-        self._model = model
+        # Which model answers from now on; None leaves that to the server and the thread's assistant.
+        self.model = model
         # The fields to create the next thread with.
         self._new: dict[str, Any] = {}
 
@@ -84,7 +85,7 @@ class ChatSession:
             return await self._ask(self.thread, input=text)
         fields = cast("ThreadFields", self._new)
         stream = self.client.threads.responses.stream_in_new_thread(
-            thread=fields, input=text, **given(model=self._model)
+            thread=fields, input=text, **given(model=self.model)
         )
         return await self._read(stream)
 
@@ -104,7 +105,7 @@ class ChatSession:
         return self.thread
 
     async def _ask(self, thread: "Thread", **fields: Any) -> "Response | None":
-        stream = self.client.threads.responses.stream(thread.id, **fields, **given(model=self._model))
+        stream = self.client.threads.responses.stream(thread.id, **fields, **given(model=self.model))
         return await self._read(stream)
 
     async def _read(self, stream: "AsyncResponseStream") -> "Response | None":
@@ -190,6 +191,8 @@ class ChatSession:
         ]
         if not found:
             fail("There is no assistant with this name or id.")
+        if len(found) > 1:
+            fail(f"{len(found)} assistants have this name: give the id of one, such as {found[0].id}.")
         return found[0].id
 
 

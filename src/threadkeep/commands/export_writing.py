@@ -63,7 +63,7 @@ class Exporter:
         self.exported = Exported()
         self._client = client
         self._complain = complain
-        self._assistant_names: dict[str, str] = {}
+        self._assistant_names: dict[str, str | None] = {}
 
     async def write(self, threads: "AsyncIterator[Thread | str]", output: IO[bytes], concurrency: int) -> None:
         """Write threads, or the threads with these ids, in their order. `concurrency` are read at once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import httpx
 from msgspec import Raw
 
 from threadkeep import errors
-from threadkeep.client import AsyncClient, Thread
+from threadkeep.client import Assistant, AsyncClient, Thread
 from threadkeep.client.calls import HttpAnswer, decode, path, post
 from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
 from threadkeep.client.options import address, certificates
@@ -136,9 +137,15 @@ async def target_of(client: AsyncClient) -> Target:
         raise stopped_by(error) from error
     # Exactly one: the request names it if there are several.
     [organization] = user.organizations
+    return Target(organization.role != "member", user.credential == "token", assistants_by_name(listed))
+
+
+def assistants_by_name(listed: Sequence[Assistant]) -> dict[str, str]:
+    """Return the ids of assistants by id, and by name where only one has it."""
+    counts = Counter(each.name for each in listed)
+    named = {each.name: each.id for each in listed if each.name is not None and counts[each.name] == 1}
     # Ids last: an id wins over an equal name.
-    assistants = {each.name: each.id for each in listed} | {each.id: each.id for each in listed}
-    return Target(organization.role != "member", user.credential == "token", assistants)
+    return named | {each.id: each.id for each in listed}
 
 
 class Sender:

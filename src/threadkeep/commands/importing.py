@@ -72,7 +72,7 @@ class Summary:
         notes = {
             "fields left out, because neither metadata nor messages hold them": self.left_out_count,
             "threads hidden in the file and shown here, because only a user token hides": self.shown_count,
-            "threads without their assistant, because no assistant here has its name": self.without_assistant_count,
+            "threads without their assistant, because none or several here have its name": self.without_assistant_count,
         }
         lines[2:2] = [f"{what}: {count}" for what, count in notes.items() if count]
         return "\n".join(lines)

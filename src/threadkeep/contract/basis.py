@@ -18,6 +18,7 @@ from threadkeep.contract.limits import METADATA_PAIRS_MAX, PAGE_OBJECTS_MAX, TIT
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
 OPAQUE_ID = rf"^{ids.OPAQUE_SHAPE}$(?!\n)"
 THREAD_ID = rf"^{ids.THREAD_SHAPE}$(?!\n)"
+ASSISTANT_ID = rf"^{ids.ASSISTANT_SHAPE}$(?!\n)"
 OrganizationId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
 UserId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
 ThreadId: TypeAlias = Annotated[str, Meta(pattern=THREAD_ID)]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.assistants import ContextMode, Instructions, ModelSettings, TokensMax
+from threadkeep.contract.assistants import ContextMode, Instructions, MessagesMax, ModelSettings, TokensMax
 from threadkeep.contract.basis import (
     AssistantId,
     Metadata,
@@ -133,6 +133,8 @@ class Context(Object):
     """How the messages were chosen."""
     context_tokens: Annotated[int, Meta(examples=[8000])] | None
     """The limit in tokens; null for `full`."""
+    context_messages: Annotated[int, Meta(examples=[100])] | None
+    """The limit in messages, if there is one."""
     total_tokens: Annotated[int, Meta(examples=[12])]
     """How many tokens it has, as threadkeep estimates them."""
     messages: list[ContextMessage]
@@ -152,4 +154,6 @@ class ContextQuery(OrganizationQuery, frozen=True):
     context_mode: ContextMode | None = None
     """As in a request for a response."""
     context_tokens: TokensMax | None = None
+    """As in a request for a response."""
+    context_messages: MessagesMax | None = None
     """As in a request for a response."""

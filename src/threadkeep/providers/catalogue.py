@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -26,9 +26,15 @@ from threadkeep.providers.openai_chat import LimitName, OpenAiChat, Patience, pa
 from threadkeep.settings import SettingError, Settings, split
 
 NAME_CHARACTERS_MAX = 256
+# The table that answers for every name that has none of its own.
+ANY = "*"
 
 MANNERS = [field.name for field in fields(Manners)]
 RIGHT_TABLE = f"A table has url, and if you like model, key or key_env, default, limit_name, {', '.join(MANNERS)}."
+
+
+# A model's provider, and the model's name there; of ["*"] the name is empty unless its table says one.
+Model: TypeAlias = tuple[Provider, str]
 
 
 class ModelTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,7 +70,8 @@ class Catalogue:
             settings.model_line_bytes_max,
         )
         self._servers: dict[tuple[str, str, LimitName | None, Manners], OpenAiChat] = {}
-        self._models: dict[str, tuple[Provider, str]] = {}
+        self._models: dict[str, Model] = {}
+        self._for_others: Model | None = None
         self._default: str | None = None
         self._add_settings(settings)
         self._add_file(settings.models_file, environment)
@@ -76,28 +83,40 @@ class Catalogue:
 
     @property
     def names(self) -> Sequence[str]:
+        """The names that have a server of their own, in the order of the configuration."""
         return list(self._models)
 
-    def known(self, name: str) -> bool:
-        return name in self._models
+    @property
+    def takes_any_name(self) -> bool:
+        return self._for_others is not None
 
-    def provider(self, name: str) -> tuple[Provider, str]:
+    def known(self, name: str) -> bool:
+        return name in self._models or self.takes_any_name
+
+    def provider(self, name: str) -> Model:
         """Return a model's provider, and the model's name at that provider. Raises KeyError."""
-        return self._models[name]
+        if name in self._models or self._for_others is None:
+            return self._models[name]
+        provider, upstream_name = self._for_others
+        return provider, upstream_name or name
+
+    def shown_as(self, name: str) -> str:
+        """Return the name to log: one that has no server of its own is a caller's text, of which there may be many."""
+        return name if name in self._models else ANY
 
     def manners(self, name: str) -> Manners:
         """Return what a model's server demands of a history. Raises KeyError."""
-        provider, _ = self._models[name]
+        provider, _ = self.provider(name)
         return provider.manners if isinstance(provider, OpenAiChat) else Manners(reasoning="never")
 
     def maker(self, name: str) -> str:
         """Return the name that marks data to send back to this model: its own and its server's. Raises KeyError."""
-        provider, upstream_name = self._models[name]
+        provider, upstream_name = self.provider(name)
         return f"{upstream_name} {provider.host}" if isinstance(provider, OpenAiChat) else name
 
     def address(self, name: str) -> str:
-        """Return the address of a model's server, for the operator; empty for a model without a server."""
-        provider, _ = self._models.get(name, (None, ""))
+        """Return the address of a model's server, for the operator; empty for a model without one."""
+        provider, _ = self.provider(name) if self.known(name) else (None, "")
         return provider.address if isinstance(provider, OpenAiChat) else ""
 
     async def close(self) -> None:
@@ -129,13 +148,25 @@ class Catalogue:
             in_table = f'{place}: ["{name}"]'
             key = key_of(table, in_table, environment)
             server = self._server(table, key, f"{in_table} url", f"{in_table} key")
+            if name == ANY:
+                self._add_for_others(server, table, in_table)
+                continue
             self._add(name, server, table.model or name, in_table)
             if table.default:
                 self._default = name
 
+    def _add_for_others(self, server: OpenAiChat, table: ModelTable, place: str) -> None:
+        if table.default:
+            raise SettingError(
+                f"{place} answers for all other names, and the default needs one: give it its own table."
+            )
+        self._for_others = (server, table.model or "")
+
     def _add(self, name: str, server: OpenAiChat, upstream_name: str, place: str) -> None:
         if name == echo.NAME:
             raise SettingError(f"{place}: echo is the name of the built-in model; choose another.")
+        if name == ANY:
+            raise SettingError(f'{place}: a server for all names is a table ["*"] in THREADKEEP_MODELS_FILE.')
         if name in self._models:
             raise SettingError(f"{place} names a model that is named already; every name has one server.")
         if not 0 < len(name) <= NAME_CHARACTERS_MAX:

@@ -176,11 +176,13 @@ def body_of(request: ModelRequest, limit_name: LimitName, manners: Manners) -> d
         limit_name: configuration.max_output_tokens,
         "stop": configuration.stop,
         "response_format": configuration.response_format,
+        "reasoning_effort": configuration.reasoning_effort,
     }
-    # OpenAI refuses an empty list of tools, and a tool choice without tools.
+    # OpenAI refuses an empty list of tools, and without tools what says how to call them.
     if configuration.tools:
         body["tools"] = configuration.tools
         body["tool_choice"] = configuration.tool_choice
+        body["parallel_tool_calls"] = configuration.parallel_tool_calls
     return {name: value for name, value in body.items() if value is not None}
 
 

@@ -8,7 +8,8 @@ from threadkeep.contract.responses import Context, Response, ResponseCreate
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, ThreadNotFound, Unavailable
 from threadkeep.operations import idempotency
-from threadkeep.operations.responses import claiming, configuration, context, responses
+from threadkeep.operations.paging import Window
+from threadkeep.operations.responses import claiming, configuration, context, models, responses
 from threadkeep.operations.responses.claiming import Claim, Terms
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, find_by_id, response_of
 from threadkeep.operations.threads import threads
@@ -112,6 +113,10 @@ class Answering:
             return Answered(200, await read(preview, thread_id, asked, self._terms))
         except context.ContextTooLong as error:
             raise InvalidParameter(str(error), param="contextTokens") from None
+
+    async def models(self, _db: ScopedDatabase, _keyed: None, window: Window) -> Answered:
+        """List the models that a caller may name."""
+        return Answered(200, models.list_models(self._terms.models, self._terms.default_model, window))
 
     async def generate_name(
         self,

@@ -292,7 +292,7 @@ class Relay:
             try:
                 await self._write_end(worker, ending)
                 model = worker.claim.combined.configuration.model or ""
-                self._outcomes.ended(ending, model, self._catalogue.address(model))
+                self._outcomes.ended(ending, self._catalogue.shown_as(model), self._catalogue.address(model))
                 return True
             except FencedOff:
                 return False

@@ -76,4 +76,5 @@ def terms_of(settings: Settings, catalogue: Catalogue) -> Terms:
         catalogue.names,
         catalogue.default,
         settings.context_tokens,
+        catalogue.takes_any_name,
     )

@@ -50,6 +50,7 @@ TAGS = {
     "usage": "Usage",
     "threads": "Threads",
     "assistants": "Assistants",
+    "models": "Models",
     "organizations": "Organizations",
     "user": "Users",
 }
@@ -58,7 +59,8 @@ RESOURCES = {
     "Messages": "What was said in a thread, in an order that is never ambiguous.",
     "Responses": "Answers of a model in a thread: waited for, streamed or in the background. One at a time in each "
     "thread. A response belongs to the server and is written to its end whoever listens.",
-    "Assistants": "Named configurations for the responses of threads. Members read them, admins and owners write them.",
+    "Assistants": "Configurations for responses, kept under an id. Members read them, admins and owners write them.",
+    "Models": "What answers. They are configured on the server.",
     "Organizations": "Tenants: everything belongs to exactly one. They are created on the command line.",
     "Members": "Who belongs to an organization, and as what.",
     "Keys": "API keys: what programs call with. Each belongs to one organization and has one user id and one role.",

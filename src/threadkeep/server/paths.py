@@ -24,7 +24,7 @@ from threadkeep.server.endpoint import Endpoint
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "threadId": (ids.THREAD, ThreadNotFound),
     "messageId": (ids.made("msg"), MessageNotFound),
-    "assistantId": (ids.made("asst"), AssistantNotFound),
+    "assistantId": (ids.ASSISTANT, AssistantNotFound),
     "responseId": (ids.made("resp"), ResponseNotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),

@@ -58,7 +58,9 @@ def window_of(given: ListQuery) -> Window:
 
 
 def configuration_of(given: ContextQuery) -> Configuration:
-    return Configuration(context_mode=given.context_mode, context_tokens=given.context_tokens)
+    return Configuration(
+        context_mode=given.context_mode, context_tokens=given.context_tokens, context_messages=given.context_messages
+    )
 
 
 def days_of(given: UsageQuery) -> Days:

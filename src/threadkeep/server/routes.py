@@ -8,6 +8,7 @@ from threadkeep.contract.answers import Deleted, ListDeleted, ListPage, Nothing
 from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.contract.basis import ListQuery
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessagesQuery, MessageUpdate
+from threadkeep.contract.models import Model
 from threadkeep.contract.names import NameCreate, NameGenerated, NameQuery
 from threadkeep.contract.organizations import (
     Key,
@@ -238,7 +239,7 @@ RESPONSES = [
 ASSISTANTS = [
     Endpoint("POST", "/v1/assistants", assistants.create, "Create an assistant", path_and_body, Assistant,
              ExecutionMode.WRITE_ONCE, Role.ADMIN, body=AssistantCreate, status=201,
-             errors=("name_taken", "assistant_not_found", *METADATA),
+             errors=("assistant_exists", "assistant_not_found", *METADATA),
              description="What an assistant leaves null, each request may say."),
     Endpoint("GET", "/v1/assistants", assistants.list_assistants, "List assistants",
              lambda request: [window_of(request.query)], (ListPage, Assistant), query=ListQuery,
@@ -249,14 +250,21 @@ ASSISTANTS = [
              description="The `ETag` is the assistant's revision, for `If-Match`."),
     Endpoint("PATCH", "/v1/assistants/{assistantId}", assistants.update, "Change an assistant",
              path_body_precondition, Assistant, WRITE, Role.ADMIN, body=AssistantUpdate, takes_precondition=True,
-             errors=("assistant_not_found", "name_taken", "precondition_failed", *METADATA),
+             errors=("assistant_not_found", "precondition_failed", *METADATA),
              description="Changes what the body names, null clears, metadata merges. Responses that run keep what "
                          "they began with."),
     Endpoint("DELETE", "/v1/assistants/{assistantId}", assistants.delete, "Delete an assistant",
              path_and_precondition, Deleted, WRITE, Role.ADMIN, takes_precondition=True,
              errors=("assistant_not_found", "precondition_failed"),
-             description="Deletes for good. Threads that have it keep its id, and need another one for their next "
-                         "response."),
+             description="Deletes for good. Threads that have it keep its id, which no other assistant gets, and "
+                         "need another one for their next response."),
+]  # fmt: skip
+
+MODELS = [
+    Endpoint("GET", "/v1/models", Answering.models, "List models", lambda request: [window_of(request.query)],
+             (ListPage, Model), ExecutionMode.ANSWER, query=ListQuery, errors=("invalid_cursor",),
+             description="Lists the models that an assistant or a request may name, in the order of the server's "
+                         "configuration. A server may take other names besides."),
 ]  # fmt: skip
 
 ORGANIZATION = "/v1/organizations/{organizationId}"
@@ -303,7 +311,7 @@ ORGANIZATIONS = [
                          "too."),
 ]  # fmt: skip
 
-LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *ORGANIZATIONS]
+LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *MODELS, *ORGANIZATIONS]
 
 ALIAS = "The same as `PATCH`, for whoever cannot send it."
 # An update answers to PATCH and POST alike.

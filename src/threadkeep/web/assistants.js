@@ -27,8 +27,13 @@ export async function loadAssistants() {
     if (!answer.hasMore) break;
   }
   if (as !== currentCaller()) return;
-  Object.assign(assistants, { all: all.sort((a, b) => a.name.localeCompare(b.name)), isLoaded: true });
+  Object.assign(assistants, { all: all.map(named).sort((a, b) => a.name.localeCompare(b.name)), isLoaded: true });
   changed();
+}
+
+/** One without a name goes by its id. */
+function named(assistant) {
+  return { ...assistant, name: assistant.name ?? assistant.id };
 }
 
 /** Load them again if the last time is long ago: before somebody chooses one. */

@@ -7,7 +7,7 @@ from typing import Any
 from proof.record import Record
 from proof.tenants.asking import Answered, Asked, asked
 from proof.tenants.callers import Everybody, Kind
-from proof.tenants.rows import ACTED_FOR, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, ROWS, USER, Row
+from proof.tenants.rows import ACTED_FOR, CHOSEN_ASSISTANT_ID, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, ROWS, USER, Row
 from proof.tenants.rows import Kind as Reference
 from proof.tenants.worlds import CANARY, World, make_world, near
 from support.people import People
@@ -35,8 +35,7 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
     `look` returns what is stored of the victim: nothing of it may change.
     """
     before = await look()
-    # The last ones take the victim's ids for threads of their own.
-    for operation, row in sorted(ROWS.items(), key=lambda each: CHOSEN_ID in each[1].references.values()):
+    for operation, row in sorted(ROWS.items(), key=takes_ids):
         for kind in kinds:
             for name in row.references:
                 for value in values(operation, name, victim):
@@ -44,6 +43,12 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
         now = await look()
         record.check(now == before, f"{operation} of {kinds[0].name} changed what belongs to somebody else")
         before = now
+
+
+def takes_ids(each: tuple[str, Row]) -> tuple[bool, bool]:
+    """Put what takes the victim's ids for things of one's own behind all else: an assistant's is taken for good."""
+    references = each[1].references.values()
+    return CHOSEN_ASSISTANT_ID in references, CHOSEN_ID in references
 
 
 def values(operation: str, name: str, victim: World) -> list[str]:
@@ -57,7 +62,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
     more = {
-        "id": [victim.ids["threadId"]],
+        "id": [victim.ids["assistantId" if operation.endswith("/assistants") else "threadId"]],
         "thread": [victim.ids["threadId"], victim.live],
         "replaces": [victim.ids["messageId"]],
         "X-User-Id": [victim.ids["userId"]],
@@ -69,6 +74,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
 
 def positions(operation: str, victim: World) -> list[str]:
     path = operation.partition(" ")[2]
+    if path.endswith("/models"):
+        return []
     if path.endswith(("/events", "/stream")):
         return [victim.event, f"{victim.live_response}:1"]
     listed = {"threads": "threadId", "assistants": "assistantId", "members": "userId", "keys": "keyId"}
@@ -87,7 +94,7 @@ async def name_it(
     if name.startswith("path"):
         base = with_all_behind(base, name, victim)
     reference = row.references[name]
-    never_was = f"{value}x" if reference is CHOSEN_ID else near(value)
+    never_was = f"{value}x" if reference in (CHOSEN_ID, CHOSEN_ASSISTANT_ID) else near(value)
     given = await base.put(name, value).by(kind.who)
     unknown = await base.put(name, never_was).by(kind.who)
     record.count("requests of the matrix", 2)

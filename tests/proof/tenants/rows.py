@@ -40,12 +40,15 @@ USER = Kind(OK, NO_ROLE, NO_ROLE)
 ONESELF = Kind(NO_ROLE, NO_ROLE, NO_ROLE)
 # Unique in an organization: the one admitted disclosure, inside of it.
 CHOSEN_ID = Kind(OK, "409 thread_exists", shared=True)
+# It is taken for good, so whether a stranger gets it in an organization of his own depends on whether he had it before.
+CHOSEN_ASSISTANT_ID = Kind("", "409 assistant_exists", shared=True)
 REPLACED = Kind("400 invalid_field", "400 invalid_field")
 THREAD_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
 MESSAGE_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
+MODEL_POSITION = Kind("", "")
+ASSISTANT_POSITION = Kind("400 invalid_cursor", OK, shared=True)
 # Lists in the order of their ids: an id is compared, and never looked up.
 ID_POSITION = Kind(OK, OK)
-ID_POSITION_OF_ALL = Kind(OK, OK, shared=True)
 ID_POSITION_OF_ADMINS = Kind(OK, NO_ROLE, NO_ROLE)
 STREAM_POSITION = Kind(OK, OK)
 FILTER = Kind(OK, OK)
@@ -81,7 +84,9 @@ LIST_OF_THREADS = EVERY | {
 NEW_RESPONSE = RETRIED | {"body assistantId": ASSISTANT, "body replaces": REPLACED}
 OF_MESSAGES = {"query after": MESSAGE_POSITION, "query before": MESSAGE_POSITION}
 BY_ID = {"query after": ID_POSITION, "query before": ID_POSITION}
-BY_ID_FOR_ALL = {"query after": ID_POSITION_OF_ALL, "query before": ID_POSITION_OF_ALL}
+# Models are of the server: there is none of somebody to name.
+OF_MODELS = {"query after": MODEL_POSITION, "query before": MODEL_POSITION}
+OF_ASSISTANTS = {"query after": ASSISTANT_POSITION, "query before": ASSISTANT_POSITION}
 BY_ID_FOR_ADMINS = {"query after": ID_POSITION_OF_ADMINS, "query before": ID_POSITION_OF_ADMINS}
 OF_STREAM = {"query after": STREAM_POSITION, "header Last-Event-ID": STREAM_POSITION}
 
@@ -123,12 +128,14 @@ ROWS = {
     f"GET {T}/stream": Row("member", IN_THREAD | OF_STREAM),
     f"GET {T}/context": Row("member", IN_THREAD),
     f"POST {T}/generateName": Row("member", IN_THREAD | RETRIED),
-    "POST /v1/assistants": Row("admin", EVERY | RETRIED | {"body organizationId": ORGANIZATION}),
-    "GET /v1/assistants": Row("member", EVERY | BY_ID_FOR_ALL),
+    "POST /v1/assistants": Row("admin", EVERY | RETRIED | {
+        "body id": CHOSEN_ASSISTANT_ID, "body organizationId": ORGANIZATION}),
+    "GET /v1/assistants": Row("member", EVERY | OF_ASSISTANTS),
     f"GET {A}": Row("member", OF_ASSISTANT),
     f"PATCH {A}": Row("admin", OF_ASSISTANT),
     f"POST {A}": Row("admin", OF_ASSISTANT | RETRIED),
     f"DELETE {A}": Row("admin", OF_ASSISTANT),
+    "GET /v1/models": Row("member", EVERY | OF_MODELS),
     f"GET {O}": Row("member", IN_PATH),
     f"PATCH {O}": Row("owner", IN_PATH),
     f"POST {O}": Row("owner", IN_PATH | RETRIED),
@@ -146,9 +153,10 @@ ROWS = {
 PLAIN = frozenset(
     """
     limit order visibleInUi state status createdAfter createdBefore sort include includeTotal role contextMode
-    contextTokens stream background whenBusy threads from to groupBy If-Match If-None-Match
+    contextTokens contextMessages stream background whenBusy threads from to groupBy If-Match If-None-Match
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
-    model temperature topP maxOutputTokens stop responseFormat toolChoice tools function description parameters strict
+    model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
+    tools function description parameters strict
     json_schema schema arguments
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )

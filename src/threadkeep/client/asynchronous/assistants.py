@@ -1,4 +1,4 @@
-"""`client.assistants`: named configurations for responses."""
+"""`client.assistants`: configurations for responses, kept under an id."""
 
 from typing import Unpack
 
@@ -28,7 +28,7 @@ class AsyncAssistants:
     ) -> Assistant:
         """Create an assistant. Each request may give the settings that are left out or None.
 
-        Raises NameTaken when the organization has an assistant of this name.
+        Raises AssistantExists for an `id` that another assistant of the organization has, or had.
         """
         parameters = query(fields.pop("organization_id", None))
         body = body_of(AssistantCreate, fields)
@@ -55,7 +55,7 @@ class AsyncAssistants:
         idempotency_key: str | None = None,
         **fields: Unpack[AssistantChanges],
     ) -> Assistant:
-        """Change the given fields only; None leaves a setting to each request. Raises PreconditionFailed, NameTaken."""
+        """Change the given fields only; None leaves a setting to each request. Raises PreconditionFailed."""
         body = body_of(AssistantUpdate, fields)
         call = post(path("assistants", assistant_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return await self._connection.call(call, Assistant)

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from threadkeep.client.asynchronous.assistants import AsyncAssistants
 from threadkeep.client.asynchronous.connection import AsyncConnection, AsyncPool
+from threadkeep.client.asynchronous.models import AsyncModels
 from threadkeep.client.asynchronous.organizations import AsyncOrganizations
 from threadkeep.client.asynchronous.threads import AsyncThreads
 from threadkeep.client.asynchronous.user import AsyncCurrentUser
@@ -60,6 +61,7 @@ class AsyncClient:
         self.user = AsyncCurrentUser(connection)
         self.threads = AsyncThreads(connection)
         self.assistants = AsyncAssistants(connection)
+        self.models = AsyncModels(connection)
         self.organizations = AsyncOrganizations(connection)
 
     def with_options(

@@ -1,5 +1,5 @@
 # Made from ../asynchronous by tests/support/sync_client.py: change it there.
-"""`client.assistants`: named configurations for responses."""
+"""`client.assistants`: configurations for responses, kept under an id."""
 
 from typing import Unpack
 
@@ -29,7 +29,7 @@ class Assistants:
     ) -> Assistant:
         """Create an assistant. Each request may give the settings that are left out or None.
 
-        Raises NameTaken when the organization has an assistant of this name.
+        Raises AssistantExists for an `id` that another assistant of the organization has, or had.
         """
         parameters = query(fields.pop("organization_id", None))
         body = body_of(AssistantCreate, fields)
@@ -56,7 +56,7 @@ class Assistants:
         idempotency_key: str | None = None,
         **fields: Unpack[AssistantChanges],
     ) -> Assistant:
-        """Change the given fields only; None leaves a setting to each request. Raises PreconditionFailed, NameTaken."""
+        """Change the given fields only; None leaves a setting to each request. Raises PreconditionFailed."""
         body = body_of(AssistantUpdate, fields)
         call = post(path("assistants", assistant_id), body, idempotency_key=idempotency_key, if_match=if_match)
         return self._connection.call(call, Assistant)

@@ -12,6 +12,7 @@ from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.options import Options, address, credential, from_environment
 from threadkeep.client.synchronous.assistants import Assistants
 from threadkeep.client.synchronous.connection import Connection, Pool
+from threadkeep.client.synchronous.models import Models
 from threadkeep.client.synchronous.organizations import Organizations
 from threadkeep.client.synchronous.threads import Threads
 from threadkeep.client.synchronous.user import CurrentUser
@@ -61,6 +62,7 @@ class Client:
         self.user = CurrentUser(connection)
         self.threads = Threads(connection)
         self.assistants = Assistants(connection)
+        self.models = Models(connection)
         self.organizations = Organizations(connection)
 
     def with_options(

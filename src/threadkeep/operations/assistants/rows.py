@@ -20,7 +20,8 @@ class StoredAssistant(NamedTuple):
     """An assistant's row."""
 
     id: str
-    name: str
+    name: str | None
+    description: str | None
     instructions: str | None
     configuration: Configuration
     metadata: str
@@ -37,13 +38,14 @@ class StoredAssistant(NamedTuple):
 # The columns are the fields, in their order.
 COLUMNS = ", ".join(f"a.{name}" for name in StoredAssistant._fields)
 
-READ = scoped(f"select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id")
+# The row of a deleted assistant stays, so that its id is taken.
+THIS_ONE = "a.organization = :organization and a.id = :assistant_id and a.deleted_ms is null"
 
-HOLD = scoped(f"""
-    select {COLUMNS} from assistants a where a.organization = :organization and a.id = :assistant_id for update
-    """)
+READ = scoped(f"select {COLUMNS} from assistants a where {THIS_ONE}")
 
-IS_THERE = scoped("select 1 from assistants a where a.organization = :organization and a.id = :assistant_id")
+HOLD = scoped(f"select {COLUMNS} from assistants a where {THIS_ONE} for update")
+
+IS_THERE = scoped(f"select 1 from assistants a where {THIS_ONE}")
 
 
 async def find(tx: ScopedTransaction, assistant_id: str) -> StoredAssistant | None:
@@ -65,8 +67,8 @@ async def is_there(tx: ScopedTransaction, assistant_id: str) -> bool:
 
 def stored_of(row: Row) -> StoredAssistant:
     """Read a row of COLUMNS."""
-    id, name, instructions, configuration, *rest = row
-    return StoredAssistant(id, name, instructions, decode_configuration(configuration), *rest)
+    id, name, description, instructions, configuration, *rest = row
+    return StoredAssistant(id, name, description, instructions, decode_configuration(configuration), *rest)
 
 
 def assistant_of(stored: StoredAssistant, scope: Scope) -> Assistant:
@@ -77,6 +79,7 @@ def assistant_of(stored: StoredAssistant, scope: Scope) -> Assistant:
         updated_at=stored.updated_ms // 1000,
         organization_id=scope.organization_id,
         name=stored.name,
+        description=stored.description,
         instructions=stored.instructions,
         metadata=Raw(stored.metadata),
         **msgspec.structs.asdict(stored.configuration),

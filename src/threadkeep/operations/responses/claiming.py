@@ -1,6 +1,6 @@
 """The claim: one transaction takes a thread's turn, stores the input and an empty answer. Then the model is asked."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -80,9 +80,10 @@ class Terms:
     lease_ms: int
     per_user_max: int
     per_organization_max: int
-    models: Collection[str]
+    models: Sequence[str]
     default_model: str
     context_tokens: int
+    takes_any_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate,
     defaults = configuration.with_defaults(
         combined.configuration, model=terms.default_model, context_tokens=terms.context_tokens
     )
-    configuration.check_model(str(defaults.model), terms.models)
+    configuration.check_model(str(defaults.model), () if terms.takes_any_model else terms.models)
     return replace(combined, configuration=defaults)
 
 

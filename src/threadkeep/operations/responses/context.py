@@ -123,7 +123,8 @@ async def choose(
     """Return the messages that a model gets, by the configuration's mode; only those below `until_seq`, if given.
 
     Messages from `kept_from_seq` on are always included; with None, the newest message is. Needs `context_mode`,
-    and `context_tokens` except for `full`. Raises ContextTooLong.
+    and `context_tokens` except for `full`. `context_messages` counts messages of the thread: neither instructions nor
+    stand-ins. Raises ContextTooLong.
     """
     is_smart = configuration.context_mode == "smart"
     tokens_max = math.inf
@@ -136,11 +137,19 @@ async def choose(
     walk = HistoryWalk(
         first[-1].seq if first else 0,
         tokens_max - sum(message.tokens for message in (*head, *first)),
-        LAST_MAX if is_smart else math.inf,
+        newest_max(configuration, sum(not message.is_empty for message in first)),
         math.inf if kept_from_seq is None else kept_from_seq,
     )
     await walk_back(tx, thread_id, walk, below_seq)
     return fit(head, first, walk, tokens_max)
+
+
+def newest_max(configuration: Configuration, first_count: int) -> float:
+    """Return how many of the newest messages may be sent, besides the first ones and what must stay."""
+    mode_max = LAST_MAX if configuration.context_mode == "smart" else math.inf
+    if configuration.context_messages is None:
+        return mode_max
+    return min(mode_max, max(0, configuration.context_messages - first_count))
 
 
 async def preview(
@@ -174,6 +183,7 @@ def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Conte
         thread_id,
         configuration.context_mode,
         None if configuration.context_mode == "full" else configuration.context_tokens,
+        configuration.context_messages,
         chosen.total_tokens,
         messages,
     )
@@ -203,7 +213,7 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", 
     """Give `walk` messages from the newest backwards. Reads no more than it can still take, plus one message."""
     while not walk.is_done:
         tokens = max(0, walk.tokens_left)
-        limit = int(min(ROWS_AT_ONCE, walk.count_max, tokens / TOKENS_PER_MESSAGE + 1))
+        limit = int(min(ROWS_AT_ONCE, walk.count_wanted(below_seq), tokens / TOKENS_PER_MESSAGE + 1))
         bytes_max = int(min(PAGE_BYTES_MAX, tokens * BYTES_PER_TOKEN))
         rows = await tx.fetch(
             NEWEST,
@@ -262,6 +272,11 @@ class HistoryWalk:
         self.taken.append(message)
         self.required_count += must_stay
         return True
+
+    def count_wanted(self, below_seq: int) -> float:
+        """Return how many messages below `below_seq` to read next: as many as it can take or must, if that is known."""
+        count = max(self.count_max - len(self.taken), below_seq - self._kept_from_seq)
+        return count if count > 0 else LAST_MAX
 
     @property
     def is_done(self) -> bool:

@@ -172,7 +172,8 @@ ASSISTANTS = walk(
     {"organization": 0, "id": ""},
     """select {columns} from assistants a {batch}
     left join organizations o on o.key = a.organization""",
-    "o.id, a.configuration, a.metadata",
+    """o.id, a.configuration, a.metadata, a.deleted_ms,
+        coalesce(a.name, a.description, a.instructions) is not null""",
     rules.broken_in_assistant,
     lambda _, id, organization_id, *rest: (organization_id, None, None),
 )

@@ -266,7 +266,7 @@ def broken_in_response(row: Row) -> Iterator[str]:
 
 
 def broken_in_assistant(row: Row) -> Iterator[str]:
-    _, assistant_id, organization_id, configuration, stored_metadata = row
+    _, assistant_id, organization_id, configuration, stored_metadata, deleted_ms, has_texts = row
     if organization_id is None:
         yield f"{assistant_id} is an assistant of an organization that does not exist"
     try:
@@ -275,6 +275,8 @@ def broken_in_assistant(row: Row) -> Iterator[str]:
         yield f"the settings of {assistant_id} are not in the stored form"
     for problem in broken_in_metadata(stored_metadata):
         yield f"{assistant_id}: {problem}"
+    if deleted_ms is not None and (has_texts or (configuration, stored_metadata) != ("{}", "{}")):
+        yield f"{assistant_id} was deleted, and more of it is left than its id"
 
 
 def broken_in_usage(row: Row) -> Iterator[str]:
