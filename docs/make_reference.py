@@ -30,6 +30,7 @@ OBJECTS = {
     "Organizations": ["Organization"],
     "Members": ["Member"],
     "Keys": ["Key"],
+    "Tokens": ["TokenCreated"],
     "Usage": ["Usage"],
     "Users": ["User"],
 }

@@ -19,6 +19,8 @@ from threadkeep.contract.organizations import (
     MemberPut,
     Organization,
     OrganizationUpdate,
+    TokenCreate,
+    TokenCreated,
     User,
 )
 from threadkeep.contract.responses import (
@@ -34,7 +36,7 @@ from threadkeep.contract.usage import Usage, UsageQuery
 from threadkeep.operations.assistants import assistants
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.messages import messages
-from threadkeep.operations.organizations import keys, members, organizations, usage
+from threadkeep.operations.organizations import keys, members, organizations, tokens, usage
 from threadkeep.operations.responses import responses
 from threadkeep.operations.threads import listing as thread_list
 from threadkeep.operations.threads import state as thread_state
@@ -296,6 +298,11 @@ ORGANIZATIONS = [
     Endpoint("DELETE", f"{ORGANIZATION}/keys/{{keyId}}", keys.delete, "Revoke an API key", path_and_precondition,
              Deleted, WRITE, Role.OWNER, takes_precondition=True, errors=("key_not_found", "precondition_failed"),
              description="Revokes the key: every process refuses it within 10 seconds."),
+    Endpoint("POST", "/v1/tokens", tokens.create, "Create a user token", path_and_body, TokenCreated,
+             ExecutionMode.SIGN, Role.ADMIN, body=TokenCreate, status=201,
+             description="Makes a token for one of your users, who need not be a member. It opens the key's "
+                         "organization as a member, and counts no longer than the key. For API keys without "
+                         "`X-User-Id` only. A retry makes another."),
     Endpoint("GET", f"{ORGANIZATION}/usage", usage.read, "Read usage",
              lambda request: [days_of(request.query), request.query.group_by, request.query.limit], Usage,
              ExecutionMode.READ_SLOWLY, Role.ADMIN, query=UsageQuery,

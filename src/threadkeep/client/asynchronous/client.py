@@ -11,6 +11,7 @@ from threadkeep.client.asynchronous.assistants import AsyncAssistants
 from threadkeep.client.asynchronous.connection import AsyncConnection, AsyncPool
 from threadkeep.client.asynchronous.organizations import AsyncOrganizations
 from threadkeep.client.asynchronous.threads import AsyncThreads
+from threadkeep.client.asynchronous.tokens import AsyncTokens
 from threadkeep.client.asynchronous.user import AsyncCurrentUser
 from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.options import Options, address, credential, from_environment
@@ -61,6 +62,7 @@ class AsyncClient:
         self.threads = AsyncThreads(connection)
         self.assistants = AsyncAssistants(connection)
         self.organizations = AsyncOrganizations(connection)
+        self.tokens = AsyncTokens(connection)
 
     def with_options(
         self,

@@ -14,6 +14,7 @@ from threadkeep.client.synchronous.assistants import Assistants
 from threadkeep.client.synchronous.connection import Connection, Pool
 from threadkeep.client.synchronous.organizations import Organizations
 from threadkeep.client.synchronous.threads import Threads
+from threadkeep.client.synchronous.tokens import Tokens
 from threadkeep.client.synchronous.user import CurrentUser
 
 
@@ -62,6 +63,7 @@ class Client:
         self.threads = Threads(connection)
         self.assistants = Assistants(connection)
         self.organizations = Organizations(connection)
+        self.tokens = Tokens(connection)
 
     def with_options(
         self,

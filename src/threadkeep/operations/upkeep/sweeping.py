@@ -20,7 +20,7 @@ from threadkeep.scope import system_scope
 
 ROWS_AT_ONCE = 1000
 THREADS_AT_ONCE = 100
-# Other processes may cache a deleted organization's credentials for some seconds.
+# Other processes may cache credentials for some seconds, and their clocks may differ.
 FORGOTTEN_MS = 60_000
 
 NEXT_PURGE = everywhere("select p.organization, p.thread, p.last_seq, p.keeps_places from purges p limit 1")
@@ -81,6 +81,15 @@ DELETE_OLD_MESSAGE = everywhere("""
     delete from deleted_messages where organization = :organization and thread = :thread and seq = :seq
     """)
 
+OLD_TOKENS = everywhere("""
+    select u.organization, u.user_id from token_users u where u.expires_ms <= :until_ms limit :limit
+    """)
+
+# Another token may have been made meanwhile.
+DELETE_OLD_TOKENS = everywhere("""
+    delete from token_users where organization = :organization and user_id = :user_id and expires_ms <= :until_ms
+    """)
+
 NEXT_ERASURE = everywhere("select e.organization, e.user_id from erasures e limit 1")
 
 NEXT_ORGANIZATION = everywhere("""
@@ -98,6 +107,7 @@ DELETE_ITS_ROWS = [
         "erasures",
         "members",
         "api_keys",
+        "token_users",
         "assistants",
         "usage_rows",
         "usage_days",
@@ -184,6 +194,17 @@ async def prune_places(tx: Transaction) -> int:
     return len(old_threads) + len(old_messages)
 
 
+async def prune_tokens(tx: Transaction) -> int:
+    """Forget users for whom keys made tokens, when the last of these has expired."""
+    until_ms = clock.now_ms() - FORGOTTEN_MS
+    rows = await tx.fetch(OLD_TOKENS, {"until_ms": until_ms, "limit": ROWS_AT_ONCE})
+    await tx.execute_many(
+        DELETE_OLD_TOKENS,
+        [{"organization": organization, "user_id": user_id, "until_ms": until_ms} for organization, user_id in rows],
+    )
+    return len(rows)
+
+
 async def finish_erasure(tx: Transaction) -> int:
     """Finish erasing a user's threads after a crash."""
     erasures = await tx.fetch(NEXT_ERASURE, {})
@@ -243,6 +264,7 @@ STEPS: list[Callable[[Transaction], Coroutine[Any, Any, int]]] = [
     purge_messages,
     prune_keys,
     prune_places,
+    prune_tokens,
     sweeping_responses.prune_events,
     sum_usage,
     delete_organization,
