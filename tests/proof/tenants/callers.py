@@ -131,10 +131,7 @@ async def make_product_users(people: People, owner: Caller, stranger: Caller) ->
         return Kind(name, who, "member", False, await make_world(key, who, canary), key)
 
     return ProductUsers(
-        [
-            await kind("a token of another product for the victim's id", stranger, "uid_victim", "canarytheirs"),
-            await kind("a token of another product for the owner's id", stranger, "uid_victim_owner", "canarytheirs"),
-        ],
+        [await kind("a token of another product for the owner's id", stranger, "uid_victim_owner", "canarytheirs")],
         [
             await kind("another user by a token that a key made", owner, "uid_of_the_product", "canaryproduct"),
             await kind("an admin by a token that a key made", owner, "uid_admin", "canaryadmin"),
@@ -178,6 +175,8 @@ async def make_outside_product(people: People, owner: Caller) -> dict[str, str]:
     await owner.delete_key(revoked)
     await owner.put_member("uid_key_1", "member")
     await owner.delete_member("uid_gone")
+    # Those that are made afterwards count, and bring none back.
+    await people.product_user(owner, "uid_gone")
     said = jwt.decode((await people.product_user(owner, "uid_victim")).token, options={"verify_signature": False})
     head, _, signature = by_revoked.split(".")
     edited = token(**{**said, "sub": "uid_victim_owner"}).split(".")[1]
@@ -187,7 +186,7 @@ async def make_outside_product(people: People, owner: Caller) -> dict[str, str]:
         "a token of a user who was removed": gone,
         "a user's token whose text was edited": f"{head}.{edited}.{signature}",
         "a user's token that has expired": token(**{**said, "exp": time.time() - 60}),
-        "a user's token for somebody else": token(**{**said, "sub": "uid_colleague"}),
+        "a user's token for somebody else": token(**{**said, "sub": "uid_gone"}),
         "a user's token in the name of another key": token(**{**said, "key": lowered.id}),
         "a user's token that somebody else signed": token(**said, secret=WRONG_SECRET),
         "a user's token that nobody signed": jwt.encode(said, "", "none"),

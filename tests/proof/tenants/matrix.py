@@ -40,8 +40,6 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
         for kind in kinds:
             for name in row.references:
                 for value in values(operation, name, victim):
-                    if value == kind.who.user:
-                        continue  # Whoever has the victim's id in another organization names oneself.
                     await name_it(kind, operation, row, name, value, victim, is_colleague, record)
         now = await look()
         record.check(now == before, f"{operation} of {kinds[0].name} changed what belongs to somebody else")
