@@ -95,8 +95,8 @@ class Settings:
             raise SettingError("THREADKEEP_CREDENTIAL_CACHE_S is at most 5, so that a revoked key is refused in time.")
         if not all(ORIGIN.fullmatch(each) for each in split(self.cors_origins)):
             raise SettingError(
-                "THREADKEEP_CORS_ORIGINS lists origins one by one, as browsers send them: https://app.example.com, with "
-                "a port if there is one, in small letters, without a path or * and with commas between them."
+                "THREADKEEP_CORS_ORIGINS lists origins one by one, as browsers send them: https://app.example.com, in "
+                "small letters, with a port if there is one, without a path, without *, and with commas between them."
             )
         for each in fields(self):
             if each.type in (int, float) and not getattr(self, each.name) > 0:

@@ -42,7 +42,8 @@ BELONGINGS = (
 
 @proof("P12", "A tenant sees and changes only its own")
 async def attack(place: Place, record: Record) -> None:
-    [server] = await place.serve(1, THREADKEEP_POOL_SIZE=str(POOL_SIZE))
+    # A live response must not end by itself while everybody is tried.
+    [server] = await place.serve(1, THREADKEEP_POOL_SIZE=str(POOL_SIZE), THREADKEEP_MODEL_IDLE_S="600")
     await walk_the_matrix(place, server, record)
     await give_up_requests(place, server, record)
 
