@@ -5,8 +5,12 @@ import time
 import jwt
 import pytest
 
+from support.holding import held
 from support.server import SECRET
+from support.waiting import eventually
 
+# The sweeper comes every 3 ± 1 s.
+SWEPT_S = 20
 FIELDS = {"token", "expiresAt", "userId", "organizationId"}
 USERS_AUDIENCE = "threadkeep-users"
 
@@ -352,3 +356,29 @@ async def test_tokens_of_a_deleted_organization_open_nothing(fresh_owner, people
 
     assert is_refused(await token.list_threads())
     assert is_refused(await token.list_threads(organizationId=again.organization))
+
+
+async def test_users_whose_tokens_have_all_expired_are_forgotten(ada, server, stored, people):
+    expired, current = await people.product_user(ada), await people.product_user(ada)
+    both = f"('{expired.user}', '{current.user}')"
+
+    async def users():
+        return [user for (user,) in await stored.rows(f"select user_id from token_users where user_id in {both}")]
+
+    async with held(server.database, "select 1") as run:
+        await run(f"update token_users set expires_ms = 1 where user_id = '{expired.user}'")
+    await eventually(users, lambda found: found == [current.user], SWEPT_S)
+
+    removed = await ada.delete_member(expired.user)
+
+    assert (removed.status, removed.code) == (404, "member_not_found")
+    assert (await current.list_threads()).status == 200
+
+
+async def test_a_users_tokens_are_kept_in_mind_as_long_as_the_last_one_counts(ada, stored, people):
+    user = people.new_user()
+    long, short = [await ada.create_token(userId=user, expiresIn=seconds) for seconds in (3600, 60)]
+
+    [(expires_ms,)] = await stored.rows(f"select expires_ms from token_users where user_id = '{user}'")
+
+    assert expires_ms == long.expiresAt * 1000 > short.expiresAt * 1000

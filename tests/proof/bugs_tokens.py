@@ -19,23 +19,32 @@ BUGS = [
         ("P12",),
     ),
     Bug(
-        "a product user's token opens what a person with that user id is a member of",
+        "a product user's token has the rights of a member with that user id",
         (
             Edit(
                 "server/auth.py",
                 '        return f"{found.organization_id}/{said.user_id}", [found]\n',
-                "        return said.user_id, [found, *await self._database.read(find_memberships, said.user_id)]\n",
+                "        own = await self._database.read(find_memberships, said.user_id)\n"
+                "        own = [each for each in own if each.organization == found.organization]\n"
+                '        return f"{found.organization_id}/{said.user_id}", own or [found]\n',
             ),
         ),
         ("P12",),
     ),
     Bug(
-        "a product user's token is taken for a person's by whoever does not look at its audience",
+        "a product user's token opens the other organizations of a person with that user id",
         (
             Edit(
-                "server/tokens.py",
-                '        if is_ours and claims["aud"] == USERS_AUDIENCE:\n',
-                '        if is_ours and claims["aud"] == USERS_AUDIENCE and "org" in claims:\n',
+                "server/auth.py",
+                '        return f"{found.organization_id}/{said.user_id}", [found]\n',
+                "        own = await self._database.read(find_memberships, said.user_id)\n"
+                "        own = [each for each in own if each.organization != found.organization]\n"
+                '        return f"{found.organization_id}/{said.user_id}", [found, *own]\n',
+            ),
+            Edit(
+                "server/auth.py",
+                "            if len(self.memberships) != 1:\n",
+                "            if not self.memberships:\n",
             ),
         ),
         ("P12",),
