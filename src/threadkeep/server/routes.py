@@ -286,8 +286,8 @@ ORGANIZATIONS = [
              lambda request: [*request.path, request.query.threads == "delete", request.precondition], MemberDeleted,
              ExecutionMode.STEPS, Role.OWNER, query=MemberDeleteQuery, takes_precondition=True,
              errors=("member_not_found", "last_owner", "precondition_failed"),
-             description="Removes the member and revokes the keys and tokens of that user id, which may be no member's; "
-                         "with `threads=delete` the user's threads go too."),
+             description="Removes the member and revokes the keys and tokens with that user id, which need not be a "
+                         "member's; with `threads=delete` the user's threads go too."),
     Endpoint("POST", f"{ORGANIZATION}/keys", keys.create, "Create an API key", path_and_body, KeyCreated, WRITE,
              Role.OWNER, body=KeyCreate, status=201,
              description="The answer is the only place where the secret is ever shown."),
