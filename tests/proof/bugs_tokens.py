@@ -90,7 +90,7 @@ BUGS = [
                 "    had_tokens = member is not None and await tokens.revoke(tx, user_id)\n",
             ),
         ),
-        ("P20", "P27"),
+        ("P20",),
     ),
     Bug(
         "a product's user is judged again by the key alone",
