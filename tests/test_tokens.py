@@ -1,5 +1,6 @@
 """Tokens for a product's own users: who makes them, what they open, and every way to forge one."""
 
+import base64
 import time
 
 import jwt
@@ -233,6 +234,17 @@ async def test_a_token_says_no_more_than_it_must(lea):
 )
 async def test_a_token_with_anything_wrong_is_refused(lea, changes):
     assert is_refused(await lea.with_token(signed(claims_of(lea), **changes)).list_threads())
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["[]", "null", '"x"', '{"aud": {"a": 1}}', '{"aud": 1e400}', "{", "", '{"a":' + "[" * 2800 + "]" * 2800 + "}"],
+)
+async def test_what_a_token_says_is_looked_at_before_its_signature_and_may_be_anything(lea, said):
+    head, _, signature = lea.token.split(".")
+    text = base64.urlsafe_b64encode(said.encode()).rstrip(b"=").decode()
+
+    assert is_refused(await lea.with_token(f"{head}.{text}.{signature}").list_threads())
 
 
 @pytest.mark.parametrize("whose", ["a member's key", "another organization's key"])

@@ -53,19 +53,6 @@ def make_token(secret: str, user_id: str, valid_for_s: int) -> str:
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
-def make_user_token(secret: str, token: UserToken) -> str:
-    """Sign a token that a key makes for one of its product's users."""
-    claims = {
-        "iss": ISSUER,
-        "aud": USERS_AUDIENCE,
-        "sub": token.user_id,
-        "exp": token.expires_s,
-        "key": token.key_id,
-        GENERATION: token.generation,
-    }
-    return jwt.encode(claims, secret, algorithm=ALGORITHM)
-
-
 class Verified(NamedTuple):
     """What a token says whose signature and time are right. It may have been revoked all the same."""
 
@@ -87,7 +74,16 @@ class TokenVerifier:
         self._jwks = JwksCache(settings.jwt_jwks_url) if settings.jwt_issuer else None
 
     def sign(self, token: UserToken) -> str:
-        return make_user_token(self._secret, token)
+        """Sign a token that a key makes for one of its product's users."""
+        claims = {
+            "iss": ISSUER,
+            "aud": USERS_AUDIENCE,
+            "sub": token.user_id,
+            "exp": token.expires_s,
+            "key": token.key_id,
+            GENERATION: token.generation,
+        }
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     async def verify(self, token: str) -> Verified:
         """Return what the token says, and for how many seconds it is still valid. Raises InvalidCredentials."""
