@@ -31,6 +31,7 @@ OBJECTS = {
     "Organizations": ["Organization"],
     "Members": ["Member"],
     "Keys": ["Key"],
+    "Tokens": ["TokenCreated"],
     "Usage": ["Usage"],
     "Users": ["User"],
 }

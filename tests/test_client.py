@@ -84,6 +84,22 @@ async def test_tool_calls_and_files_come_back_as_they_were_given(adas):
     assert shown.content[0].mime_type == "text/plain"
 
 
+async def test_a_token_is_made_for_a_user_whose_client_uses_it(adas, ada, kind, server, people):
+    user = people.new_user()
+
+    made = await adas.tokens.create(user_id=user, expires_in=60)
+    async with client_of(kind, server.url, token=made.token) as client:
+        thread = await client.threads.create(visible_in_ui=False)
+    await adas.organizations.members.delete(ada.organization, user)
+
+    assert (made.user_id, made.organization_id, thread.user_id) == (user, "ORG_ACME", user)
+    async with client_of(kind, server.url, token=made.token) as client:
+        with pytest.raises(errors.InvalidCredentials):
+            await client.threads.retrieve(thread.id)
+    with pytest.raises(errors.InsufficientPermissions):
+        await adas.with_options(user_id=user).tokens.create(user_id=user)
+
+
 async def test_a_list_is_walked_through_all_its_pages(adas, people):
     user = people.new_user()
     other = adas.with_options(user_id=user)

@@ -1,10 +1,16 @@
 """Browsers: no origin may call unless it is named."""
 
+import re
+
 import pytest
 
 from conftest import connect
 from support.cast import Answer, check_error
+from support.people import People
 from support.server import Server
+from threadkeep.server.openapi import ANSWER_HEADERS, HEADERS
+from threadkeep.server.routes import ENDPOINTS
+from threadkeep.settings import SettingError, Settings
 
 GOOD, OTHER_GOOD, EVIL = "https://app.example.com", "http://localhost:5173", "https://evil.example"
 
@@ -24,8 +30,14 @@ def preflight(origin, method="PATCH"):
 async def open_to_browsers(new_database):
     server = await Server(await new_database(), {"THREADKEEP_CORS_ORIGINS": f"{GOOD}, {OTHER_GOOD}"}).start()
     async with connect(server) as client:
+        client.server = server
         yield client
     server.stop()
+
+
+@pytest.fixture
+def people_of_browsers(open_to_browsers, zygote):
+    return People(open_to_browsers.server, open_to_browsers, zygote)
 
 
 async def test_no_origin_may_call_by_default(client):
@@ -56,8 +68,70 @@ async def test_an_answer_names_the_origin_and_shows_its_headers(open_to_browsers
     assert answer.headers["access-control-allow-origin"] == GOOD
     assert "origin" in answer.headers["vary"].lower()
     exposed = answer.headers["access-control-expose-headers"].lower()
-    for header in ("etag", "x-request-id", "retry-after", "idempotent-replayed"):
-        assert header in exposed
+    assert exposed.split(", ") == [
+        *("etag", "thread-etag", "x-request-id", "idempotent-replayed", "retry-after", "ratelimit-limit"),
+        *("ratelimit-remaining", "ratelimit-reset", "location", "content-location", "x-error-code"),
+    ]
+
+
+async def test_every_call_may_be_made_with_every_header_that_it_takes(open_to_browsers):
+    for endpoint in ENDPOINTS:
+        path = re.sub(r"\{\w+\}", "x", endpoint.path)
+        asked = preflight(GOOD, endpoint.method) | {
+            "access-control-request-headers": ",".join([*HEADERS, "Authorization", "Content-Type", "X-Request-Id"])
+        }
+        answer = await open_to_browsers.options(path, headers=asked)
+
+        assert answer.status_code == 200, f"{endpoint.method} {endpoint.path}: {answer.text}"
+        assert answer.headers["access-control-allow-origin"] == GOOD
+
+
+async def test_every_header_that_an_answer_has_may_be_read(open_to_browsers):
+    answer = await open_to_browsers.get("/v1/threads", headers={"origin": GOOD})
+
+    exposed = answer.headers["access-control-expose-headers"]
+    assert [name for name in ANSWER_HEADERS if name not in exposed.split(", ")] == []
+
+
+async def test_a_products_user_calls_and_streams_from_another_origin(people_of_browsers):
+    owner = await people_of_browsers.owner()
+    user = (await people_of_browsers.product_user(owner)).with_headers({"origin": GOOD})
+
+    thread = await user.create_thread()
+    async with user.client.stream(
+        "POST",
+        f"/v1/threads/{thread.id}/responses",
+        json={"input": "hi", "stream": True},
+        headers=user.credential | user.extra,
+    ) as stream:
+        text = (await stream.aread()).decode()
+    refused = await user.list_members()
+
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert text.rstrip().rpartition("event: ")[2].startswith("response.completed")
+    for headers in (thread.headers, stream.headers, refused.headers):
+        assert headers["access-control-allow-origin"] == GOOD
+        assert "access-control-allow-credentials" not in headers
+    assert (thread.status, refused.code) == (201, "insufficient_permissions")
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["*", "https://*.example.com", "https://app.example.com/", "https://app.example.com/chat", "app.example.com",
+     "null", "https://App.example.com", "https://app.example.com:", "https://a b", f"{GOOD}, *", "https://user@app.example.com",
+     "https://app.example.com?x"],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused_at_the_start(origins, database_kind):
+    with pytest.raises(SettingError, match="THREADKEEP_CORS_ORIGINS"):
+        Settings(cors_origins=origins)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["", GOOD, f"{GOOD},{OTHER_GOOD}", "http://[::1]:3000", "capacitor://localhost", "chrome-extension://abcd"],
+)
+def test_origins_are_named_as_browsers_send_them(origins, database_kind):
+    assert Settings(cors_origins=origins).cors_origins == origins
 
 
 @pytest.mark.parametrize(

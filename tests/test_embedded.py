@@ -173,6 +173,12 @@ async def test_it_acts_for_users_whom_it_keeps_apart(client):
         await ben.organizations.keys.list(thread.organization_id).page()
 
 
+async def test_it_makes_no_tokens_which_nobody_could_use_without_a_port(client):
+    for who in (client, client.with_options(user_id="uid_ben")):
+        with pytest.raises(threadkeep.PermissionDenied):
+            await who.tokens.create(user_id="uid_ben")
+
+
 async def test_ids_may_be_chosen_when_the_file_is_opened(kind, path):
     async with open_as(kind, path, organization_id="ORG_MINE", user_id="uid_me") as client:
         thread = await client.threads.create()

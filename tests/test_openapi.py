@@ -39,6 +39,7 @@ EXPECTED = {
     "/v1/organizations/{}/keys": {"get", "post"},
     "/v1/organizations/{}/keys/{}": {"delete"},
     "/v1/organizations/{}/usage": {"get"},
+    "/v1/tokens": {"post"},
 }
 
 

@@ -35,6 +35,10 @@ async def person(issuer, new_database, zygote):
     server.stop()
 
 
+def claims_of(token):
+    return jwt.decode(token, options={"verify_signature": False})
+
+
 def refused(answer):
     return (answer.status, answer.code) == (401, "invalid_credentials")
 
@@ -54,6 +58,50 @@ async def test_an_audience_list_that_names_us_is_taken(person, issuer):
     token = issuer.token("uid_ada", aud=["somebody-else", AUDIENCE])
 
     assert (await person.with_token(token).list_threads()).status == 200
+
+
+async def test_keys_make_tokens_for_their_users_all_the_same(person):
+    made = await person.own.create_token(userId="uid_lea")
+
+    thread = await person.with_token(made.token).create_thread()
+
+    assert (thread.status, thread.userId, thread.organizationId) == (201, "uid_lea", "ORG_ACME")
+
+
+async def test_the_issuer_makes_no_token_for_a_products_user(person, issuer):
+    """Only what we have signed opens an organization without a membership, whatever else a token says."""
+    made = (await person.own.create_token(userId="uid_lea")).token
+    ours = {name: value for name, value in claims_of(made).items() if name in ("key", "gen")}
+
+    in_our_place = issuer.token("uid_lea", claims=claims_of(made))
+    for_both = issuer.token("uid_lea", aud=[AUDIENCE, "threadkeep-users"], claims=ours)
+    of_a_member = issuer.token("uid_ada", claims=ours)
+
+    assert refused(await person.with_token(in_our_place).list_threads())
+    assert (await person.with_token(for_both).request("GET", "/v1/user")).organizations == []
+    assert (await person.with_token(of_a_member).request("GET", "/v1/user")).organizations[0]["role"] == "owner"
+    assert refused(await person.with_token(issuer.hmac_token("uid_lea", issuer.pem("first"))).list_threads())
+
+
+async def test_an_issuer_that_has_our_name_gives_no_tokens_of_ours_and_takes_none_away(new_database, zygote):
+    issuer = Issuer()
+    named = {"THREADKEEP_JWT_ISSUER": "threadkeep", "THREADKEEP_JWT_AUDIENCE": "threadkeep-users"}
+    server = await Server(await new_database(), {**issuer.settings, **named}).start()
+    try:
+        async with connect(server) as client:
+            owner = await People(server, client, zygote).owner()
+            made = (await owner.create_token(userId="uid_lea")).token
+            outside = issuer.token(owner.user, claims={**claims_of(made), "sub": owner.user})
+            own = [owner.with_token(), owner.with_token(made)]
+
+            answers = [await who.list_threads() for who in own]
+            as_person = await owner.with_token(outside).request("GET", "/v1/user")
+    finally:
+        server.stop()
+        issuer.close()
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert as_person.organizations[0]["role"] == "owner"
 
 
 @pytest.mark.parametrize(

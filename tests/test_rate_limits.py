@@ -67,6 +67,24 @@ async def test_users_of_one_key_share_its_limit(limited):
     assert [answer.status for answer in answers] == [200] * KEY_LIMIT + [429]
 
 
+async def test_a_products_user_has_the_limit_of_a_person_however_many_tokens(limited):
+    tokens = [(await limited.create_token(userId="uid_lea")).token for _ in range(2)]
+    other = await limited.create_token(userId="uid_max")
+
+    answers = [await limited.with_token(tokens[n % 2]).list_threads() for n in range(TOKEN_LIMIT + 1)]
+
+    assert [answer.status for answer in answers] == [200] * TOKEN_LIMIT + [429]
+    assert (await limited.with_token(other.token).list_threads()).status == 200
+
+
+async def test_a_token_of_an_organization_uses_up_nothing_of_a_person_with_that_user_id(limited):
+    """Any organization may make tokens for any user id."""
+    made = await limited.create_token(userId=limited.user)
+    await calls(limited.with_token(made.token), TOKEN_LIMIT + 1)
+
+    assert (await limited.with_token().list_threads()).status == 200
+
+
 async def test_health_has_no_limit(limited):
     answers: list[httpx.Response] = [await limited.client.get("/readyz") for _ in range(KEY_LIMIT * 3)]
 

@@ -44,12 +44,14 @@ async def end_all(who, go, answers):
             await ended(who, answer.threadId, answer)
 
 
-@pytest.mark.parametrize("kind", ["token", "X-User-Id"])
+@pytest.mark.parametrize("kind", ["token", "X-User-Id", "a token that a key made"])
 async def test_one_person_has_so_many_responses_at_once_and_no_more(place, model, kind):
     owner = await place.people.owner()
     person, other = owner.as_user("uid_one"), owner.as_user("uid_two")
     if kind == "token":
         person = (await place.people.member(owner)).with_token()
+    if kind == "a token that a key made":
+        person = await place.people.product_user(owner, "uid_one")
 
     go, answers = await begin_many(person, model, 30)
     elsewhere = await other.respond_new(thread={}, input="hi", background=True)

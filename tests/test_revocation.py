@@ -1,6 +1,7 @@
 """Revocation: within ten seconds everything that was taken away is refused, with the server's own settings."""
 
 import asyncio
+import copy
 
 import pytest
 
@@ -82,3 +83,36 @@ async def test_a_role_that_was_lowered_is_lower_at_once(as_shipped):
     await owner.put_member(demoted.user, "member")
 
     assert (await demoted.list_members()).status == 403
+
+
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
+async def test_a_products_user_is_refused_within_ten_seconds_in_a_process_that_heard_nothing(as_shipped, start_server):
+    there = await start_server(as_shipped.server.database)
+    owner = await as_shipped.owner()
+    by_http, by_command = [await owner.create_key(userId="uid_backend", role="admin") for _ in range(2)]
+    maker = await as_shipped.member(owner, role="admin")
+    users = [
+        await as_shipped.product_user(owner.with_key(by_http.key)),
+        await as_shipped.product_user(owner.with_key(by_command.key)),
+        await as_shipped.product_user(maker),
+        await as_shipped.product_user(owner),
+    ]
+    kept = await as_shipped.product_user(owner)
+    async with connect(there) as client:
+        far = [at(client, who) for who in (*users, kept)]
+        assert [(await who.list_threads()).status for who in far] == [200] * 5
+
+        await owner.delete_key(by_http)
+        await as_shipped.admin("revoke-key", by_command.id)
+        await owner.put_member(maker.user, "member")
+        removed = await owner.delete_member(users[3].user)
+
+        assert removed.status == 200
+        await asyncio.gather(*(eventually(who.list_threads, is_refused, REVOKED_S) for who in far[:4]))
+        assert (await far[4].list_threads()).status == 200
+
+
+def at(client, who):
+    other = copy.copy(who)
+    other.client = client
+    return other

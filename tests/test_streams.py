@@ -314,13 +314,16 @@ async def test_streams_of_a_revoked_key_and_of_a_removed_member_end_soon_and_oth
     key = await owner.create_key(userId="uid_bot", role="admin")
     member = await people.member(owner)
     demoted = await people.member(owner, role="admin")
+    user = await people.product_user(owner.with_key(key.key))
     talk = await begin_talk(owner, model)
     own = await begin_talk(member, model)
+    hers = await begin_talk(user, model)
     cut = [
         await Stream.follow(owner.with_key(key.key), talk.thread, talk.response),
         await Stream.follow(member, own.thread, own.response),
         await Stream.follow(member.with_token(), own.thread, own.response),
         await Stream.follow(demoted.with_token(), talk.thread, talk.response),
+        await Stream.follow(user, hers.thread, hers.response),
     ]
     kept = await Stream.follow(owner, talk.thread, talk.response)
     await asyncio.gather(*(stream.until(TEXT) for stream in [*cut, kept]))
@@ -334,6 +337,7 @@ async def test_streams_of_a_revoked_key_and_of_a_removed_member_end_soon_and_oth
         assert [event.is_terminal for event in events] == [False] * len(events)
     talk.go.set()
     own.go.set()
+    hers.go.set()
     check_whole(await kept.rest())
     assert kept.text == "Hello"
     for stream in [*cut, kept]:

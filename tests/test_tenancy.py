@@ -33,6 +33,7 @@ BODIES = {
     "post /v1/organizations/{organization}": {"name": "taken over"},
     "put /v1/organizations/{organization}/members/{user}": {"role": "owner"},
     "post /v1/organizations/{organization}/keys": {"userId": "uid_cleo", "role": "owner"},
+    "post /v1/tokens": {"userId": "uid_ada"},
 }
 
 
@@ -99,11 +100,13 @@ async def test_nobody_gets_in_without_a_credential(operations, acme, nobody):
     assert await snapshot() == before
 
 
-@pytest.mark.parametrize("kind", ["key", "token", "admin for a user"])
-async def test_a_stranger_meets_what_never_was_on_every_route(operations, acme, cleo, kind):
+@pytest.mark.parametrize("kind", ["key", "token", "admin for a user", "a product's user"])
+async def test_a_stranger_meets_what_never_was_on_every_route(operations, acme, cleo, people, kind):
     ids, snapshot = acme
     before = await snapshot()
-    stranger = {"key": cleo, "token": cleo.with_token(), "admin for a user": cleo.as_user("uid_ada")}[kind]
+    stranger = {"key": cleo, "token": cleo.with_token(), "admin for a user": cleo.as_user("uid_ada")}.get(kind)
+    # For the very user id of whom all of it is.
+    stranger = stranger or await people.product_user(cleo, "uid_ada")
 
     for method, path in operations:
         if "{" not in path:
@@ -113,7 +116,7 @@ async def test_a_stranger_meets_what_never_was_on_every_route(operations, acme, 
 
         in_organization = "{organization}" in path
         # Who acts for a user is a member then, and members change no assistant, wherever it is.
-        lacks_role = "{assistant}" in path and method != "get" and kind == "admin for a user"
+        lacks_role = "{assistant}" in path and method != "get" and kind not in ("key", "token")
         assert refused.status == (403 if in_organization or lacks_role else 404), (method, path, refused)
         assert not in_organization or refused.code == "organization_access_denied", (method, path, refused)
         assert "canary" not in refused.text

@@ -73,6 +73,31 @@ async def test_whoever_is_removed_while_the_body_comes_is_refused(fresh_owner, p
     assert len((await fresh_owner.list_threads()).data) == 1
 
 
+@pytest.mark.parametrize("how", ["the key", "the role of the key", "the user"])
+@pytest.mark.parametrize("what", [each for each in HELD_BACK if each not in ("a role", "a key", "an organization")])
+async def test_a_products_user_who_is_taken_away_while_the_body_comes_is_refused(fresh_owner, people, what, how):
+    maker = await people.member(fresh_owner, role="admin")
+    key = await fresh_owner.create_key(userId=maker.user, role="admin")
+    user = await people.product_user(fresh_owner.with_key(key.key))
+    thread, message = await a_thread(user)
+    held_back = await begun(user, thread, message, what)
+    if how == "the key":
+        await people.admin("revoke-key", key.id)
+    elif how == "the user":
+        await fresh_owner.delete_member(user.user)
+    else:
+        await fresh_owner.put_member(maker.user, "member")
+    await asyncio.sleep(FORGOTTEN_S)
+
+    refused = await held_back.finish()
+
+    assert (refused.status, refused.code) == (401, "invalid_credentials")
+    read, messages = await fresh_owner.get(thread), await fresh_owner.list_messages(thread)
+    assert (read.title, read["state"], read.messageCount) == ("as it was", "open", 1)
+    assert [part["text"] for part in messages.data[0]["content"]] == ["as it was"]
+    assert len((await fresh_owner.list_threads()).data) == 1
+
+
 @pytest.mark.parametrize("what", HELD_BACK)
 async def test_whoever_stays_may_take_his_time(fresh_owner, what):
     thread, message = await a_thread(fresh_owner)

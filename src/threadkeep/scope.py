@@ -39,6 +39,10 @@ class Scope:
     member: str | None
     # Whether one person is calling: signed in, or named by X-User-Id. A key without that header is a program.
     is_person: bool = False
+    # Whether that person is one of a product's own users: a key speaks for them with X-User-Id, or made their token.
+    is_product_user: bool = False
+    # The API key that was sent; empty for a token.
+    key_id: str = ""
 
     @property
     def is_one_user(self) -> bool:
@@ -47,13 +51,22 @@ class Scope:
 
 
 def make_scope(
-    organization: int, organization_id: str, user_id: str, role: Role, credential: Credential, *, acts_for: bool = False
+    organization: int,
+    organization_id: str,
+    user_id: str,
+    role: Role,
+    credential: Credential,
+    *,
+    is_product_user: bool = False,
+    key_id: str = "",
 ) -> Scope:
-    """Return the scope of a caller. `acts_for` is true if X-User-Id named the user."""
+    """Return the scope of a caller."""
     is_admin = role is not Role.MEMBER
     member = None if is_admin else user_id
-    is_person = acts_for or credential is Credential.TOKEN
-    return Scope(organization, organization_id, user_id, role, credential, is_admin, member, is_person)
+    is_person = is_product_user or credential is Credential.TOKEN
+    return Scope(
+        organization, organization_id, user_id, role, credential, is_admin, member, is_person, is_product_user, key_id
+    )
 
 
 def system_scope(organization: int, organization_id: str = "") -> Scope:

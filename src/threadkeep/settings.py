@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,6 +14,8 @@ PREFIX = "THREADKEEP_"
 OF_CLIENTS = ("token", "organization")
 
 SECRET_CHARACTERS_MIN = 32
+# A browser's own form: whatever differs from it never matches. Not "null", which any file and sandbox sends.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
 
 class SettingError(ValueError):
@@ -90,8 +93,11 @@ class Settings:
             )
         if self.credential_cache_s > 5:
             raise SettingError("THREADKEEP_CREDENTIAL_CACHE_S is at most 5, so that a revoked key is refused in time.")
-        if "*" in split(self.cors_origins):
-            raise SettingError("THREADKEEP_CORS_ORIGINS lists origins one by one; * is not accepted.")
+        if not all(ORIGIN.fullmatch(each) for each in split(self.cors_origins)):
+            raise SettingError(
+                "THREADKEEP_CORS_ORIGINS lists origins one by one, as browsers send them: https://app.example.com, in "
+                "small letters, with a port if there is one, without a path, without *, and with commas between them."
+            )
         for each in fields(self):
             if each.type in (int, float) and not getattr(self, each.name) > 0:
                 raise SettingError(f"{variable(each.name)} must be more than 0.")

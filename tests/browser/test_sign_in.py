@@ -34,6 +34,18 @@ async def test_a_link_that_is_opened_in_a_window_in_use_signs_in_the_other_perso
     assert other.token not in screen.page.url
 
 
+async def test_a_products_user_who_is_no_member_sees_what_is_theirs(visit, ada, place):
+    user = await place.people.product_user(ada)
+    await user.create_thread(title="Hers")
+    await ada.create_thread(title="Ada's own")
+
+    screen = await visit(user)
+
+    await expect(screen.page.get_by_text(user.user)).to_be_visible()
+    await expect(screen.rows).to_have_count(1)
+    await expect(screen.rows).to_contain_text("Hers")
+
+
 async def test_a_key_may_be_pasted_and_kept_on_the_device(visit, ada):
     screen = await visit()
     await screen.page.goto(screen.server_url)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jwt
 import schemathesis
 
 from proof.hostile.bodies import VALUES, bodies, spoilt
@@ -17,11 +18,17 @@ from proof.tenants.references import METHODS
 from proof.tenants.worlds import World, body_of, make_world
 from support.cast import JSON, Caller
 from support.fuzzing import operations, try_operation
-from support.server import Server
+from support.people import People
+from support.server import SECRET, Server
 
 AT_A_TIME = 16
 FIELDS = {"message", "type", "code", "param", "requestId"}
 SEED = 13
+# What stands in the place of a claim.
+CLAIMS = (
+    None, "", " ", "\0", "é", "a" * 5_000, 0, -1, 1.5, True, 2**70, 1e300, [], {}, ["threadkeep-users"], [[]], {"a": 1},
+    "key_\0", "gen_" + "0" * 26, "key_" + "0" * 26, "key_" + "0" * 25 + "\n", "' or 1=1 --", "threadkeep-users",
+)  # fmt: skip
 # Words of programs, not of sentences for callers.
 INTERNALS = re.compile(r"Traceback|File \"|asyncpg|apsw|msgspec|sqlite3?\.|uvicorn|site-packages|select .* from ", re.I)
 
@@ -36,6 +43,7 @@ async def attack(place: Place, record: Record) -> None:
         send_raw(server, owner, record),
         send_bodies(owner, document, world, record),
         send_parameters(owner, document, world, record),
+        send_tokens(place.people(server), owner, record),
     )
     await asyncio.to_thread(send_made_from_the_document, server, owner, world, record)
     await check_afterwards(server, owner, record)
@@ -162,6 +170,25 @@ async def send_one(owner: Caller, world: World, method: str, path: str, how: Any
 
 def escaped(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+async def send_tokens(people: People, owner: Caller, record: Record) -> None:
+    """Send tokens whose signature is right and whose claims are not what they must be: as with the secret in hand."""
+    for who in (owner.with_token(), await people.product_user(owner)):
+        said = jwt.decode(str(who.token), options={"verify_signature": False})
+        # Of both kinds, whatever the token is.
+        for name in sorted({*said, "key", "gen", "aud", "nbf", "iat"}):
+            for value in CLAIMS:
+                token = jwt.PyJWS().encode(json.dumps({**said, name: value}).encode(), SECRET, "HS256")
+                answer = await owner.client.get("/v1/user", headers={"authorization": f"Bearer {token}"})
+                record.count("tokens with a hostile claim")
+                check(
+                    f"{name} {str(value)[:30]!r}",
+                    Reply(answer.status_code, dict(answer.headers), answer.content),
+                    record,
+                )
+                if name in ("key", "gen") and "key" in said:
+                    record.check(answer.status_code == 401, f"a token counts although its {name} is {value!r}")
 
 
 def send_made_from_the_document(server: Server, owner: Caller, world: World, record: Record) -> None:

@@ -90,6 +90,10 @@ async def use_credentials(place: Place, server: Server, record: Record) -> tuple
         record.check(answer.status == 401, f"a credential that does not count was answered {answer!r}")
     await owner.with_key(kept.key).create_thread()
     await owner.with_token().create_thread()
+    user = await place.people(server).product_user(owner.retrying("make a token"))
+    await user.create_thread()
+    await owner.delete_member(user.user)
+    record.check((await user.list_threads()).status == 401, "a token of a removed user counts")
     return owner, kept.key
 
 

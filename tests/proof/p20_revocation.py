@@ -17,7 +17,7 @@ from support.streams import TERMINAL, Stream, events_path
 REVOKED_S = 10.0
 LOOK_S = 0.7
 PROCESSES = 4
-KEYS, MEMBERS, STREAMS = 20, 10, 10
+KEYS, MEMBERS, PRODUCT_USERS, STREAMS = 20, 10, 9, 10
 MAKING = 4
 
 Revoke = Callable[[], Awaitable[object]]
@@ -45,11 +45,13 @@ async def attack(place: Place, record: Record) -> None:
     owner = await people.owner("ORG_ACME", "uid_ada")
     doomed = await make_doomed(place, people, owner, servers, record)
     kept = [owner.with_key((await owner.create_key(userId="uid_kept", role="member")).key), owner.with_token()]
+    kept.append(await people.product_user(owner))
     record.count("processes", len(servers))
-    streams = [await open_stream(place, each.who, random.choice(servers)) for each in doomed[:: len(doomed) // STREAMS]]
-    streams = streams[:STREAMS]
+    # The last are the product's users: one of each kind.
+    followed = doomed[:: len(doomed) // STREAMS][: STREAMS - 3] + doomed[-PRODUCT_USERS :: PRODUCT_USERS // 3]
+    streams = [await open_stream(place, each.who, random.choice(servers)) for each in followed]
     kept_stream = await open_stream(place, kept[0], servers[-1])
-    watched = dict(zip((each.name for each in doomed[:: len(doomed) // STREAMS]), streams, strict=False))
+    watched = dict(zip((each.name for each in followed), streams, strict=True))
     # Commands come last, and alone: a process that takes something away by HTTP verifies everybody anew.
     for by_command in (False, True):
         ending = [each for each in doomed if each.is_by_command is by_command]
@@ -107,7 +109,47 @@ async def make_doomed(
 
     keys = await asyncio.gather(*(a_key(number) for number in range(KEYS)))
     members = await asyncio.gather(*(a_member(number) for number in range(MEMBERS)))
-    return [*keys, *(each for both in members for each in both)]
+    users = await make_product_users(people, owner, anywhere, record)
+    return [*keys, *(each for both in members for each in both), *users]
+
+
+async def make_product_users(
+    people: People, owner: Caller, anywhere: Callable[[], Caller], record: Record
+) -> list[Doomed]:
+    """Make tokens for a product's users, who lose their key, its role, or are removed and never were members."""
+
+    async def of_a_key(number: int, by_command: bool) -> Doomed:
+        made = await owner.create_key(userId=f"uid_maker_{number}", role="admin")
+        who = await people.product_user(owner.with_key(people.issued(made.key)))
+
+        async def revoke() -> object:
+            return await (people.admin("revoke-key", made.id) if by_command else anywhere().delete_key(made))
+
+        return Doomed(f"a product user's token of key {number}", who, revoke, list_own, by_command)
+
+    async def of_a_lowered_key(number: int) -> Doomed:
+        maker = await people.member(owner, role="admin")
+        who = await people.product_user(maker)
+        return Doomed(
+            f"a product user's token of lowered key {number}",
+            who,
+            lambda: anywhere().put_member(maker.user, "member"),
+            list_own,
+        )
+
+    async def of_a_removed_user(number: int) -> Doomed:
+        who = await people.product_user(owner)
+        return Doomed(
+            f"the token of removed product user {number}", who, lambda: anywhere().delete_member(who.user), list_own
+        )
+
+    third = PRODUCT_USERS // 3
+    record.count("tokens of product users", 3 * third)
+    return [
+        *[await of_a_key(number, number % 2 == 0) for number in range(third)],
+        *[await of_a_lowered_key(number) for number in range(third)],
+        *[await of_a_removed_user(number) for number in range(third)],
+    ]
 
 
 async def list_own(who: Caller) -> Answer:

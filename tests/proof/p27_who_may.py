@@ -29,7 +29,10 @@ TAKEN_S = 10.0
 REMEMBERED_S, FIRST_S, HELD_S = 3.6, 0.3, 1.6
 # One statement waits no longer than that on PostgreSQL, and is done in time without another look.
 ONE_STATEMENT = {"POST /v1/threads", "POST /v1/threads/{threadId}/messages", "POST /v1/assistants"}
-LOCKS = "lock table organizations, members, api_keys, threads, messages, responses, assistants in exclusive mode"
+LOCKS = (
+    "lock table organizations, members, api_keys, token_users, threads, messages, responses, assistants "
+    "in exclusive mode"
+)
 OVER_HOLDERS = """
     select k.id from api_keys k join members m on m.organization = k.organization and m.user_id = k.user_id
     where m.role <> k.role and m.role <> 'owner' and (k.role = 'owner' or m.role = 'member')

@@ -30,6 +30,7 @@ BELONGINGS = {
     "organizations": "id, name, revision, deleted_ms",
     "members": "user_id, role, revision",
     "api_keys": "id, user_id, role, revision",
+    "token_users": "user_id, generation, expires_ms",
     "assistants": "id, revision, deleted_ms",
     "threads": "id, title, revision, message_count, locked_ms, archived_ms",
     "messages": "id, content, revision",
@@ -66,7 +67,7 @@ async def make_doomed(place: Place, people: People, servers: list[Server]) -> li
     """Make one of each kind: of credential, of what is done to it, and of how."""
     elsewhere = servers[-1]
 
-    async def one(name: str, way: str, *, has_token: bool = False) -> Doomed:
+    async def one(name: str, way: str, *, has_token: bool = False, is_of_product: bool = False) -> Doomed:
         owner = await people.owner()
         user = await people.member(owner, role="owner")
         who = user.with_token() if has_token else user
@@ -75,7 +76,10 @@ async def make_doomed(place: Place, people: People, servers: list[Server]) -> li
             made = await owner.create_key(userId="uid_program", role="owner")
             place.secrets.add(made.key)
             who = owner.with_key(made.key)
-        is_lowered = "lower" in way
+        if is_of_product:
+            # By the key that goes, or for the user who does; the others' keys stay.
+            who = await people.product_user(who if made or "lower" in way else owner, user.user)
+        is_lowered = "lower" in way and not is_of_product
         world = await make_world(owner, owner if is_lowered else user, "canarydoomed")
         world.ids["userId"] = user.user
         far = place.at(owner, elsewhere)
@@ -99,6 +103,9 @@ async def make_doomed(place: Place, people: People, servers: list[Server]) -> li
             one("the key of an owner lowered over HTTP", "lowered over HTTP"),
             one("the token of an owner lowered by command", "lowered by command", has_token=True),
             one("the key of an owner lowered by command", "lowered by command"),
+            one("a token of a key revoked by command", "a key by command", is_of_product=True),
+            one("a token of a removed user, not of the user's key", "removed over HTTP", is_of_product=True),
+            one("a token of a key lowered by command", "lowered by command", is_of_product=True),
         )
     )
 

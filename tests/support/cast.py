@@ -305,6 +305,9 @@ class Caller:
     async def delete_key(self, key: Any, organization: str | None = None) -> Answer:
         return await self.request("DELETE", f"{self._organization(organization)}/keys/{identifier(key)}")
 
+    async def create_token(self, **body: Any) -> Answer:
+        return await self.request("POST", "/v1/tokens", body)
+
     async def read_usage(self, organization: str | None = None, **params: Any) -> Answer:
         return await self.request("GET", f"{self._organization(organization)}/usage", params=params)
 

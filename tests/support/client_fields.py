@@ -29,6 +29,7 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "ResponseFields": responses.ResponseCreate,
     "OrganizationChanges": organizations.OrganizationUpdate,
     "KeyFields": organizations.KeyCreate,
+    "TokenFields": organizations.TokenCreate,
 }
 QUERIES: dict[str, type[msgspec.Struct]] = {
     "ThreadFilters": threads.ThreadsQuery,

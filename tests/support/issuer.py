@@ -89,11 +89,18 @@ class Issuer:
             .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
 
-    def token(self, user: str, key: str = "first", headers: dict[str, Any] | None = None, **changes: Any) -> str:
-        """Sign a token; a claim or header that is changed to None is left out."""
+    def token(
+        self,
+        user: str,
+        key: str = "first",
+        headers: dict[str, Any] | None = None,
+        claims: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> str:
+        """Sign a token; a claim or header that is changed to None is left out. `claims` may have any name."""
         now = int(time.time())
-        claims = {"sub": user, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600, **changes}
-        present = {name: value for name, value in claims.items() if value is not None}
+        said = {"sub": user, "iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 600, **changes, **(claims or {})}
+        present = {name: value for name, value in said.items() if value is not None}
         algorithm = (headers or {}).get("alg", "RS256")
         given = {"kid": key, **(headers or {})}
         return jwt.encode(

@@ -162,6 +162,14 @@ class KeyFields(TypedDict, total=False):
     name: str | None
 
 
+class TokenFields(TypedDict, total=False):
+    """A new token for one of a product's own users."""
+
+    user_id: Required[str]
+    expires_in: int
+    organization_id: str | None
+
+
 class ThreadFilters(TypedDict, total=False):
     """What the list of threads takes, besides `metadata.<key>=<value>`."""
 

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, Count, Name, Object, OrganizationQuery, Revised, Seconds, UserId
+from threadkeep.contract.basis import (
+    Body,
+    Count,
+    Name,
+    Object,
+    OrganizationId,
+    OrganizationQuery,
+    Revised,
+    Seconds,
+    UserId,
+)
 from threadkeep.scope import Credential, Role
 
 
@@ -102,6 +112,30 @@ class KeyCreate(Body):
     user_id: UserId
     role: Role
     name: Annotated[str, Meta(max_length=256, examples=["backend"])] | None = None
+
+
+class TokenCreate(Body):
+    """A new token for one of a product's own users."""
+
+    user_id: UserId
+    """For whom: any user id of yours, no member is needed."""
+    expires_in: Annotated[int, Meta(ge=60, le=86_400, examples=[900])] = 3600
+    """For how many seconds it counts."""
+    organization_id: OrganizationId | UnsetType = UNSET
+    """The key's own, if it is named at all."""
+
+
+class TokenCreated(Object):
+    """A token that stands for the user, as a member. It is shown this once."""
+
+    token: Annotated[str, Meta(examples=["eyJ…"])]
+    """For `Authorization: Bearer`. It opens this organization alone."""
+    expires_at: Annotated[Seconds, Meta(examples=[1_795_415_328])]
+    """Until when it counts, in Unix seconds, UTC."""
+    user_id: str
+    """For whom it stands."""
+    organization_id: Annotated[str, Meta(examples=["ORG_acme"])]
+    """The organization that it opens."""
 
 
 class MemberDeleteQuery(OrganizationQuery, frozen=True):

@@ -29,8 +29,10 @@ from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler
 from threadkeep.settings import Settings, split
 
 READINESS_KEPT_S = 1.0
-EXPOSED_HEADERS = ["ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
-                   "RateLimit-Remaining", "RateLimit-Reset"]  # fmt: skip
+# What programs in browsers may read; those that nothing sends yet are in the contract.
+EXPOSED_HEADERS = ["ETag", "Thread-ETag", "X-Request-Id", "Idempotent-Replayed", "Retry-After", "RateLimit-Limit",
+                   "RateLimit-Remaining", "RateLimit-Reset", "Location", "Content-Location",
+                   "X-Error-Code"]  # fmt: skip
 ALLOWED_HEADERS = ["Authorization", "X-API-Key", "api-key", "X-User-Id", "Content-Type", "Idempotency-Key", "If-Match",
                    "If-None-Match", "X-Request-Id", "Last-Event-ID"]  # fmt: skip
 

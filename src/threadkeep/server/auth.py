@@ -16,9 +16,16 @@ from threadkeep.errors import (
     OrganizationRequired,
 )
 from threadkeep.operations.organizations import keys, organizations
-from threadkeep.operations.organizations.credentials import Membership, find_key, find_memberships, judge
+from threadkeep.operations.organizations.credentials import (
+    Membership,
+    find_key,
+    find_made_for_user,
+    find_memberships,
+    judge,
+)
+from threadkeep.operations.organizations.tokens import UserToken
 from threadkeep.scope import Credential, Role, Scope, make_scope
-from threadkeep.server.tokens import TokenVerifier
+from threadkeep.server.tokens import TokenVerifier, Verified
 
 CACHE_ENTRIES_MAX = 20_000
 KEY_HEADERS = (b"x-api-key", b"api-key")
@@ -63,7 +70,8 @@ class Caller:
             user_id,
             role,
             self.credential,
-            acts_for=acting_for is not None,
+            is_product_user=acting_for is not None or bool(membership.generation),
+            key_id=membership.key_id if self.credential is Credential.KEY else "",
         )
         if len(self.scopes) < CACHE_ENTRIES_MAX:
             self.scopes[organization_id, acting_for] = scope
@@ -84,7 +92,7 @@ class Caller:
         """
         named = self.memberships if organization_id is None else [self._membership(organization_id)]
         opened = [UserOrganization(each.organization_id, each.name, each.role) for each in named]
-        # Only a token can be without a membership; its `rate_id` is the user id.
+        # Only a person's token can be without a membership; its `rate_id` is the user id.
         user_id = named[0].user_id if named else self.rate_id
         if acting_for is not None:
             # Refuses a token without memberships too.
@@ -144,6 +152,10 @@ class Authenticator:
         self._cache_s = cache_s
         self._callers: dict[bytes, Caller] = {}
 
+    def sign(self, token: UserToken) -> str:
+        """Sign a token that a key makes for a user."""
+        return self._tokens.sign(token)
+
     async def caller(self, headers: dict[bytes, bytes]) -> Caller:
         """Return who sent these headers. Raises MissingAuthentication or InvalidCredentials."""
         credential = find_credential(headers)
@@ -180,14 +192,24 @@ class Authenticator:
                 raise InvalidCredentials()
             caller = Caller(Credential.KEY, found.key_id, [found], fresh_until_s)
         else:
-            user_id, valid_for_s = await self._tokens.verify(text)
-            expires_s = clock.monotonic_s() + valid_for_s
-            memberships = await self._database.read(find_memberships, user_id)
-            caller = Caller(Credential.TOKEN, user_id, memberships, min(fresh_until_s, expires_s), expires_s)
+            said = await self._tokens.verify(text)
+            expires_s = clock.monotonic_s() + said.valid_for_s
+            rate_id, memberships = await self._opened_by(said)
+            caller = Caller(Credential.TOKEN, rate_id, memberships, min(fresh_until_s, expires_s), expires_s)
         if len(self._callers) >= CACHE_ENTRIES_MAX:
             self._callers.clear()
         self._callers[credential] = caller
         return caller
+
+    async def _opened_by(self, said: Verified) -> tuple[str, list[Membership]]:
+        """Return what a token opens, and under which name its requests are counted. Raises InvalidCredentials."""
+        if not said.key_id:
+            return said.user_id, await self._database.read(find_memberships, said.user_id)
+        found = await self._database.read(find_made_for_user, said.user_id, said.key_id, said.generation)
+        if found is None:
+            raise InvalidCredentials()
+        # Any organization may name any user: it must not use up what people with that user id may send.
+        return f"{found.organization_id}/{said.user_id}", [found]
 
 
 def find_credential(headers: dict[bytes, bytes]) -> bytes:

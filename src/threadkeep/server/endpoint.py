@@ -27,6 +27,8 @@ class ExecutionMode(enum.Enum):
     STEPS = enum.auto()
     # A method of Answering: also takes the database and the Idempotency-Key, and may answer with a stream.
     ANSWER = enum.auto()
+    # Also takes what signs tokens. Its answer is a secret, and is kept for no retry.
+    SIGN = enum.auto()
     # Takes only the caller, not the database.
     CALLER = enum.auto()
 
@@ -101,6 +103,10 @@ class Endpoint:
     @cached_property
     def names_organization(self) -> bool:
         return "{organizationId}" in self.path
+
+    @cached_property
+    def takes_idempotency_key(self) -> bool:
+        return self.method == "POST" and self.mode is not ExecutionMode.SIGN
 
     @cached_property
     def changes_credentials(self) -> bool:

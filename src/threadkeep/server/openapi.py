@@ -47,6 +47,7 @@ TAGS = {
     "context": "Responses",
     "members": "Members",
     "keys": "Keys",
+    "tokens": "Tokens",
     "usage": "Usage",
     "threads": "Threads",
     "assistants": "Assistants",
@@ -64,6 +65,7 @@ RESOURCES = {
     "Organizations": "Tenants: everything belongs to exactly one. They are created on the command line.",
     "Members": "Who belongs to an organization, and as what.",
     "Keys": "API keys: what programs call with. Each belongs to one organization and has one user id and one role.",
+    "Tokens": "User tokens for a product's own users, who need no membership: a browser calls with them.",
     "Usage": "Tokens of an organization's responses, also of what was deleted since.",
     "Users": "Who is calling.",
 }
@@ -181,7 +183,7 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
         yield header("If-Match")
     if is_conditional(endpoint):
         yield header("If-None-Match")
-    if endpoint.method == "POST":
+    if endpoint.takes_idempotency_key:
         yield header("Idempotency-Key")
 
 
@@ -221,7 +223,7 @@ def header(name: str) -> Json:
 def responses(endpoint: Endpoint) -> Json:
     codes = [*ALWAYS, *endpoint.errors]
     codes += WITH_BODY if endpoint.body is not None else ()
-    codes += WITH_KEY if endpoint.method == "POST" else ()
+    codes += WITH_KEY if endpoint.takes_idempotency_key else ()
     # Reading a stream may write too: it ends a response whose worker has died.
     codes += WITH_WRITE if endpoint.method != "GET" or endpoint.mode is ExecutionMode.ANSWER else ()
     by_status: dict[int, list[str]] = {}
@@ -246,7 +248,7 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     """Return the description of a successful answer."""
     names = ["X-Request-Id"]
     names += ["ETag"] if is_conditional(endpoint) or has_revision(endpoint.answer) else []
-    names += ["Idempotent-Replayed"] if endpoint.method == "POST" else []
+    names += ["Idempotent-Replayed"] if endpoint.takes_idempotency_key else []
     headers = {name: {"description": ANSWER_HEADERS[name], "schema": {"type": "string"}} for name in names}
     if status == 304:
         return {"description": "The content has not changed since `If-None-Match`.", "headers": headers}

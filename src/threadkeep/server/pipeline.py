@@ -166,7 +166,7 @@ class Pipeline:
         acting = caller.scope(organization_id, acting_for)
         check_path(route, values, method)
         request.path = values
-        if method == "POST" and b"idempotency-key" in headers:
+        if method == "POST" and b"idempotency-key" in headers and endpoint.takes_idempotency_key:
             request.keyed = idempotency_request(headers[b"idempotency-key"], acting.user_id, scope, decoded)
         check_role(endpoint, acting)
         standing = None if method == "GET" else caller.standing(organization_id, is_strict=endpoint.changes_credentials)
@@ -221,6 +221,8 @@ class Pipeline:
                 value = await db.write(operation, *arguments)
             case ExecutionMode.READ_SLOWLY:
                 value = await db.read_slowly(operation, *arguments)
+            case ExecutionMode.SIGN:
+                value = await db.write(operation, self._authenticator.sign, *arguments)
             case ExecutionMode.STEPS:
                 value = await operation(db, *arguments)
         return self._answer_of(endpoint, value)

@@ -20,6 +20,8 @@ from threadkeep.contract.organizations import (
     MemberPut,
     Organization,
     OrganizationUpdate,
+    TokenCreate,
+    TokenCreated,
     User,
 )
 from threadkeep.contract.responses import (
@@ -35,7 +37,7 @@ from threadkeep.contract.usage import Usage, UsageQuery
 from threadkeep.operations.assistants import assistants
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.messages import messages
-from threadkeep.operations.organizations import keys, members, organizations, usage
+from threadkeep.operations.organizations import keys, members, organizations, tokens, usage
 from threadkeep.operations.responses import responses
 from threadkeep.operations.threads import listing as thread_list
 from threadkeep.operations.threads import state as thread_state
@@ -292,8 +294,8 @@ ORGANIZATIONS = [
              lambda request: [*request.path, request.query.threads == "delete", request.precondition], MemberDeleted,
              ExecutionMode.STEPS, Role.OWNER, query=MemberDeleteQuery, takes_precondition=True,
              errors=("member_not_found", "last_owner", "precondition_failed"),
-             description="Removes the member and revokes the keys with that user id; with `threads=delete` the user's "
-                         "threads go too."),
+             description="Removes the member and revokes the keys and tokens with that user id, which need not be a "
+                         "member's; with `threads=delete` the user's threads go too."),
     Endpoint("POST", f"{ORGANIZATION}/keys", keys.create, "Create an API key", path_and_body, KeyCreated, WRITE,
              Role.OWNER, body=KeyCreate, status=201,
              description="The answer is the only place where the secret is ever shown."),
@@ -304,6 +306,11 @@ ORGANIZATIONS = [
     Endpoint("DELETE", f"{ORGANIZATION}/keys/{{keyId}}", keys.delete, "Revoke an API key", path_and_precondition,
              Deleted, WRITE, Role.OWNER, takes_precondition=True, errors=("key_not_found", "precondition_failed"),
              description="Revokes the key: every process refuses it within 10 seconds."),
+    Endpoint("POST", "/v1/tokens", tokens.create, "Create a user token", path_and_body, TokenCreated,
+             ExecutionMode.SIGN, Role.ADMIN, body=TokenCreate, status=201,
+             description="Makes a token for one of your users, who need not be a member. It opens the key's "
+                         "organization as a member, and counts no longer than the key. For API keys without "
+                         "`X-User-Id` only. A retry makes another."),
     Endpoint("GET", f"{ORGANIZATION}/usage", usage.read, "Read usage",
              lambda request: [days_of(request.query), request.query.group_by, request.query.limit], Usage,
              ExecutionMode.READ_SLOWLY, Role.ADMIN, query=UsageQuery,

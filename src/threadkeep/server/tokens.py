@@ -2,18 +2,21 @@
 
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
 from threadkeep import clock, ids
 from threadkeep.errors import InvalidCredentials
 from threadkeep.files import write_private
+from threadkeep.operations.organizations.tokens import GENERATION, UserToken
 from threadkeep.server.jwks import JwksCache
 from threadkeep.settings import SECRET_CHARACTERS_MIN, SettingError, Settings, split
 
 ISSUER = "threadkeep"
 AUDIENCE = "threadkeep"
+# Of tokens that keys make for a product's users: neither kind can be taken for the other, also by older versions.
+USERS_AUDIENCE = "threadkeep-users"
 ALGORITHM = "HS256"
 LEEWAY_S = 5
 TOKEN_CHARACTERS_MAX = 8192
@@ -50,8 +53,18 @@ def make_token(secret: str, user_id: str, valid_for_s: int) -> str:
     return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
+class Verified(NamedTuple):
+    """What a token says whose signature and time are right. It may have been revoked all the same."""
+
+    user_id: str
+    valid_for_s: float
+    # Of a token for a product's user: which key made it, and which generation of the user's tokens it is of.
+    key_id: str = ""
+    generation: str = ""
+
+
 class TokenVerifier:
-    """Verifies tokens. Our own and the outside issuer's never share keys or algorithms."""
+    """Verifies tokens, and signs ours. Our own and the outside issuer's never share keys or algorithms."""
 
     def __init__(self, settings: Settings, secret: str) -> None:
         self._secret = secret
@@ -60,12 +73,25 @@ class TokenVerifier:
         self._algorithms = split(settings.jwt_algorithms)
         self._jwks = JwksCache(settings.jwt_jwks_url) if settings.jwt_issuer else None
 
-    async def verify(self, token: str) -> tuple[str, float]:
-        """Return the user id and for how many seconds the token is still valid. Raises InvalidCredentials."""
+    def sign(self, token: UserToken) -> str:
+        """Sign a token that a key makes for one of its product's users."""
+        claims = {
+            "iss": ISSUER,
+            "aud": USERS_AUDIENCE,
+            "sub": token.user_id,
+            "exp": token.expires_s,
+            "key": token.key_id,
+            GENERATION: token.generation,
+        }
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    async def verify(self, token: str) -> Verified:
+        """Return what the token says, and for how many seconds it is still valid. Raises InvalidCredentials."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise InvalidCredentials()
         try:
-            claims = await self._claims(token)
+            is_ours = jwt.get_unverified_header(token).get("alg") == ALGORITHM
+            claims = self._own_claims(token) if is_ours else await self._outside_claims(token)
             expires_s = int(claims["exp"])
         # PyJWT does not wrap the errors that a claim of an unexpected type or size causes inside it.
         except (jwt.PyJWTError, TypeError, ValueError, OverflowError):
@@ -75,20 +101,36 @@ class TokenVerifier:
         user_id = claims["sub"]
         if not isinstance(user_id, str) or not ids.OPAQUE.fullmatch(user_id):
             raise InvalidCredentials("The token's sub is not a user id: 1 to 128 of A-Z a-z 0-9 _ . : @ | -")
-        return user_id, max(0.0, expires_s + LEEWAY_S - clock.now_ms() / 1000)
+        valid_for_s = max(0.0, expires_s + LEEWAY_S - clock.now_ms() / 1000)
+        if is_ours and claims["aud"] == USERS_AUDIENCE:
+            return Verified(user_id, valid_for_s, made_id(claims, "key"), made_id(claims, GENERATION))
+        return Verified(user_id, valid_for_s)
 
-    async def _claims(self, token: str) -> dict[str, Any]:
-        if self._jwks is not None and unverified_issuer(token) == self._issuer:
-            header = jwt.get_unverified_header(token)
-            if header.get("alg") not in self._algorithms:
-                raise InvalidCredentials()
-            key = await self._jwks.key(header.get("kid"))
-            return decode(token, key, self._algorithms, self._issuer, self._audience)
-        return decode(token, self._secret, [ALGORITHM], ISSUER, AUDIENCE)
+    def _own_claims(self, token: str) -> dict[str, Any]:
+        """Return what a token says that is signed as ours are, with an algorithm that no outside issuer may use."""
+        audience = USERS_AUDIENCE if unverified(token).get("aud") == USERS_AUDIENCE else AUDIENCE
+        return decode(token, self._secret, [ALGORITHM], ISSUER, audience)
+
+    async def _outside_claims(self, token: str) -> dict[str, Any]:
+        if self._jwks is None or unverified(token).get("iss") != self._issuer:
+            raise InvalidCredentials()
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") not in self._algorithms:
+            raise InvalidCredentials()
+        key = await self._jwks.key(header.get("kid"))
+        return decode(token, key, self._algorithms, self._issuer, self._audience)
 
 
-def unverified_issuer(token: str) -> Any:
-    return jwt.decode(token, options={"verify_signature": False}).get("iss")
+def made_id(claims: dict[str, Any], name: str) -> str:
+    """Return the claim, an id that `new_id` made with the claim's name as its prefix. Raises InvalidCredentials."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not ids.made(name).fullmatch(value):
+        raise InvalidCredentials()
+    return value
+
+
+def unverified(token: str) -> dict[str, Any]:
+    return jwt.decode(token, options={"verify_signature": False})
 
 
 def decode(token: str, key: Any, algorithms: list[str], issuer: str, audience: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 
@@ -59,9 +59,15 @@ async def make_everybody(people: People) -> Everybody:
         make_world(stranger, their_member, "canarytheirs"),
     )
     await owner.update_organization(name="organization canaryoforgvictim")
+    product = await make_product_users(people, owner, stranger)
     of_victim, of_colleague, of_stranger, of_their_member = worlds
     of_colleague.foreign = {"canaryvictim"}
-    of_stranger.foreign = of_their_member.foreign = {"canaryvictim", "canarycolleague", "canaryoforgvictim"}
+    foreign = {"canaryvictim", "canarycolleague", "canaryoforgvictim", "canaryadmin"}
+    of_stranger.foreign = of_their_member.foreign = foreign
+    for kind in product.strangers:
+        kind.world.foreign = foreign
+    for kind in product.colleagues:
+        kind.world.foreign = {"canaryvictim", "canarycolleague"}
     return Everybody(
         of_victim,
         [
@@ -83,15 +89,25 @@ async def make_everybody(people: People) -> Everybody:
                 of_their_member,
                 stranger,
             ),
+            *product.strangers,
         ],
         [
             Kind("a colleague", colleague, "member", True, of_colleague, owner),
             Kind("a colleague with a token", colleague.with_token(), "member", False, of_colleague, owner),
+            *product.colleagues,
         ],
         [
             Kind("the user", victim, "member", True, of_victim, owner),
             Kind("the user with a token", victim.with_token(), "member", False, of_victim, owner),
             Kind("a backend that acts for the user", owner.as_user("uid_victim"), "member", True, of_victim, owner),
+            Kind(
+                "the user by a token that a key made",
+                await people.product_user(owner, "uid_victim"),
+                "member",
+                False,
+                of_victim,
+                owner,
+            ),
             Kind("an admin", admin, "admin", True, of_victim, owner),
             Kind("an admin with a token", admin.with_token(), "admin", False, of_victim, owner),
             Kind("the owner", owner, "owner", True, of_victim, owner),
@@ -99,6 +115,27 @@ async def make_everybody(people: People) -> Everybody:
         ],
         await make_outside(people, owner, removed),
         await make_twins(owner, stranger),
+    )
+
+
+class ProductUsers(NamedTuple):
+    """Callers with tokens that keys made: none of them may do more than a member, whoever a member's id they have."""
+
+    strangers: list[Kind]
+    colleagues: list[Kind]
+
+
+async def make_product_users(people: People, owner: Caller, stranger: Caller) -> ProductUsers:
+    async def kind(name: str, key: Caller, user: str, canary: str) -> Kind:
+        who = await people.product_user(key, user)
+        return Kind(name, who, "member", False, await make_world(key, who, canary), key)
+
+    return ProductUsers(
+        [await kind("a token of another product for the owner's id", stranger, "uid_victim_owner", "canarytheirs")],
+        [
+            await kind("another user by a token that a key made", owner, "uid_of_the_product", "canaryproduct"),
+            await kind("an admin by a token that a key made", owner, "uid_admin", "canaryadmin"),
+        ],
     )
 
 
@@ -115,6 +152,7 @@ async def make_outside(people: People, owner: Caller, removed: Caller) -> dict[s
         "a token that somebody else signed": token(secret=WRONG_SECRET),
         "a token that nobody signed": jwt.encode({**CLAIMS, "sub": "uid_victim_owner", "exp": 2**40}, "", "none"),
     }
+    made = await make_outside_product(people, owner)
     nobody = owner.with_credential()
     return {
         "nobody": (nobody, "401 missing_authentication", "401 missing_authentication"),
@@ -123,8 +161,38 @@ async def make_outside(people: People, owner: Caller, removed: Caller) -> dict[s
         "a removed member's token": (
             removed.with_token(), "400 organization_required", "403 organization_access_denied"
         ),
-        **{name: (owner.with_token(text), REFUSED, REFUSED) for name, text in tokens.items()},
+        **{name: (owner.with_token(text), REFUSED, REFUSED) for name, text in {**tokens, **made}.items()},
     }  # fmt: skip
+
+
+async def make_outside_product(people: People, owner: Caller) -> dict[str, str]:
+    """Make tokens for the victim that keys made, and that do not count any more or never did."""
+    revoked, lowered = [await owner.create_key(userId=f"uid_key_{n}", role="admin") for n in range(2)]
+    by_revoked, by_lowered = [
+        str((await people.product_user(owner.with_key(key.key), "uid_victim")).token) for key in (revoked, lowered)
+    ]
+    gone = str((await people.product_user(owner, "uid_gone")).token)
+    await owner.delete_key(revoked)
+    await owner.put_member("uid_key_1", "member")
+    await owner.delete_member("uid_gone")
+    # Those that are made afterwards count, and bring none back.
+    await people.product_user(owner, "uid_gone")
+    said = jwt.decode((await people.product_user(owner, "uid_victim")).token, options={"verify_signature": False})
+    head, _, signature = by_revoked.split(".")
+    edited = token(**{**said, "sub": "uid_victim_owner"}).split(".")[1]
+    return {
+        "a token of a revoked key": by_revoked,
+        "a token of a key that was lowered": by_lowered,
+        "a token of a user who was removed": gone,
+        "a user's token whose text was edited": f"{head}.{edited}.{signature}",
+        "a user's token that has expired": token(**{**said, "exp": time.time() - 60}),
+        "a user's token for somebody else": token(**{**said, "sub": "uid_gone"}),
+        "a user's token in the name of another key": token(**{**said, "key": lowered.id}),
+        "a user's token that somebody else signed": token(**said, secret=WRONG_SECRET),
+        "a user's token that nobody signed": jwt.encode(said, "", "none"),
+        "a user's token without a key": token(**{**said, "key": None}),
+        "a person's token for a product's users": token(aud="threadkeep-users"),
+    }
 
 
 def token(*, secret: str = SECRET, **claims: Any) -> str:

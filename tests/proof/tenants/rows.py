@@ -60,10 +60,11 @@ RETRY = Kind("", "")
 
 @dataclass(frozen=True)
 class Row:
-    """Which role an operation needs, and its references."""
+    """Which role an operation needs, its references, and whether only an API key may ask for it."""
 
     role: str
     references: dict[str, Kind]
+    is_for_keys: bool = False
 
 
 EVERY = {"query organizationId": ORGANIZATION, "header X-User-Id": ACTED_FOR}
@@ -147,6 +148,7 @@ ROWS = {
     f"POST {O}/keys": Row("owner", IN_PATH | RETRIED | {"body userId": USER}),
     f"DELETE {O}/keys/{{keyId}}": Row("owner", IN_PATH | {"path keyId": KEY}),
     f"GET {O}/usage": Row("admin", IN_PATH),
+    "POST /v1/tokens": Row("admin", EVERY | {"body organizationId": ORGANIZATION, "body userId": USER}, True),
 }  # fmt: skip
 
 # Names that refer to nothing of anybody, wherever they stand.
@@ -157,7 +159,7 @@ PLAIN = frozenset(
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
     model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
     tools function description parameters strict
-    json_schema schema arguments
+    json_schema schema arguments expiresIn
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
 # `id` is a reference everywhere but here: the model's own name of a call, looked for nowhere but in its thread.

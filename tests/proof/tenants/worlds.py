@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/organizations/{organizationId}": {"name": "changed"},
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
+    "POST /v1/tokens": {"userId": "uid_of_the_product"},
 }
 
 

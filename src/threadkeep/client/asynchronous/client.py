@@ -12,6 +12,7 @@ from threadkeep.client.asynchronous.connection import AsyncConnection, AsyncPool
 from threadkeep.client.asynchronous.models import AsyncModels
 from threadkeep.client.asynchronous.organizations import AsyncOrganizations
 from threadkeep.client.asynchronous.threads import AsyncThreads
+from threadkeep.client.asynchronous.tokens import AsyncTokens
 from threadkeep.client.asynchronous.user import AsyncCurrentUser
 from threadkeep.client.calls import Call, HttpAnswer
 from threadkeep.client.options import Options, address, credential, from_environment
@@ -63,6 +64,7 @@ class AsyncClient:
         self.assistants = AsyncAssistants(connection)
         self.models = AsyncModels(connection)
         self.organizations = AsyncOrganizations(connection)
+        self.tokens = AsyncTokens(connection)
 
     def with_options(
         self,

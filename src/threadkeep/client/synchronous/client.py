@@ -15,6 +15,7 @@ from threadkeep.client.synchronous.connection import Connection, Pool
 from threadkeep.client.synchronous.models import Models
 from threadkeep.client.synchronous.organizations import Organizations
 from threadkeep.client.synchronous.threads import Threads
+from threadkeep.client.synchronous.tokens import Tokens
 from threadkeep.client.synchronous.user import CurrentUser
 
 
@@ -64,6 +65,7 @@ class Client:
         self.assistants = Assistants(connection)
         self.models = Models(connection)
         self.organizations = Organizations(connection)
+        self.tokens = Tokens(connection)
 
     def with_options(
         self,

@@ -9,7 +9,7 @@ from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import LastOwner, MemberNotFound
 from threadkeep.operations import paging
-from threadkeep.operations.organizations import organizations
+from threadkeep.operations.organizations import organizations, tokens
 from threadkeep.operations.paging import Window
 from threadkeep.operations.revisions import Precondition, Versioned, match
 from threadkeep.operations.threads import threads
@@ -117,11 +117,11 @@ async def put(
 async def remove(
     db: ScopedDatabase, user_id: str, erases_threads: bool, precondition: Precondition | None = None
 ) -> MemberDeleted:
-    """Remove the member and revoke the keys with that user id; `erases_threads` deletes the user's threads too.
+    """Remove the member and revoke the user's keys and tokens; `erases_threads` deletes the user's threads too.
 
-    With `erases_threads` the user need not be a member, as long as threads have that user id. Erasing takes many
-    transactions of bounded size. It is recorded with the removal, so that the sweeper can finish it after a crash.
-    When this returns, all of the threads are gone.
+    The user need not be a member, as long as there are tokens for that user id or, with `erases_threads`, threads.
+    Erasing takes many transactions of bounded size. It is recorded with the removal, so that the sweeper can finish it
+    after a crash. When this returns, all of the threads are gone.
     """
     await db.write(remove_membership, user_id, erases_threads, precondition)
     deleted_count = 0
@@ -140,7 +140,8 @@ async def remove_membership(
 ) -> None:
     await organizations.hold(tx)
     member = await find(tx, user_id)
-    if member is None and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
+    had_tokens = await tokens.revoke(tx, user_id)
+    if member is None and not had_tokens and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
         raise MemberNotFound()
     await require_owner_besides(tx, member)
     match(None if member is None else member.revision, precondition)

@@ -20,7 +20,7 @@ from threadkeep.scope import system_scope
 
 ROWS_AT_ONCE = 1000
 THREADS_AT_ONCE = 100
-# Other processes may cache a deleted organization's credentials for some seconds.
+# Other processes may cache credentials for some seconds, and their clocks may differ.
 FORGOTTEN_MS = 60_000
 
 NEXT_PURGE = finder(
@@ -95,6 +95,20 @@ DELETE_OLD_MESSAGE = everywhere("""
     delete from deleted_messages where organization = :organization and thread = :thread and seq = :seq
     """)
 
+OLD_TOKENS = finder(
+    """
+    select u.organization, u.user_id from token_users u
+    where {within} and u.expires_ms <= :until_ms
+    limit :limit
+    """,
+    "u.organization",
+)
+
+# Another token may have been made meanwhile.
+DELETE_OLD_TOKENS = everywhere("""
+    delete from token_users where organization = :organization and user_id = :user_id and expires_ms <= :until_ms
+    """)
+
 NEXT_ERASURE = finder("select e.organization, e.user_id from erasures e where {within} limit 1", "e.organization")
 
 NEXT_ORGANIZATION = finder(
@@ -117,6 +131,7 @@ DELETE_ITS_ROWS = [
         "erasures",
         "members",
         "api_keys",
+        "token_users",
         "assistants",
         "usage_rows",
         "usage_days",
@@ -206,6 +221,18 @@ async def prune_places(tx: Transaction, within: int | None) -> int:
     return len(old_threads) + len(old_messages)
 
 
+async def prune_tokens(tx: Transaction, within: int | None) -> int:
+    """Forget users for whom keys made tokens, when the last of these has expired."""
+    until_ms = clock.now_ms() - FORGOTTEN_MS
+    given = {"organization": within, "until_ms": until_ms, "limit": ROWS_AT_ONCE}
+    rows = await tx.fetch(OLD_TOKENS.of(within), given)
+    await tx.execute_many(
+        DELETE_OLD_TOKENS,
+        [{"organization": organization, "user_id": user_id, "until_ms": until_ms} for organization, user_id in rows],
+    )
+    return len(rows)
+
+
 async def finish_erasure(tx: Transaction, within: int | None) -> int:
     """Finish erasing a user's threads after a crash."""
     erasures = await tx.fetch(NEXT_ERASURE.of(within), {"organization": within})
@@ -272,6 +299,7 @@ STEPS: list[Callable[[Transaction, int | None], Coroutine[Any, Any, int]]] = [
     purge_messages,
     prune_keys,
     prune_places,
+    prune_tokens,
     sweeping_responses.prune_events,
     sum_usage,
     delete_organization,
