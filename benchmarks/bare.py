@@ -20,8 +20,7 @@ from benchmarks.work import LIMIT, WORK, Rows, Work
 from threadkeep.contract.answers import ListPage
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.threads import Thread
-from threadkeep.operations.messages.messages import new_row
-from threadkeep.operations.messages.rows import message_of
+from threadkeep.operations.messages.rows import message_of, new_row
 from threadkeep.operations.paging import encode_position
 
 encode = msgspec.json.Encoder().encode
@@ -76,14 +75,16 @@ def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
     def thread_of(row: Any) -> Thread:
         (
             _, created_ms, updated_ms, _, id, metadata, assistant_id, user_id, title,
-            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms,
+            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms, external_id,
+            expires_ms, payload_format, _,
         ) = row  # fmt: skip
         return Thread(
             id, "thread", created_ms // 1000, updated_ms // 1000, msgspec.Raw(metadata), assistant_id, organization_id,
             user_id, title, visible_in_ui == 1, message_count,
             "streaming" if is_leased else "inactive",
             State.ARCHIVED if archived_ms is not None else State.LOCKED if locked_ms is not None else State.OPEN,
-            None if last_message_ms is None else last_message_ms // 1000,
+            None if last_message_ms is None else last_message_ms // 1000, external_id,
+            None if expires_ms is None else expires_ms // 1000, payload_format, None,
         )  # fmt: skip
 
     def created_position(row: Any) -> str:
@@ -108,14 +109,14 @@ def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
         if method == "POST":
             return await append(thread_id, await read_body(receive))
         rows = await database.read(WORK["messages"], thread_id)
-        return page(rows, lambda row: message_of(row, thread_id), seq_position)
+        return page(rows, lambda row: message_of(row[:-3], thread_id, row[-2]), seq_position)
 
     async def append(thread_id: str, body: Any) -> Any:
         work = WORK["append"]
         new = work.parameters(thread_id) | {"role": body["role"], "preview": body["content"]}
         new["content"] = encode([{"type": "text", "text": body["content"]}]).decode()
-        [(seq, *_)] = await database.write(Work(work.statement, lambda _: new), thread_id)
-        return message_of(new_row(new, seq, new["user_id"], new["now_ms"]), thread_id)
+        [(seq, _, parent_id, _)] = await database.write(Work(work.statement, lambda _: new), thread_id)
+        return message_of(new_row(new, seq, new["user_id"], new["now_ms"]), thread_id, parent_id)
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         method, path = scope["method"], scope["path"]

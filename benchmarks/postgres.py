@@ -15,7 +15,7 @@ from benchmarks.filling import Filled
 from benchmarks.places import SECRET, free_port
 from benchmarks.work import MESSAGE
 from threadkeep import clock
-from threadkeep.operations.messages.messages import APPEND
+from threadkeep.operations.messages.appending import APPEND
 from threadkeep.settings import Settings
 
 START_S = 60

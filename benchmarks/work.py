@@ -10,8 +10,8 @@ from threadkeep import clock
 from threadkeep.database.statement import Compiled, Statement
 from threadkeep.ids import new_id
 from threadkeep.operations import metadata
+from threadkeep.operations.messages import appending
 from threadkeep.operations.messages import listing as message_list
-from threadkeep.operations.messages import messages
 from threadkeep.operations.paging import PAGE_BYTES_MAX, window
 from threadkeep.operations.threads.listing import Filter, Query, plan
 from threadkeep.operations.threads.rows import INSERT, READ, fold
@@ -73,10 +73,12 @@ def listing(filter: Filter) -> Work:
 
 
 def new_thread(_: str) -> dict[str, Any]:
+    now_ms = clock.now_ms()
     return {
         "thread_id": new_id("thread"), "user_id": USER_ID, "assistant_id": None, "title": TITLE,
         "title_folded": fold(TITLE), "metadata": METADATA, "visible_in_ui": 1, "message_count": 0,
-        "last_message_ms": None, "now_ms": clock.now_ms(),
+        "last_message_ms": None, "now_ms": now_ms, "created_ms": now_ms, "updated_ms": now_ms, "external_id": None,
+        "payload_format": None, "expires_ms": None, "retention_ms": None,
     }  # fmt: skip
 
 
@@ -89,6 +91,7 @@ def new_pair(row: Any) -> dict[str, Any]:
 MESSAGE = {
     "count": 1, "role": "user", "content": CONTENT, "preview": TEXT, "size_bytes": len(CONTENT) + 2,
     "user_id": USER_ID, "tool_calls": None, "tool_call_id": None, "metadata": "{}",
+    "external_id": None, "payload_format": None, "status": "completed", "assistant_id": None,
 }  # fmt: skip
 
 
@@ -97,14 +100,21 @@ def new_message(thread_id: str) -> dict[str, Any]:
 
 
 def first_messages(thread_id: str) -> dict[str, Any]:
-    return {"thread_id": thread_id, "role": None, "at_seq": 0, "limit": LIMIT + 1, "page_bytes": PAGE_BYTES_MAX}
+    return {
+        "thread_id": thread_id,
+        "role": None,
+        "external_id": None,
+        "at_seq": 0,
+        "limit": LIMIT + 1,
+        "page_bytes": PAGE_BYTES_MAX,
+    }
 
 
 WORK = {
     "create": Work(INSERT, new_thread, metadata.INSERT_PAIR, new_pair),
-    "append": Work(messages.APPEND, new_message),
+    "append": Work(appending.APPEND, new_message),
     "get": Work(READ, lambda thread_id: {"thread_id": thread_id}),
     "list": listing(Filter()),
-    "messages": Work(message_list.page_statement(False, False), first_messages),
+    "messages": Work(message_list.page_statement(False, False, False, False), first_messages),
     "filter": listing(Filter(pairs=(PAIR,))),
 }

@@ -691,7 +691,7 @@ async def test_the_assistants_of_a_deleted_organization_are_out_of_reach(fresh_o
 async def test_the_assistants_of_a_deleted_organization_go_with_it(tmp_path):
     connection = connect(tmp_path / "x.db", create=True)
     apply_migrations(connection)
-    connection.execute("insert into organizations values (1, 'O', 'O', 1, 1, 1, 1)")
+    connection.execute("insert into organizations values (1, 'O', 'O', 1, 1, 1, 1, null)")
     connection.execute(
         "insert into assistants (organization, id, configuration, metadata, created_ms, updated_ms, revision)"
         " values (1, 'asst_1', '{}', '{}', 1, 1, 1)"

@@ -1,7 +1,6 @@
 """Bad input: every error has one shape, names what is wrong, echoes nothing, and changes nothing."""
 
 import gzip
-import json
 
 import pytest
 
@@ -173,33 +172,38 @@ async def test_a_compressed_body_is_refused(fresh_user):
     assert (refused.status, refused.code) == (415, "unsupported_media_type")
 
 
-def thread_of_bytes(size):
+# A call that takes payloads takes as much more as a payload may have.
+LIMITS = {"/v1/assistants": MIB_4, "/v1/threads": 2 * MIB_4}
+
+
+def body_of_bytes(size):
     """A valid body of exactly `size` bytes, filled up with white space."""
-    body = json.dumps({"messages": [{"role": "user", "content": "x" * 200_000}] * 20}).encode()
-    return body[:-1] + b" " * (size - len(body)) + b"}"
+    return b"{" + b" " * (size - 2) + b"}"
 
 
-async def test_a_body_has_up_to_4_mib(fresh_user):
-    accepted = await fresh_user.request("POST", "/v1/threads", content=thread_of_bytes(MIB_4))
-    refused = await fresh_user.request("POST", "/v1/threads", content=thread_of_bytes(MIB_4 + 1))
+@pytest.mark.parametrize("path", LIMITS)
+async def test_a_body_has_up_to_4_mib_or_8_where_payloads_are_taken(fresh_owner, path):
+    accepted = await fresh_owner.request("POST", path, content=body_of_bytes(LIMITS[path]))
+    refused = await fresh_owner.request("POST", path, content=body_of_bytes(LIMITS[path] + 1))
 
     assert accepted.status == 201
     assert (refused.status, refused.code) == (413, "too_large")
-    assert (await fresh_user.list_threads()).ids == [accepted.id]
+    assert (await fresh_owner.request("GET", path)).ids == [accepted.id]
 
 
-async def test_a_body_that_does_not_say_its_size_has_the_same_limit(fresh_user):
+@pytest.mark.parametrize("path", LIMITS)
+async def test_a_body_that_does_not_say_its_size_has_the_same_limit(fresh_owner, path):
     async def send(size):
         async def pieces():
-            body = thread_of_bytes(size)
+            body = body_of_bytes(size)
             for start in range(0, size, 65_536):
                 yield body[start : start + 65_536]
 
-        headers = {**fresh_user.credential, **fresh_user.extra, "content-type": "application/json"}
-        return await fresh_user.client.post("/v1/threads", content=pieces(), headers=headers)
+        headers = {**fresh_owner.credential, **fresh_owner.extra, "content-type": "application/json"}
+        return await fresh_owner.client.post(path, content=pieces(), headers=headers)
 
-    assert (await send(MIB_4)).status_code == 201
-    assert (await send(MIB_4 + 1)).status_code == 413
+    assert (await send(LIMITS[path])).status_code == 201
+    assert (await send(LIMITS[path] + 1)).status_code == 413
 
 
 async def test_a_path_that_is_not_there_is_not_found(ada):

@@ -38,6 +38,7 @@ RESPONSE = (
 )
 MESSAGE = (
     '{"id": "msg_1", "object": "thread.message", "createdAt": 1, "updatedAt": 1, "threadId": "thread_1", "seq": 1, '
+    '"parentId": null, "externalId": null, "payloadFormat": null, '
     '"role": "assistant", "content": [], "status": "in_progress", "userId": null, "assistantId": null, '
     '"responseId": "resp_1", "toolCalls": null, "toolCallId": null, "metadata": {}}'
 )

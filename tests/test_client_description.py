@@ -53,10 +53,15 @@ VALUES: dict[str, Any] = {
     "limit": 5, "order": "desc", "after": "x", "before": None, "state": "all", "status": "inactive",
     "title_contains": "x", "created_after": 1, "created_before": 2, "sort": "updatedAt", "include": "lastMessage",
     "include_total": True, "from_": "2026-01-01", "to": "2026-01-02", "group_by": "model", "threads": "delete",
+    "external_id": "own", "parent_id": "msg_x", "branch": "current", "created_at": 5, "expires_at": 2_000_000_000,
+    "payload": {"format": "x", "data": "y"}, "retention_days": 90,
     "idempotency_key": "mine", "if_match": '"1"',
 }  # fmt: skip
-# What another resource calls by the same name.
-VALUES_OF = {"organizations": {"role": "admin"}, "assistants": {"id": "asst_x"}}
+# What the same name means elsewhere.
+OF_METHODS: dict[str, dict[str, Any]] = {
+    "assistants": {"id": "asst_x"}, "organizations.members": {"role": "admin"}, "organizations.keys": {"role": "admin"},
+    "threads.messages": {"thread": {"title": "t"}, "include": "payload", "status": "incomplete", "role": "assistant"},
+}  # fmt: skip
 PAGE = (sync_client.ROOT / "docs" / "client.md").read_text()
 # Parameters of the way a call is made, and not of what is asked.
 OF_THE_CALL = {"idempotency_key", "if_match"}
@@ -115,7 +120,7 @@ async def sent_by(kind: str, name: str) -> httpx.Request:
     method = client
     for part in name.split("."):
         method = getattr(method, part)
-    values = VALUES | VALUES_OF.get(name.partition(".")[0], {})
+    values = {**VALUES, **OF_METHODS.get(name.rpartition(".")[0], {})}
     given = {each: values[each] for each in parameters(ASYNC_METHODS[name])}
     with pytest.raises(Sent) as sent:
         result = method(**given)

@@ -222,7 +222,9 @@ async def tx(tmp_path):
     connection = connect(tmp_path / "x.db", create=True)
     apply_migrations(connection)
     for organization, name in ((1, "ORG_1"), (2, "ORG_2")):
-        connection.execute("insert into organizations values (?, ?, ?, 1, 1, 1, null)", (organization, name, name))
+        connection.execute(
+            "insert into organizations values (?, ?, ?, 1, 1, 1, null, null)", (organization, name, name)
+        )
     mine, theirs = (
         ScopedTransaction(SqliteTransaction(connection), make_scope(number, "O", "uid", Role.OWNER, Credential.KEY))
         for number in (1, 2)

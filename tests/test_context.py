@@ -25,7 +25,7 @@ from threadkeep.database import migrate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.sqlite import apply_migrations
 from threadkeep.errors import ThreadNotFound
-from threadkeep.operations.messages import messages, wanted_back
+from threadkeep.operations.messages import appending, wanted_back
 from threadkeep.operations.responses import context
 from threadkeep.operations.responses.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate
 from threadkeep.operations.threads import threads
@@ -73,7 +73,7 @@ class Talk:
         await threads.create(self.tx, ThreadCreate(id=THREAD))
         if given:
             several = [MessageCreate("user", each) if isinstance(each, str) else each for each in given]
-            await messages.append(self.tx, THREAD, MessagesCreate(several))
+            await appending.append(self.tx, THREAD, MessagesCreate(several))
 
     async def has_many(self, count: int) -> None:
         """Make the thread with numbers as texts, each of which counts as 6 tokens."""
@@ -370,8 +370,8 @@ async def test_smart_keeps_all_of_a_long_input(talk):
 
 async def test_full_keeps_everything_whatever_the_tokens(talk):
     await talk.has(*("x" * 1000 for _ in range(100)))
-    await messages.append(talk.tx, THREAD, MessagesCreate([MessageCreate("user", "y" * 200_000)] * 50))
-    await messages.append(talk.tx, THREAD, MessagesCreate([MessageCreate("user", "z")] * 100))
+    await appending.append(talk.tx, THREAD, MessagesCreate([MessageCreate("user", "y" * 200_000)] * 50))
+    await appending.append(talk.tx, THREAD, MessagesCreate([MessageCreate("user", "z")] * 100))
 
     assert numbers(await talk.choose("full", 1)) == list(range(1, 251))
 
@@ -533,7 +533,7 @@ async def test_what_a_model_wants_back_costs_as_little_as_the_context(talk):
     )  # fmt: skip
 
     assert numbers(chosen) == [1, 2, 3, *range(LONG - 6, LONG + 1)]
-    assert list(wanted) == [100_000, 99_996, 99_994]
+    assert list(wanted) == [100_000, 99_996, 99_994, 2]
     assert max(count for count, _ in talk.counting.counts) <= ROWS_MAX
 
 

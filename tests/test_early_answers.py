@@ -33,7 +33,7 @@ async def sent(people):
         401: ("POST", "/v1/threads", JSON, LARGE),
         404: ("POST", "/v1/nothing", {**JSON, **key}, LARGE),
         405: ("PUT", "/v1/threads", {**JSON, **key}, LARGE),
-        413: ("POST", "/v1/threads", {**JSON, **key}, TOO_LARGE),
+        413: ("POST", "/v1/assistants", {**JSON, **key}, TOO_LARGE),
         415: ("POST", "/v1/threads", {"Content-Type": "text/plain", **key}, LARGE),
     }
 

@@ -74,12 +74,19 @@ def imported(run, tmp_path):
 
 
 async def content_of(who, thread):
-    """Return what an import must not change, as JSON text: 1 and 1.0 and true differ, and so does the order of keys."""
+    """Return what an import must not change, as JSON text: 1 and 1.0 and true differ, and so does the order of keys.
+
+    That is everything but where it is and who brought it, and ids, numbers and times of changes, which the server
+    gives anew.
+    """
     found = (await who.get(thread)).body
-    messages = await who.walk(f"/v1/threads/{identifier(thread)}/messages", limit=100)
-    kept = {name: found[name] for name in ("title", "metadata", "state", "visibleInUi", "userId", "messageCount")}
+    messages = await who.walk(f"/v1/threads/{identifier(thread)}/messages", limit=100, include="payload")
+    places = {each["id"]: place for place, each in enumerate(messages)}
+    kept = {name: value for name, value in found.items() if name not in ("organizationId", "updatedAt")}
     parts = [
-        {name: each[name] for name in ("role", "content", "toolCalls", "toolCallId", "metadata")} for each in messages
+        {name: value for name, value in each.items() if name not in ("id", "seq", "updatedAt", "responseId", "userId")}
+        | {"parentId": places.get(each["parentId"])}
+        for each in messages
     ]
     return json.dumps([kept, parts])
 
@@ -121,27 +128,48 @@ tool_calls = st.lists(
     ),
     max_size=2,
 )
-messages = st.one_of(
+times = st.integers(0, 1_700_000_000)
+payloads = st.fixed_dictionaries({"format": st.sampled_from(["x", "acme/state+json"]), "data": texts})
+# What any message may have besides. `follows` is the place of its parent, or -1 for the root.
+besides = st.fixed_dictionaries(
+    {}, optional={"metadata": metadata, "createdAt": times, "payload": payloads, "follows": st.integers(-1, 3)}
+)
+said = st.one_of(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": solid_texts}),
     st.fixed_dictionaries(
-        {"role": st.sampled_from(["user", "system"]), "content": solid_texts}, optional={"metadata": metadata}
-    ),
-    st.fixed_dictionaries(
-        {"role": st.just("user"), "content": st.builds(lambda parts, last: [*parts, last], attachments, image_parts)},
-        optional={"metadata": metadata},
+        {"role": st.just("user"), "content": st.builds(lambda parts, last: [*parts, last], attachments, image_parts)}
     ),
     st.fixed_dictionaries(
         {"role": st.just("assistant"), "content": texts | attachments},
-        optional={"metadata": metadata, "toolCalls": tool_calls},
+        optional={
+            "toolCalls": tool_calls, "status": st.just("incomplete"), "assistantId": st.just("asst_of_elsewhere"),
+        },
     ),
     st.fixed_dictionaries(
         {"role": st.just("tool"), "content": texts | attachments},
-        optional={"metadata": metadata, "toolCallId": st.text(characters, min_size=1, max_size=20)},
+        optional={"toolCallId": st.text(characters, min_size=1, max_size=20)},
     ),
-)
+)  # fmt: skip
+messages = st.builds(lambda what, more: what | more, said, besides)
 threads = st.fixed_dictionaries(
     {"messages": st.lists(messages, max_size=5), "states": st.sampled_from([(), ("lock",), ("archive",)])},
-    optional={"title": st.none() | texts | st.just("😀" * 200), "metadata": metadata, "visibleInUi": st.booleans()},
-)
+    optional={
+        "title": st.none() | texts | st.just("😀" * 200), "metadata": metadata, "visibleInUi": st.booleans(),
+        "createdAt": times, "payload": payloads, "expiresAt": st.none() | st.just(4_000_000_000),
+    },
+)  # fmt: skip
+
+
+def as_a_tree(several):
+    """Return messages that follow the place that they name, if that is before theirs."""
+    made = []
+    for place, each in enumerate(several):
+        follows = each.get("follows")
+        message = {name: value for name, value in each.items() if name != "follows"} | {"externalId": f"own-{place}"}
+        if follows is not None and follows < place:
+            message["parentId"] = None if follows < 0 else f"own-{follows}"
+        made.append(message)
+    return made
 
 
 @settings(
@@ -156,7 +184,8 @@ async def test_threads_imported_elsewhere_equal_those_exported(exported, importe
     ids = []
     for wanted in several:
         fields = {name: value for name, value in wanted.items() if name != "states"}
-        thread = await here.create_thread(userId=user, **fields)
+        fields["messages"] = as_a_tree(wanted["messages"])
+        thread = await here.create_thread(userId=user, externalId=f"own-{next(numbers)}", **fields)
         assert thread.status == 201, thread
         ids.append(thread.id)
         for action in wanted["states"]:
@@ -166,7 +195,7 @@ async def test_threads_imported_elsewhere_equal_those_exported(exported, importe
     first = await imported(cleo, lines, token=True)
     again = await imported(cleo, lines, token=True)
 
-    assert [line["id"] for line in lines[1:-1]] == ids
+    assert sorted(line["id"] for line in lines[1:-1]) == sorted(ids)
     assert (first["returncode"], first["stderr"]) == (0, "")
     assert counts(again)["already there"] == len(ids)
     for thread_id in ids:

@@ -9,7 +9,7 @@ from threadkeep import clock
 from threadkeep.database.batching import StatementBatcher
 from threadkeep.database.driver import Late
 from threadkeep.errors import Unavailable
-from threadkeep.operations.messages.messages import APPEND
+from threadkeep.operations.messages.appending import APPEND
 
 ANSWERED_S = 30
 NAMES = APPEND.postgres_many.names

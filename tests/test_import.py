@@ -19,7 +19,7 @@ from support.server import environment
 from support.stored import stored_in
 from support.waiting import eventually
 from threadkeep.commands.import_reading import Records
-from threadkeep.commands.import_records import conversation_of, without_marks
+from threadkeep.commands.import_records import conversation_of, encode, without_marks
 from threadkeep.commands.import_sending import chunks
 
 ENDED_S = 60
@@ -182,7 +182,7 @@ line = {"mainLanguage": "de", "heat": "high", "other": "x"}
 message = {"role": "user", "content": "a"} | line
 exported = conversation_of(json.dumps({"id": "thread_a", "object": "thread", **line, "messages": [message]}).encode())
 plain = conversation_of(json.dumps({"id": "a", **line, "turns": ["a"]}).encode())
-sent = json.loads(sendable(exported.messages[0]))
+sent = json.loads(msgspec.json.encode(sendable(exported.messages[0])))
 print(json.dumps([exported.fields, sent, exported.left_out_count, plain.fields]))
 """
 
@@ -363,7 +363,7 @@ def test_of_a_long_line_one_copy_is_held(tmp_path):
     tracemalloc.start()
     lines = Records(tmp_path / "long.jsonl", 64)
     [conversation] = [conversation_of(line) for _, line in without_marks(lines)]
-    sent_bytes = sum(len(message) for _, chunk in chunks(conversation.messages, 0) for message in chunk)
+    sent_bytes = sum(len(encode(each)) for _, chunk in chunks(conversation, 0, frozenset()) for each in chunk)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     lines.close()

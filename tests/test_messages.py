@@ -12,6 +12,8 @@ FIELDS = {
     "updatedAt",
     "threadId",
     "seq",
+    "parentId",
+    "externalId",
     "role",
     "content",
     "status",
@@ -20,6 +22,7 @@ FIELDS = {
     "responseId",
     "toolCalls",
     "toolCallId",
+    "payloadFormat",
     "metadata",
 }
 
@@ -43,6 +46,8 @@ async def test_a_message_comes_back_whole(ada):
         "updatedAt": message.createdAt,
         "threadId": thread.id,
         "seq": 1,
+        "parentId": None,
+        "externalId": None,
         "role": "user",
         "content": text("hello"),
         "status": "completed",
@@ -51,6 +56,7 @@ async def test_a_message_comes_back_whole(ada):
         "responseId": None,
         "toolCalls": None,
         "toolCallId": None,
+        "payloadFormat": None,
         "metadata": {"source": "web"},
     }
     assert (await ada.get_message(thread, message)).body == message.body

@@ -16,6 +16,7 @@ EXPECTED = {
     "/v1/user": {"get"},
     "/v1/user/threads": {"get"},
     "/v1/threads/{}": {"get", "patch", "post", "delete"},
+    "/v1/threads/{}/copy": {"post"},
     "/v1/threads/{}/lock": {"post"},
     "/v1/threads/{}/unlock": {"post"},
     "/v1/threads/{}/archive": {"post"},

@@ -4,7 +4,7 @@ import pytest
 
 from support.postgres import connected
 from threadkeep.database.postgres import PostgresTransaction, open_database
-from threadkeep.operations.upkeep import sweeping
+from threadkeep.operations.upkeep import purging
 from threadkeep.settings import Settings
 
 pytestmark = pytest.mark.prove
@@ -18,7 +18,7 @@ class Interrupted(PostgresTransaction):
         self.meanwhile = meanwhile
 
     async def fetch(self, statement, parameters):
-        if statement is sweeping.END_PURGE:
+        if statement is purging.END:
             await self.meanwhile()
         return await super().fetch(statement, parameters)
 
@@ -35,7 +35,7 @@ async def test_a_thread_that_is_deleted_while_its_emptying_ends_is_purged_too(po
         async def delete_the_thread():
             await other.execute("update purges set keeps_places = 0")
 
-        await database.write(lambda tx: sweeping.purge_messages(Interrupted(tx, delete_the_thread)))
+        await database.write(lambda tx: purging.purge_messages(Interrupted(tx, delete_the_thread), None))
 
         assert await other.fetchval("select keeps_places from purges") == 0
     await database.close()

@@ -72,6 +72,8 @@ async def test_the_answer_is_a_message_of_the_thread(ada, model):
         "updatedAt": answer.updatedAt,
         "threadId": thread.id,
         "seq": 2,
+        "parentId": (await ada.list_messages(thread)).ids[0],
+        "externalId": None,
         "role": "assistant",
         "content": [{"type": "text", "text": "Hello world"}],
         "status": "completed",
@@ -80,6 +82,7 @@ async def test_the_answer_is_a_message_of_the_thread(ada, model):
         "responseId": response.id,
         "toolCalls": None,
         "toolCallId": None,
+        "payloadFormat": None,
         "metadata": {},
     }
 

@@ -14,8 +14,8 @@ from threadkeep.contract.messages import MessageCreate, MessagesCreate
 from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.operations import metadata, paging
+from threadkeep.operations.messages import appending
 from threadkeep.operations.messages import listing as message_list
-from threadkeep.operations.messages import messages
 from threadkeep.operations.paging import window
 from threadkeep.operations.responses import claiming
 from threadkeep.operations.threads import state as thread_state
@@ -131,7 +131,7 @@ def test_what_no_index_bounds_runs_aside(query):
 async def test_a_page_of_messages_anywhere_in_a_long_thread_visits_few_rows(counting, order, place, direction):
     cursor = paging.encode_position("seq", [place])
     asked = window(LIMIT, order, cursor, None) if direction == "after" else window(LIMIT, order, None, cursor)
-    await visits(counting, ADMIN, message_list.list_messages, LONG, asked, None)
+    await visits(counting, ADMIN, message_list.list_messages, LONG, message_list.MessageQuery(asked))
 
 
 async def test_the_input_of_a_late_response_is_found_in_few_rows(counting):
@@ -148,9 +148,9 @@ OPERATIONS: dict[str, tuple[Any, ...]] = {
     "lock": (thread_state.lock, "thread_3"),
     "archive": (thread_state.archive, "thread_3"),
     "delete": (threads.delete, "thread_3"),
-    "append one": (messages.append, "thread_3", MESSAGE),
-    "append several": (messages.append, "thread_3", MessagesCreate([MESSAGE, MESSAGE])),
-    "list messages": (message_list.list_messages, LONG, window(LIMIT, "asc", None, None), None),
+    "append one": (appending.append, "thread_3", MESSAGE),
+    "append several": (appending.append, "thread_3", MessagesCreate([MESSAGE, MESSAGE])),
+    "list messages": (message_list.list_messages, LONG, message_list.MessageQuery(window(LIMIT, "asc", None, None))),
 }
 
 

@@ -25,14 +25,15 @@ def statements() -> list[statement.Statement]:
             importlib.import_module(module.name)
     lists = []
     for sort in ("createdAt", "updatedAt"):
-        for flags in range(0, 2**8, 7):
-            of_user, of_assistant, title, low, high, after, before, descending = (
-                bool(flags >> n & 1) for n in range(8)
+        for flags in range(0, 2**9, 13):
+            of_user, of_assistant, title, low, high, after, before, descending, of_external_id = (
+                bool(flags >> n & 1) for n in range(9)
             )
             for pairs, shelves, streaming in ((0, None, None), (1, (1,), True), (8, (0, 3), False), (2, None, True)):
                 shape = Shape(
-                    sort, descending, of_user, of_assistant, streaming, shelves, pairs, title, low, high, after, before
-                )
+                    sort, descending, of_user, of_assistant, of_external_id, streaming, shelves, pairs, title, low,
+                    high, after, before,
+                )  # fmt: skip
                 lists += [
                     thread_list_sql.page_statement(shape, flags % 3 == 0),
                     thread_list_sql.total_statement(shape),

@@ -20,6 +20,10 @@ FIELDS = {
     "status",
     "state",
     "lastMessageAt",
+    "externalId",
+    "expiresAt",
+    "payloadFormat",
+    "copiedFrom",
 }
 ONE_AND_FOUR_BYTES = pytest.mark.parametrize("character", ["a", "é", "😀"])
 
@@ -48,6 +52,10 @@ async def test_an_empty_create_answers_the_whole_thread_with_its_defaults(ada):
         "status": "inactive",
         "state": "open",
         "lastMessageAt": None,
+        "externalId": None,
+        "expiresAt": None,
+        "payloadFormat": None,
+        "copiedFrom": None,
     }
 
 
@@ -197,7 +205,7 @@ async def test_a_create_names_the_field_of_a_wrong_type_or_shape(ada, field):
     assert refused.param.split(".")[0].split("[")[0] == next(iter(field))
 
 
-@pytest.mark.parametrize("field", sorted(FIELDS - {"title", "metadata", "assistantId", "visibleInUi"}))
+@pytest.mark.parametrize("field", sorted(FIELDS - {"title", "metadata", "assistantId", "visibleInUi", "expiresAt"}))
 async def test_an_update_refuses_read_only_fields(ada, field):
     thread = await ada.create_thread(title="before")
 

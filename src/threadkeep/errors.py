@@ -11,7 +11,7 @@ ApiError                            (a ThreadkeepError, as are the client's own 
 ├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound ResponseNotFound KeyNotFound
 │                                MemberNotFound
 ├── Conflict                409  ThreadLocked ThreadArchived ThreadBusy ThreadExists LastOwner AssistantBound
-│                                AssistantExists AssistantDeleted
+│                                AssistantExists AssistantDeleted ExternalIdTaken
 │                           412  PreconditionFailed
 ├── IdempotencyConflict     409  RequestInProgress  422  KeyReused
 ├── RateLimited             429
@@ -247,6 +247,11 @@ class ThreadExists(Conflict):
 class AssistantExists(Conflict):
     code = "assistant_exists"
     default = "This organization has, or had, an assistant with this id: choose another. No id is given twice."
+
+
+class ExternalIdTaken(Conflict):
+    code = "external_id_taken"
+    default = "This externalId is taken: read the object that has it, or choose another."
 
 
 class AssistantBound(Conflict):

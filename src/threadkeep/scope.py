@@ -43,6 +43,8 @@ class Scope:
     is_product_user: bool = False
     # The API key that was sent; empty for a token.
     key_id: str = ""
+    # For how many days the organization keeps a new thread; None means for ever.
+    retention_days: int | None = None
 
     @property
     def is_one_user(self) -> bool:
@@ -59,13 +61,24 @@ def make_scope(
     *,
     is_product_user: bool = False,
     key_id: str = "",
+    retention_days: int | None = None,
 ) -> Scope:
     """Return the scope of a caller."""
     is_admin = role is not Role.MEMBER
     member = None if is_admin else user_id
     is_person = is_product_user or credential is Credential.TOKEN
     return Scope(
-        organization, organization_id, user_id, role, credential, is_admin, member, is_person, is_product_user, key_id
+        organization,
+        organization_id,
+        user_id,
+        role,
+        credential,
+        is_admin,
+        member,
+        is_person,
+        is_product_user,
+        key_id,
+        retention_days,
     )
 
 

@@ -36,6 +36,9 @@ class Settings:
     jwt_jwks_url: str = setting("", "Where the outside issuer publishes its keys (JWKS). Required with an issuer.")
     jwt_algorithms: str = setting("RS256,ES256", "Signature algorithms accepted from the outside issuer.")
     body_bytes_max: int = setting(4 * 1024 * 1024, "Largest request body, in bytes.")
+    payload_bytes_max: int = setting(
+        4 * 1024 * 1024, "Largest payload, in bytes of UTF-8; a body that may hold payloads may be larger by as much."
+    )
     body_read_s: float = setting(30.0, "Seconds until a request body must be complete.")
     header_bytes_max: int = setting(32 * 1024, "Largest request header, in bytes.")
     header_read_s: float = setting(10.0, "Seconds until a request header must be complete.")

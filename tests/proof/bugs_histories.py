@@ -19,8 +19,8 @@ BUGS = [
         (
             Edit(
                 "operations/messages/wanted_back.py",
-                "if wanted.by != by or seq not in seqs:",
-                "if seq not in seqs:",
+                "        if wanted.by != by:\n            continue\n",
+                "",
             ),
         ),
         ("P28",),

@@ -7,23 +7,24 @@ BUGS = [
         "appends are counted outside their transaction",
         (
             Edit(
-                "operations/messages/messages.py",
-                "    RESERVE,\n    f",
-                '    RESERVE.replace("message_count + :count", "message_count"),\n    f',
+                "operations/messages/appending.py",
+                '    f"""{RESERVE},\n        ({NEWEST',
+                '    f"""{RESERVE.replace("message_count + :count", "message_count")},\n        ({NEWEST',
             ),
             Edit(
-                "operations/messages/messages.py",
-                "    with t as ({RESERVE})\n",
-                "    with t as ({RESERVE.replace('message_count + :count', 'message_count')})\n",
+                "operations/messages/appending.py",
+                "    with t as ({RESERVE}, cleared_seq), added as (\n",
+                "    with t as ({RESERVE.replace('message_count + :count', 'message_count')},"
+                " cleared_seq), added as (\n",
             ),
             Edit(
-                "operations/messages/messages.py",
+                "operations/messages/appending.py",
                 "message_count = t.message_count + 1,",
                 "message_count = t.message_count,",
             ),
             Edit(
-                "operations/messages/messages.py",
-                "async def append(tx",
+                "operations/messages/appending.py",
+                "async def append(\n",
                 """COUNT_ONE = scoped(\"\"\"
     update threads set message_count = message_count + 1 where organization = :organization and id = :thread_id
       and user_id = coalesce(:member, user_id)
@@ -34,7 +35,8 @@ async def count_one(tx: ScopedTransaction, thread_id: str) -> None:
     await tx.fetch(COUNT_ONE, thread_id=thread_id)
 
 
-async def append(tx""",
+async def append(
+""",
             ),
             Edit(
                 "server/pipeline.py",
@@ -129,12 +131,12 @@ async def append(tx""",
         "the clock alone says when a thread was changed last",
         (
             Edit(
-                "operations/messages/messages.py",
-                """        last_message_ms = :now_ms,
+                "operations/messages/appending.py",
+                """        last_message_ms = :now_ms, expires_ms = coalesce(:now_ms + retention_ms, expires_ms),
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where {GUARD}
 """,
-                """        last_message_ms = :now_ms,
+                """        last_message_ms = :now_ms, expires_ms = coalesce(:now_ms + retention_ms, expires_ms),
         updated_ms = :now_ms, revision = revision + 1
     where {GUARD}
 """,
@@ -174,19 +176,14 @@ async def append(tx""",
         (
             Edit(
                 "operations/messages/listing.py",
-                "                order by m.seq {direction} limit :limit\n",
+                "and m.seq {bounds} {filters}\n                order by m.seq {direction} limit :limit\n",
+                "and m.seq > {cleared} {filters}\n"
                 "                order by m.seq {direction} limit :limit offset :at_seq\n",
             ),
-            Edit("operations/messages/listing.py", " and m.seq {bounds} {role}", " and m.seq > {cleared} {role}"),
             Edit(
                 "operations/messages/listing.py",
                 "        return KEY_MAX if window.reads_descending else 0\n",
                 "        return 0\n",
-            ),
-            Edit(
-                "operations/messages/listing.py",
-                "SORT, lambda message: (message.seq,),",
-                "SORT, lambda message: (position + window.limit,),",
             ),
         ),
         ("P11",),

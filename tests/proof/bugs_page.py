@@ -46,15 +46,21 @@ BUGS = [
         (
             Edit(
                 "operations/upkeep/sweeping_responses.py",
-                "        await tx.fetch(DELETE_EVENTS, its)\n        await tx.fetch(FORGET if",
-                "        await tx.fetch(FORGET if",
+                "        await tx.fetch(DELETE_EVENTS, its)\n        await tx.fetch(DELETE, its)",
+                "        await tx.fetch(DELETE, its)",
             ),
         ),
         ("P18",),
     ),
     Bug(
         "the deletion of a thread forgets its stored answers",
-        (Edit("operations/threads/threads.py", "    await idempotency.empty_thread(tx, held.key)\n", ""),),
+        (
+            Edit(
+                "operations/threads/threads.py",
+                "    await idempotency.empty_threads(tx, [each.key for each in gone])\n",
+                "",
+            ),
+        ),
         ("P18",),
     ),
     Bug(

@@ -108,19 +108,19 @@ BUGS = [
     Bug(
         "the state of a thread is checked before the transaction that appends to it",
         (
-            Edit("operations/messages/messages.py", OPEN_IN_GUARD, '\n      and response_id is null"""'),
-            Edit("operations/messages/messages.py", OPEN_IN_MANY, "\n        where t.response_id is null\n"),
+            Edit("operations/messages/appending.py", OPEN_IN_GUARD, '\n      and response_id is null"""'),
+            Edit("operations/messages/appending.py", OPEN_IN_MANY, "\n        where t.response_id is null\n"),
             Edit(
                 "server/pipeline.py",
                 KEYED_RUN,
-                "        if operation is messages.append:\n"
+                "        if operation is appending.append:\n"
                 "            await db.read(explain, arguments[0], Action.ADD_MESSAGE)\n" + KEYED_RUN,
             ),
             Edit(
                 "server/pipeline.py",
                 "from threadkeep.operations.responses.expiring import past_expired\n",
                 "from threadkeep.contract.lifecycle import Action\n"
-                "from threadkeep.operations.messages import messages\n"
+                "from threadkeep.operations.messages import appending\n"
                 "from threadkeep.operations.responses.expiring import past_expired\n"
                 "from threadkeep.operations.threads.rows import explain\n",
             ),

@@ -3,7 +3,7 @@
 from proof.bug import Bug, Edit
 
 CREDENTIALS = "operations/organizations/credentials.py"
-FOUND = "Membership(organization, organization_id, name, user_id, Role.MEMBER, key_id, generation)"
+FOUND = "organization, organization_id, name, user_id, Role.MEMBER, key_id, retention_days, generation\n"
 COUNTS = "        if may_make_tokens(Role(role)) and await tokens.counts(inside, user_id, generation):\n"
 
 BUGS = [
@@ -13,7 +13,7 @@ BUGS = [
             Edit(
                 CREDENTIALS,
                 FOUND,
-                "Membership(organization, organization_id, name, user_id, Role(role), key_id, generation)",
+                "organization, organization_id, name, user_id, Role(role), key_id, retention_days, generation\n",
             ),
         ),
         ("P12",),
@@ -75,8 +75,8 @@ BUGS = [
         (
             Edit(
                 "operations/organizations/tokens.py",
-                "    return row is not None and row[0] == generation\n",
-                "    return row is not None\n",
+                "    return [kept for (kept,) in await tx.fetch(READ, user_id=user_id)] == [generation]\n",
+                "    return bool(await tx.fetch(READ, user_id=user_id))\n",
             ),
         ),
         ("P12",),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,9 +70,11 @@ async def converse(who: Caller, canaries: Canaries) -> Conversation:
     inside = lambda place: new.plant(canaries, place, in_message=True)  # noqa: E731
     keyed = [who.retrying(canaries.word("key")) for _ in range(8)]
     file = {"type": "file", "url": f"https://a.example/{inside('url')}", "name": inside("file"), "mimeType": "text/x"}
-    first = {"role": "user", "content": [{"type": "text", "text": inside("text")}, file]}
+    first = {"role": "user", "content": [{"type": "text", "text": inside("text")}, file], **own(inside, "message")}
     metadata = {plant("metadatakey"): plant("metadatavalue"), "list": [plant("metadataitem"), 1]}
-    thread = await keyed[0].create_thread(title=plant("title"), metadata=metadata, messages=[first])
+    thread = await keyed[0].create_thread(
+        title=plant("title"), metadata=metadata, messages=[first], **own(plant, "thread")
+    )
     new.thread = thread.id
     if who.organization == "ORG_GONE" or who.user == "uid_ada":
         assistant = await keyed[1].create_assistant(name=plant("assistantname"), instructions=plant("assistanttext"))
@@ -86,8 +88,10 @@ async def converse(who: Caller, canaries: Canaries) -> Conversation:
             {"role": "tool", "content": inside("result"), "toolCallId": "call_1"},
         ],
     )
-    message = await keyed[3].post_message(thread, "before", metadata={"k": inside("messagemetadata")})
-    await who.update_message(thread, message, content=inside("edited"))
+    message = await keyed[3].post_message(
+        thread, "before", metadata={"k": inside("messagemetadata")}, externalId=inside("externalid")
+    )
+    await who.update_message(thread, message, content=inside("edited"), **new_payload(inside("changedpayload")))
     await keyed[4].update(thread, metadata={"later": plant("metadatalater")})
     for number, kind in ((5, "asked"), (6, "cut")):
         asked = inside(kind)
@@ -98,6 +102,15 @@ async def converse(who: Caller, canaries: Canaries) -> Conversation:
     heard(new, asked)
     await name(new, keyed[7], canaries)
     return new
+
+
+def own(plant: Callable[[str], str], of: str) -> dict[str, Any]:
+    """Return an id and a payload of the caller's own."""
+    return {"externalId": plant(f"{of}externalid"), **new_payload(plant(f"{of}payload"))}
+
+
+def new_payload(data: str) -> dict[str, Any]:
+    return {"payload": {"format": "canary", "data": data}}
 
 
 async def name(conversation: Conversation, who: Caller, canaries: Canaries) -> None:

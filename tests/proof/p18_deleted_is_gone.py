@@ -89,7 +89,7 @@ def check_planted(before: Found, talks: dict[str, list[Conversation]], record: R
     planted = {word for group in talks.values() for each in group for word in each.words}
     record.count("canaries", len(planted))
     record.need(len(planted & everywhere), "canaries stored before the deletion", len(planted))
-    for table in ("threads", "messages", "responses", "response_events", "idempotency", "assistants"):
+    for table in ("threads", "messages", "responses", "response_events", "idempotency", "assistants", "payloads"):
         record.need(len(before[table]), f"canaries in the table {table}")
     never = {word for group in talks.values() for each in group for word in each.never}
     record.check(not never & everywhere, f"stored although only named in a request: {places_of(never & everywhere)}")

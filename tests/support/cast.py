@@ -197,6 +197,9 @@ class Caller:
     async def my_threads(self, **params: Any) -> Answer:
         return await self.request("GET", "/v1/user/threads", params=params)
 
+    async def copy(self, thread: Any, **body: Any) -> Answer:
+        return await self.request("POST", f"/v1/threads/{identifier(thread)}/copy", body)
+
     async def lock(self, thread: Any) -> Answer:
         return await self.act(thread, "lock")
 
@@ -217,8 +220,8 @@ class Caller:
     async def post_message(self, thread: Any, content: Any = "hello", role: str = "user", **body: Any) -> Answer:
         return await self.request("POST", _messages(thread), {"role": role, "content": content, **body})
 
-    async def post_messages(self, thread: Any, messages: list[dict[str, Any]]) -> Answer:
-        return await self.request("POST", _messages(thread), {"messages": messages})
+    async def post_messages(self, thread: Any, messages: list[dict[str, Any]], /, **body: Any) -> Answer:
+        return await self.request("POST", _messages(thread), {"messages": messages, **body})
 
     async def list_messages(self, thread: Any, **params: Any) -> Answer:
         return await self.request("GET", _messages(thread), params=params)

@@ -16,7 +16,12 @@ from threadkeep.database.statement import SCOPED_BY
 WHOLE = {"organizations", "members", "api_keys"}
 WRITES = (exp.Insert, exp.Update, exp.Delete)
 # What a write may call, as sqlglot names it. Whoever adds a name has looked up that it is not volatile.
-IMMUTABLE = {"coalesce", "greatest", "max", "case", "if", "cast", "and", "or", "exists", "unnest"}
+IMMUTABLE = {"coalesce", "greatest", "max", "case", "if", "cast", "and", "or", "exists", "unnest"} | {
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_extract_scalar",
+    "row_number",
+}
 STABLE = {"statement_clock", "statement_timestamp", "extract"}
 
 

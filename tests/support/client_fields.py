@@ -19,11 +19,14 @@ FILE = ROOT / "src" / "threadkeep" / "client" / "given.py"
 BODIES: dict[str, type[msgspec.Struct]] = {
     "FunctionCallFields": messages.FunctionCall,
     "ToolCallFields": messages.ToolCall,
+    "PayloadFields": basis.Payload,
     "MessageFields": messages.MessageCreate,
     "MessageChanges": messages.MessageUpdate,
+    "ThreadMoreChanges": messages.ThreadChange,
     "NameMessageFields": names.NameMessage,
     "ThreadFields": threads.ThreadCreate,
     "ThreadChanges": threads.ThreadUpdate,
+    "ThreadCopyFields": threads.ThreadCopy,
     "AssistantFields": assistants.AssistantCreate,
     "AssistantChanges": assistants.AssistantUpdate,
     "ResponseFields": responses.ResponseCreate,
@@ -56,7 +59,7 @@ from typing import Literal, Required, TypeAlias, TypedDict
 from msgspec import UnsetType
 
 from threadkeep.contract.assistants import NamedToolChoice, ResponseFormat, Tool
-from threadkeep.contract.basis import Scalar
+from threadkeep.contract.basis import Payload, Scalar
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.scope import Role
 

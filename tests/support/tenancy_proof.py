@@ -172,6 +172,9 @@ class NameScope:
                 self.put(Source(source.alias, None, read(source, self.rules, self.common, self.outer), on))
             case exp.Lateral(this=exp.Subquery()):
                 self.put(Source(source.alias, None, read(source.this, self.rules, self.common, self), on))
+            case exp.Table(this=exp.Anonymous(this=str() as name)) if name.lower().startswith("json_"):
+                # Values that the caller gave: nothing is known of them.
+                self.put(Source(source.alias, None, {}, on))
             case exp.Unnest():
                 self.put(Source(source.alias, None, self.unnested(source), on))
             case _:

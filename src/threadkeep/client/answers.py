@@ -4,6 +4,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from threadkeep.contract.messages import Message
+
 T = TypeVar("T")
 
 
@@ -16,3 +18,11 @@ class Page(msgspec.Struct, Generic[T], rename="camel"):
     has_more: bool
     next_cursor: str | None
     total: int | None = None
+
+
+class AddedMessages(list[Message]):
+    """Messages that were added. `thread_etag` is the thread's new tag, if the call named one, or changed the thread."""
+
+    def __init__(self, messages: list[Message], thread_etag: str | None) -> None:
+        super().__init__(messages)
+        self.thread_etag = thread_etag

@@ -26,7 +26,13 @@ PART_NAMES = {
     for kind in (objects.TextPart, objects.ImagePart, objects.FilePart)
     for name, api_name in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True)
 }
-CHANGES = (objects.ThreadUpdate, objects.MessageUpdate, objects.AssistantUpdate, objects.OrganizationUpdate)
+CHANGES = (
+    objects.ThreadUpdate,
+    objects.ThreadChange,
+    objects.MessageUpdate,
+    objects.AssistantUpdate,
+    objects.OrganizationUpdate,
+)
 HALF = "holds half of a surrogate pair, which is no character: remove it."
 
 
@@ -61,7 +67,8 @@ def given(kind: type[objects.Body], name: str, value: Any) -> Any:
     if name == "content":
         return content(value)
     if name == "thread" and isinstance(value, Mapping):
-        return objects.ThreadCreate(**fields_of(objects.ThreadCreate, value))
+        its = objects.ThreadChange if kind is objects.MessagesCreate else objects.ThreadCreate
+        return its(**fields_of(its, value))
     return value
 
 

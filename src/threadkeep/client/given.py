@@ -9,7 +9,7 @@ from typing import Literal, Required, TypeAlias, TypedDict
 from msgspec import UnsetType
 
 from threadkeep.contract.assistants import NamedToolChoice, ResponseFormat, Tool
-from threadkeep.contract.basis import Scalar
+from threadkeep.contract.basis import Payload, Scalar
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.scope import Role
 
@@ -32,6 +32,13 @@ class ToolCallFields(TypedDict, total=False):
     function: Required[FunctionCall | FunctionCallFields]
 
 
+class PayloadFields(TypedDict, total=False):
+    """Data of your own, kept word for word and never read by the service; at most 4 MiB of UTF-8."""
+
+    format: Required[str]
+    data: Required[str]
+
+
 class MessageFields(TypedDict, total=False):
     """A message to add to a thread."""
 
@@ -40,6 +47,12 @@ class MessageFields(TypedDict, total=False):
     tool_calls: Sequence[ToolCall | ToolCallFields] | None
     tool_call_id: str | None
     metadata: MetadataFields | None
+    external_id: str | None
+    parent_id: str | None
+    payload: Payload | PayloadFields | None
+    created_at: int | None
+    status: Literal["completed", "incomplete"]
+    assistant_id: str | None
 
 
 class MessageChanges(TypedDict, total=False):
@@ -47,6 +60,16 @@ class MessageChanges(TypedDict, total=False):
 
     content: str | Sequence[PartFields] | UnsetType
     metadata: MetadataFields | UnsetType | None
+    payload: Payload | PayloadFields | UnsetType | None
+
+
+class ThreadMoreChanges(TypedDict, total=False):
+    """What may change in a thread together with its messages; an absent field stays as it is."""
+
+    title: str | UnsetType | None
+    metadata: MetadataFields | UnsetType | None
+    expires_at: int | UnsetType | None
+    payload: Payload | PayloadFields | UnsetType | None
 
 
 class NameMessageFields(TypedDict, total=False):
@@ -60,10 +83,14 @@ class ThreadFields(TypedDict, total=False):
     """A new thread; everything is optional."""
 
     id: str | None
+    external_id: str | None
     title: str | None
     metadata: MetadataFields | None
     assistant_id: str | None
     visible_in_ui: bool
+    expires_at: int | None
+    payload: Payload | PayloadFields | None
+    created_at: int | None
     organization_id: str | None
     user_id: str | None
     messages: Sequence[MessageCreate | MessageFields]
@@ -76,6 +103,17 @@ class ThreadChanges(TypedDict, total=False):
     metadata: MetadataFields | UnsetType | None
     assistant_id: str | UnsetType | None
     visible_in_ui: bool | UnsetType
+    expires_at: int | UnsetType | None
+    payload: Payload | PayloadFields | UnsetType | None
+
+
+class ThreadCopyFields(TypedDict, total=False):
+    """What a copy has of its own; everything else is the source's."""
+
+    message_id: str | None
+    title: str | None
+    metadata: MetadataFields | None
+    user_id: str | None
 
 
 class AssistantFields(TypedDict, total=False):
@@ -132,6 +170,7 @@ class ResponseFields(TypedDict, total=False):
     instructions: str | None
     when_busy: Literal["reject", "interrupt"]
     replaces: str | None
+    after: str | None
     metadata: MetadataFields | None
     model: str | None
     temperature: float | None
@@ -152,6 +191,7 @@ class OrganizationChanges(TypedDict, total=False):
     """What may change in an organization."""
 
     name: str | UnsetType
+    retention_days: int | UnsetType | None
 
 
 class KeyFields(TypedDict, total=False):
@@ -179,6 +219,7 @@ class ThreadFilters(TypedDict, total=False):
     after: str | None
     before: str | None
     user_id: str | None
+    external_id: str | None
     assistant_id: str | None
     visible_in_ui: bool | None
     state: Literal["open", "locked", "archived", "all"] | None
@@ -187,7 +228,7 @@ class ThreadFilters(TypedDict, total=False):
     created_after: int | None
     created_before: int | None
     sort: Literal["createdAt", "updatedAt"] | None
-    include: Literal["lastMessage"] | None
+    include: Literal["lastMessage", "payload"] | None
     include_total: bool | None
 
 
@@ -228,6 +269,9 @@ class MessageFilters(TypedDict, total=False):
     after: str | None
     before: str | None
     role: Literal["user", "assistant", "system", "tool"] | None
+    external_id: str | None
+    branch: str | None
+    include: Literal["payload"] | None
 
 
 class ContextFields(TypedDict, total=False):

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO, cast
 import msgspec
 from msgspec import Raw
 
+from threadkeep import clock
 from threadkeep.commands.export_format import Begin, End, encode
 from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import HARMLESS_LINES
@@ -41,11 +42,13 @@ class Exported:
     message_count: int = 0
     # How many of the given ids do not exist.
     missing_count: int = 0
+    # How many were left out because their expiry has passed.
+    expired_count: int = 0
 
     def state(self) -> tuple[int, str]:
         """Return how many threads are done, and a text that says what was written."""
         words = f"{self.thread_count} threads, {self.message_count} messages"
-        return self.thread_count + self.missing_count, words
+        return self.thread_count + self.missing_count + self.expired_count, words
 
 
 @dataclass(slots=True)
@@ -92,6 +95,10 @@ class Exporter:
         try:
             if isinstance(thread, str):
                 thread = await self._client.threads.retrieve(thread)
+            if thread.expires_at is not None and thread.expires_at <= clock.now_ms() // 1000:
+                # It is about to be deleted.
+                self.exported.expired_count += 1
+                return None
             return await self._spool(thread)
         except NotFound as error:
             if isinstance(thread, str):
@@ -108,7 +115,7 @@ class Exporter:
         del fields["messageCount"]
         file.write(encode(fields)[:-1] + b',"messages":[')
         count = 0
-        async for message in self._client.threads.messages.list(thread.id):
+        async for message in self._client.threads.messages.list(thread.id, include="payload"):
             # An unfinished answer is left out, since it would never be completed: a later export and import add it.
             if message.status == "in_progress":
                 continue

@@ -32,7 +32,7 @@ class ExportSelection:
     def __init__(self, thread_ids: list[str] | None = None, filters: dict[str, Any] | None = None) -> None:
         self._thread_ids = None if thread_ids is None else list(dict.fromkeys(thread_ids))
         # Creation times never change, so threads that are created or changed meanwhile do not shift the list.
-        self._listed = {"state": "all", **(filters or {}), "sort": "createdAt", "order": "asc"}
+        self._listed = {"state": "all", **(filters or {}), "sort": "createdAt", "order": "asc", "include": "payload"}
 
     async def count(self, client: "AsyncClient") -> int | None:
         """Return how many there are, or None if the server cannot count them in time."""
@@ -100,5 +100,7 @@ def export(connection: ServerAccess, choice: ExportSelection, out: str, concurre
         raise
     if out != STANDARD_OUTPUT:
         console.print(f"threads exported: {exported.thread_count}\nmessages: {exported.message_count}")
+        if exported.expired_count:
+            console.print(f"threads left out, because their expiry has passed: {exported.expired_count}")
     if exported.missing_count:
         raise typer.Exit(1)

@@ -2,12 +2,12 @@
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from threadkeep.commands.export_format import VERSION, Begin, mark_of
 from threadkeep.commands.openai_threads import annotated_count, in_order_of_time, plain_content
@@ -20,6 +20,8 @@ from threadkeep.errors import InvalidRequest
 from threadkeep.operations.metadata import check_limits
 
 INTEGER_MAX = 2**53
+# The place of the message before the first.
+ROOT = -1
 # A longer field cannot be a title, id or metadata: it is not decoded.
 FIELD_BYTES_MAX = 1024 * 1024
 UTF_8_PIECE_BYTES = 64 * 1024
@@ -84,6 +86,8 @@ class Conversation:
     left_out_count: int
     # None unless the line comes from an export.
     kept: Kept | None = None
+    # Of messages that do not follow the one before them: the place of the one that they follow, or -1 for the root.
+    parents: dict[int, int] = field(default_factory=dict)
 
 
 def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple[int, Line | BadLine]]:
@@ -125,7 +129,8 @@ def conversation_of(line: Line) -> Conversation:
     if metadata:
         fields["metadata"] = metadata
     kept = kept_of(short) if is_exported else None
-    return Conversation(thread_id, fields, messages, left_out_count + dropped_count + too_long_count, kept)
+    left_out_count += dropped_count + too_long_count
+    return Conversation(thread_id, fields, messages, left_out_count, kept, parents_of(messages) if is_exported else {})
 
 
 def values_of(line: Line) -> tuple[dict[str, Raw], Record, int]:
@@ -209,6 +214,35 @@ def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int
     return in_order_of_time(listed), dropped_count
 
 
+class Linked(msgspec.Struct, rename="camel"):
+    """What says which message an exported message follows."""
+
+    id: str = ""
+    parent_id: str | UnsetType | None = UNSET
+
+
+read_link = msgspec.json.Decoder(Linked).decode
+
+
+def parents_of(messages: Sequence[Raw]) -> dict[int, int]:
+    """Return the parents of exported messages that do not follow the one before them, by their places."""
+    places: dict[str, int] = {}
+    parents: dict[int, int] = {}
+    for place, each in enumerate(messages):
+        try:
+            link = read_link(each)
+        except msgspec.MsgspecError:
+            raise BadLine("the id or the parentId of a message is no text") from None
+        if link.parent_id is not UNSET:
+            parent = ROOT if link.parent_id is None else places.get(link.parent_id)
+            if parent is None:
+                raise BadLine("a message follows one that does not come before it")
+            if parent != place - 1:
+                parents[place] = parent
+        places[link.id] = place
+    return parents
+
+
 def dropped_fields_count(message: dict[str, Raw], known: Set[str]) -> int:
     unknown_count = sum(name not in NEW_MESSAGE and name not in known for name in message)
     return unknown_count + (annotated_count(message["content"]) if "content" in message else 0)
@@ -219,16 +253,14 @@ def is_null(value: Raw) -> bool:
     return len(value) == len(NULL) and bytes(value) == bytes(NULL)
 
 
-def sendable(message: Raw) -> bytes:
-    """Return a message of a line as the API takes it."""
+def sendable(message: Raw) -> Record:
+    """Return a message of a line as the API takes it, without its parent, which has another id here."""
     # OpenAI writes null for a missing field; the API wants it absent.
-    return encode(
-        {
-            NEW_MESSAGE[name]: plain_content(value) if name == "content" else value
-            for name, value in read_message(message).items()
-            if name in NEW_MESSAGE and not is_null(value)
-        }
-    )
+    return {
+        NEW_MESSAGE[name]: plain_content(value) if name == "content" else value
+        for name, value in read_message(message).items()
+        if name in NEW_MESSAGE and NEW_MESSAGE[name] != "parentId" and not is_null(value)
+    }
 
 
 def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from msgspec import Raw
 
-from threadkeep import errors
+from threadkeep import clock, errors
 from threadkeep.client import Assistant, AsyncClient, Thread
 from threadkeep.client.calls import HttpAnswer, decode, path, post
 from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
@@ -48,6 +48,10 @@ HOPELESS = (
 )
 
 
+NOTHING: frozenset[str] = frozenset()
+TIMES = frozenset({"createdAt"})
+
+
 class ImportStopped(Exception):
     """The import cannot start or go on; the message is for people."""
 
@@ -66,6 +70,8 @@ class Outcome:
     is_shown: bool = False
     # Whether this organization lacks its assistant.
     lacks_assistant: bool = False
+    # Whether its expiry has passed, so that it is left out.
+    is_expired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Target:
 
     keeps_users: bool
     can_hide: bool
+    # Whether what is imported keeps its times: not where --user is acted for.
+    keeps_times: bool
     # Ids of assistants, by id and by name.
     assistants: dict[str, str]
 
@@ -118,12 +126,12 @@ async def senders(connection: ServerAccess, user_id: str | None, count: int) -> 
             for each in opened:
                 stack.push_async_callback(each.aclose)
             clients = [connection.async_client(each).with_options(user_id=user_id, **PATIENCE) for each in opened]
-        target = await target_of(clients[0])
+        target = await target_of(clients[0], acts_for=user_id is not None)
         busy: dict[str, asyncio.Event] = {}
         yield [Sender(client, target, busy) for client in clients]
 
 
-async def target_of(client: AsyncClient) -> Target:
+async def target_of(client: AsyncClient, *, acts_for: bool) -> Target:
     try:
         # A refusal for the rate shows that the server works.
         with suppress(errors.RateLimited):
@@ -137,7 +145,8 @@ async def target_of(client: AsyncClient) -> Target:
         raise stopped_by(error) from error
     # Exactly one: the request names it if there are several.
     [organization] = user.organizations
-    return Target(organization.role != "member", user.credential == "token", assistants_by_name(listed))
+    keeps_users = organization.role != "member"
+    return Target(keeps_users, user.credential == "token", not acts_for, assistants_by_name(listed))
 
 
 def assistants_by_name(listed: Sequence[Assistant]) -> dict[str, str]:
@@ -155,6 +164,8 @@ class Sender:
         self._client = client
         self._target = target
         self._busy = busy
+        # Of one thread: the ids of its messages, by their places.
+        self._ids: dict[str, list[str]] = {}
 
     async def send(self, conversation: Conversation) -> Outcome:
         """Make sure that the server has the whole conversation. Raises BadLine or ImportStopped."""
@@ -173,6 +184,9 @@ class Sender:
     async def _send_alone(self, conversation: Conversation) -> Outcome:
         messages, kept = conversation.messages, conversation.kept
         outcome = Outcome()
+        if is_past(conversation.fields.get("expiresAt")):
+            outcome.is_expired = True
+            return outcome
         fields = conversation.fields if kept is None else self._settable(conversation.fields, kept, outcome)
         thread = await self._create(conversation, fields)
         if thread is None:
@@ -198,6 +212,8 @@ class Sender:
             left_out.add("userId")
         if not self._target.can_hide:
             left_out.add("visibleInUi")
+        if not self._target.keeps_times:
+            left_out.add("createdAt")
         fields = {name: value for name, value in fields.items() if name not in left_out}
         if kept.assistant_id is not None or kept.assistant_name is not None:
             fields["assistantId"] = self._target.assistant_of(kept)
@@ -223,8 +239,8 @@ class Sender:
 
     async def _create(self, conversation: Conversation, fields: Record) -> Thread | None:
         """Create the thread with its first messages. Return it, or None if it is there already."""
-        first = next((chunk for _, chunk in chunks(conversation.messages, 0)), [])
-        body = encode({**fields, "messages": [Raw(message) for message in first]})
+        first = next((chunk for _, chunk in self._chunks(conversation, 0)), [])
+        body = encode({**fields, "messages": [Raw(encode(message)) for message in first]})
         content = blake2b(body, digest_size=16).hexdigest()
         try:
             answer = await self._post(path("threads"), body, f"import-{content}", conversation.thread_id, 0)
@@ -242,14 +258,29 @@ class Sender:
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:
         """Append the messages from `start` on. Return False if another import was faster."""
         thread_id = conversation.thread_id
-        for place, chunk in chunks(conversation.messages, start):
-            body = encode({"messages": [Raw(message) for message in chunk]})
+        for place, chunk in self._chunks(conversation, start):
+            parent = conversation.parents.get(place)
+            if parent is not None:
+                chunk[0]["parentId"] = await self._id_at(thread_id, parent)
+            body = encode({"messages": chunk})
             # The key names the position and not the content: if two runs send messages for it, only one succeeds.
             key = f"import-{thread_id}-{place}"
             if await self._post(path("threads", thread_id, "messages"), body, key, thread_id, place) is None:
                 return False
             outcome.sent_count += len(chunk)
         return True
+
+    def _chunks(self, conversation: Conversation, start: int) -> Iterator[tuple[int, list[Record]]]:
+        return chunks(conversation, start, NOTHING if self._target.keeps_times else TIMES)
+
+    async def _id_at(self, thread_id: str, place: int) -> str | None:
+        """Return the id of the message at a place of the file; None for the root, which is -1."""
+        if place < 0:
+            return None
+        if place >= len(self._ids.get(thread_id, ())):
+            listed = self._client.threads.messages.list(thread_id, limit=100)
+            self._ids = {thread_id: [message.id async for message in listed]}
+        return self._ids[thread_id][place]
 
     async def _post(self, at: str, body: bytes, key: str, thread_id: str, place: int) -> HttpAnswer | None:
         """Send messages for position `place` in a thread; return None if another import filled it with others.
@@ -269,16 +300,23 @@ class Sender:
         raise BadLine(DELETED_TOO_OFTEN)
 
 
-def chunks(messages: Sequence[Raw], start: int) -> Iterator[tuple[int, Sequence[bytes]]]:
-    """Cut the messages from `start` on into calls, always at the same places for the same start."""
+def is_past(expires_at: Any) -> bool:  # Any: a value of somebody's file.
+    return isinstance(expires_at, int) and expires_at <= clock.now_ms() // 1000
+
+
+def chunks(conversation: Conversation, start: int, left_out: Set[str]) -> Iterator[tuple[int, list[Record]]]:
+    """Cut the messages from `start` on into calls, always at the same places for the same start.
+
+    A message that does not follow the one before it begins a call: by then what it follows is there, and has its id.
+    """
+    messages = conversation.messages
     while start < len(messages):
-        chunk: list[bytes] = []
+        chunk: list[Record] = []
         size_bytes = 0
-        for each in messages[start : start + MESSAGES_PER_CALL]:
-            message = sendable(each)
-            size_bytes += len(message) + 1
-            if size_bytes > MESSAGES_BYTES_MAX and chunk:
+        for place, each in enumerate(messages[start : start + MESSAGES_PER_CALL], start):
+            size_bytes += len(each) + 1
+            if chunk and (size_bytes > MESSAGES_BYTES_MAX or place in conversation.parents):
                 break
-            chunk.append(message)
+            chunk.append({name: value for name, value in sendable(each).items() if name not in left_out})
         yield start, chunk
         start += len(chunk)

@@ -37,6 +37,7 @@ class Summary:
     left_out_count: int = 0
     shown_count: int = 0
     without_assistant_count: int = 0
+    expired_count: int = 0
     unit: str = "line"
 
     @property
@@ -45,14 +46,16 @@ class Summary:
 
     @property
     def lines_count(self) -> int:
-        return self.threads_count + self.failed_count
+        return self.threads_count + self.failed_count + self.expired_count
 
     def add(self, outcome: "Outcome", left_out_count: int) -> None:
         self.messages_count += outcome.sent_count
         self.left_out_count += left_out_count
         self.shown_count += outcome.is_shown
         self.without_assistant_count += outcome.lacks_assistant and outcome.is_new
-        if outcome.surplus_count:
+        if outcome.is_expired:
+            self.expired_count += 1
+        elif outcome.surplus_count:
             self.differing_count += 1
         elif outcome.is_new:
             self.created_count += 1
@@ -72,6 +75,7 @@ class Summary:
         notes = {
             "fields left out, because neither metadata nor messages hold them": self.left_out_count,
             "threads hidden in the file and shown here, because only a user token hides": self.shown_count,
+            "threads left out, because their expiry has passed": self.expired_count,
             "threads without their assistant, because none or several here have its name": self.without_assistant_count,
         }
         lines[2:2] = [f"{what}: {count}" for what, count in notes.items() if count]

@@ -13,7 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from threadkeep import ids
-from threadkeep.contract.limits import METADATA_PAIRS_MAX, PAGE_OBJECTS_MAX, TITLE_CHARACTERS_MAX
+from threadkeep.contract.limits import (
+    EXTERNAL_ID_CHARACTERS_MAX,
+    METADATA_PAIRS_MAX,
+    PAGE_OBJECTS_MAX,
+    TITLE_CHARACTERS_MAX,
+)
 
 # "$(?!\n)": Python's "$" alone would let a trailing line break through.
 OPAQUE_ID = rf"^{ids.OPAQUE_SHAPE}$(?!\n)"
@@ -23,9 +28,19 @@ OrganizationId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
 UserId: TypeAlias = Annotated[str, Meta(pattern=OPAQUE_ID)]
 ThreadId: TypeAlias = Annotated[str, Meta(pattern=THREAD_ID)]
 AssistantId: TypeAlias = Annotated[str, Meta(max_length=128)]
+ExternalId: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=EXTERNAL_ID_CHARACTERS_MAX,
+        pattern=r"^[^\u0000-\u001f\u007f-\u009f]+$(?!\n)",
+        examples=["ticket-4711"],
+    ),
+]
 Title: TypeAlias = Annotated[str, Meta(max_length=TITLE_CHARACTERS_MAX, examples=["Broken invoice"])]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256)]
 Seconds: TypeAlias = int
+GivenSeconds: TypeAlias = Annotated[int, Meta(ge=0, examples=[1_795_411_728])]
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 MessageRole: TypeAlias = Annotated[Literal["user", "assistant", "system", "tool"], Meta(description="Who said it.")]
 Scalar: TypeAlias = str | int | float | bool
@@ -43,6 +58,18 @@ Metadata: TypeAlias = Annotated[dict[str, Value], Meta(extra_json_schema={"maxPr
 
 # The type of fields that are stored as JSON and sent as stored, without decoding.
 Raw: Any = msgspec.Raw
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """Data of your own, kept word for word and never read by the service; at most 4 MiB of UTF-8."""
+
+    format: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._/+-]{0,63}$(?!\n)", examples=["acme/message+json"])]
+    """What it is, in a word of your own."""
+    data: Annotated[str, Meta(examples=['{"draft": 3}'])]
+    """The data as text; a program puts its JSON in as text."""
+
+
+PayloadFormat: TypeAlias = Annotated[str, Meta(examples=["acme/message+json"])]
 
 
 class Object(msgspec.Struct, rename="camel"):
@@ -86,6 +113,12 @@ class Common(Object):
     """Its name, for people."""
     metadata: Annotated[Metadata, Meta(examples=[{}])]
     """Pairs of your own."""
+    external_id: ExternalId | None
+    """An id of your own. It is never changed, and free again after deletion."""
+    payload_format: PayloadFormat | None
+    """The format of its payload; null without one."""
+    payload: Payload | None
+    """Data of your own. An answer has it, where there is any, if one object is read or with `include=payload`."""
     tool_calls: list[Any] | None  # Any: tool calls.
     """Functions that the model wants called, as in OpenAI's chat format."""
     tool_call_id: str | None

@@ -5,11 +5,26 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from threadkeep.contract.basis import Body, ListQuery, MessageRole, Metadata, MetadataChange, Revised, Seconds
+from threadkeep.contract.basis import (
+    AssistantId,
+    Body,
+    ExternalId,
+    GivenSeconds,
+    ListQuery,
+    MessageRole,
+    Metadata,
+    MetadataChange,
+    Payload,
+    PayloadFormat,
+    Revised,
+    Seconds,
+    Title,
+)
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TOOL_CALLS_MAX
 
 QUESTION = "My invoice has no VAT number."
 ANSWER = "I can add it. What is the number?"
+ParentId: TypeAlias = Annotated[str, Meta(min_length=1, max_length=255)]
 Url: TypeAlias = Annotated[str, Meta(min_length=1)]
 
 
@@ -61,7 +76,7 @@ class ToolCall(msgspec.Struct, frozen=True):
 Content: TypeAlias = Annotated[
     str | Annotated[list[Part], Meta(max_length=PARTS_MAX)],
     Meta(
-        description="A string, or parts. A user's or system message needs content that is not blank.",
+        description="A string, or parts. A user's or system message needs content that is not blank, or a payload.",
         examples=[QUESTION],
     ),
 ]
@@ -76,6 +91,28 @@ class MessageCreate(Body):
     tool_calls: ToolCalls | None = None
     tool_call_id: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
     metadata: MetadataChange | None = None
+    external_id: ExternalId | None = None
+    parent_id: ParentId | UnsetType | None = UNSET
+    """The message that it follows: an id or `externalId` of the thread, or of an earlier message of this call. Null
+    begins the thread anew. Left out, it follows the one before it, the first one the newest."""
+    payload: Payload | None = None
+    created_at: GivenSeconds | UnsetType = UNSET
+    """When it was created, if it is brought from elsewhere. Not in the future, and not for a user who is acted for."""
+    status: Literal["completed", "incomplete"] = "completed"
+    """`incomplete` for an answer that was cut off where it is brought from."""
+    assistant_id: AssistantId | None = None
+    """The assistant that wrote it where it is brought from. Only for messages of the assistant."""
+
+
+class ThreadChange(Body):
+    """What may change in a thread together with its messages; an absent field stays as it is."""
+
+    title: Title | UnsetType | None = UNSET
+    """Its title, stored as given."""
+    metadata: MetadataChange | UnsetType | None = UNSET
+    expires_at: GivenSeconds | UnsetType | None = UNSET
+    """When it deletes itself; null means never."""
+    payload: Payload | UnsetType | None = UNSET
 
 
 class MessagesCreate(Body):
@@ -83,11 +120,14 @@ class MessagesCreate(Body):
 
     messages: Annotated[
         list[MessageCreate],
-        Meta(
-            min_length=1, examples=[[{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]]
-        ),
+        Meta(examples=[[{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]]),
     ]
-    """At most 100."""
+    """At most 100; none only with `replaces`."""
+    thread: ThreadChange | UnsetType = UNSET
+    """Changes of the thread in the same transaction."""
+    replaces: Annotated[str, Meta(min_length=1, max_length=128)] | UnsetType = UNSET
+    """What goes first: `all`, or a message's id: that message and all that descends from it. The first new message
+    then follows what it followed."""
 
 
 class MessageUpdate(Body):
@@ -95,6 +135,8 @@ class MessageUpdate(Body):
 
     content: Content | UnsetType = UNSET
     metadata: MetadataChange | UnsetType | None = UNSET
+    payload: Payload | UnsetType | None = UNSET
+    """Null removes it. New content without a new payload removes it as well."""
 
 
 class Message(Revised):
@@ -107,6 +149,10 @@ class Message(Revised):
     thread_id: str
     seq: Annotated[int, Meta(ge=1, examples=[1])]
     """Its number in the thread: 1, 2, 3 … in the order in which messages were stored."""
+    parent_id: Annotated[str, Meta(examples=["msg_01m83e1pjhey7sy9fbc80r7w7a"])] | None
+    """The message that it follows; null if it begins the thread."""
+    external_id: ExternalId | None
+    """An id of your own, unique in the thread. Free again after deletion."""
     role: MessageRole
     content: list[Part]
     """The content as parts, also if it was sent as a text."""
@@ -120,7 +166,9 @@ class Message(Revised):
     """The response that wrote it; null if it was added."""
     tool_calls: list[ToolCall] | None
     tool_call_id: str | None
+    payload_format: PayloadFormat | None
     metadata: Metadata
+    payload: Payload | UnsetType = UNSET
 
     @property
     def text(self) -> str:
@@ -133,3 +181,9 @@ class MessagesQuery(ListQuery, frozen=True):
 
     role: MessageRole | None = None
     """Messages with this role."""
+    external_id: ExternalId | None = None
+    """The message with this id of your own."""
+    branch: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """`current`, or a message's id: only the line of messages that ends there. Left out: the messages of all lines."""
+    include: Literal["payload"] | None = None
+    """Adds each message's payload."""

@@ -1,6 +1,6 @@
 """Organizations, their members and keys, and who is calling."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -15,7 +15,10 @@ from threadkeep.contract.basis import (
     Seconds,
     UserId,
 )
+from threadkeep.contract.limits import RETENTION_DAYS_MAX
 from threadkeep.scope import Credential, Role
+
+RetentionDays: TypeAlias = Annotated[int, Meta(ge=1, le=RETENTION_DAYS_MAX, examples=[90])]
 
 
 class Organization(Revised):
@@ -26,6 +29,8 @@ class Organization(Revised):
     created_at: Seconds
     updated_at: Seconds
     name: str
+    retention_days: RetentionDays | None
+    """For how many days a new thread is kept, counted anew with each message; null means for ever."""
 
 
 class UserOrganization(Object):
@@ -53,6 +58,8 @@ class OrganizationUpdate(Body):
     """What may change in an organization."""
 
     name: Annotated[Name, Meta(examples=["Acme Ltd."])] | UnsetType = UNSET
+    retention_days: RetentionDays | UnsetType | None = UNSET
+    """For new threads; those that are there keep theirs."""
 
 
 class Member(Revised):

@@ -15,7 +15,7 @@ from threadkeep.contract.basis import (
     Seconds,
     ThreadId,
 )
-from threadkeep.contract.messages import ANSWER, QUESTION, MessageCreate, Part, ToolCall
+from threadkeep.contract.messages import ANSWER, QUESTION, MessageCreate, ParentId, Part, ToolCall
 from threadkeep.contract.threads import ThreadCreate
 
 
@@ -97,6 +97,9 @@ class ResponseCreate(ModelSettings):
     """What to do when a response runs already: refuse with 409, or cancel that one first."""
     replaces: Annotated[str, Meta(max_length=128)] | None = None
     """The id of the thread's newest message, an assistant's: it is deleted, and what is before it is answered anew."""
+    after: ParentId | UnsetType | None = UNSET
+    """The message that the input follows, or the answer when there is no input: an id or `externalId`, or null for the
+    beginning. So a branch begins, and what is there stays."""
     metadata: MetadataChange | None = None
 
 

@@ -8,11 +8,15 @@ from msgspec import UNSET, Meta, UnsetType
 from threadkeep.contract.basis import (
     AssistantId,
     Body,
+    ExternalId,
+    GivenSeconds,
     ListQuery,
     Metadata,
     MetadataChange,
     Object,
     OrganizationId,
+    Payload,
+    PayloadFormat,
     Revised,
     Seconds,
     ThreadId,
@@ -21,7 +25,7 @@ from threadkeep.contract.basis import (
 )
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX
-from threadkeep.contract.messages import ANSWER, MessageCreate
+from threadkeep.contract.messages import ANSWER, MessageCreate, ParentId
 
 PAIRS = {"category": "billing", "tags": ["pdf", "tax"]}
 Status: TypeAlias = Literal["streaming", "inactive"]
@@ -35,6 +39,15 @@ class LastMessage(Object):
     preview: Annotated[str, Meta(max_length=PREVIEW_CHARACTERS_MAX, examples=[ANSWER])]
     """The beginning of its text."""
     created_at: Seconds
+
+
+class CopiedFrom(Object):
+    """Where a thread was copied from."""
+
+    thread_id: str
+    """The thread that was copied."""
+    message_id: Annotated[str, Meta(examples=["msg_01m83e1pjhey7sy9fbc80r7w7a"])] | None
+    """The last message that was copied; null if there was none."""
 
 
 class Thread(Revised):
@@ -63,8 +76,16 @@ class Thread(Revised):
     """What it accepts: everything, no messages, or no changes at all."""
     last_message_at: Annotated[Seconds, Meta(examples=[1_795_411_731])] | None
     """When its newest message was created, in Unix seconds, UTC."""
+    external_id: ExternalId | None
+    """An id of your own, unique for the organization and the user. Free again after deletion."""
+    expires_at: Annotated[Seconds, Meta(examples=[1_795_498_128])] | None
+    """When the thread deletes itself, in Unix seconds, UTC."""
+    payload_format: PayloadFormat | None
+    copied_from: CopiedFrom | None
+    """Where it was copied from; null if that thread is gone, or the caller may not see it."""
     last_message: LastMessage | UnsetType | None = UNSET
     """Only with `include=lastMessage`."""
+    payload: Payload | UnsetType = UNSET
 
 
 class ThreadCreate(Body):
@@ -72,11 +93,17 @@ class ThreadCreate(Body):
 
     id: ThreadId | UnsetType = UNSET
     """An id of your own, unique in the organization."""
+    external_id: ExternalId | None = None
     title: Title | None = None
     metadata: Annotated[MetadataChange | None, Meta(examples=[PAIRS])] = None
     assistant_id: AssistantId | None = None
     """The assistant that answers in it."""
     visible_in_ui: bool = True
+    expires_at: GivenSeconds | UnsetType | None = UNSET
+    """When it deletes itself. Left out, the organization's retention decides; null means never."""
+    payload: Payload | None = None
+    created_at: GivenSeconds | UnsetType = UNSET
+    """When it was created, if it is brought from elsewhere. Not in the future, and not for a user who is acted for."""
     organization_id: OrganizationId | UnsetType = UNSET
     """Where it is created, for callers with several organizations."""
     user_id: UserId | UnsetType = UNSET
@@ -93,6 +120,21 @@ class ThreadUpdate(Body):
     assistant_id: AssistantId | UnsetType | None = UNSET
     """Another assistant, while there are no messages or the present one was deleted."""
     visible_in_ui: bool | UnsetType = UNSET
+    expires_at: GivenSeconds | UnsetType | None = UNSET
+    """When it deletes itself; null means never."""
+    payload: Payload | UnsetType | None = UNSET
+
+
+class ThreadCopy(Body):
+    """What a copy has of its own; everything else is the source's."""
+
+    message_id: ParentId | None = None
+    """The last message to copy, by id or `externalId`; left out, the current line is copied to its end."""
+    title: Title | UnsetType | None = UNSET
+    """The copy's title; left out, the source's."""
+    metadata: Annotated[MetadataChange | UnsetType | None, Meta(examples=[PAIRS])] = UNSET
+    user_id: UserId | UnsetType = UNSET
+    """The user that the copy will belong to; only admins and owners may name another user than themselves."""
 
 
 class ThreadsQuery(ListQuery, frozen=True):
@@ -101,6 +143,8 @@ class ThreadsQuery(ListQuery, frozen=True):
     order: Literal["asc", "desc"] = "desc"
     user_id: UserId | None = None
     """Threads of this user. Members have only their own."""
+    external_id: ExternalId | None = None
+    """The thread with this id of your own; one for each user."""
     assistant_id: AssistantId | None = None
     """Threads with this assistant."""
     visible_in_ui: bool | None = None
@@ -117,8 +161,8 @@ class ThreadsQuery(ListQuery, frozen=True):
     """Threads created before this second."""
     sort: Literal["createdAt", "updatedAt"] = "createdAt"
     """The time to sort by."""
-    include: Literal["lastMessage"] | None = None
-    """Adds a preview of the newest message, so that one call draws a sidebar."""
+    include: Literal["lastMessage", "payload"] | None = None
+    """Adds a preview of the newest message, so that one call draws a sidebar; or each thread's payload."""
     include_total: bool = False
     """Adds `total`, which has to count all that match."""
     # Not a parameter of its own: the pairs of all metadata.<key>=<value>.

@@ -40,10 +40,10 @@ class DatabaseInUse(SettingError):
     """Another process serves this file."""
 
 
-def connect(path: Path, *, folds: bool = False) -> apsw.Connection:
+def connect(path: Path, *, folds: bool = False, create: bool = False) -> apsw.Connection:
     """Open a connection with the settings that every connection needs; one that `folds` may do checkpoints."""
     try:
-        connection = connected(path, vfs=sqlite_gaps.VFS if folds else None)
+        connection = connected(path, vfs=sqlite_gaps.VFS if folds else None, create=create)
         # Only connections that clear gaps may write to the file.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, not folds)
         return connection

@@ -27,7 +27,9 @@ from typing import Any
 from weakref import WeakSet
 
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
-TABLE = re.compile(r"\b(?:from|join|update|into)\s+(?!set\b|unnest\b)([a-z_]+)")
+TABLE = re.compile(
+    r"\b(?:from|join|update|into)\s+(?!set\b|unnest\b|lateral\b|json_each\b|json_array_elements)([a-z_]+)"
+)
 INSERTED = re.compile(r"\binto\s+[a-z_]+")
 COMMON_TABLE = re.compile(r"(?:\bwith|,)\s+([a-z_]+)\s+as\s+(?:materialized\s+)?\(")
 SCOPED_BY = re.compile(r"\b(?:organization|o\.key) = (?::organization|[a-z_]+\.organization)\b")

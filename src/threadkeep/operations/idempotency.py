@@ -6,6 +6,7 @@ Work that outlasts a transaction commits the reservation first, with a time limi
 A request without a key is passed as None: these functions then do nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -51,7 +52,8 @@ RESERVE = scoped("""
     """)
 
 READ = scoped("""
-    select i.fingerprint, i.status, i.body, i.revision, i.first_seq, i.thread, i.response_id, i.assistant_id
+    select i.fingerprint, i.status, i.body, i.revision, i.thread_revision, i.first_seq, i.thread, i.response_id,
+        i.assistant_id
     from idempotency i
     where i.organization = :organization and i.caller = :caller and i.request = :request and i.key = :key
     """)
@@ -66,7 +68,7 @@ MAY_SEE = scoped("""
     """)
 
 STORE = scoped(f"""
-    update idempotency set status = :status, body = :body, revision = :revision,
+    update idempotency set status = :status, body = :body, revision = :revision, thread_revision = :thread_revision,
         thread = (select t.key from threads t where t.organization = :organization and t.id = :thread_id),
         first_seq = coalesce(:first_seq, {ITS_SEQ}), last_seq = coalesce(:last_seq, {ITS_SEQ}),
         expires_ms = :expires_ms, assistant_id = :assistant_id, response_id = :begun_id
@@ -114,6 +116,7 @@ class Stored:
     status: int
     body: bytes = b""
     revision: int | None = None
+    thread_revision: int | None = None
     # The response that the first request began, in place of a body.
     response_id: str | None = None
 
@@ -178,7 +181,7 @@ async def find_or_reserve(
     if row is None:
         # The other sender's work was rolled back between the two statements.
         raise Unavailable()
-    stored_fingerprint, status, body, revision, first_seq, thread, response_id, assistant_id = row
+    stored_fingerprint, status, body, revision, thread_revision, first_seq, thread, response_id, assistant_id = row
     if bytes(stored_fingerprint) != request.fingerprint:
         raise KeyReused()
     if status == IN_PROGRESS:
@@ -191,7 +194,7 @@ async def find_or_reserve(
         raise ThreadNotFound() if first_seq is None else MessageNotFound()
     if thread is not None and not await tx.fetch(MAY_SEE, thread=thread):
         raise ThreadNotFound()
-    return Stored(status, body.encode(), revision)
+    return Stored(status, body.encode(), revision, thread_revision)
 
 
 async def store(tx: ScopedTransaction, request: IdempotentRequest | None, answer: Stored, concerns: Concerns) -> None:
@@ -204,6 +207,7 @@ async def store(tx: ScopedTransaction, request: IdempotentRequest | None, answer
         body=answer.body.decode() or None,
         begun_id=answer.response_id,
         revision=answer.revision,
+        thread_revision=answer.thread_revision,
         thread_id=concerns.thread_id,
         first_seq=concerns.first_seq,
         last_seq=concerns.last_seq,
@@ -219,9 +223,9 @@ async def free(tx: ScopedTransaction, request: IdempotentRequest) -> None:
     await tx.fetch(FREE, **request.row())
 
 
-async def empty_thread(tx: ScopedTransaction, thread: int) -> None:
-    """Empty the stored answers about a deleted thread: a replay gets 404 and does not repeat the work."""
-    await tx.fetch(EMPTY_THREAD, thread=thread)
+async def empty_threads(tx: ScopedTransaction, threads: Sequence[int]) -> None:
+    """Empty the stored answers about deleted threads: a replay gets 404 and does not repeat the work."""
+    await tx.execute_many(EMPTY_THREAD, [{"thread": thread} for thread in threads])
 
 
 async def empty_assistant(tx: ScopedTransaction, assistant_id: str) -> None:

@@ -1,6 +1,6 @@
 """Positions in lists: what `after` and `before` take, what `nextCursor` carries, and how a page is cut."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -129,12 +129,17 @@ def page(
 
 def fitting(found: list[T], size_of: Callable[[T], int]) -> list[T]:
     """Return as many of the first objects as take PAGE_BYTES_MAX together, but at least one."""
-    size_bytes = 0
-    for place, each in enumerate(found):
-        size_bytes += size_of(each) + OBJECT_BYTES
-        if size_bytes > PAGE_BYTES_MAX and place:
-            return found[:place]
-    return found
+    return found[: count_fitting(map(size_of, found))]
+
+
+def count_fitting(sizes: Iterable[int]) -> int:
+    """Return how many of the first objects with texts of these sizes a page holds: at least one."""
+    total_bytes = place = 0
+    for place, size_bytes in enumerate(sizes, 1):
+        total_bytes += size_bytes + OBJECT_BYTES
+        if total_bytes > PAGE_BYTES_MAX and place > 1:
+            return place - 1
+    return place
 
 
 def page_of(data: list[T], window: Window, next_cursor: str | None, id_of: Callable[[T], str] = own_id) -> ListPage:

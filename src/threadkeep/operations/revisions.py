@@ -10,7 +10,9 @@ class Versioned(NamedTuple):
     """An object and its revision, which the caller gets as ETag."""
 
     object: Any  # Any: whichever struct the operation answers with.
-    revision: int
+    revision: int | None
+    # The revision of the thread that was changed along with it, if the caller asked by it.
+    thread_revision: int | None = None
 
 
 # Says whether If-Match allows a change, given the object's revision, or None while there is no such object.

@@ -137,7 +137,7 @@ class Answering:
 
 
 async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, terms: Terms) -> Context:
-    thread = (await threads.read(tx, thread_id)).object
+    thread = (await threads.read_without_payload(tx, thread_id)).object
     assistant = await configuration.resolve(tx, thread.assistant_id, None)
     combined = configuration.combine(assistant, asked, None)
     complete = configuration.with_defaults(

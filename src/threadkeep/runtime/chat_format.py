@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from threadkeep.contract.messages import Part, TextPart
+from threadkeep.operations.messages.rows import decode_parts
 from threadkeep.operations.messages.wanted_back import WantedBack
-from threadkeep.operations.responses.context import Chosen, ChosenMessage, decode_parts, shows_image, text_of
+from threadkeep.operations.responses.context import Chosen, ChosenMessage, shows_image, text_of
 
 NOTHING: Mapping[int, WantedBack] = {}
 

@@ -3,17 +3,20 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
-from typing import Any
+from contextlib import suppress
 
-from threadkeep.database.driver import Database, Transaction
+from threadkeep import clock
+from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, Unavailable
 from threadkeep.operations.upkeep import sweeping
+from threadkeep.operations.upkeep.sweeping import Step
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 3.0
 JITTER_S = 1.0
+# For so long one step goes on before the others have their turn.
+STEP_S = 1.0
 
 
 class Sweeper:
@@ -42,26 +45,35 @@ class Sweeper:
                 logger.exception("Sweeping failed and will be tried again.")
 
     async def sweep(self) -> None:
-        """Do all that is due, in transactions of bounded size."""
-        away = None
-        for step in sweeping.STEPS:
-            try:
-                # Each transaction is small, so that requests come in between.
-                while await self._database.write(step, None):
-                    pass
-            except Unavailable as error:
-                if not self._database.is_in_parts:
-                    raise
-                away = error
-                await self._sweep_each(step)
-        if away is not None:
-            raise away
+        """Do all that is due, in transactions of bounded size. A step with much to do lets others have a turn."""
+        is_left = True
+        while is_left:
+            is_left = False
+            away = None
+            for step in sweeping.STEPS:
+                try:
+                    is_left |= await self._take(step, None)
+                except Unavailable as error:
+                    if not self._database.is_in_parts:
+                        raise
+                    away = error
+                    is_left |= await self._take_each(step)
+            if away is not None:
+                raise away
 
-    async def _sweep_each(self, step: Callable[[Transaction, int | None], Coroutine[Any, Any, int]]) -> None:
+    async def _take(self, step: Step, organization: int | None) -> bool:
+        """Do one step, for a while; return whether there is more to do."""
+        until_s = clock.monotonic_s() + STEP_S
+        # Each transaction is small, so that requests come in between.
+        while await self._database.write(step, organization):
+            if clock.monotonic_s() > until_s:
+                return True
+        return False
+
+    async def _take_each(self, step: Step) -> bool:
         """Do one step in each organization by itself: some are on a machine that is away."""
+        is_left = False
         for organization in await self._database.read(sweeping.organizations):
-            try:
-                while await self._database.write(step, organization):
-                    pass
-            except Unavailable:
-                continue
+            with suppress(Unavailable):
+                is_left |= await self._take(step, organization)
+        return is_left

@@ -20,18 +20,19 @@ class Result(msgspec.Struct):
     status: int
     body: bytes
     revision: int | None
+    thread_revision: int | None = None
     replayed: bool = False
 
 
 def result_of(value: Any, status: int) -> Result:
     if type(value) is Versioned:
-        return Result(status, encode(value.object), value.revision)
+        return Result(status, encode(value.object), value.revision, value.thread_revision)
     return Result(status, encode(value), None)
 
 
 def result_of_answered(answered: Answered) -> Result:
     body = b"" if answered.value is None else encode(answered.value)
-    return Result(answered.status, body, None, answered.was_replayed)
+    return Result(answered.status, body, None, replayed=answered.was_replayed)
 
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
@@ -45,6 +46,8 @@ def headers_of(result: Result, request_id: bytes) -> Headers:
     ]
     if result.revision is not None:
         headers.append((b"etag", b'"%d"' % result.revision))
+    if result.thread_revision is not None:
+        headers.append((b"thread-etag", b'"%d"' % result.thread_revision))
     if result.replayed:
         headers.append((b"idempotent-replayed", b"true"))
     return headers

@@ -72,6 +72,7 @@ class Caller:
             self.credential,
             is_product_user=acting_for is not None or bool(membership.generation),
             key_id=membership.key_id if self.credential is Credential.KEY else "",
+            retention_days=membership.retention_days,
         )
         if len(self.scopes) < CACHE_ENTRIES_MAX:
             self.scopes[organization_id, acting_for] = scope

@@ -319,6 +319,19 @@ def check_messages_count(decoded: dict[str, Any], paths: tuple[str, ...], messag
             raise InvalidField(f"One call takes at most {messages_max} messages: send several calls.", param=path)
 
 
+def check_payloads(decoded: dict[str, Any], paths: tuple[str, ...], bytes_max: int) -> None:
+    """Raise TooLarge for a payload at one of these paths whose data is longer than `bytes_max`, in UTF-8."""
+    for path in paths:
+        found = value_at(decoded, path) if path else decoded
+        for place, each in enumerate(found if isinstance(found, list) else [found]):
+            data = value_at(each, "payload.data")
+            if isinstance(data, str) and len(data) * 4 > bytes_max and len(data.encode()) > bytes_max:
+                where = (
+                    f"{path}[{place}].payload" if isinstance(found, list) else ".".join(filter(None, (path, "payload")))
+                )
+                raise TooLarge(f"A payload has at most {bytes_max} bytes of UTF-8.", param=where)
+
+
 def value_at(decoded: Any, path: str) -> Any:
     """Return the value at a path such as `thread.messages` in a decoded body, or None."""
     for name in path.split("."):

@@ -79,6 +79,8 @@ class Endpoint:
     # Where the body may name the organization, and where it may hold lists of messages.
     organization_at: tuple[str, ...] = ("organizationId",)
     messages_at: tuple[str, ...] = ()
+    # Where it may hold payloads: paths of an object, or of a list of them. Such a body may be larger.
+    payloads_at: tuple[str, ...] = ()
     query: type[OrganizationQuery] = OrganizationQuery
     status: int = 200
     errors: tuple[str, ...] = ()

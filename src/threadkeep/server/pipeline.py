@@ -34,6 +34,7 @@ from threadkeep.server.body import (
     Receive,
     Reservation,
     check_messages_count,
+    check_payloads,
     convert,
     decode,
     read_body,
@@ -271,7 +272,8 @@ class Pipeline:
     ) -> tuple[Decoded, Any]:  # Any: the endpoint's own body struct.
         settings = self._settings
         with Reservation(self._body_budget) as reservation:
-            raw = await read_body(headers, receive, settings.body_bytes_max, settings.body_read_s, reservation)
+            bytes_max = settings.body_bytes_max + (settings.payload_bytes_max if endpoint.payloads_at else 0)
+            raw = await read_body(headers, receive, bytes_max, settings.body_read_s, reservation)
             if len(raw) > LARGE_BYTES:
                 return await asyncio.to_thread(self._decode_body, endpoint, raw)
             return self._decode_body(endpoint, raw)
@@ -280,6 +282,7 @@ class Pipeline:
         decoded = decode(raw)
         body = convert(decoded, endpoint.body_for(decoded))
         check_messages_count(decoded, endpoint.messages_at, self._settings.messages_per_call_max)
+        check_payloads(decoded, endpoint.payloads_at, self._settings.payload_bytes_max)
         return decoded, body
 
     def _count_refused(self, error: ApiError, scope: dict[str, Any]) -> ApiError:
@@ -297,10 +300,10 @@ async def run_keyed(
     """Run the endpoint's operation once per Idempotency-Key: the answer is stored in the same transaction."""
     stored = await idempotency.find_or_reserve(tx, keyed)
     if stored is not None:
-        return Result(stored.status, stored.body, stored.revision, replayed=True)
+        return Result(stored.status, stored.body, stored.revision, stored.thread_revision, replayed=True)
     value = await endpoint.operation(tx, *arguments)
     result = result_of(value, endpoint.status)
-    kept = Stored(result.status, without_secret(value, result.body), result.revision)
+    kept = Stored(result.status, without_secret(value, result.body), result.revision, result.thread_revision)
     await idempotency.store(tx, keyed, kept, concerns_of(value))
     return result
 

@@ -36,6 +36,7 @@ def thread_query(given: ThreadsQuery) -> Query:
         Filter(
             user_id=given.user_id,
             assistant_id=given.assistant_id,
+            external_id=given.external_id,
             visible_in_ui=given.visible_in_ui,
             state=None if given.state in (None, "all") else State(given.state),
             every_state=given.state == "all",
@@ -48,7 +49,8 @@ def thread_query(given: ThreadsQuery) -> Query:
         ),
         window_of(given),
         given.sort,
-        with_last_message=given.include is not None,
+        with_last_message=given.include == "lastMessage",
+        with_payload=given.include == "payload",
         with_total=given.include_total,
     )
 

@@ -32,16 +32,16 @@ from threadkeep.contract.responses import (
     ResponseCreate,
     ResponseInThreadCreate,
 )
-from threadkeep.contract.threads import Thread, ThreadCreate, ThreadsQuery, ThreadUpdate
+from threadkeep.contract.threads import Thread, ThreadCopy, ThreadCreate, ThreadsQuery, ThreadUpdate
 from threadkeep.contract.usage import Usage, UsageQuery
 from threadkeep.operations.assistants import assistants
+from threadkeep.operations.messages import appending, messages
 from threadkeep.operations.messages import listing as message_list
-from threadkeep.operations.messages import messages
 from threadkeep.operations.organizations import keys, members, organizations, tokens, usage
 from threadkeep.operations.responses import responses
+from threadkeep.operations.threads import copying, threads
 from threadkeep.operations.threads import listing as thread_list
 from threadkeep.operations.threads import state as thread_state
-from threadkeep.operations.threads import threads
 from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
 from threadkeep.server.auth import Caller
@@ -82,8 +82,7 @@ def list_threads_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
     # No index begins with the role: messages of a rare one may be far apart in a long thread.
-    role = arguments[-1]
-    return ExecutionMode.READ if role is None else ExecutionMode.READ_SLOWLY
+    return ExecutionMode.READ if arguments[-1].role is None else ExecutionMode.READ_SLOWLY
 
 
 def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
@@ -91,13 +90,16 @@ def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 
 def append_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    return ExecutionMode.WRITE_ONCE if messages.is_one_statement(arguments[-1]) else ExecutionMode.WRITE_CHECKED
+    if appending.is_one_statement(*arguments[-2:]):
+        return ExecutionMode.WRITE_ONCE
+    return ExecutionMode.WRITE_CHECKED if appending.is_at_the_end(*arguments[-2:]) else ExecutionMode.WRITE
 
 
 THREADS = [
     Endpoint("POST", "/v1/threads", threads.create, "Create a thread", path_and_body, Thread, create_mode,
-             body=ThreadCreate, messages_at=("messages",), status=201,
-             errors=("thread_exists", "assistant_not_found", "bearer_token_required", *METADATA),
+             body=ThreadCreate, messages_at=("messages",), payloads_at=("", "messages"), status=201,
+             errors=("thread_exists", "external_id_taken", "message_not_found", "assistant_not_found",
+                     "bearer_token_required", *METADATA),
              description="Creates a thread with its first messages, all or nothing. No body is needed."),
     Endpoint("GET", "/v1/threads", thread_list.list_threads, "List threads",
              lambda request: [thread_query(request.query)], (ListPage, Thread), list_threads_mode,
@@ -114,7 +116,7 @@ THREADS = [
              errors=("thread_not_found",),
              description="The `ETag` is the thread's revision, for `If-Match`."),
     Endpoint("PATCH", "/v1/threads/{threadId}", threads.update, "Change a thread", path_body_precondition, Thread,
-             WRITE, body=ThreadUpdate, takes_precondition=True,
+             WRITE, body=ThreadUpdate, takes_precondition=True, payloads_at=("",),
              errors=(*CHANGE, "assistant_not_found", "assistant_bound", "bearer_token_required", "precondition_failed",
                      *METADATA),
              description="Changes what the body names; what is absent stays. Metadata merges: a pair that is null is "
@@ -123,6 +125,10 @@ THREADS = [
              WRITE, takes_precondition=True, errors=("thread_not_found", "precondition_failed"),
              may_end_response=True,
              description="Deletes for good, with all messages and responses. A running response ends. In every state."),
+    Endpoint("POST", "/v1/threads/{threadId}/copy", copying.copy, "Copy a thread", path_and_body, Thread, WRITE,
+             body=ThreadCopy, status=201, errors=("thread_not_found", "message_not_found", *METADATA),
+             description="Makes a new thread of the current line, or of the line that ends at a message. The source "
+                         "may be locked or archived."),
     Endpoint("POST", "/v1/threads/{threadId}/lock", thread_state.lock, "Lock a thread", path_and_precondition, Thread,
              WRITE, body=Nothing, takes_precondition=True, errors=STATE, may_end_response=True,
              description="A locked thread takes no messages; its metadata may be changed. A running response ends, "
@@ -140,16 +146,20 @@ THREADS = [
 ]  # fmt: skip
 
 MESSAGES = [
-    Endpoint("POST", "/v1/threads/{threadId}/messages", messages.append, "Add messages", path_and_body,
+    Endpoint("POST", "/v1/threads/{threadId}/messages", appending.append, "Add messages", path_body_precondition,
              (Message, (ListPage, Message)), append_mode, body=MessageCreate | MessagesCreate,
              choose_body=lambda decoded: MessagesCreate if "messages" in decoded else MessageCreate, status=201,
-             messages_at=("messages",),
-             errors=(*CHANGE, *METADATA),
-             description="Adds one message, or with `messages` up to 100, all or nothing."),
+             messages_at=("messages",), takes_precondition=True, payloads_at=("", "messages", "thread"),
+             errors=(*MESSAGE_CHANGE, "external_id_taken", *METADATA),
+             description="Adds one message, or with `messages` up to 100, all or nothing. With `If-Match`, the "
+                         "thread's tag, only if the thread has not changed since; with `thread` or `replaces`, "
+                         "other changes in the same transaction. Such an answer has the thread's new tag as "
+                         "`Thread-ETag`."),
     Endpoint("GET", "/v1/threads/{threadId}/messages", message_list.list_messages, "List messages",
-             lambda request: [*request.path, window_of(request.query), request.query.role], (ListPage, Message),
-             list_messages_mode, query=MessagesQuery, errors=("thread_not_found", "invalid_cursor"),
-             description="Lists messages, the oldest first."),
+             lambda request: [*request.path, message_list.query_of(request.query)], (ListPage, Message),
+             list_messages_mode, query=MessagesQuery,
+             errors=("thread_not_found", "message_not_found", "invalid_cursor"),
+             description="Lists messages, the oldest first: of all branches, or with `branch` of one line."),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages", messages.delete_all, "Delete all messages",
              path_and_precondition, ListDeleted, WRITE, takes_precondition=True,
              errors=(*CHANGE, "precondition_failed"),
@@ -158,7 +168,7 @@ MESSAGES = [
              errors=("thread_not_found", "message_not_found"),
              description="While it is being generated, `content` is what is stored so far."),
     Endpoint("PATCH", "/v1/threads/{threadId}/messages/{messageId}", messages.update, "Change a message",
-             path_body_precondition, Message, WRITE, body=MessageUpdate, takes_precondition=True,
+             path_body_precondition, Message, WRITE, body=MessageUpdate, takes_precondition=True, payloads_at=("",),
              errors=(*MESSAGE_CHANGE, *METADATA),
              description="Changes content or metadata. Metadata merges."),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages/{messageId}", messages.delete, "Delete a message",
@@ -173,6 +183,8 @@ ANSWER = (
     "thread_archived",
     "thread_busy",
     "thread_empty",
+    "message_not_found",
+    "external_id_taken",
     "assistant_not_found",
     "assistant_bound",
     "assistant_deleted",
@@ -188,6 +200,7 @@ BEGIN = Endpoint(
     ExecutionMode.ANSWER,
     body=ResponseCreate,
     messages_at=("input",),
+    payloads_at=("input",),
     errors=ANSWER,
     streams=True,
     wants_neither=lambda body: body.background and not body.stream,
@@ -202,6 +215,7 @@ RESPONSES = [
     replace(BEGIN, path="/v1/responses", summary="Create a response in a new or an existing thread",
             arguments=lambda request: [None, request.body, request.allowed, request.presence],
             body=ResponseInThreadCreate, messages_at=("input", "thread.messages"),
+            payloads_at=("input", "thread", "thread.messages"),
             organization_at=("organizationId", "thread.organizationId"),
             errors=(*ANSWER, "thread_exists", "bearer_token_required"),
             description="The same, for a thread that is named or described in `thread`."),

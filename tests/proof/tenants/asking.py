@@ -54,6 +54,8 @@ class Asked:
             other.query["metadata.word" if key == "metadata" else key] = value
         elif place == "header":
             other.headers[key] = value
+        elif key == "replaces" and self.operation.endswith("/messages"):
+            other.body = {"messages": [self.body], key: value}
         else:
             other.body = with_field(self.body or {}, key.split("."), value)
         return other

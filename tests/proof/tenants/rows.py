@@ -42,6 +42,10 @@ ONESELF = Kind(NO_ROLE, NO_ROLE, NO_ROLE)
 CHOSEN_ID = Kind(OK, "409 thread_exists", shared=True)
 # It is taken for good, so whether a stranger gets it in an organization of his own depends on whether he had it before.
 CHOSEN_ASSISTANT_ID = Kind("", "409 assistant_exists", shared=True)
+# Kept as it is said, and refused with a question.
+OF_AN_ANSWER = Kind("400 invalid_field", "400 invalid_field")
+# Changes of the thread stand beside a list of messages only.
+BESIDE_SEVERAL = Kind("400 unknown_field", "400 unknown_field")
 REPLACED = Kind("400 invalid_field", "400 invalid_field")
 THREAD_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
 MESSAGE_POSITION = Kind("400 invalid_cursor", "400 invalid_cursor")
@@ -82,7 +86,7 @@ LIST_OF_THREADS = EVERY | {
     "query titleContains": FILTER,
     "query metadata": FILTER,
 }
-NEW_RESPONSE = RETRIED | {"body assistantId": ASSISTANT, "body replaces": REPLACED}
+NEW_RESPONSE = RETRIED | {"body assistantId": ASSISTANT, "body replaces": REPLACED, "body after": MESSAGE}
 OF_MESSAGES = {"query after": MESSAGE_POSITION, "query before": MESSAGE_POSITION}
 BY_ID = {"query after": ID_POSITION, "query before": ID_POSITION}
 # Models are of the server: there is none of somebody to name.
@@ -107,12 +111,15 @@ ROWS = {
     f"PATCH {T}": Row("member", IN_THREAD | {"body assistantId": ASSISTANT}),
     f"POST {T}": Row("member", IN_THREAD | RETRIED | {"body assistantId": ASSISTANT}),
     f"DELETE {T}": Row("member", IN_THREAD),
+    f"POST {T}/copy": Row("member", IN_THREAD | RETRIED | {"body messageId": MESSAGE, "body userId": USER}),
     f"POST {T}/lock": Row("member", IN_THREAD | RETRIED),
     f"POST {T}/unlock": Row("member", IN_THREAD | RETRIED),
     f"POST {T}/archive": Row("member", IN_THREAD | RETRIED),
     f"POST {T}/unarchive": Row("member", IN_THREAD | RETRIED),
-    f"POST {T}/messages": Row("member", IN_THREAD | RETRIED),
-    f"GET {T}/messages": Row("member", IN_THREAD | OF_MESSAGES),
+    f"POST {T}/messages": Row("member", IN_THREAD | RETRIED | {
+        "body parentId": MESSAGE, "body replaces": MESSAGE, "body assistantId": OF_AN_ANSWER,
+        "body thread": BESIDE_SEVERAL}),
+    f"GET {T}/messages": Row("member", IN_THREAD | OF_MESSAGES | {"query branch": MESSAGE}),
     f"DELETE {T}/messages": Row("member", IN_THREAD),
     f"GET {M}": Row("member", IN_MESSAGE),
     f"PATCH {M}": Row("member", IN_MESSAGE),
@@ -159,8 +166,16 @@ PLAIN = frozenset(
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
     model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
     tools function description parameters strict
-    json_schema schema arguments expiresIn
+    json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
 # `id` is a reference everywhere but here: the model's own name of a call, looked for nowhere but in its thread.
-PLAIN_PATHS = ("toolCalls.id",)
+# In a list a parent is what it is alone, and ids of the caller's own are looked for nowhere but in the user's threads.
+PLAIN_PATHS = (
+    "toolCalls.id",
+    "messages.parentId",
+    "input.parentId",
+    "externalId",
+    "messages.assistantId",
+    "input.assistantId",
+)

@@ -1,21 +1,18 @@
 """`client.threads.messages`: the messages of a thread."""
 
 from collections.abc import Sequence
-from typing import TypeAlias, Unpack
+from typing import Unpack
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from threadkeep.client.answers import Page
+from threadkeep.client.answers import AddedMessages, Page
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
-from threadkeep.client.calls import delete, path, post, query, read
+from threadkeep.client.calls import decode, delete, path, post, query, read
 from threadkeep.client.fields import Tag, body_of
-from threadkeep.client.given import MessageChanges, MessageFields, MessageFilters
+from threadkeep.client.given import MessageChanges, MessageFields, MessageFilters, ThreadMoreChanges
 from threadkeep.contract.answers import Deleted, ListDeleted
-from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate
-
-# Needed because inside the class `list` is a method.
-MessageList: TypeAlias = list[Message]
+from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessageUpdate, ThreadChange
 
 
 class AsyncMessages:
@@ -28,21 +25,38 @@ class AsyncMessages:
         self,
         thread_id: str,
         *,
+        if_match: Tag = UNSET,
         idempotency_key: str | None = None,
         **fields: Unpack[MessageFields],
     ) -> Message:
-        """Add one message to the end of the thread. No answer is generated: responses do that."""
+        """Add one message to the end of the thread, or behind `parent_id`. No answer is generated: responses do that.
+
+        `if_match` is the thread's `etag`, and raises PreconditionFailed if the thread has changed since.
+        """
         body = body_of(MessageCreate, fields)
-        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key, if_match=if_match)
         return await self._connection.call(call, Message)
 
     async def create_many(
-        self, thread_id: str, messages: Sequence[MessageCreate | MessageFields], *, idempotency_key: str | None = None
-    ) -> MessageList:
-        """Add at most 100 messages in their order, all of them or none."""
-        body = body_of(MessagesCreate, {"messages": messages})
-        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key)
-        return (await self._connection.call(call, Page[Message])).data
+        self,
+        thread_id: str,
+        messages: Sequence[MessageCreate | MessageFields],
+        *,
+        thread: ThreadChange | ThreadMoreChanges | UnsetType = UNSET,
+        replaces: str | UnsetType = UNSET,
+        if_match: Tag = UNSET,
+        idempotency_key: str | None = None,
+    ) -> AddedMessages:
+        """Add at most 100 messages in their order, all of them or none.
+
+        `thread` changes the thread in the same transaction; `replaces`, `"all"` or a message's id, says what goes
+        first; `if_match` is the thread's `etag`, and raises PreconditionFailed if the thread has changed since. The
+        list that comes back then has the thread's new tag as `thread_etag`.
+        """
+        body = body_of(MessagesCreate, {"messages": messages, "thread": thread, "replaces": replaces})
+        call = post(path("threads", thread_id, "messages"), body, idempotency_key=idempotency_key, if_match=if_match)
+        answer = await self._connection.answer(call)
+        return AddedMessages(decode(answer, Page[Message]).data, answer.headers.get("thread-etag"))
 
     def list(
         self,

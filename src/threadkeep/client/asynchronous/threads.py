@@ -17,13 +17,14 @@ from threadkeep.client.given import (
     ContextFields,
     NameMessageFields,
     ThreadChanges,
+    ThreadCopyFields,
     ThreadFields,
     ThreadFilters,
 )
 from threadkeep.contract.answers import Deleted
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
 from threadkeep.contract.responses import Context
-from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
+from threadkeep.contract.threads import Thread, ThreadCopy, ThreadCreate, ThreadUpdate
 
 
 class AsyncThreads:
@@ -83,6 +84,15 @@ class AsyncThreads:
             if_match=if_match,
         )
         return await self._connection.call(call, Thread)
+
+    async def copy(
+        self, thread_id: str, *, idempotency_key: str | None = None, **fields: Unpack[ThreadCopyFields]
+    ) -> Thread:
+        """Copy the current line, or the one that ends at `message_id`, into a new thread."""
+        body = body_of(ThreadCopy, fields)
+        return await self._connection.call(
+            post(path("threads", thread_id, "copy"), body, idempotency_key=idempotency_key), Thread
+        )
 
     async def lock(self, thread_id: str, *, if_match: Tag = UNSET, idempotency_key: str | None = None) -> Thread:
         """Refuse all changes of the thread except metadata. A running response ends as cancelled."""

@@ -13,29 +13,33 @@ import msgspec
 from threadkeep.contract.assistants import Configuration
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+from threadkeep.operations.paging import PAGE_BYTES_MAX
 from threadkeep.operations.responses import context
-from threadkeep.operations.responses.context import BYTES_PER_TOKEN, IN_THREAD, ROWS_AT_ONCE, THE_THREAD, Chosen
+from threadkeep.operations.responses.context import BYTES_PER_TOKEN, THE_THREAD, Chosen
 
 # The limit for one message. Longer data is dropped and not cut: half a signature is worthless.
 CHARACTERS_MAX = 256 * 1024
 
-READ = scoped(f"""
+READ_TEXT = f"""
     with {THE_THREAD}
     select p.seq, m.wanted_back from (
         select s.thread, s.seq,
             sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
         from (
-            select m.thread, m.seq, coalesce(octet_length(m.wanted_back), 0) as size_bytes from messages m
-            where {IN_THREAD} and m.seq >= :from_seq
-            order by m.seq desc limit :limit
+            select m.thread, m.seq, octet_length(m.wanted_back) as size_bytes from {{seqs}} j
+            cross join messages m
+            where m.organization = :organization and m.thread = (select key from t)
+              and m.seq > (select cleared_seq from t) and m.seq = cast(j.value as bigint) and m.wanted_back is not null
         ) s
-        where s.size_bytes > 0
     ) p
-    join messages m on m.organization = :organization and m.thread = p.thread and m.seq = p.seq
-    where p.before <= :bytes_max
+    cross join messages m
+    where m.organization = :organization and m.thread = p.thread and m.seq = p.seq and p.before <= :bytes_max
     order by p.seq desc
-    """)
+    """
+READ = scoped(
+    READ_TEXT.format(seqs="json_each(:seqs)"),
+    postgres=READ_TEXT.format(seqs="json_array_elements_text(cast(:seqs as json))"),
+)
 
 
 class WantedBack(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -98,10 +102,7 @@ async def read(
     rows = await tx.fetch(
         READ,
         thread_id=thread_id,
-        below_seq=max(seqs) + 1,
-        from_seq=min(seqs),
-        # In `smart` mode a long gap may follow the first messages: their data is beyond this limit then, and left out.
-        limit=KEY_MAX if math.isinf(tokens_max) else 2 * len(chosen.messages) + ROWS_AT_ONCE,
+        seqs=msgspec.json.encode(sorted(seqs)).decode(),
         bytes_max=PAGE_BYTES_MAX,
     )
     turn_seq = max((message.seq for message in chosen.messages if message.role == "user"), default=0)
@@ -109,7 +110,7 @@ async def read(
     found: dict[int, WantedBack] = {}
     for seq, text in rows:
         wanted = decode(text)
-        if wanted.by != by or seq not in seqs:
+        if wanted.by != by:
             continue
         if seq < turn_seq:
             left_bytes -= len(text.encode())

@@ -11,19 +11,19 @@ from threadkeep.operations.organizations.keys import hash_secret
 from threadkeep.scope import Role, system_scope
 
 FIND_KEY = everywhere("""
-    select o.key, o.id, o.name, k.user_id, k.role, k.id from api_keys k
+    select o.key, o.id, o.name, k.user_id, k.role, k.id, o.retention_days from api_keys k
     join organizations o on o.key = k.organization and o.deleted_ms is null
     where k.secret_hash = :secret_hash
     """)
 
 FIND_MAKER = everywhere("""
-    select o.key, o.id, o.name, k.role from api_keys k
+    select o.key, o.id, o.name, k.role, o.retention_days from api_keys k
     join organizations o on o.key = k.organization and o.deleted_ms is null
     where k.id = :key_id
     """)
 
 FIND_MEMBERSHIPS = everywhere("""
-    select o.key, o.id, o.name, m.user_id, m.role, '' from members m
+    select o.key, o.id, o.name, m.user_id, m.role, '', o.retention_days from members m
     join organizations o on o.key = m.organization and o.deleted_ms is null
     where m.user_id = :user_id
     order by o.id limit :limit
@@ -42,6 +42,7 @@ class Membership(NamedTuple):
     role: Role
     # The API key, also the one that made a token for a product's user; empty for a member.
     key_id: str
+    retention_days: int | None
     # Which of the user's tokens it is, if it is such a token.
     generation: str = ""
 
@@ -59,10 +60,12 @@ async def find_memberships(tx: Transaction, user_id: str) -> list[Membership]:
 
 async def find_made_for_user(tx: Transaction, user_id: str, key_id: str, generation: str) -> Membership | None:
     """Return what a token opens that this key made for a user, as long as both count: a member's rights."""
-    for organization, organization_id, name, role in await tx.fetch(FIND_MAKER, {"key_id": key_id}):
+    for organization, organization_id, name, role, retention_days in await tx.fetch(FIND_MAKER, {"key_id": key_id}):
         inside = ScopedTransaction(tx, system_scope(organization, organization_id))
         if may_make_tokens(Role(role)) and await tokens.counts(inside, user_id, generation):
-            return Membership(organization, organization_id, name, user_id, Role.MEMBER, key_id, generation)
+            return Membership(
+                organization, organization_id, name, user_id, Role.MEMBER, key_id, retention_days, generation
+            )
     return None
 
 
@@ -98,5 +101,5 @@ async def judge(tx: ScopedTransaction, membership: Membership) -> None:
 
 
 def membership_of(row: Row) -> Membership:
-    organization, organization_id, name, user_id, role, key_id = row
-    return Membership(organization, organization_id, name, user_id, Role(role), key_id)
+    organization, organization_id, name, user_id, role, key_id, retention_days = row
+    return Membership(organization, organization_id, name, user_id, Role(role), key_id, retention_days)

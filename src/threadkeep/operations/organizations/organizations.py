@@ -21,6 +21,7 @@ class StoredOrganization(NamedTuple):
     created_ms: int
     updated_ms: int
     revision: int
+    retention_days: int | None
 
 
 # The columns are the fields, in their order.
@@ -31,7 +32,7 @@ READ = scoped(f"select {COLUMNS} from organizations o where o.key = :organizatio
 HOLD = scoped(f"select {COLUMNS} from organizations o where o.key = :organization and o.deleted_ms is null for update")
 
 UPDATE = scoped("""
-    update organizations as o set name = :name, revision = revision + 1,
+    update organizations as o set name = :name, retention_days = :retention_days, revision = revision + 1,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end
     where o.key = :organization
     """)
@@ -56,18 +57,21 @@ async def find(tx: ScopedTransaction, statement: Statement) -> StoredOrganizatio
 
 
 async def read(tx: ScopedTransaction) -> Versioned:
-    id, name, created_ms, updated_ms, revision = await find(tx, READ)
-    return Versioned(Organization(id, "organization", created_ms // 1000, updated_ms // 1000, name), revision)
+    id, name, created_ms, updated_ms, revision, retention_days = await find(tx, READ)
+    organization = Organization(id, "organization", created_ms // 1000, updated_ms // 1000, name, retention_days)
+    return Versioned(organization, revision)
 
 
 async def update(
     tx: ScopedTransaction, body: OrganizationUpdate, precondition: Precondition | None = None
 ) -> Versioned:
-    """Rename the organization."""
+    """Change the organization's name, or how long its new threads are kept."""
     held = await hold(tx)
     match(held.revision, precondition)
-    if body.name is not UNSET and body.name != held.name:
-        await tx.fetch(UPDATE, name=body.name, now_ms=clock.now_ms())
+    name = held.name if body.name is UNSET else body.name
+    retention_days = held.retention_days if body.retention_days is UNSET else body.retention_days
+    if (name, retention_days) != (held.name, held.retention_days):
+        await tx.fetch(UPDATE, name=name, retention_days=retention_days, now_ms=clock.now_ms())
     return await read(tx)
 
 

@@ -56,8 +56,7 @@ async def create(tx: ScopedTransaction, sign: Sign, body: TokenCreate) -> TokenC
 
 async def counts(tx: ScopedTransaction, user_id: str, generation: str) -> bool:
     """Return whether the user's tokens of this generation still count: the user was not removed since."""
-    row = await tx.fetch_one(READ, user_id=user_id)
-    return row is not None and row[0] == generation
+    return [kept for (kept,) in await tx.fetch(READ, user_id=user_id)] == [generation]
 
 
 async def revoke(tx: ScopedTransaction, user_id: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from threadkeep import clock
 from threadkeep.contract.lifecycle import Action
@@ -17,9 +18,11 @@ from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
 from threadkeep.ids import new_id
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.idempotency import Concerns, Stored
-from threadkeep.operations.messages import messages
+from threadkeep.operations.messages import lines, messages, placing
+from threadkeep.operations.messages.lines import Fork
+from threadkeep.operations.messages.placing import AT_ROOT, MessagePosition
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
-from threadkeep.operations.messages.rows import draft, messages_of
+from threadkeep.operations.messages.rows import draft, messages_of, set_times
 from threadkeep.operations.responses import configuration, settling
 from threadkeep.operations.responses.configuration import Combined
 from threadkeep.operations.responses.rows import StoredResponse, find_by_id
@@ -44,12 +47,6 @@ COUNT_LIVE = scoped("""
     where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
     """, every_user=True)  # fmt: skip
 
-LAST = scoped("""
-    select m.id, m.role from messages m
-    where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
-    order by m.seq desc limit 1
-    """)
-
 INSERT_ANSWER = scoped("""
     insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
         assistant_id, response_id, metadata, created_ms, updated_ms, revision)
@@ -67,7 +64,8 @@ INSERT_RESPONSE = scoped("""
 
 TAKE_TURN = scoped("""
     update threads set response_id = :response_id, lease_until = statement_clock() + :lease_ms,
-        last_seq = :last_seq, message_count = :message_count, last_message_ms = :now_ms,
+        last_seq = :last_seq, message_count = :message_count, last_message_ms = :now_ms, is_branched = :is_branched,
+        expires_ms = coalesce(:now_ms + retention_ms, expires_ms),
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
     """)
@@ -132,11 +130,12 @@ async def claim(
     await require_capacity(tx, terms)
     combined = await combine(tx, held, body, terms)
     if body.replaces is not None:
-        held = await replace_newest(tx, held, body.replaces)
-    drafts = input_drafts(body)
+        held = await replace_newest(tx, held, body)
+    drafts, params = input_drafts(body)
+    begins_at = await asked_place(tx, held, body)
     if not drafts:
-        await require_question(tx, held)
-    made = await store(tx, held, drafts, combined, body, terms)
+        require_question(begins_at or await placing.newest(tx, held.key, held.cleared_seq))
+    made = await store(tx, held, drafts, params, begins_at, combined, body, terms)
     await idempotency.store(tx, keyed, Stored(200, response_id=made["response_id"]), Concerns(thread_id))
     row = await find_by_id(tx, made["response_id"])
     assert row is not None
@@ -195,41 +194,52 @@ async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate,
     return replace(combined, configuration=defaults)
 
 
-async def replace_newest(tx: ScopedTransaction, held: HeldThread, message_id: str) -> HeldThread:
+async def replace_newest(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate) -> HeldThread:
     """Delete the thread's newest message, an assistant's, so that it is answered anew."""
-    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if newest is None or tuple(newest) != (message_id, "assistant"):
+    if body.after is not UNSET:
+        raise InvalidField("With replaces the place is known: leave after out.", param="after")
+    newest = await placing.newest(tx, held.key, held.cleared_seq)
+    if newest is None or (newest.id, newest.role) != (body.replaces, "assistant"):
         raise InvalidField("Only the thread's newest message, an assistant's, can be replaced.", param="replaces")
-    await messages.delete(tx, held.id, message_id)
+    await messages.delete(tx, held.id, str(body.replaces))
     return await hold(tx, held.id)
 
 
-def input_drafts(body: ResponseCreate) -> list[dict[str, Any]]:
-    """Return the stored form of the request's input. Raises InvalidField."""
+def input_drafts(body: ResponseCreate) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the stored form of the request's input, and its names in errors. Raises InvalidField."""
     if body.input is None:
-        return []
+        return [], []
     if isinstance(body.input, str):
         if not body.input.strip():
             raise InvalidField("The input is blank: send text, or leave it out.", param="input")
-        return [draft(MessageCreate("user", body.input), "input.")]
+        return [draft(MessageCreate("user", body.input), "input.")], ["input."]
     if not body.input:
         raise InvalidField("The input holds no message: send some, or leave it out.", param="input")
-    return [draft(each, f"input[{position}].") for position, each in enumerate(body.input)]
+    params = [f"input[{position}]." for position in range(len(body.input))]
+    for each, param in zip(body.input, params, strict=True):
+        if each.parent_id is not UNSET:
+            raise InvalidField("The input follows what after says: leave parentId out.", param=f"{param}parentId")
+    return [draft(each, param) for each, param in zip(body.input, params, strict=True)], params
 
 
-async def require_question(tx: ScopedTransaction, held: HeldThread) -> None:
-    """Raise ThreadEmpty without messages, InvalidField unless the last one is a user's or a tool's."""
-    newest = await tx.fetch_one(LAST, thread=held.key, cleared_seq=held.cleared_seq)
-    if newest is None:
+async def asked_place(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate) -> MessagePosition | None:
+    """Return the message that `after` names, or the root; None without it. Raises MessageNotFound."""
+    if body.after is UNSET:
+        return None
+    return AT_ROOT if body.after is None else await placing.find(tx, held, body.after, "after")
+
+
+def require_question(last: MessagePosition | None) -> None:
+    """Raise ThreadEmpty without a message before the answer, InvalidField unless it is a user's or a tool's."""
+    if last is None or last.role is None:
         raise ThreadEmpty(param="input")
-    _, role = newest
-    if role not in ("user", "tool"):
+    if last.role not in ("user", "tool"):
         raise InvalidField("The last message is no user's and no tool's: send input to answer.", param="input")
 
 
 async def store(
-    tx: ScopedTransaction, held: HeldThread, drafts: Sequence[dict[str, Any]], combined: Combined,
-    body: ResponseCreate, terms: Terms,
+    tx: ScopedTransaction, held: HeldThread, drafts: list[dict[str, Any]], params: Sequence[str],
+    begins_at: MessagePosition | None, combined: Combined, body: ResponseCreate, terms: Terms,
 ) -> dict[str, Any]:  # fmt: skip
     """Store input, the empty answer and the response, and take the turn. Return the answer's and response's ids."""
     now_ms = clock.now_ms()
@@ -242,7 +252,14 @@ async def store(
         "assistant_id": combined.assistant_id,
         "now_ms": now_ms,
     }
+    set_times(tx.scope, drafts, now_ms, params)
+    # The answer is placed like one more message.
+    answer = {"id": made["message_id"], "parent": UNSET, "external_id": None}
+    forks: list[Fork] = []
+    if begins_at is not None or any(each["external_id"] is not None for each in drafts):
+        forks = (await placing.place(tx, held, [*drafts, answer], [*params, ""], begins_at)).forks
     await messages.insert(tx, held.key, held.last_seq + 1, drafts, now_ms)
+    await placing.store(tx, held.key, forks)
     await tx.fetch(INSERT_ANSWER, **made)
     [[made["response"]]] = await tx.fetch(
         INSERT_RESPONSE,
@@ -260,13 +277,14 @@ async def store(
         lease_ms=terms.lease_ms,
         last_seq=made["seq"],
         message_count=held.message_count + len(drafts) + 1,
+        is_branched=int(bool(held.is_branched or forks)),
         now_ms=now_ms,
     )
     return made
 
 
 INPUT_MESSAGES = scoped(f"""
-    select {MESSAGE_COLUMNS} from messages m
+    select {MESSAGE_COLUMNS}, {lines.PARENT_ID.format(cleared=":cleared_seq")} from messages m
     where m.organization = :organization and m.thread = :thread and m.seq > :after_seq and m.seq < :message_seq
     order by m.seq
     """)
@@ -279,7 +297,8 @@ async def input_messages(
     rows = await tx.fetch(
         INPUT_MESSAGES,
         thread=thread,
+        cleared_seq=cleared_seq,
         after_seq=max(cleared_seq, message_seq - count - 1),
         message_seq=message_seq,
     )
-    return messages_of(rows, thread_id)
+    return messages_of([columns for *columns, _ in rows], thread_id, [parent_id for *_, parent_id in rows])

@@ -21,7 +21,9 @@ from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ThreadNotFound
-from threadkeep.operations.messages.rows import NULL
+from threadkeep.operations.messages import lines
+from threadkeep.operations.messages.lines import ThreadLine
+from threadkeep.operations.messages.rows import NULL, decode_parts
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
 from threadkeep.operations.threads import rows as thread_rows
 
@@ -38,7 +40,6 @@ CANCELLED = "cancelled: no result was given"
 
 COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id"
 
-decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
 
 # The thread is a subquery: with a join, PostgreSQL would sort all messages to find the newest.
@@ -46,13 +47,13 @@ IN_THREAD = """m.organization = :organization and m.thread = (select key from t)
       and m.seq > (select cleared_seq from t) and m.seq < :below_seq and m.status <> 'in_progress'"""
 
 THE_THREAD = """t as (
-        select t.key, t.cleared_seq from threads t
+        select t.key, t.cleared_seq, t.is_branched from threads t
         where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     )"""
 
 FIRST = scoped(f"""
     with {THE_THREAD}
-    select {COLUMNS} from messages m
+    select {COLUMNS}, (select is_branched from t) from messages m
     where {IN_THREAD}
     order by m.seq limit :limit
     """)
@@ -61,7 +62,7 @@ FIRST = scoped(f"""
 # adds the sizes up without reading content.
 NEWEST = scoped(f"""
     with {THE_THREAD}
-    select {COLUMNS}, m.size_bytes from (
+    select {COLUMNS}, m.size_bytes, (select is_branched from t) from (
         select s.thread, s.seq,
             sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
         from (
@@ -74,6 +75,33 @@ NEWEST = scoped(f"""
     where p.before <= :bytes_max
     order by m.seq desc
     """)
+
+
+# The same of one line, whose runs are given.
+FIRST_ON_LINE = lines.within(f"""
+    select {COLUMNS} from {{runs}}
+    and m.seq < :below_seq and m.status <> 'in_progress'
+    order by m.seq limit :limit
+    """)
+
+NEWEST_ON_LINE = lines.within(f"""
+    select {COLUMNS}, m.size_bytes from (
+        select s.thread, s.seq,
+            sum(s.size_bytes) over (order by s.seq desc rows unbounded preceding) - s.size_bytes as before
+        from (
+            select m.thread, m.seq, m.size_bytes from {{runs}}
+            and m.seq < :below_seq and m.status <> 'in_progress'
+            order by m.seq desc limit :limit
+        ) s
+    ) p
+    cross join messages m
+    where m.organization = :organization and m.thread = p.thread and m.seq = p.seq and p.before <= :bytes_max
+    order by m.seq desc
+    """)
+
+
+class Branched(Exception):
+    """The thread has branches: its messages are not one line."""
 
 
 class ContextTooLong(Exception):
@@ -99,7 +127,7 @@ class ChosenMessage:
     tool_call_id: str | None
     call_ids: tuple[str, ...]
     tokens: int
-    # Whether it is an assistant's without text or calls; models refuse such a message.
+    # Whether it has neither text nor calls; models refuse such a message.
     is_empty: bool = False
 
 
@@ -133,14 +161,22 @@ async def choose(
         tokens_max = configuration.context_tokens
     below_seq = KEY_MAX if until_seq is None else until_seq
     head = [made_up(0, "system", instructions)] if instructions and instructions.strip() else []
-    first = await read_first(tx, thread_id, below_seq) if is_smart else []
-    walk = HistoryWalk(
-        first[-1].seq if first else 0,
-        tokens_max - sum(message.tokens for message in (*head, *first)),
-        newest_max(configuration, sum(not message.is_empty for message in first)),
-        math.inf if kept_from_seq is None else kept_from_seq,
-    )
-    await walk_back(tx, thread_id, walk, below_seq)
+
+    async def take(line: ThreadLine | None) -> tuple[list[ChosenMessage], HistoryWalk]:
+        first = await read_first(tx, thread_id, below_seq, line) if is_smart else []
+        walk = HistoryWalk(
+            first[-1].seq if first else 0,
+            tokens_max - sum(message.tokens for message in (*head, *first)),
+            newest_max(configuration, sum(not message.is_empty for message in first)),
+            math.inf if kept_from_seq is None else kept_from_seq,
+        )
+        await (walk_back(tx, thread_id, walk, below_seq) if line is None else walk_line(tx, line, walk, below_seq))
+        return first, walk
+
+    try:
+        first, walk = await take(None)
+    except Branched:
+        first, walk = await take(await lines.line_of(tx, thread_id, below_seq))
     return fit(head, first, walk, tokens_max)
 
 
@@ -204,17 +240,71 @@ def fit(
         walk.taken.pop()
 
 
-async def read_first(tx: ScopedTransaction, thread_id: str, below_seq: int) -> list[ChosenMessage]:
-    rows = await tx.fetch(FIRST, thread_id=thread_id, below_seq=below_seq, limit=FIRST_MAX)
-    return [chosen_of(row) for row in rows]
+async def read_first(
+    tx: ScopedTransaction, thread_id: str, below_seq: int, line: ThreadLine | None
+) -> list[ChosenMessage]:
+    """Return the first messages, of the line if there are several."""
+    if line is None:
+        rows = await tx.fetch(FIRST, thread_id=thread_id, below_seq=below_seq, limit=FIRST_MAX)
+        if any(is_branched for *_, is_branched in rows):
+            raise Branched
+        return [chosen_of(columns) for *columns, _ in rows]
+    found: list[ChosenMessage] = []
+    spans, count = line.spans, FIRST_MAX
+    while spans and len(found) < FIRST_MAX:
+        some = lines.part(spans, count, from_oldest=True)
+        rows = await tx.fetch(
+            FIRST_ON_LINE,
+            thread=line.thread,
+            spans=lines.encoded(some),
+            below_seq=below_seq,
+            limit=FIRST_MAX - len(found),
+        )
+        found += map(chosen_of, rows)
+        spans, count = lines.clip(spans, some[0][1] + 1, KEY_MAX), 2 * count
+    return found
+
+
+async def walk_line(tx: ScopedTransaction, line: ThreadLine, walk: "HistoryWalk", below_seq: int) -> None:
+    """Do as `walk_back` does, with the messages of one line only."""
+    spans = lines.clip(line.spans, walk.above_seq + 1, below_seq - 1)
+    # Where many messages were deleted, fewer and fewer looks reach over the gap.
+    count = 0
+    while spans and not walk.is_done:
+        limit, bytes_max = bounds_of(walk, below_seq)
+        count = max(limit, 2 * count)
+        some = lines.part(spans, count)
+        rows = await tx.fetch(
+            NEWEST_ON_LINE,
+            thread=line.thread,
+            spans=lines.encoded(some),
+            below_seq=below_seq,
+            limit=limit,
+            bytes_max=bytes_max,
+        )
+        read_bytes = 0
+        for *columns, size_bytes in rows:
+            message = chosen_of(columns)
+            if not walk.take(message):
+                return
+            read_bytes += size_bytes
+            below_seq = message.seq
+        if len(rows) < limit and read_bytes <= bytes_max:
+            below_seq, _ = some[-1]
+        spans = lines.clip(spans, 0, below_seq - 1)
+
+
+def bounds_of(walk: "HistoryWalk", below_seq: int) -> tuple[int, int]:
+    """Return how many messages, and of how many bytes, the walk can still take, plus one."""
+    tokens = max(0, walk.tokens_left)
+    limit = int(min(ROWS_AT_ONCE, walk.count_wanted(below_seq), tokens / TOKENS_PER_MESSAGE + 1))
+    return limit, int(min(PAGE_BYTES_MAX, tokens * BYTES_PER_TOKEN))
 
 
 async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", below_seq: int) -> None:
     """Give `walk` messages from the newest backwards. Reads no more than it can still take, plus one message."""
     while not walk.is_done:
-        tokens = max(0, walk.tokens_left)
-        limit = int(min(ROWS_AT_ONCE, walk.count_wanted(below_seq), tokens / TOKENS_PER_MESSAGE + 1))
-        bytes_max = int(min(PAGE_BYTES_MAX, tokens * BYTES_PER_TOKEN))
+        limit, bytes_max = bounds_of(walk, below_seq)
         rows = await tx.fetch(
             NEWEST,
             thread_id=thread_id,
@@ -224,7 +314,9 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", 
             bytes_max=bytes_max,
         )
         read_bytes = 0
-        for *columns, size_bytes in rows:
+        for *columns, size_bytes, is_branched in rows:
+            if is_branched:
+                raise Branched
             message = chosen_of(columns)
             if not walk.take(message):
                 return
@@ -337,7 +429,7 @@ def chosen_of(row: Row) -> ChosenMessage:
     calls = [] if tool_calls is None else decode_calls(tool_calls)
     parts = decode_parts(content)
     tokens = tokens_of(role, parts, calls)
-    is_empty = role == "assistant" and not calls and not any(text_of(part).strip() for part in parts)
+    is_empty = role != "tool" and not calls and not any(text_of(part).strip() for part in parts)
     call_ids = tuple(call.id for call in calls)
     return ChosenMessage(id, seq, role, content, tool_calls, tool_call_id, call_ids, tokens, is_empty)
 

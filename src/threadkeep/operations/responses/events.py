@@ -250,6 +250,7 @@ class Answer(NamedTuple):
             "content": content,
             "preview": self.text[:PREVIEW_CHARACTERS_MAX],
             "tool_calls": tool_calls,
+            "is_blank": int(not self.tool_calls and not self.text.strip()),
             "size_bytes": size_bytes(content, tool_calls, EMPTY),
             "wanted_back": self.wanted_back,
         }

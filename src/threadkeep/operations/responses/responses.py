@@ -13,6 +13,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import MessageNotFound, ResponseNotFound
 from threadkeep.operations import paging
+from threadkeep.operations.messages import lines
 from threadkeep.operations.messages.messages import find as find_message
 from threadkeep.operations.messages.rows import message_of
 from threadkeep.operations.paging import Window
@@ -180,10 +181,11 @@ def first_of(found: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
 
 async def created(tx: ScopedTransaction, row: StoredResponse) -> ResponseCreated:
     """Return the data of the first event: the response as it began, its input and its empty answer."""
-    response, message = as_created(row, tx.scope)
     inputs = await claiming.input_messages(
         tx, row.thread, row.thread_id, row.cleared_seq, row.message_seq, row.input_count
     )
+    parent_id = inputs[-1].id if inputs else await lines.find_parent_id(tx, row.thread, row.message_seq)
+    response, message = as_created(row, tx.scope, parent_id)
     return ResponseCreated(response, inputs, message)
 
 
@@ -197,6 +199,6 @@ async def so_far(tx: ScopedTransaction, thread_id: str, response_id: str) -> tup
     message = None
     # An answer that ends empty is deleted, perhaps between the two reads.
     with suppress(MessageNotFound):
-        stored = await find_message(tx, thread_id, row.message_id)
-        message = await events.with_text_so_far(tx, message_of(stored, thread_id))
+        stored, _, parent_id = await find_message(tx, thread_id, row.message_id)
+        message = await events.with_text_so_far(tx, message_of(stored, thread_id, parent_id))
     return last_n, response_of(row, tx.scope, text), message

@@ -114,7 +114,7 @@ def response_of(row: StoredResponse, scope: Scope, text_so_far: str | None = Non
     )
 
 
-def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
+def as_created(row: StoredResponse, scope: Scope, parent_id: str | None) -> tuple[Response, Message]:
     """Return the response and its answer as they were when the response began."""
     begun = row._replace(
         status="in_progress", finish_reason=None, ended_ms=None, error_code=None, input_tokens=0, output_tokens=0,
@@ -127,6 +127,8 @@ def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
         row.created_ms // 1000,
         row.thread_id,
         row.message_seq,
+        parent_id,
+        None,
         "assistant",
         Raw(b"[]"),
         "in_progress",
@@ -134,6 +136,7 @@ def as_created(row: StoredResponse, scope: Scope) -> tuple[Response, Message]:
         row.assistant_id,
         row.id,
         NULL,
+        None,
         None,
         Raw(metadata.EMPTY.encode()),
     )

@@ -42,7 +42,7 @@ END_RESPONSE = scoped("""
 
 END_MESSAGE = scoped("""
     update messages set content = :content, preview = :preview, size_bytes = :size_bytes, tool_calls = :tool_calls,
-        wanted_back = :wanted_back, status = :status, revision = revision + 1,
+        is_blank = :is_blank, wanted_back = :wanted_back, status = :status, revision = revision + 1,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end
     where organization = :organization and thread = :thread and seq = :seq
     """)
@@ -217,7 +217,7 @@ async def end_message(
 ) -> None:
     """Store the answer in its message; for an empty answer, delete the message."""
     if answer.is_empty:
-        await messages.remove(tx, held.key, seq, message_id, now_ms)
+        await messages.remove(tx, held, seq, message_id, now_ms)
         return
     stored: dict[str, Any] = answer.stored()
     status = "incomplete" if ending.was_cut else "completed"

@@ -21,9 +21,10 @@ from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
 from threadkeep.errors import InsufficientPermissions, InvalidCursor
-from threadkeep.operations import paging
+from threadkeep.operations import paging, payloads
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
+from threadkeep.operations.threads import origins, previews
 from threadkeep.operations.threads.listing_sql import PAIR_LETTERS, Shape, page_statement, total_statement
 from threadkeep.operations.threads.rows import fold, threads_of
 from threadkeep.scope import Scope
@@ -54,6 +55,7 @@ class Filter:
 
     user_id: str | None = None
     assistant_id: str | None = None
+    external_id: str | None = None
     visible_in_ui: bool | None = None
     state: State | None = None
     every_state: bool = False
@@ -81,7 +83,7 @@ class Filter:
     @property
     def count(self) -> int:
         """How many filters there are besides the user and the default state."""
-        singles = (self.assistant_id, self.visible_in_ui, self.is_streaming, self.title_contains)
+        singles = (self.assistant_id, self.external_id, self.visible_in_ui, self.is_streaming, self.title_contains)
         created = (self.created_after_ms, self.created_before_ms)
         return (
             sum(each is not None for each in singles)
@@ -107,6 +109,7 @@ class Query:
     window: Window
     sort: str = "createdAt"
     with_last_message: bool = False
+    with_payload: bool = False
     with_total: bool = False
 
     @cached_property
@@ -135,6 +138,12 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> ListPage:
     threads = make(rows[: query.window.limit], tx.scope)
     if query.window.limit > FITTING_COUNT:
         threads = paging.fitting(threads, size_of)
+    await origins.add(tx, threads, rows)
+    if query.with_payload:
+        places = [(key, payloads.OF_THREAD) for (key, *_), _ in zip(rows, threads, strict=False)]
+        threads = await payloads.add(tx, threads, places, size_of)
+    if query.with_last_message:
+        await previews.pass_over_blanks(tx, threads, rows)
     next_cursor = None
     if len(threads) < len(rows):
         key, created_ms, updated_ms, *_ = rows[len(threads) - 1]
@@ -175,9 +184,9 @@ async def list_own_threads(tx: ScopedTransaction, query: Query) -> ListPage:
 
 
 def threads_with_last_message(rows: Sequence[Row], scope: Scope) -> list[Thread]:
-    """Make the objects of rows that end with role, preview and time of the thread's last message."""
-    threads = threads_of([columns for *columns, _, _, _ in rows], scope)
-    for thread, (*_, role, preview, created_ms) in zip(threads, rows, strict=True):
+    """Make the objects of rows that end with role, preview, time and blankness of the thread's last message."""
+    threads = threads_of([columns for *columns, _, _, _, _ in rows], scope)
+    for thread, (*_, role, preview, created_ms, _) in zip(threads, rows, strict=True):
         thread.last_message = None if role is None else LastMessage(role, preview, created_ms // 1000)
     return threads
 
@@ -227,6 +236,7 @@ def shape_of(query: Query, user_id: str | None, bounds: Bounds) -> Shape:
         descending=query.window.reads_descending,
         of_user=user_id is not None,
         of_assistant=filter.assistant_id is not None,
+        of_external_id=filter.external_id is not None,
         is_streaming=filter.is_streaming,
         shelves=None if default else filter.shelves,
         pairs=len(filter.pairs),
@@ -244,6 +254,7 @@ def parameters_of(filter: Filter, bounds: Bounds) -> dict[str, Any]:
     high_ms, high_key = bounds.high or (None, None)
     return {
         "assistant_id": filter.assistant_id,
+        "external_id": filter.external_id,
         "title_pattern": None if needle is None else f"%{fold(needle).translate(LIKE_SPECIAL)}%",
         "created_after_ms": filter.created_after_ms,
         "created_before_ms": filter.created_before_ms,

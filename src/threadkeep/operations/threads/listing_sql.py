@@ -29,6 +29,7 @@ class Shape(NamedTuple):
     descending: bool
     of_user: bool
     of_assistant: bool
+    of_external_id: bool
     is_streaming: bool | None
     # None: all threads that are not archived; indexes exist for these.
     shelves: tuple[int, ...] | None
@@ -50,6 +51,7 @@ class Shape(NamedTuple):
         return bool(
             not self.pairs
             or self.of_assistant
+            or self.of_external_id
             or self.is_streaming is not None
             or self.title
             or self.sort == "updatedAt"
@@ -64,11 +66,11 @@ class Shape(NamedTuple):
 @lru_cache(maxsize=256)
 def page_statement(shape: Shape, with_last_message: bool) -> Statement:
     """Return the statement for a page: rows of COLUMNS, with role, preview and time of the last message if asked."""
-    columns = f"{COLUMNS}, m.role, m.preview, m.created_ms" if with_last_message else COLUMNS
+    columns = f"{COLUMNS}, m.role, m.preview, m.created_ms, m.is_blank" if with_last_message else COLUMNS
     join = LAST_MESSAGE if with_last_message else ""
     if shape.shelves is None and not shape.pairs and not with_last_message:
         # The plain list needs no separate query for keys.
-        text = f"select {columns} from threads t where {conditions(shape)} {shape.order('t')} limit :limit"
+        text = f"select {columns} from {tables(shape)} where {conditions(shape)} {shape.order('t')} limit :limit"
     else:
         text = f"""
     select {columns} from ({keys(shape)}) k
@@ -105,7 +107,8 @@ def keys(shape: Shape) -> str:
 
 def tables(shape: Shape) -> str:
     if not shape.pairs:
-        return "threads t"
+        # A cross join keeps its order on SQLite, which has no statistics: the index of external ids is read first.
+        return "threads x cross join threads t" if shape.of_external_id else "threads t"
     threads = " join threads t on t.organization = a.organization and t.key = a.thread"
     return f"thread_metadata a{threads if shape.needs_thread else ''}"
 
@@ -132,6 +135,12 @@ def conditions(shape: Shape) -> str:
         found.append(f"{'a' if shape.pairs else 't'}.user_id = coalesce(:member, :user_id)")
     if shape.of_assistant:
         found.append("t.assistant_id = :assistant_id")
+    if shape.of_external_id:
+        found.append(
+            "t.external_id = :external_id"
+            if shape.pairs
+            else "x.organization = :organization and x.external_id = :external_id and t.key = x.key"
+        )
     if shape.is_streaming is True:
         found.append(IS_LEASED)
     if shape.is_streaming is False:

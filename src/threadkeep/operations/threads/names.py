@@ -10,11 +10,13 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.limits import NAME_MESSAGES_MAX
 from threadkeep.contract.messages import Part, TextPart
 from threadkeep.contract.names import NameCreate, NameGenerated
+from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ThreadEmpty, ThreadNotFound
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Concerns, Stored
+from threadkeep.operations.messages import lines
 from threadkeep.operations.responses.rows import text_of
 from threadkeep.operations.threads.rows import HeldThread, fold, hold
 
@@ -29,7 +31,13 @@ LAST_MESSAGES = scoped("""
     select m.role, m.content from threads t
     join messages m on m.organization = t.organization and m.thread = t.key and m.seq > t.cleared_seq
     where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
-      and m.status <> 'in_progress'
+      and m.status <> 'in_progress' and m.is_blank = 0
+    order by m.seq desc limit :limit
+    """)
+
+LAST_ON_LINE = lines.within("""
+    select m.seq, m.role, m.content from {runs}
+    and m.status <> 'in_progress' and m.is_blank = 0
     order by m.seq desc limit :limit
     """)
 
@@ -82,9 +90,18 @@ async def read(tx: ScopedTransaction, held: HeldThread, body: NameCreate, user_i
     if body.messages is not None:
         texts = [(each.role, plain_text(each.content)) for each in body.messages]
     else:
-        rows = await tx.fetch(LAST_MESSAGES, thread=held.key, limit=NAME_MESSAGES_MAX)
+        rows = await last_messages(tx, held)
         texts = [(role, text_of(content)) for role, content in reversed(rows)]
     return Question(texts, held.key, title_revision, user_id)
+
+
+async def last_messages(tx: ScopedTransaction, held: HeldThread) -> Sequence[Row]:
+    """Return role and content of the newest messages of the current line, the newest first."""
+    if not held.is_branched:
+        return await tx.fetch(LAST_MESSAGES, thread=held.key, limit=NAME_MESSAGES_MAX)
+    spans = lines.line_to(await lines.forks_of(tx, held.key, held.cleared_seq), held.cleared_seq)
+    found = await lines.newest_on(tx, held.key, spans, LAST_ON_LINE, NAME_MESSAGES_MAX)
+    return [(role, content) for _, role, content in found]
 
 
 def plain_text(content: str | list[Part]) -> str:

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from threadkeep.contract.basis import Raw
+from threadkeep import clock
+from threadkeep.contract.basis import Payload, Raw
 from threadkeep.contract.lifecycle import Action, State, check_allowed, state_of
 from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.errors import LeaseExpired, ThreadBusy, ThreadNotFound
+from threadkeep.errors import InvalidField, LeaseExpired, ThreadBusy, ThreadNotFound
 from threadkeep.ids import made_ms
 from threadkeep.operations import metadata
 from threadkeep.operations.revisions import Versioned
@@ -32,7 +33,8 @@ OPEN = State.OPEN
 
 # The columns that lists are sorted by come first, so that a row's position can be read without the rest.
 COLUMNS = f"""t.key, t.created_ms, t.updated_ms, t.revision, t.id, t.metadata, t.assistant_id, t.user_id, t.title,
-    t.visible_in_ui, t.message_count, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms"""
+    t.visible_in_ui, t.message_count, {IS_LEASED}, t.locked_ms, t.archived_ms, t.last_message_ms, t.external_id,
+    t.expires_ms, t.payload_format, t.copied_thread"""
 
 
 def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
@@ -54,10 +56,15 @@ def threads_of(rows: Iterable[Row], scope: Scope) -> list[Thread]:
             "streaming" if is_leased else "inactive",
             OPEN if locked_ms is None and archived_ms is None else state_of(locked_ms, archived_ms),
             None if last_message_ms is None else last_message_ms // 1000,
+            external_id,
+            None if expires_ms is None else expires_ms // 1000,
+            payload_format,
+            None,
         )
         for (
             _, created_ms, updated_ms, _, id, stored_metadata, assistant_id, user_id, title,
-            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms,
+            visible_in_ui, message_count, is_leased, locked_ms, archived_ms, last_message_ms, external_id,
+            expires_ms, payload_format, _,
         ) in rows
     ]  # fmt: skip
 
@@ -84,15 +91,19 @@ READ_STATE = scoped(f"""
 
 INSERT = scoped(f"""
     insert into threads (organization, id, user_id, assistant_id, title, title_folded, metadata, visible_in_ui,
-        message_count, last_seq, last_message_ms, created_ms, updated_ms, revision)
+        message_count, last_seq, last_message_ms, created_ms, updated_ms, revision, external_id, payload_format,
+        expires_ms, retention_ms)
     values (:organization, :thread_id, :user_id, :assistant_id, :title, :title_folded, :metadata, :visible_in_ui,
-        :message_count, :message_count, :last_message_ms, :now_ms, :now_ms, :now_ms)
+        :message_count, :message_count, :last_message_ms, :created_ms, :updated_ms, :now_ms, :external_id,
+        :payload_format, :expires_ms, :retention_ms)
+    on conflict do nothing
     returning {RETURNED_COLUMNS.format(is_leased="false")}
     """)
 
 UPDATE = scoped(f"""
     update threads set title = :title, title_folded = :title_folded, title_revision = title_revision + :title_changed,
         assistant_id = :assistant_id, metadata = :metadata, visible_in_ui = :visible_in_ui,
+        expires_ms = :expires_ms, retention_ms = :retention_ms, payload_format = :payload_format,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :key and user_id = coalesce(:member, user_id)
     returning {RETURNED_COLUMNS.format(is_leased="cast(:is_leased as boolean)")}
@@ -107,7 +118,20 @@ def columns_of(body: ThreadCreate) -> dict[str, Any]:
         "assistant_id": body.assistant_id,
         "metadata": metadata.merge(metadata.EMPTY, body.metadata or {}),
         "visible_in_ui": int(body.visible_in_ui),
+        "external_id": body.external_id,
+        "payload_format": format_of(body.payload),
     }
+
+
+def format_of(payload: Payload | None) -> str | None:
+    return None if payload is None else payload.format
+
+
+def expiry_ms(expires_at: int | None) -> int | None:
+    """Return a given expiry in milliseconds. Raises InvalidField for one that has passed."""
+    if expires_at is not None and expires_at < clock.now_ms() // 1000:
+        raise InvalidField("The expiry has passed: give a time from now on, in Unix seconds.", param="expiresAt")
+    return None if expires_at is None else expires_at * 1000
 
 
 class HeldThread(NamedTuple):
@@ -121,6 +145,9 @@ class HeldThread(NamedTuple):
     assistant_id: str | None
     title: str | None
     visible_in_ui: int
+    expires_ms: int | None
+    retention_ms: int | None
+    payload_format: str | None
     message_count: int
     last_seq: int
     locked_ms: int | None
@@ -131,6 +158,7 @@ class HeldThread(NamedTuple):
     response_id: str | None
     is_leased: int | bool
     cleared_seq: int
+    is_branched: int
     id: str
 
     @property
@@ -153,6 +181,9 @@ class HeldThread(NamedTuple):
             assistant_id=self.assistant_id if body.assistant_id is UNSET else body.assistant_id,
             metadata=self.metadata if body.metadata is UNSET else metadata.merge(self.metadata, body.metadata),
             visible_in_ui=self.visible_in_ui if body.visible_in_ui is UNSET else int(body.visible_in_ui),
+            expires_ms=self.expires_ms if body.expires_at is UNSET else expiry_ms(body.expires_at),
+            retention_ms=self.retention_ms if body.expires_at is UNSET else None,
+            payload_format=self.payload_format if body.payload is UNSET else format_of(body.payload),
         )
 
     def indexed(self) -> dict[str, Any]:

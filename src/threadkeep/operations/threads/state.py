@@ -10,8 +10,8 @@ from threadkeep.errors import InsufficientPermissions
 from threadkeep.operations import metadata
 from threadkeep.operations.responses import settling
 from threadkeep.operations.revisions import Precondition, Versioned, match
-from threadkeep.operations.threads.rows import RETURNED_COLUMNS, HeldThread, hold, versioned
-from threadkeep.operations.threads.threads import read
+from threadkeep.operations.threads.rows import RETURNED_COLUMNS, HeldThread, hold
+from threadkeep.operations.threads.threads import read_without_payload, shown
 from threadkeep.scope import Role, Scope
 
 # No response runs in a thread whose state changes: locking and archiving have ended it.
@@ -42,7 +42,7 @@ async def lock(tx: ScopedTransaction, thread_id: str, precondition: Precondition
         return await set_state(tx, held, locked_ms=clock.now_ms(), locked_by_role=role)
     if held.locked_by_role == Role.MEMBER and role != Role.MEMBER:
         await tx.fetch(RAISE_LOCK, thread=held.key, locked_by_role=role)
-    return await read(tx, thread_id)
+    return await read_without_payload(tx, thread_id)
 
 
 async def unlock(tx: ScopedTransaction, thread_id: str, precondition: Precondition | None = None) -> Versioned:
@@ -51,7 +51,7 @@ async def unlock(tx: ScopedTransaction, thread_id: str, precondition: Preconditi
     held.allow(Action.UNLOCK)
     if held.locked_ms is None:
         match(held.revision, precondition)
-        return await read(tx, thread_id)
+        return await read_without_payload(tx, thread_id)
     if held.locked_by_role != Role.MEMBER and not tx.scope.is_admin:
         raise InsufficientPermissions("An admin locked this thread: ask an admin or owner to unlock it.")
     match(held.revision, precondition)
@@ -64,7 +64,7 @@ async def archive(tx: ScopedTransaction, thread_id: str, precondition: Precondit
     held.allow(Action.ARCHIVE)
     match(held.revision, precondition)
     if held.archived_ms is not None:
-        return await read(tx, thread_id)
+        return await read_without_payload(tx, thread_id)
     await settling.settle(tx, held, settling.CANCELLED)
     return await set_state(tx, held, archived_ms=clock.now_ms())
 
@@ -75,7 +75,7 @@ async def unarchive(tx: ScopedTransaction, thread_id: str, precondition: Precond
     held.allow(Action.UNARCHIVE)
     match(held.revision, precondition)
     if held.archived_ms is None:
-        return await read(tx, thread_id)
+        return await read_without_payload(tx, thread_id)
     return await set_state(tx, held, archived_ms=None)
 
 
@@ -90,7 +90,7 @@ async def set_state(tx: ScopedTransaction, held: HeldThread, **change: Any) -> V
     assert row is not None
     *columns, shelf = row
     await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), shelf)
-    return versioned(columns, tx.scope)
+    return await shown(tx, columns)
 
 
 def lock_role(scope: Scope, held: HeldThread) -> Role:

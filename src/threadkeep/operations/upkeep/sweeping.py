@@ -5,7 +5,7 @@ same afterwards.
 """
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
@@ -15,50 +15,16 @@ from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.organizations import members
 from threadkeep.operations.responses import settling
 from threadkeep.operations.threads import threads
-from threadkeep.operations.upkeep import sweeping_responses
+from threadkeep.operations.upkeep import expiring, purging, sweeping_responses
 from threadkeep.scope import system_scope
+
+# Each looks in all organizations, or within one.
+Step: TypeAlias = Callable[[Transaction, int | None], Coroutine[Any, Any, int]]
 
 ROWS_AT_ONCE = 1000
 THREADS_AT_ONCE = 100
 # Other processes may cache credentials for some seconds, and their clocks may differ.
 FORGOTTEN_MS = 60_000
-
-NEXT_PURGE = finder(
-    "select p.organization, p.thread, p.last_seq, p.keeps_places from purges p where {within} limit 1",
-    "p.organization",
-)
-
-PURGED_MESSAGES = everywhere("""
-    select m.seq, m.id from messages m
-    where m.organization = :organization and m.thread = :thread and m.seq <= :last_seq
-    order by m.seq limit :limit
-    """)
-
-KEEP_PLACE = everywhere("""
-    insert into deleted_messages (organization, thread, seq, id, deleted_ms)
-    values (:organization, :thread, :seq, :id, :now_ms)
-    on conflict (organization, thread, seq) do nothing
-    """)
-
-DELETE_MESSAGES = everywhere("""
-    delete from messages where organization = :organization and thread = :thread and seq <= :last_seq
-    """)
-
-PURGED_PLACES = everywhere("""
-    select d.seq from deleted_messages d
-    where d.organization = :organization and d.thread = :thread
-    order by d.seq limit :limit
-    """)
-
-DELETE_PLACES = everywhere("""
-    delete from deleted_messages where organization = :organization and thread = :thread and seq <= :last_seq
-    """)
-
-# A thread that was only emptied may have been deleted since the purge was read; then the purge must go on.
-END_PURGE = everywhere("""
-    delete from purges
-    where organization = :organization and thread = :thread and last_seq = :last_seq and keeps_places = :keeps_places
-    """)
 
 OLD_KEYS = finder(
     """
@@ -171,31 +137,6 @@ ADD_USAGE = everywhere("""
     """)
 
 
-async def purge_messages(tx: Transaction, within: int | None = None) -> int:
-    """Delete messages of one deleted or emptied thread. For a deleted thread, the ids of deleted messages go too."""
-    purges = await tx.fetch(NEXT_PURGE.of(within), {"organization": within})
-    if not purges:
-        return 0
-    [[organization, thread, last_seq, keeps_places]] = purges
-    where = {"organization": organization, "thread": thread}
-    found = await tx.fetch(PURGED_MESSAGES, {**where, "last_seq": last_seq, "limit": ROWS_AT_ONCE})
-    if found:
-        if keeps_places:
-            now_ms = clock.now_ms()
-            await tx.execute_many(KEEP_PLACE, [{**where, "seq": seq, "id": id, "now_ms": now_ms} for seq, id in found])
-        await tx.fetch(DELETE_MESSAGES, {**where, "last_seq": max(seq for seq, _ in found)})
-        return len(found)
-    ended = await sweeping_responses.purge(tx, organization, thread, last_seq, is_emptied=bool(keeps_places))
-    if ended:
-        return ended
-    places = () if keeps_places else await tx.fetch(PURGED_PLACES, {**where, "limit": ROWS_AT_ONCE})
-    if places:
-        await tx.fetch(DELETE_PLACES, {**where, "last_seq": max(seq for (seq,) in places)})
-    else:
-        await tx.fetch(END_PURGE, {**where, "last_seq": last_seq, "keeps_places": keeps_places})
-    return len(places) + 1
-
-
 async def prune_keys(tx: Transaction, within: int | None) -> int:
     """Delete stored answers of idempotency keys after 24 hours."""
     now_ms = clock.now_ms()
@@ -239,7 +180,7 @@ async def finish_erasure(tx: Transaction, within: int | None) -> int:
     if not erasures:
         return 0
     [[organization, user_id]] = erasures
-    return await members.erase_some(system_transaction(tx, organization), user_id) + 1
+    return await members.erase_some(ScopedTransaction(tx, system_scope(organization)), user_id) + 1
 
 
 async def delete_organization(tx: Transaction, within: int | None = None) -> int:
@@ -250,13 +191,13 @@ async def delete_organization(tx: Transaction, within: int | None = None) -> int
         return 0
     [[organization]] = organizations
     where = {"organization": organization}
-    scoped_tx = system_transaction(tx, organization)
+    scoped_tx = ScopedTransaction(tx, system_scope(organization))
     found = await tx.fetch(ITS_THREADS, {**where, "limit": THREADS_AT_ONCE})
     await threads.erase_if_there(scoped_tx, [thread_id for (thread_id,) in found])
     if found:
         return len(found)
     if await tx.fetch(ITS_PURGES, where):
-        return await purge_messages(tx, organization)
+        return await purging.purge_messages(tx, organization)
     for statement in DELETE_ITS_ROWS:
         await tx.fetch(statement, where)
     await tx.fetch(DELETE_ORGANIZATION, where)
@@ -292,11 +233,11 @@ def system_transaction(tx: Transaction, organization: int) -> ScopedTransaction:
     return ScopedTransaction(tx, system_scope(organization))
 
 
-# Each looks in all organizations, or within one.
-STEPS: list[Callable[[Transaction, int | None], Coroutine[Any, Any, int]]] = [
+STEPS: list[Step] = [
     settling.settle_one_expired,
+    expiring.expire_threads,
     finish_erasure,
-    purge_messages,
+    purging.purge_messages,
     prune_keys,
     prune_places,
     prune_tokens,

@@ -1,5 +1,7 @@
 """The sweeper's steps for responses: those of deleted threads, and events whose time is over."""
 
+from typing import Any
+
 from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.statement import everywhere, finder
@@ -7,9 +9,15 @@ from threadkeep.operations.responses import events
 
 RESPONSES_AT_ONCE = 20
 
-ITS_RESPONSES = everywhere("""
-    select r.id from responses r where r.organization = :organization and r.thread = :thread limit :limit
-    """)
+THEIR_RESPONSES_TEXT = """
+    select r.id from responses r
+    where r.organization = :organization and r.thread in (select cast(j.value as bigint) from {source} j)
+    limit :limit
+    """
+THEIR_RESPONSES = everywhere(
+    THEIR_RESPONSES_TEXT.format(source="json_each(:threads)"),
+    postgres=THEIR_RESPONSES_TEXT.format(source="json_array_elements_text(cast(:threads as json))"),
+)
 
 WITH_EVENTS = everywhere("""
     select r.id from responses r
@@ -30,17 +38,25 @@ FORGET = everywhere(events.FORGET_TEXT)
 DELETE = everywhere("delete from responses where organization = :organization and id = :response_id")
 
 
-async def purge(tx: Transaction, organization: int, thread: int, last_seq: int, *, is_emptied: bool) -> int:
-    """Delete some responses of a deleted thread, or events of answers up to `last_seq` in an emptied thread."""
-    where = {"organization": organization, "thread": thread, "limit": RESPONSES_AT_ONCE}
-    if is_emptied:
-        rows = await tx.fetch(WITH_EVENTS, {**where, "last_seq": last_seq})
-    else:
-        rows = await tx.fetch(ITS_RESPONSES, where)
+async def purge_of_threads(tx: Transaction, threads: dict[str, Any]) -> int:
+    """Delete some responses of deleted threads, which `threads` names: an organization, and keys as JSON."""
+    rows = await tx.fetch(THEIR_RESPONSES, {**threads, "limit": RESPONSES_AT_ONCE})
+    for (response_id,) in rows:
+        its = {"organization": threads["organization"], "response_id": response_id}
+        await tx.fetch(DELETE_EVENTS, its)
+        await tx.fetch(DELETE, its)
+    return len(rows)
+
+
+async def purge_events(tx: Transaction, organization: int, thread: int, last_seq: int) -> int:
+    """Delete the events of some answers up to `last_seq` in an emptied thread."""
+    rows = await tx.fetch(
+        WITH_EVENTS, {"organization": organization, "thread": thread, "last_seq": last_seq, "limit": RESPONSES_AT_ONCE}
+    )
     for (response_id,) in rows:
         its = {"organization": organization, "response_id": response_id}
         await tx.fetch(DELETE_EVENTS, its)
-        await tx.fetch(FORGET if is_emptied else DELETE, its)
+        await tx.fetch(FORGET, its)
     return len(rows)
 
 

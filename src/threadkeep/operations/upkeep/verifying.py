@@ -120,7 +120,15 @@ THREADS = walk(
     "select {columns} from threads t {batch} left join organizations o on o.key = t.organization",
     f"""o.id, t.key, t.user_id, t.title, t.title_folded, t.metadata, t.visible_in_ui, t.locked_ms, t.locked_by_role,
         t.message_count, t.last_seq, t.cleared_seq, t.last_message_ms, t.created_ms, t.updated_ms, t.revision,
-        t.response_id, t.lease_until, t.shelf,
+        t.response_id, t.lease_until, t.shelf, t.expires_ms, t.retention_ms, t.payload_format, t.is_branched,
+        (select p.size_bytes - octet_length(p.data) from payloads p
+            where p.organization = t.organization and p.thread = t.key and p.seq = 0),
+        (select count(*) from forks f
+            where f.organization = t.organization and f.thread = t.key and f.seq > t.cleared_seq),
+        (select count(*) from forks f
+            where f.organization = t.organization and f.thread = t.key and f.seq > t.cleared_seq and not exists (
+                select 1 from messages q
+                where q.organization = f.organization and q.thread = f.thread and q.seq = f.seq)),
         (select r.status from responses r where r.organization = t.organization and r.id = t.response_id),
         (select count(*) {ITS_MESSAGES} and m.seq > t.cleared_seq),
         (select count(*) - count(distinct m.seq) {ITS_MESSAGES}),
@@ -142,7 +150,14 @@ MESSAGES = walk(
         exists (select 1 from purges p
             where p.organization = m.organization and p.thread = m.thread and p.last_seq >= m.seq),
         m.id, m.role, m.content, m.preview, m.size_bytes, m.status, m.tool_calls, m.tool_call_id, m.metadata,
-        m.created_ms, m.updated_ms, m.revision,
+        m.created_ms, m.updated_ms, m.revision, m.payload_format,
+        (select p.size_bytes - octet_length(p.data) from payloads p
+            where p.organization = m.organization and p.thread = m.thread and p.seq = m.seq),
+        (select f.parent_seq from forks f
+            where f.organization = m.organization and f.thread = m.thread and f.seq = m.seq),
+        (select count(*) from forks f
+            join messages q on q.organization = f.organization and q.thread = f.thread and q.seq = f.parent_seq
+            where f.organization = m.organization and f.thread = m.thread and f.seq = m.seq and q.seq > t.cleared_seq),
         (select r.status from responses r where r.organization = m.organization and r.id = m.response_id),
         m.wanted_back""",
     rules.broken_in_message,
@@ -198,6 +213,21 @@ PAIRS = walk(
     lambda *row: (PairFacts(*row).organization_id, PairFacts(*row).thread_id, None),
 )
 
+PAYLOADS = walk(
+    "payloads",
+    {"organization": 0, "thread": 0, "seq": -1},
+    """select {columns} from payloads p {batch}
+    left join threads t on t.organization = p.organization and t.key = p.thread
+    left join organizations o on o.key = p.organization""",
+    """o.id, t.id,
+        exists (select 1 from messages m
+            where m.organization = p.organization and m.thread = p.thread and m.seq = p.seq),
+        exists (select 1 from purges q
+            where q.organization = p.organization and q.thread = p.thread and q.last_seq >= p.seq)""",
+    rules.broken_in_payloads_place,
+    lambda _, thread, seq, organization_id, thread_id, *rest: (organization_id, thread_id, None),
+)
+
 ORGANIZATIONS = walk(
     "organizations",
     {"key": 0},
@@ -239,7 +269,7 @@ ANSWERS = walk(
     lambda _, caller, request, key, organization_id, *rest: (organization_id, None, None),
 )
 
-WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, RESPONSES, USAGE, PAIRS]
+WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, PAYLOADS, RESPONSES, USAGE, PAIRS]
 
 # Which threads of one organization lack a pair, or have changed since their pairs were computed (`changed`).
 MISSING_PAIRS_TEXT = """

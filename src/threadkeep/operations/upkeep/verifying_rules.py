@@ -14,7 +14,7 @@ from threadkeep.database.driver import Row
 from threadkeep.errors import InvalidRequest
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
-from threadkeep.operations.messages.rows import size_bytes, stored_content
+from threadkeep.operations.messages.rows import check_blank, size_bytes, stored_content
 from threadkeep.operations.threads.rows import fold
 from threadkeep.scope import Role
 
@@ -52,6 +52,14 @@ class ThreadFacts(NamedTuple):
     response_id: str | None
     lease_until: int | None
     shelf: int
+    expires_ms: int | None
+    retention_ms: int | None
+    payload_format: str | None
+    is_branched: int
+    # Null without a payload, else 0 if its size is stored as it is.
+    payload_difference: int | None
+    forks_count: int
+    lost_forks_count: int
     response_status: str | None
     live_count: int
     repeated_count: int
@@ -82,6 +90,10 @@ class MessageFacts(NamedTuple):
     created_ms: int
     updated_ms: int
     revision: int
+    payload_format: str | None
+    payload_difference: int | None
+    parent_seq: int | None
+    parents_count: int
     response_status: str | None
     wanted_back: str | None
 
@@ -143,6 +155,13 @@ def broken_in_thread(row: Row) -> Iterator[str]:
         yield "it has a lease without a response, or a response without a lease"
     if thread.response_id is not None and thread.response_status != "in_progress":
         yield "a response holds it that is not running"
+    if thread.retention_ms is not None and thread.expires_ms is None:
+        yield "it has a retention and never expires"
+    if thread.forks_count and not thread.is_branched:
+        yield "it has branches and is stored as a single line"
+    if thread.lost_forks_count:
+        yield f"{thread.lost_forks_count} branches begin with messages that do not exist"
+    yield from broken_in_payload(thread.payload_format, thread.payload_difference)
     yield from broken_in_times(thread.created_ms, thread.updated_ms, thread.revision)
 
 
@@ -173,6 +192,11 @@ def broken_in_message(row: Row) -> Iterator[str]:
         yield "its status does not exist"
     if message.status == "in_progress" and message.response_status != "in_progress":
         yield "it is being generated, but its response does not run"
+    if message.parent_seq is not None and message.parent_seq >= message.seq:
+        yield "it follows a message that came later"
+    if message.parent_seq and message.cleared_seq is not None and not message.parents_count and not message.is_purged:
+        yield "it follows a message that does not exist"
+    yield from broken_in_payload(message.payload_format, message.payload_difference)
     yield from broken_in_content(message)
     yield from broken_in_tools(message)
     yield from broken_in_wanted_back(message)
@@ -180,11 +204,24 @@ def broken_in_message(row: Row) -> Iterator[str]:
     yield from broken_in_times(message.created_ms, message.updated_ms, message.revision)
 
 
+def broken_in_payload(format: str | None, difference: int | None) -> Iterator[str]:
+    if (format is None) != (difference is None):
+        yield "it has a format without a payload, or a payload without a format"
+    if difference:
+        yield "the size of its payload is stored as another than it is"
+
+
+def broken_in_payloads_place(row: Row) -> Iterator[str]:
+    _, thread, seq, _, thread_id, has_message, is_purged = row
+    if not (has_message or is_purged or (seq == 0 and thread_id is not None)):
+        yield f"a payload is left of something that does not exist (number {thread})"
+
+
 def broken_in_content(message: MessageFacts) -> Iterator[str]:
     try:
         parts = PARTS.decode(message.content)
-        # `stored_content` refuses blank user and system messages, and computes the preview.
-        _, preview = stored_content(parts, message.role)
+        _, preview, is_blank = stored_content(parts)
+        check_blank(message.role, message.payload_format is not None or not is_blank)
     except (msgspec.MsgspecError, UnicodeError):
         yield "its content is not a list of parts"
         return

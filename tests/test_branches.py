@@ -1,0 +1,350 @@
+"""Branches: which message follows which, the lines that lead to one, and writes at a place or under conditions."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from support.cast import Answer, Caller
+
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
+
+
+@dataclass
+class Tree:
+    """What a thread must hold: a model in memory. Messages are in the order of their numbers."""
+
+    parents: dict[str, str | None] = field(default_factory=dict)
+    roles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> str | None:
+        return next(reversed(self.parents), None)
+
+    def add(self, id: str, parent: str | None, role: str) -> None:
+        self.parents[id] = parent
+        self.roles[id] = role
+
+    def delete(self, id: str) -> None:
+        parent = self.parents.pop(id)
+        for child, its in self.parents.items():
+            if its == id:
+                self.parents[child] = parent
+
+    def descent(self, id: str) -> set[str]:
+        found = {id}
+        for child, parent in self.parents.items():
+            if parent in found:
+                found.add(child)
+        return found
+
+    def line(self, last: str | None) -> list[str]:
+        line: list[str] = []
+        while last is not None:
+            line.append(last)
+            last = self.parents[last]
+        return line[::-1]
+
+
+async def walk(who: Caller, thread: Any, **query: Any) -> list[Any]:
+    """Return all messages of a list, page by page."""
+    found: list[Any] = []
+    after: dict[str, str] = {}
+    while True:
+        page = await who.list_messages(thread, limit=7, **query, **after)
+        assert page.status == 200, page
+        found += page.data
+        if not page.hasMore:
+            return found
+        after = {"after": page.nextCursor}
+
+
+async def assert_is(tree: Tree, who: Caller, thread: Any, rng: random.Random) -> None:
+    """Compare the thread with the model: all messages, the current line, some other line, counts, preview, context."""
+    listed = await walk(who, thread)
+    assert {each["id"]: each["parentId"] for each in listed} == tree.parents
+    assert [each["id"] for each in listed] == list(tree.parents)
+    backwards = await walk(who, thread, order="desc")
+    assert backwards == listed[::-1]
+    current = tree.line(tree.newest)
+    assert [each["id"] for each in await walk(who, thread, branch="current")] == current
+    assert [each["id"] for each in await walk(who, thread, branch="current", order="desc")] == current[::-1]
+    read = await who.get(thread)
+    assert read.messageCount == len(tree.parents)
+    if not tree.parents:
+        return
+    end = rng.choice(list(tree.parents))
+    of_users = [id for id in tree.line(end) if tree.roles[id] == "user"]
+    assert [each["id"] for each in await walk(who, thread, branch=end)] == tree.line(end)
+    assert [each["id"] for each in await walk(who, thread, branch=end, role="user")] == of_users
+    one = await who.get_message(thread, end)
+    assert one.parentId == tree.parents[end]
+    context = await who.context(thread, contextMode="full")
+    assert [each["id"] for each in context.body["messages"]] == current
+    smart = await who.context(thread, contextMode="smart")
+    assert [each["id"] for each in smart.body["messages"]] == (
+        current if len(current) <= 10 else current[:3] + current[-7:]
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_tree_is_what_a_model_in_memory_says(ada, seed):
+    rng = random.Random(seed)
+    tree = Tree()
+    thread = await ada.create_thread()
+    for step in range(40):
+        some = rng.choice(list(tree.parents)) if tree.parents else None
+        match rng.choices(("end", "anywhere", "several", "delete", "replace", "all"), (6, 8, 4, 5, 3, 0.3))[0]:
+            case "end":
+                added = await ada.post_message(thread, rng.choice(WORDS))
+                assert added.parentId == tree.newest
+                tree.add(added.id, tree.newest, "user")
+            case "anywhere":
+                parent = rng.choice([some, None])
+                added = await ada.post_message(thread, rng.choice(WORDS), role="assistant", parentId=parent)
+                assert (added.status, added.parentId) == (201, parent)
+                tree.add(added.id, parent, "assistant")
+            case "several":
+                bodies = [
+                    {"role": "user", "content": "a", "externalId": f"own-{step}"},
+                    {"role": "user", "content": "b"},
+                ]
+                bodies += [{"role": "user", "content": "c", "parentId": f"own-{step}"}]
+                added = await ada.post_messages(thread, bodies)
+                first, second, third = added.ids
+                tree.add(first, tree.newest, "user")
+                tree.add(second, first, "user")
+                tree.add(third, first, "user")
+            case "delete" if some is not None:
+                assert (await ada.delete_message(thread, some)).status == 200
+                tree.delete(some)
+            case "replace" if some is not None:
+                parent = tree.parents[some]
+                added = await replace(ada, thread, some, "new")
+                for gone in tree.descent(some):
+                    del tree.parents[gone]
+                assert added.data[0]["parentId"] == parent
+                tree.add(added.data[0]["id"], parent, "user")
+            case "all":
+                added = await replace(ada, thread, "all", "anew")
+                tree.parents.clear()
+                tree.add(added.data[0]["id"], None, "user")
+        if step % 4 == 3:
+            await assert_is(tree, ada, thread, rng)
+
+
+async def replace(who: Caller, thread: Any, what: str, *texts: str) -> Answer:
+    answer = await who.post_messages(thread, [{"role": "user", "content": text} for text in texts], replaces=what)
+    assert answer.status == 201, answer
+    return answer
+
+
+async def test_two_writers_grow_two_branches_side_by_side(ada):
+    thread = await ada.create_thread()
+    root = (await ada.post_message(thread, "root")).id
+
+    async def grow(name: str) -> list[str]:
+        line = [root]
+        for n in range(12):
+            line.append((await ada.post_message(thread, f"{name} {n}", parentId=line[-1])).id)
+        return line
+
+    lines = await asyncio.gather(grow("left"), grow("right"))
+
+    for line in lines:
+        assert [each["id"] for each in await walk(ada, thread, branch=line[-1])] == line
+    newest = (await ada.list_messages(thread, order="desc", limit=1)).ids[0]
+    assert newest in (lines[0][-1], lines[1][-1])
+
+
+async def test_an_edit_and_a_second_answer_keep_the_first(ada):
+    thread = await ada.create_thread()
+    first = await ada.respond(thread, input="first question", model="echo")
+    question, answer = (await ada.list_messages(thread)).ids
+
+    second = await ada.respond(thread, after=question, model="echo")
+    edited = await ada.respond(thread, input="first question, said better", after=None, model="echo")
+
+    parents = {each["id"]: each["parentId"] for each in (await ada.list_messages(thread)).data}
+    assert (first.messageId, len(parents)) == (answer, 5)
+    assert parents[second.messageId] == question == parents[answer]
+    [edited_question] = edited.inputMessageIds
+    assert (parents[edited_question], parents[edited.messageId]) == (None, edited_question)
+    assert [each["id"] for each in await walk(ada, thread, branch="current")] == [edited_question, edited.messageId]
+
+
+async def test_an_answer_sees_its_own_line_only(ada):
+    thread = await ada.create_thread()
+    root = await ada.post_message(thread, "root")
+    await ada.post_message(thread, "another question", parentId=root.id)
+
+    answer = await ada.respond(thread, input="the question", after=root.id, model="echo")
+
+    shown = await ada.context(thread, contextMode="full")
+    assert [each["content"][0]["text"] for each in shown.messages][:2] == ["root", "the question"]
+    assert "the question" in answer.outputText
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"input": "x", "after": "msg_00000000000000000000000000"}, "message_not_found", "after"),
+        ({"input": "x", "after": "of-nobody"}, "message_not_found", "after"),
+        ({"after": None}, "thread_empty", "input"),
+        ({"input": [{"role": "user", "content": "x", "parentId": None}]}, "invalid_field", "input[0].parentId"),
+        ({"input": "x", "after": None, "replaces": "msg_1"}, "invalid_field", "after"),
+    ],
+)
+async def test_a_place_that_is_none_is_refused_and_changes_nothing(ada, body, code, param):
+    thread = await ada.create_thread()
+    await ada.post_message(thread, "said", role="assistant")
+    before = await ada.get(thread)
+
+    refused = await ada.respond(thread, model="echo", **body)
+
+    assert (refused.code, refused.param) == (code, param)
+    assert (await ada.get(thread)).body == before.body
+
+
+async def test_a_parent_must_be_in_the_thread(ada):
+    thread, other = await ada.create_thread(), await ada.create_thread()
+    elsewhere = await ada.post_message(other, "elsewhere", externalId="own")
+    gone = await ada.post_message(thread, "gone")
+    await ada.delete_message(thread, gone)
+
+    for parent in (elsewhere.id, "own", gone.id, "later"):
+        one = await ada.post_message(thread, "x", parentId=parent)
+        several = await ada.post_messages(
+            thread,
+            [
+                {"role": "user", "content": "x", "parentId": parent},
+                {"role": "user", "content": "y", "externalId": "later"},
+            ],
+        )
+        assert (one.status, one.code, one.param) == (404, "message_not_found", "parentId")
+        assert (several.status, several.code, several.param) == (404, "message_not_found", "messages[0].parentId")
+    assert (await ada.get(thread)).messageCount == 0
+
+
+async def test_a_tree_is_created_whole_with_its_thread(ada):
+    thread = await ada.create_thread(
+        messages=[
+            {"role": "user", "content": "q", "externalId": "q"},
+            {"role": "assistant", "content": "a1"},
+            {"role": "assistant", "content": "a2", "parentId": "q"},
+            {"role": "user", "content": "q2", "parentId": None},
+        ]
+    )
+
+    listed = (await ada.list_messages(thread)).data
+    ids = [each["id"] for each in listed]
+    assert [each["parentId"] for each in listed] == [None, ids[0], ids[0], None]
+    assert [each["id"] for each in await walk(ada, thread, branch=ids[2])] == [ids[0], ids[2]]
+
+
+async def test_a_walk_of_the_current_line_keeps_the_line_on_which_it_began(ada):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": str(n)} for n in range(9)])
+    line = (await ada.list_messages(thread)).ids
+    page = await ada.list_messages(thread, branch="current", limit=4)
+    await ada.post_message(thread, "elsewhere", parentId=line[1])
+
+    rest = await ada.list_messages(thread, branch="current", limit=9, after=page.nextCursor)
+
+    assert page.ids + rest.ids == line
+    off = await ada.list_messages(thread, branch="current", after=line[5])
+    assert (off.status, off.code, off.param) == (400, "invalid_cursor", "after")
+    assert (await ada.list_messages(thread, branch="current", after=line[0])).ids[0] == line[1]
+
+
+async def test_a_line_that_ends_nowhere_is_not_found(ada):
+    thread = await ada.create_thread()
+
+    refused = await ada.list_messages(thread, branch="msg_00000000000000000000000000")
+
+    assert (refused.status, refused.code, refused.param) == (404, "message_not_found", "branch")
+
+
+# Conditions
+
+
+async def test_of_eight_writers_of_one_revision_exactly_one_wins(ada):
+    thread = await ada.create_thread()
+    for _ in range(10):
+        tag = (await ada.get(thread)).etag
+        writers = [ada.with_headers({"if-match": tag}) for _ in range(8)]
+
+        answers = await asyncio.gather(*(each.post_message(thread, str(n)) for n, each in enumerate(writers)))
+
+        assert sorted(each.status for each in answers) == [201] + [412] * 7
+        [winner] = [each for each in answers if each.status == 201]
+        assert winner.headers["thread-etag"] == (await ada.get(thread)).etag
+    assert (await ada.get(thread)).messageCount == 10
+
+
+async def test_a_thread_changes_with_its_messages_or_not_at_all(ada):
+    thread = await ada.create_thread(metadata={"a": 1})
+    change = {"title": "New", "metadata": {"b": 2}, "payload": {"format": "x", "data": "y"}}
+
+    refused = await ada.post_messages(thread, [{"role": "user", "content": " "}], thread=change)
+    refused_too = await ada.post_messages(thread, [{"role": "user", "content": "x"}], thread={"title": "t" * 201})
+    assert (refused.status, refused_too.status) == (400, 400)
+    assert (await ada.get(thread)).body == thread.body
+
+    added = await ada.post_messages(thread, [{"role": "user", "content": "x"}], thread=change)
+    changed = await ada.get(thread)
+    assert added.status == 201
+    assert (changed.title, changed.metadata, changed.messageCount) == ("New", {"a": 1, "b": 2}, 1)
+    assert (changed.payload, added.headers["thread-etag"]) == ({"format": "x", "data": "y"}, changed.etag)
+
+
+async def test_a_reader_never_sees_an_empty_or_half_history_while_it_is_replaced(ada):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": "0"}] * 5)
+    done = asyncio.Event()
+
+    async def read() -> None:
+        while not done.is_set():
+            seen = [each["content"][0]["text"] for each in (await ada.list_messages(thread)).data]
+            assert len(seen) == 5 and len(set(seen)) == 1, seen
+
+    readers = [asyncio.ensure_future(read()) for _ in range(4)]
+    for n in range(30):
+        await replace(ada, thread, "all", *[str(n)] * 5)
+    done.set()
+    await asyncio.gather(*readers)
+
+
+async def test_what_is_replaced_frees_its_own_ids_in_the_same_call(ada):
+    thread = await ada.create_thread(
+        messages=[{"role": "user", "content": "x", "externalId": f"own-{n}"} for n in range(4)]
+    )
+    ids = (await ada.list_messages(thread)).ids
+    again = [{"role": "user", "content": "y", "externalId": f"own-{n}"} for n in range(4)]
+
+    taken = await ada.post_messages(thread, again[3:])
+    part = await ada.post_messages(thread, again[2:], replaces=ids[2])
+    whole = await ada.post_messages(thread, again, replaces="all")
+
+    assert (taken.status, taken.code, taken.param) == (409, "external_id_taken", "messages[0].externalId")
+    assert ids[3] in taken.message
+    assert (part.status, whole.status) == (201, 201)
+    assert (await ada.get(thread)).messageCount == 4
+
+
+async def test_a_replacement_is_judged_like_every_change(ada):
+    thread = await ada.create_thread()
+    message = await ada.post_message(thread, "x")
+    both = await ada.post_messages(thread, [{"role": "user", "content": "x", "parentId": None}], replaces=message.id)
+    nothing = await ada.post_messages(thread, [])
+    nobody = await ada.post_messages(
+        thread, [{"role": "user", "content": "x"}], replaces="msg_00000000000000000000000000"
+    )
+    emptied = await ada.post_messages(thread, [], replaces=message.id)
+
+    assert (both.code, both.param) == ("invalid_field", "replaces")
+    assert (nothing.code, nothing.param) == ("invalid_field", "messages")
+    assert (nobody.code, nobody.param) == ("message_not_found", "replaces")
+    assert (emptied.status, emptied.data, (await ada.get(thread)).messageCount) == (201, [], 0)
+    await ada.lock(thread)
+    assert (await ada.post_messages(thread, [], replaces="all")).code == "thread_locked"
