@@ -42,7 +42,8 @@ async def test_what_fails_for_one_organization_is_done_for_the_others():
     assert sorted(done) == [(1, "a"), (1, "b"), (3, "a")]
 
 
-async def test_the_sweeper_goes_through_the_organizations_when_it_cannot_ask_all_machines(database):
+async def test_the_sweeper_goes_through_the_organizations_when_it_cannot_ask_all_machines(new_database):
+    database = await new_database()
     async with inside(database) as it:
         claim = await it.begin("say on", talking(30, 30))
         await change_stored(database, "update threads set lease_until = 0 where response_id is not null")

@@ -83,7 +83,7 @@ async def undone(counting: Counting) -> AsyncIterator[None]:
     await counting.roll_back()
 
 
-def page(**of: Any) -> message_list.Query:
+def page(**of: Any) -> message_list.MessageQuery:
     return message_list.MessageQuery(window(50, "asc", None, None), **of)
 
 

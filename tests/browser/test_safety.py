@@ -1,10 +1,11 @@
 """Nothing is lost, doubled, or done to somebody else's data, whatever comes between."""
 
 import asyncio
+from contextlib import suppress
 
 import httpx
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Error, expect
 
 from browser.screen import Screen
 from support.cast import Caller
@@ -89,7 +90,9 @@ async def test_a_message_that_was_stored_unseen_is_not_stored_again_after_a_relo
 
     async def do_and_lose(route):
         await pass_on(route.request)
-        await route.abort("connectionreset")
+        # The page may be gone by now, and its request with it.
+        with suppress(Error):
+            await route.abort("connectionreset")
 
     await screen.page.route("**/responses?*", do_and_lose)
     await screen.write("hi")

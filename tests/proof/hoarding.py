@@ -14,8 +14,17 @@ STREAMS, WAITING, NAMES = 120, 20, 40
 CONNECTIONS_MAX = 160
 STREAMS_MAX, NAMES_MAX = 32, 8
 ROUNDS = 3
+# A connection whose request has not come yet gives way to others when there are too many.
+NO_ANSWER = 0
 # On a machine that has much else to do; alone they take a tenth of a second.
 ANSWERED_S = 10.0
+
+
+async def status_of(opening: asyncio.Task[Stream]) -> int:
+    try:
+        return (await opening).status
+    except ConnectionError:
+        return NO_ANSWER
 
 
 async def hoard(place: Place, record: Record) -> None:
@@ -35,10 +44,10 @@ async def hoard(place: Place, record: Record) -> None:
     calls = [asyncio.create_task(hoarder.respond_new(thread={}, input="a slow question")) for _ in range(WAITING)]
     calls += [asyncio.create_task(hoarder.generate_name(named)) for _ in range(NAMES)]
     try:
-        opened = Counter([stream.status for stream in await asyncio.gather(*streams)])
+        opened = Counter([await status_of(stream) for stream in streams])
         record.fault("streams opened by one member", opened[200])
         record.check(opened[200] <= STREAMS_MAX, f"one member has {opened[200]} streams")
-        record.check(set(opened) <= {200, 429}, f"streams of one member were answered {dict(opened)}")
+        record.check(set(opened) <= {200, 429, NO_ANSWER}, f"streams of one member were answered {dict(opened)}")
         for _ in range(ROUNDS):
             await asyncio.gather(*(is_served(each, record) for each in (colleague, stranger, owner.with_token())))
         waiting = [call for call in calls[WAITING:] if not call.done()]

@@ -64,7 +64,7 @@ def names_of(code: CodeType) -> Iterator[str]:
 def functions_of(value: Any) -> list[FunctionType]:
     """Return the functions of a function or class that is the tests' own."""
     value = unwrap(value) if callable(value) else value
-    if not getattr(value, "__module__", "").startswith(("test_", "support.", "conftest")):
+    if not (getattr(value, "__module__", None) or "").startswith(("test_", "support.", "conftest")):
         return []
     if isclass(value):
         return [unwrap(each) for each in vars(value).values() if isfunction(each)]

@@ -65,7 +65,7 @@ async def crowd(tenants: list[Tenant], requests: int, how: str, record: Record) 
             await send(random.choice(tenants), how, usual, record)
 
     await asyncio.gather(*(one() for _ in range(requests)))
-    record.need(record.faults[how], how, round(requests * CANCELLED_SHARE / 4))
+    record.need(record.faults[how], how, round(requests * CANCELLED_SHARE / 6))
 
 
 async def send(tenant: Tenant, how: str, usual: Usual, record: Record) -> None:
