@@ -187,6 +187,19 @@ async def test_an_answer_sees_its_own_line_only(ada):
     assert "the question" in answer.outputText
 
 
+async def test_a_thread_whose_only_branch_was_deleted_goes_on_as_a_line(ada):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": str(n)} for n in range(3)])
+    line = (await ada.list_messages(thread)).ids
+    branch = await ada.post_message(thread, "elsewhere", parentId=line[0])
+    await ada.delete_message(thread, branch)
+
+    for mode in ("recent", "smart", "full"):
+        shown = await ada.context(thread, contextMode=mode)
+        assert (shown.status, [each["id"] for each in shown.body["messages"]]) == (200, line)
+    answer = await ada.respond(thread, model="echo")
+    assert (answer.body["status"], (await ada.get_message(thread, answer.messageId)).parentId) == ("completed", line[2])
+
+
 @pytest.mark.parametrize(
     ("body", "code", "param"),
     [

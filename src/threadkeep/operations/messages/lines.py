@@ -84,10 +84,11 @@ BEHIND = scoped("""
     """)
 
 
-# The forks of a thread by its id, with what its lines need: nothing for one that never branched.
+# The forks of a thread by its id, with what its lines need: nothing for one that never branched, and one row without a
+# fork when all of them were deleted.
 OF_THREAD = scoped("""
     select t.key, t.cleared_seq, f.seq, f.parent_seq from threads t
-    join forks f on f.organization = t.organization and f.thread = t.key and f.seq > t.cleared_seq
+    left join forks f on f.organization = t.organization and f.thread = t.key and f.seq > t.cleared_seq
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
       and t.is_branched = 1
     order by f.seq
@@ -114,7 +115,8 @@ async def line_of(tx: ScopedTransaction, thread_id: str, last_seq: int = KEY_MAX
     if not rows:
         return None
     thread, cleared_seq, *_ = rows[0]
-    return ThreadLine(thread, line_to([(seq, parent_seq) for *_, seq, parent_seq in rows], cleared_seq, last_seq))
+    forks = [(seq, parent_seq) for *_, seq, parent_seq in rows if seq is not None]
+    return ThreadLine(thread, line_to(forks, cleared_seq, last_seq))
 
 
 async def forks_of(tx: ScopedTransaction, thread: int, cleared_seq: int) -> list[Fork]:
