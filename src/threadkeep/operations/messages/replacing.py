@@ -27,10 +27,7 @@ KEEP_PLACES = scoped(f"""
 
 DELETE = scoped(f"delete from messages where {WITHIN} returning seq")
 
-BY_SEQ = scoped("""
-    select m.seq, m.id, m.role, m.created_ms from messages m
-    where m.organization = :organization and m.thread = :thread and m.seq = :seq
-    """)
+BY_SEQ = scoped(placing.FIND_TEXT.format(column="seq"))
 
 
 async def replace(
@@ -50,7 +47,7 @@ async def replace(
     removed = 0
     for low, high in lines.descent_of(forks, first.seq):
         removed += await remove(tx, held, low, min(high, held.last_seq), now_ms)
-    row = await tx.fetch_one(BY_SEQ, thread=held.key, seq=parent_seq) if parent_seq else None
+    row = await tx.fetch_one(BY_SEQ, thread=held.key, cleared_seq=held.cleared_seq, name=parent_seq)
     parent = AT_ROOT if row is None else MessagePosition(*row)
     return held._replace(message_count=held.message_count - removed), parent
 
