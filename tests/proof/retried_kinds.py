@@ -34,6 +34,8 @@ from support.streams import responses_path
 THREAD = "/v1/threads/{threadId}"
 RESPONSES = f"{THREAD}/responses"
 NAME = f"{THREAD}/generateName"
+# Each call makes a token of its own: the contract says that it knows no key (section 1).
+NEVER_REPLAYED = {"/v1/tokens"}
 ORGANIZATION = "/v1/organizations/{organizationId}"
 
 
@@ -136,6 +138,10 @@ async def change_organization(work: Work, who: Caller) -> Any:
     return await post(work, who, f"/v1/organizations/{who.organization}", {"name": work.word})
 
 
+async def copy(work: Work, who: Caller) -> Any:
+    return await post(work, who, path(work, "copy"), labelled(work))
+
+
 # Names are saved as titles, changes are undone: what is done again afterwards shows.
 def retitle(work: Work, who: Caller) -> Any:
     return who.update(work.made["thread"], title="undone")
@@ -154,6 +160,7 @@ KINDS = [
     Kind("cancel", f"{RESPONSES}/{{responseId}}/cancel", running, cancel, cancelled),
     Kind("generateName", NAME, thread, name, named, retitle, calls=1, is_name=True),
     Kind("generateName, streamed", NAME, thread, name_in_stream, named, retitle, calls=1, is_name=True),
+    Kind("copy", f"{THREAD}/copy", thread, copy, threads_made),
     state("lock", "unlock"),
     state("unlock", "lock", thread_that_is("lock")),
     state("archive", "unarchive"),
