@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "threadkeep"
 MADE = PACKAGE / "client" / "synchronous"
 WORDS = re.compile(r"[A-Z][a-z]+")
+DIALECT = re.compile(r"server/dialects/\w+")
 # Words that whoever has written a service knows, of databases, HTTP and of what threadkeep keeps.
 STANDARD = """
     Address Answer Assistant Batched Batcher Bounds Call Channel Channels Checkpointer Collector Compiled Concurrency
@@ -32,7 +33,13 @@ def definitions() -> dict[str, list[str]]:
 
 
 def test_no_two_classes_have_the_same_name():
-    assert {name: files for name, files in definitions().items() if len(files) > 1} == {}
+    """A dialect's objects have the names that the other service gives them: its own and ours would differ in vain."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name, files in definitions().items():
+        for file in files:
+            found[name, DIALECT.match(file).group() if DIALECT.match(file) else ""].append(file)
+
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
 
 
 def test_a_class_whose_name_is_no_compound_of_standard_words_stands_in_the_glossary():

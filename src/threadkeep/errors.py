@@ -237,6 +237,8 @@ class ThreadArchived(Conflict):
 class ThreadBusy(Conflict):
     code = "thread_busy"
     default = "A response is being generated in this thread: wait for its end or cancel it."
+    # Which response runs, and where; empty in the client.
+    thread_id = response_id = ""
 
 
 class ThreadExists(Conflict):

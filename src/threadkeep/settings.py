@@ -14,6 +14,9 @@ PREFIX = "THREADKEEP_"
 OF_CLIENTS = ("token", "organization")
 
 SECRET_CHARACTERS_MIN = 32
+# The other services whose clients are spoken to.
+DIALECTS = ("openai",)
+NONE = "none"
 # A browser's own form: whatever differs from it never matches. Not "null", which any file and sandbox sends.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")
 
@@ -74,6 +77,7 @@ class Settings:
     answer_characters_max: int = setting(TEXT_CHARACTERS_MAX, "Longest answer, in characters.")
     context_tokens: int = setting(8_000, "Tokens of context that a model gets unless a request or assistant says.")
     auto_name: bool = setting(True, "Whether a thread without a title is named after its first answer.")
+    dialects: str = setting(",".join(DIALECTS), "Other services whose clients may call, separated by commas.")
     url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
     api_key: str = setting("", "The API key that the command line sends.")
 
@@ -84,6 +88,8 @@ class Settings:
             raise SettingError("THREADKEEP_JWT_ALGORITHMS takes public-key algorithms only, for example RS256,ES256.")
         if self.secret and len(self.secret) < SECRET_CHARACTERS_MIN:
             raise SettingError("THREADKEEP_SECRET needs at least 32 characters, as from `openssl rand -hex 32`.")
+        if self.dialects != NONE and not set(split(self.dialects)) <= set(DIALECTS):
+            raise SettingError(f"THREADKEEP_DIALECTS lists some of {', '.join(DIALECTS)}, or is {NONE}.")
         if not 1 <= self.lease_s <= 15:
             raise SettingError(
                 "THREADKEEP_LEASE_S is 1 to 15: leases are looked at twice a second, and a worker's death is to be "

@@ -35,7 +35,7 @@ from threadkeep.scope import Credential
 from threadkeep.server.auth import Authenticator, Caller
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
-from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.pipeline import Limits, Pipeline
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier, server_secret
 from threadkeep.settings import SettingError, Settings
@@ -237,7 +237,8 @@ class Service:
         tokens = TokenVerifier(settings, secret)
         authenticator = OwnerAuthenticator(database, tokens, settings.credential_cache_s, owner)
         seal, metrics = CursorSeal(secret), Metrics(runtime.tally)
-        return Pipeline(ENDPOINTS, database, authenticator, settings, metrics, seal, runtime.answering)
+        limits = Limits(settings)
+        return Pipeline(ENDPOINTS, database, authenticator, settings, metrics, seal, runtime.answering, limits)
 
     async def _take_requests(self, pipeline: Pipeline, runtime: Runtime) -> None:
         """Answer requests until the client is closed; then give running responses and requests time to end."""

@@ -139,7 +139,7 @@ def fingerprint(body: Any) -> bytes:
 
 def concerns_of(value: Any) -> Concerns:
     """Return the objects that an answer shows."""
-    shown = value.object if isinstance(value, Versioned) else value
+    shown = (value.about or value.object) if isinstance(value, Versioned) else value
     match shown:
         case Thread():
             return Concerns(shown.id)

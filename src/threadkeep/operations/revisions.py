@@ -13,6 +13,8 @@ class Versioned(NamedTuple):
     revision: int | None
     # The revision of the thread that was changed along with it, if the caller asked by it.
     thread_revision: int | None = None
+    # The native object that `object` shows to other services' clients.
+    about: Any = None
 
 
 # Says whether If-Match allows a change, given the object's revision, or None while there is no such object.

@@ -1,5 +1,6 @@
 """The operations that need a model: claim the thread, start the generation, give the caller its events or its end."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from threadkeep.contract.assistants import Configuration
@@ -28,6 +29,16 @@ class Answering:
         self._relay = relay
         self._channels = channels
         self._terms = terms
+
+    @property
+    def model_names(self) -> Sequence[str]:
+        """The models that a caller may name, in the order of the configuration."""
+        return self._terms.models
+
+    @property
+    def default_model(self) -> str:
+        """The model that answers where none is named."""
+        return self._terms.default_model
 
     async def create(
         self,

@@ -70,7 +70,9 @@ def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tu
 
 def error_answer(error: ApiError, request_id: bytes) -> tuple[int, Headers, bytes]:
     """Return status, headers and body of an error, in the one shape that all have."""
-    body = encode(Error(ErrorDetail(error.message, error.type, error.code, error.param, request_id.decode())))
+    # In another service's shape some errors have no code.
+    code: Any = error.code or None
+    body = encode(Error(ErrorDetail(error.message, error.type, code, error.param, request_id.decode())))
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),

@@ -16,17 +16,17 @@ from threadkeep import clock
 from threadkeep.database.driver import Database
 from threadkeep.errors import ApiError, InvalidParameter, MethodNotAllowed, NotFound, Unavailable
 from threadkeep.runtime.runtime import Runtime
-from threadkeep.server import openapi, pages
+from threadkeep.server import dialects, openapi, pages
 from threadkeep.server.answers import error_answer
 from threadkeep.server.auth import Authenticator
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.metrics import Metrics
-from threadkeep.server.pipeline import Pipeline
+from threadkeep.server.pipeline import Limits, Pipeline
 from threadkeep.server.request_heads import request_id_of
 from threadkeep.server.routes import ENDPOINTS
 from threadkeep.server.tokens import TokenVerifier
 from threadkeep.server.transport.cycle import SAFE_HEADERS, Handler
-from threadkeep.settings import Settings, split
+from threadkeep.settings import NONE, Settings, split
 
 READINESS_KEPT_S = 1.0
 # What programs in browsers may read; those that nothing sends yet are in the contract.
@@ -57,21 +57,23 @@ class App:
         self._writable: asyncio.Task[None] | None = None
         self._asked_s = 0.0
         self.metrics = Metrics(runtime.tally)
-        self._api = Pipeline(
-            ENDPOINTS,
-            database,
-            Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s),
-            settings,
-            self.metrics,
-            CursorSeal(secret),
-            runtime.answering,
-        )
+        authenticator = Authenticator(database, TokenVerifier(settings, secret), settings.credential_cache_s)
+        shared = (database, authenticator, settings, self.metrics, CursorSeal(secret), runtime.answering)
+        limits = Limits(settings)
+        self._api = Pipeline(ENDPOINTS, *shared, limits)
+        spoken = [dialects.load(name) for name in split(settings.dialects) if name != NONE]
+        # The pipeline of each dialect, by what its paths begin with.
+        self._dialects = {
+            f"{each.manner.prefix}/v1/": Pipeline(each.endpoints, *shared, limits, each.manner) for each in spoken
+        }
+        self._documents = {f"{each.manner.prefix}/v1/openapi.json": each for each in spoken}
         self._pages = Starlette(
             routes=[
                 Route("/healthz", self._health),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._metrics),
                 Route("/openapi.json", self._openapi),
+                *(Route(path, self._openapi) for path in self._documents),
                 *pages.ROUTES,
             ],
             exception_handlers={HTTPException: answer_http_error, ApiError: answer_api_error},
@@ -86,15 +88,16 @@ class App:
                 self._dispatch,
                 allow_origins=split(settings.cors_origins),
                 allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-                allow_headers=ALLOWED_HEADERS,
+                allow_headers=[*ALLOWED_HEADERS, *(name for each in spoken for name in each.manner.headers)],
                 expose_headers=EXPOSED_HEADERS,
                 max_age=600,
             )
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        if self._is_for_api_alone(scope):
-            return self._api(scope, receive, send)
-        if not scope["path"].startswith("/v1/") or scope["method"] == "OPTIONS":
+        pipeline = self._pipeline_of(scope["path"])
+        if pipeline is not None and self._is_answered_alone(scope):
+            return pipeline(scope, receive, send)
+        if pipeline is None or scope["method"] == "OPTIONS":
             send = with_common_headers(send, request_id_of(dict(scope["headers"])))
         return self._serve(scope, receive, send)  # type: ignore[no-any-return]
 
@@ -103,20 +106,31 @@ class App:
 
         A GET on SQLite may: it reads without waiting.
         """
-        if not self._is_for_api_alone(scope):
+        pipeline = self._pipeline_of(scope["path"])
+        if pipeline is None or not self._is_answered_alone(scope):
             return None, False
-        return self._api.answer, self._is_read_at_once and scope["method"] == "GET"
+        return pipeline.answer, self._is_read_at_once and scope["method"] == "GET"
 
     def set_ready(self, is_ready: bool) -> None:
         """Say in /readyz and in the metrics whether this process takes requests."""
         self.metrics.is_ready = is_ready
 
-    def _is_for_api_alone(self, scope: Any) -> bool:
-        return scope["path"].startswith("/v1/") and not self._has_origins and scope["method"] != "OPTIONS"
+    def _is_answered_alone(self, scope: Any) -> bool:
+        """Return whether a pipeline answers without anything around it."""
+        return not self._has_origins and scope["method"] != "OPTIONS"
+
+    def _pipeline_of(self, path: str) -> Pipeline | None:
+        if path.startswith("/v1/"):
+            return self._api
+        for begin, pipeline in self._dialects.items():
+            if path.startswith(begin) and path not in self._documents:
+                return pipeline
+        return None
 
     async def _dispatch(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith("/v1/"):
-            await self._api(scope, receive, send)
+        pipeline = self._pipeline_of(scope["path"])
+        if pipeline is not None:
+            await pipeline(scope, receive, send)
         else:
             # Only under its unescaped path: a proxy that blocks a path from outside need not know other spellings.
             await self._pages({**scope, "path": scope["raw_path"].decode("latin-1")}, receive, send)
@@ -138,8 +152,10 @@ class App:
     async def _metrics(self, _request: Request) -> Response:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def _openapi(self, _request: Request) -> Response:
-        return Response(openapi.document(tuple(ENDPOINTS)), media_type="application/json")
+    async def _openapi(self, request: Request) -> Response:
+        dialect = self._documents.get(request.url.path)
+        document = openapi.document(tuple(ENDPOINTS)) if dialect is None else dialect.document()
+        return Response(document, media_type="application/json")
 
 
 def with_common_headers(send: Any, request_id: bytes) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.operations import idempotency
 from threadkeep.operations.revisions import Precondition
+from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.frames import Allowed, Presence
 from threadkeep.scope import Role
 from threadkeep.server.query import fields_of
@@ -37,11 +38,13 @@ class Request:
     """One request while it is on its way through the pipeline: each step adds what it found out."""
 
     __slots__ = (
-        "allowed", "body", "headers", "keyed", "last_event_id", "path", "precondition", "presence", "query", "route"
+        "allowed", "answering", "body", "headers", "keyed", "last_event_id", "path", "precondition", "presence",
+        "query", "route",
     )  # fmt: skip
 
-    def __init__(self, headers: dict[bytes, bytes]) -> None:
+    def __init__(self, headers: dict[bytes, bytes], answering: Answering) -> None:
         self.headers = headers
+        self.answering = answering
         # The path of its endpoint, as the route table writes it.
         self.route = "unknown"
         # The values of the path's parameters, without the organization's.

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from threadkeep import __version__, ids
+from threadkeep import __version__, errors, ids
 from threadkeep.contract.basis import Revised
 from threadkeep.contract.limits import METADATA_FILTERS_MAX
 from threadkeep.contract.responses import EventsQuery
@@ -93,6 +93,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "assistantId": {"type": "string"},
     "keyId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
+    "model": {"type": "string"},
 }
 
 
@@ -116,7 +117,7 @@ def document(endpoints: tuple[Endpoint, ...]) -> bytes:
             "paths": paths,
             "components": {
                 "schemas": components(endpoints),
-                "examples": error_examples(),
+                "examples": error_examples(errors.__name__),
                 "securitySchemes": SECURITY,
             },
             "security": [{"apiKey": []}, {"bearer": []}],
@@ -172,7 +173,8 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
         if name != "pairs" and name not in path_names:
             schema = without_null(its_schema)
             schema.pop("description", None)
-            described = {"description": sentence(endpoint.query, name), "schema": schema}
+            meaning = sentence(endpoint.query, name)
+            described = {"schema": schema} if meaning is None else {"description": meaning, "schema": schema}
             yield {"name": name, "in": "query", "required": False, **described}
     if endpoint.query is ThreadsQuery:
         yield metadata_parameter()

@@ -132,18 +132,23 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def is_page(kind: Any) -> bool:
+    """Return whether a struct is the page of a list, natively or in another service's shape."""
+    return "has_more" in getattr(kind, "__struct_fields__", ())
+
+
 def structs_of(*kinds: Any) -> Iterable[Any]:
     """Yield the structs in an endpoint's answer or body: one, a union, or (ListPage, kind of its items)."""
     for kind in kinds:
         if isinstance(kind, tuple):
-            yield from structs_of(*(each for each in kind if each is not ListPage))
+            yield from structs_of(*(each for each in kind if not is_page(each)))
         elif kind is not None:
             yield from structs_of(*kind.__args__) if hasattr(kind, "__args__") else [kind]
 
 
 def pages_of(answer: Any) -> Iterable[Any]:
     if isinstance(answer, tuple):
-        if answer[0] is ListPage:
+        if is_page(answer[0]):
             yield answer[1]
         else:
             for each in answer:
@@ -167,7 +172,7 @@ def reference(name: str) -> Json:
 
 def schema_of(kind: Any) -> Json:
     if isinstance(kind, tuple):
-        if kind[0] is ListPage:
+        if is_page(kind[0]):
             return reference(f"{kind[1].__name__}Page")
         return {"oneOf": [schema_of(each) for each in kind]}
     if hasattr(kind, "__args__"):
@@ -175,12 +180,12 @@ def schema_of(kind: Any) -> Json:
     return reference(kind.__name__)
 
 
-def error_examples() -> Json:
-    """Return an example of each error, by its code."""
+def error_examples(*modules: str) -> Json:
+    """Return an example of each error that one of these modules defines, by its code."""
     return {
         kind.code: {"summary": kind.code, "value": error_example(kind)}
         for kind in reversed(error_classes())
-        if "code" in vars(kind)
+        if vars(kind).get("code") and kind.__module__ in modules
     }
 
 

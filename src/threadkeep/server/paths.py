@@ -28,6 +28,7 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "responseId": (ids.made("resp"), ResponseNotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
+    "model": (re.compile("(?s:.{1,256})"), NotFound),
 }
 
 
@@ -49,14 +50,14 @@ class Route:
         return endpoint
 
 
-def build_routes(endpoints: Iterable[Endpoint]) -> dict[Any, Route]:
+def build_routes(endpoints: Iterable[Endpoint], prefix: str) -> dict[Any, Route]:
     """Return the routes: by path or, for paths with parameters, by the count of segments and the fixed segments.
 
-    In a path with parameters, every second segment after /v1/<collection> is one.
+    In a path with parameters, every second segment after <prefix>/v1/<collection> is one.
     """
     routes: dict[Any, Route] = {}
     for endpoint in endpoints:
-        segments = endpoint.path.split("/")
+        segments = endpoint.path.removeprefix(prefix).split("/")
         has_parameters = "{" in endpoint.path
         key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
         route = routes.setdefault(key, Route(endpoint.path))
@@ -64,17 +65,17 @@ def build_routes(endpoints: Iterable[Endpoint]) -> dict[Any, Route]:
     return routes
 
 
-def find_route(routes: dict[Any, Route], scope: dict[str, Any]) -> tuple[Route, list[str]]:
+def find_route(routes: dict[Any, Route], scope: dict[str, Any], prefix: str) -> tuple[Route, list[str]]:
     """Return the route of a path and the values of its parameters. Raises NotFound."""
     path: str = scope["path"]
     route = routes.get(path)
     if route is not None:
         return route, []
-    segments = path.split("/")
+    segments = path[len(prefix) :].split("/")
     # Not `in`, which tries to make a number of what it looks for.
     if scope["raw_path"].find(b"%") >= 0:
         # An escaped slash is part of its segment.
-        segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
+        segments = [unquote(each) for each in scope["raw_path"][len(prefix) :].decode("ascii").split("/")]
     route = routes.get((len(segments), *segments[2::2]))
     if route is None:
         raise NotFound()

@@ -43,6 +43,7 @@ from threadkeep.server.body import (
 from threadkeep.server.connection_limits import HOLDER, ByteBudget
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
+from threadkeep.server.manner import NATIVE, Manner
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.paths import build_routes, check_path, find_route
 from threadkeep.server.query import parse_query
@@ -70,8 +71,23 @@ class Stream(NamedTuple):
     place: Slot
 
 
+class Limits:
+    """What all requests of a process together may take, whichever way they come in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.body_budget = ByteBudget(settings.transfer_bytes_max)
+        self.places = ConcurrencyLimit(
+            "streams and waiting calls", settings.waiting_per_user_max, settings.waiting_per_organization_max
+        )
+        self.refused = RateLimit(settings.rate_refused_per_minute, REFUSED)
+        self.rates = {
+            Credential.KEY: RateLimit(settings.rate_key_per_minute),
+            Credential.TOKEN: RateLimit(settings.rate_token_per_minute),
+        }
+
+
 class Pipeline:
-    """Answers the requests to a table of endpoints."""
+    """Answers the requests to a table of endpoints, in one manner of speaking."""
 
     def __init__(
         self,
@@ -82,23 +98,18 @@ class Pipeline:
         metrics: Metrics,
         seal: CursorSeal,
         answering: Answering,
+        limits: Limits,
+        manner: Manner = NATIVE,
     ) -> None:
-        self._routes = build_routes(endpoints)
+        self._manner = manner
+        self._routes = build_routes(endpoints, manner.prefix)
+        self._limits = limits
         self._database = database
         self._authenticator = authenticator
         self._settings = settings
         self._metrics = metrics
         self._seal = seal
         self._answering = answering
-        self._body_budget = ByteBudget(settings.transfer_bytes_max)
-        self._places = ConcurrencyLimit(
-            "streams and waiting calls", settings.waiting_per_user_max, settings.waiting_per_organization_max
-        )
-        self._refused = RateLimit(settings.rate_refused_per_minute, REFUSED)
-        self._rates = {
-            Credential.KEY: RateLimit(settings.rate_key_per_minute),
-            Credential.TOKEN: RateLimit(settings.rate_token_per_minute),
-        }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         whole = await self.answer(scope, receive, send)
@@ -111,7 +122,7 @@ class Pipeline:
         """Return the answer's status, headers and body, or send it piece by piece and return None."""
         started_s = time.perf_counter()
         method, raw_headers = scope["method"], scope["headers"]
-        request = Request(dict(raw_headers))
+        request = Request(dict(raw_headers), self._answering)
         request_id = request_id_of(request.headers)
         result: Result | Stream | None = None
         try:
@@ -129,7 +140,8 @@ class Pipeline:
             if method == "GET" and b"if-none-match" in request.headers:
                 whole = unless_known(request.headers[b"if-none-match"], *whole)
         except ApiError as error:
-            whole = error_answer(self._count_refused(error, scope) if error.status == 401 else error, request_id)
+            refused = self._count_refused(error, scope) if error.status == 401 else error
+            whole = error_answer(self._manner.error(refused, scope["path"]), request_id)
         except Disconnected:
             return None
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
@@ -143,17 +155,17 @@ class Pipeline:
     async def _result(self, request: Request, scope: dict[str, Any], receive: Receive) -> Result | Stream:
         method, headers = scope["method"], request.headers
         # Route.
-        route, values = find_route(self._routes, scope)
+        route, values = find_route(self._routes, scope, self._manner.prefix)
         request.route = route.path
         endpoint = route.endpoint(method)
         # Caller.
         caller = self._authenticator.remembered(headers) or await self._authenticator.caller(headers)
-        self._rates[caller.credential].count(caller.rate_id)
+        self._limits.rates[caller.credential].count(caller.rate_id)
         acting_for = headers.get(b"x-user-id")
         # Query.
         request.query = endpoint.default_query
         if raw := scope["query_string"]:
-            request.query = self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds))
+            request.query = self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds, self._manner))
         if caller.is_person or acting_for is not None:
             scope[HOLDER] = (caller.rate_id, acting_for)
         if endpoint.mode is ExecutionMode.CALLER:
@@ -242,7 +254,7 @@ class Pipeline:
             result = await self._run(endpoint, db, request)
             assert isinstance(result, Result)
             return result
-        place = self._places.take(db.scope)
+        place = self._limits.places.take(db.scope)
         watch = asyncio.ensure_future(leave_when_gone(receive, presence))
         ran: Result | Streamed | None = None
         try:
@@ -271,7 +283,7 @@ class Pipeline:
         self, endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
     ) -> tuple[Decoded, Any]:  # Any: the endpoint's own body struct.
         settings = self._settings
-        with Reservation(self._body_budget) as reservation:
+        with Reservation(self._limits.body_budget) as reservation:
             bytes_max = settings.body_bytes_max + (settings.payload_bytes_max if endpoint.payloads_at else 0)
             raw = await read_body(headers, receive, bytes_max, settings.body_read_s, reservation)
             if len(raw) > LARGE_BYTES:
@@ -288,7 +300,7 @@ class Pipeline:
     def _count_refused(self, error: ApiError, scope: dict[str, Any]) -> ApiError:
         """Count a request without valid credentials; return its error, or RateLimited after too many."""
         try:
-            self._refused.count(network_of(scope.get("client")))
+            self._limits.refused.count(network_of(scope.get("client")))
         except RateLimited as limited:
             return limited
         return error

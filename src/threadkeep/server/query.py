@@ -20,9 +20,9 @@ from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
 from threadkeep.operations.paging import Window, window
 from threadkeep.operations.threads.listing import Filter, Query
+from threadkeep.server.manner import NATIVE, Manner
 
 PARAMETERS_MAX = 64
-METADATA_PREFIX = "metadata."
 KEPT_MAX = 1_000
 KEPT_BYTES_MAX = 256
 INTEGER = re.compile(r"-?[0-9]{1,15}")
@@ -85,11 +85,11 @@ def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
 parsed: dict[tuple[type[msgspec.Struct], bytes], Any] = {}
 
 
-def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any:
+def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], manner: Manner = NATIVE) -> Any:
     """Return the struct for a query string. Raises UnknownParameter, InvalidParameter or InvalidString."""
     known = parsed.get((kind, raw))
     if known is None:
-        known = parse(raw, kind, kinds)
+        known = parse(raw, kind, kinds, manner)
         if len(raw) <= KEPT_BYTES_MAX:
             if len(parsed) >= KEPT_MAX:
                 parsed.clear()
@@ -97,12 +97,17 @@ def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) 
     return known
 
 
-def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type]) -> Any:
+def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], manner: Manner) -> Any:
     values: dict[str, Any] = {}
     pairs: list[tuple[str, str]] = []
     for name, text in split(raw):
-        if name.startswith(METADATA_PREFIX) and kind is ThreadsQuery:
-            pairs.append((metadata_key(name), text))
+        key = manner.metadata_key(name) if "pairs" in kind.__struct_fields__ else None
+        if name in manner.ignored_parameters:
+            continue
+        if key is not None:
+            if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:
+                raise InvalidParameter("A metadata key has 1 to 64 characters.", param=shown(name))
+            pairs.append((key, text))
         elif name not in kinds:
             raise UnknownParameter("This path does not take this parameter.", param=shown(name))
         elif name in values:
@@ -134,13 +139,6 @@ def split(raw: bytes) -> list[tuple[str, str]]:
         if "\0" in text or "\0" in name:
             raise InvalidString(param=shown(name))
     return found
-
-
-def metadata_key(name: str) -> str:
-    key = name.removeprefix(METADATA_PREFIX)
-    if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:
-        raise InvalidParameter("A metadata key has 1 to 64 characters.", param=shown(name))
-    return key
 
 
 def parse_value(name: str, text: str, kind: type) -> str | int | bool:

@@ -231,16 +231,18 @@ def require_idle(thread_id: str, response_id: str | None, is_leased: int | bool)
         return
     if not is_leased:
         raise LeaseExpired(thread_id)
-    raise busy(response_id)
+    raise busy(thread_id, response_id)
 
 
-def busy(response_id: str) -> ThreadBusy:
+def busy(thread_id: str, response_id: str) -> ThreadBusy:
     """Return the refusal that says which response runs, and since when."""
     since = datetime.fromtimestamp(made_ms(response_id) // 1000, UTC).isoformat().replace("+00:00", "Z")
-    return ThreadBusy(
+    error = ThreadBusy(
         f"The response {response_id} has been running in this thread since {since}: wait for its end or cancel it.",
         headers={"Retry-After": "1"},
     )
+    error.thread_id, error.response_id = thread_id, response_id
+    return error
 
 
 def fold(text: str) -> str:

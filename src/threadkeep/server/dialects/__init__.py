@@ -1,0 +1,23 @@
+"""Other services' APIs, over the same threads: each in a folder or module of its own, loaded where it is wanted."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+from threadkeep.server.endpoint import Endpoint
+from threadkeep.server.manner import Manner
+
+
+class Dialect(NamedTuple):
+    """An API of another service's shapes."""
+
+    manner: Manner
+    endpoints: Sequence[Endpoint]
+    # Returns its OpenAPI document as JSON.
+    document: Callable[[], bytes]
+
+
+def load(name: str) -> Dialect:
+    """Return a dialect by its name in THREADKEEP_DIALECTS. What nobody speaks takes no memory."""
+    dialect: Dialect = import_module(f"{__name__}.{name}").DIALECT
+    return dialect

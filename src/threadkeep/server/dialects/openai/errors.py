@@ -1,0 +1,101 @@
+"""Errors as OpenAI's client knows them: those of this dialect alone, and the native ones reworded."""
+
+import re
+
+from threadkeep.errors import (
+    ApiError,
+    Conflict,
+    IdempotencyConflict,
+    InvalidRequest,
+    NotFound,
+    ThreadBusy,
+    ThreadNotFound,
+)
+
+CAPITAL = re.compile("([A-Z])")
+# The client takes its exception by status, and sends these again unless it is told not to.
+NO_RETRY = {"x-should-retry": "false"}
+# What clients' users read of what is not there begins like this.
+NOT_FOUND: dict[str, str] = {
+    "thread_not_found": "No thread found with this id, or you may not see it.",
+    "message_not_found": "No message found with this id in this thread.",
+    "assistant_not_found": "No assistant found with this id in this organization.",
+    "response_not_found": "No response found with this id, or you may not see it.",
+}
+FILES = ("/files", "/vector_stores", "/uploads", "/batches")
+
+
+class UnsupportedValue(InvalidRequest):
+    code = "unsupported_value"
+
+
+class ModelNotFound(InvalidRequest):
+    code = "model_not_found"
+
+
+class PreviousResponseNotFound(InvalidRequest):
+    code = "previous_response_not_found"
+    default = "There is no such response, or you may not see it: send the conversation's items as input."
+
+
+class ConversationLocked(InvalidRequest):
+    code = "conversation_locked"
+    default = "A response is being generated in this conversation: wait for its end or cancel it."
+
+
+class ThreadActive(InvalidRequest):
+    """A run is active. Programs read its id from the message; the code is null, as OpenAI's is."""
+
+    code = ""
+
+
+class RunState(InvalidRequest):
+    """A run is in a state that does not allow this."""
+
+    code = ""
+
+
+class RunNotFound(NotFound):
+    code = "run_not_found"
+    default = "No run found with this id in this thread."
+
+
+class StepNotFound(NotFound):
+    code = "step_not_found"
+    default = "No run step found with this id in this run."
+
+
+class ConversationNotFound(NotFound):
+    code = "conversation_not_found"
+    default = "No conversation found with this id, or you may not see it."
+
+
+class ItemNotFound(NotFound):
+    code = "item_not_found"
+    default = "No item found with this id in this conversation."
+
+
+def reworded(error: ApiError, path: str) -> ApiError:
+    """Return the error as this dialect words it, given the request's path."""
+    if isinstance(error, ThreadBusy):
+        error = busy(error, path)
+    elif isinstance(error, ThreadNotFound) and path.startswith("/openai/v1/conversations"):
+        error = ConversationNotFound()
+    elif error.code in NOT_FOUND:
+        error = type(error)(NOT_FOUND[error.code], param=error.param)
+    elif type(error) is NotFound and path.removeprefix("/openai/v1").startswith(FILES):
+        error = NotFound("There is nothing at this path: threadkeep keeps no files and no vector stores.")
+    if isinstance(error, Conflict | IdempotencyConflict):
+        error.headers = {**error.headers, **NO_RETRY}
+    if error.param is not None:
+        error.param = CAPITAL.sub(lambda letter: f"_{letter.group().lower()}", error.param)
+    return error
+
+
+def busy(error: ThreadBusy, path: str) -> ApiError:
+    if "/threads" not in path:
+        return ConversationLocked(param="conversation")
+    run_id = f"run_{error.response_id.partition('_')[2]}"
+    if path.endswith("/runs"):
+        return ThreadActive(f"Thread {error.thread_id} already has an active run {run_id}.")
+    return ThreadActive(f"Can't add messages to {error.thread_id} while a run {run_id} is active.")

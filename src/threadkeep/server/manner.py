@@ -1,0 +1,36 @@
+"""How an API speaks: what the pipeline does otherwise for another service's clients than natively."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from threadkeep.errors import ApiError
+
+METADATA_PREFIX = "metadata."
+
+
+def native_metadata_key(name: str) -> str | None:
+    """Return the key in `metadata.<key>`; None for another parameter."""
+    return name[len(METADATA_PREFIX) :] if name.startswith(METADATA_PREFIX) else None
+
+
+def native_error(error: ApiError, _path: str) -> ApiError:
+    return error
+
+
+@dataclass(frozen=True)
+class Manner:
+    """A manner of speaking. Who may see or do what, and what is stored, is the same in all."""
+
+    # What the paths begin with, before /v1.
+    prefix: str = ""
+    # Parameters that clients send and that change nothing here.
+    ignored_parameters: frozenset[str] = frozenset()
+    # Headers that its clients send from browsers, besides the native ones.
+    headers: tuple[str, ...] = ()
+    # Returns the key that a parameter's name filters by, or None.
+    metadata_key: Callable[[str], str | None] = native_metadata_key
+    # Returns the error as this manner words it, given also the request's path.
+    error: Callable[[ApiError, str], ApiError] = native_error
+
+
+NATIVE = Manner()
