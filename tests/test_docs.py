@@ -25,6 +25,7 @@ from threadkeep.contract import lifecycle
 from threadkeep.contract.events import KINDS
 from threadkeep.contract.lifecycle import Action, State
 from threadkeep.contract.responses import ResponseError
+from threadkeep.server.dialects.openai.routes import ENDPOINTS as OPENAI
 from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.openapi import document
 from threadkeep.server.query import fields_of
