@@ -183,7 +183,7 @@ async def stored(server: Server) -> AsyncIterator[Stored]:
 @pytest.fixture(scope="session")
 async def client(server: Server) -> AsyncIterator[httpx.AsyncClient]:
     async with connect(server) as client:
-        Caller.document = Document((await client.get("/openapi.json")).json())
+        Caller.document = await Document.of(client)
         yield client
 
 

@@ -8,9 +8,11 @@ import json
 
 import pytest
 
-from proof.tenants.references import mistakes, operations
-from proof.tenants.rows import ROWS
+from proof.tenants import references
+from proof.tenants.references import operations
+from proof.tenants.rows_openai import ROWS
 from threadkeep.server import openapi
+from threadkeep.server.dialects import openai
 from threadkeep.server.routes import ENDPOINTS
 
 
@@ -19,9 +21,18 @@ def document():
     return copy.deepcopy(json.loads(openapi.document(tuple(ENDPOINTS))))
 
 
+OPENAI = json.loads(openai.DIALECT.document())
+
+
+def mistakes(document):
+    return references.mistakes(document, OPENAI)
+
+
 def test_every_operation_and_every_reference_has_a_row(document):
     assert mistakes(document) == []
-    assert len(operations(document)) == len(ENDPOINTS) == len(ROWS)
+    assert len(operations(document)) + len(operations(OPENAI)) == len(ROWS)
+    assert len(operations(document)) == len(ENDPOINTS)
+    assert len(operations(OPENAI)) == len(openai.DIALECT.endpoints)
 
 
 def test_a_new_operation_without_a_row_is_noticed(document):

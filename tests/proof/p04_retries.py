@@ -20,14 +20,18 @@ import httpx
 from proof.place import Place
 from proof.record import Record, proof
 from proof.retried_calls import Given, Work
-from proof.retried_kinds import KINDS, NEVER_REPLAYED
+from proof.retried_kinds import KINDS as NATIVE
+from proof.retried_kinds import NEVER_REPLAYED
+from proof.retried_openai import KINDS as OPENAI
 from support.answering import change_stored
 from support.cast import Caller
 from support.cutting_proxy import Cut, CuttingProxy
+from support.document import documents_of
 from support.quick_client import QuickClient
 from support.scripted_model import STALL, Call, answer_of
 from support.server import Server
 
+KINDS = [*NATIVE, *OPENAI]
 SENDERS = 8
 DROPPED_SHARE = 0.3
 KILLED_SHARE = 0.1
@@ -46,7 +50,7 @@ async def attack(place: Place, record: Record) -> None:
     place.model.script = speak
     servers = await place.serve(PROCESSES, THREADKEEP_LEASE_S="2")
     ada = await place.people(servers[0]).owner("ORG_ACME", "uid_ada")
-    works = [Work(number, kind) for number, kind in zip(range(record.size(500, 60)), itertools.cycle(KINDS))]
+    works = [Work(number, kind) for number, kind in zip(range(record.size(500, len(KINDS))), itertools.cycle(KINDS))]
     async with reached_through_proxies(ada, servers, record) as callers:
         race = Race(place, [place.at(ada, server) for server in servers], callers, record)
         await race.run(works)
@@ -240,8 +244,8 @@ def check_calls(place: Place, works: list[Work], record: Record) -> None:
 
 async def check_kinds(who: Caller, works: list[Work], record: Record) -> None:
     """A POST without senders fails."""
-    document = (await who.client.get("/openapi.json")).json()
+    paths = [each for document in await documents_of(who.client) for each in document["paths"].items()]
     sent = {work.kind.path for work in works}
-    for path, item in document["paths"].items():
+    for path, item in paths:
         if "post" in item and path not in NEVER_REPLAYED:
             record.need(path in sent, f"works that send POST {path}")

@@ -18,9 +18,10 @@ from proof.tenants.crowd import TENANTS, Tenant, check_stored, crowd
 from proof.tenants.matrix import try_above, try_others, try_outside
 from proof.tenants.references import mistakes
 from proof.tenants.retrying import try_cursors, try_keys_of_retries
-from proof.tenants.rows import ROWS
+from proof.tenants.rows_openai import ROWS
 from proof.tenants.worlds import Speaker, World
 from support.cast import Caller
+from support.document import documents_of
 from support.server import Server
 from support.stored import Stored
 
@@ -53,8 +54,7 @@ async def attack(place: Place, record: Record) -> None:
 async def walk_the_matrix(place: Place, server: Server, record: Record) -> None:
     speaker = Speaker()
     place.model.script = speaker
-    document = (await place.client(server).get("/openapi.json")).json()
-    for mistake in mistakes(document):
+    for mistake in mistakes(*await documents_of(place.client(server))):
         record.violation(mistake)
     record.count("operations", len(ROWS))
     record.count("references", sum(len(row.references) for row in ROWS.values()))

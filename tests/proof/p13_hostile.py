@@ -5,6 +5,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import jwt
@@ -17,6 +18,7 @@ from proof.record import Record, proof
 from proof.tenants.references import METHODS
 from proof.tenants.worlds import World, body_of, make_world
 from support.cast import JSON, Caller
+from support.document import PATHS, documents_of
 from support.fuzzing import operations, try_operation
 from support.people import People
 from support.server import SECRET, Server
@@ -33,16 +35,20 @@ CLAIMS = (
 INTERNALS = re.compile(r"Traceback|File \"|asyncpg|apsw|msgspec|sqlite3?\.|uvicorn|site-packages|select .* from ", re.I)
 
 
+# The method and the path of an operation, and what its document says of it.
+Described = tuple[str, str, dict[str, Any]]
+
+
 @proof("P13", "No input produces a 500; every error has the one shape and echoes nothing")
 async def attack(place: Place, record: Record) -> None:
     [server] = await place.serve(1, THREADKEEP_HEADER_READ_S="3", THREADKEEP_BODY_READ_S="3")
     owner = await place.people(server).owner()
     world = await make_world(owner, owner, "canaryowner")
-    document = (await owner.client.get("/openapi.json")).json()
+    described = [each for document in await documents_of(owner.client) for each in all_operations(document)]
     await asyncio.gather(
         send_raw(server, owner, record),
-        send_bodies(owner, document, world, record),
-        send_parameters(owner, document, world, record),
+        send_bodies(owner, described, world, record),
+        send_parameters(owner, described, world, record),
         send_tokens(place.people(server), owner, record),
     )
     await asyncio.to_thread(send_made_from_the_document, server, owner, world, record)
@@ -100,7 +106,7 @@ def check(name: str, reply: Reply, record: Record) -> None:
     record.check(not INTERNALS.search(said), f"an error that tells of the inside for {what}")
 
 
-def all_operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+def all_operations(document: dict[str, Any]) -> list[Described]:
     return [
         (method.upper(), path, item[method])
         for path, item in document["paths"].items()
@@ -109,9 +115,9 @@ def all_operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, A
     ]
 
 
-async def send_bodies(owner: Caller, document: dict[str, Any], world: World, record: Record) -> None:
+async def send_bodies(owner: Caller, described: list[Described], world: World, record: Record) -> None:
     """Send every operation that takes a body bodies that are none, and some that are nearly right."""
-    taking = [(method, path) for method, path, its in all_operations(document) if "requestBody" in its]
+    taking = [(method, path) for method, path, its in described if "requestBody" in its]
 
     def tries(make: Callable[[dict[str, Any]], dict[str, bytes]]) -> list[tuple[str, str, Any, Any]]:
         return [(*each, name, body) for each in taking for name, body in make(body_of(" ".join(each))).items()]
@@ -120,13 +126,10 @@ async def send_bodies(owner: Caller, document: dict[str, Any], world: World, rec
     await send_some(owner, world, tries(spoilt), record.size(6_000, 300), "bodies with a spoilt field", record)
 
 
-async def send_parameters(owner: Caller, document: dict[str, Any], world: World, record: Record) -> None:
+async def send_parameters(owner: Caller, described: list[Described], world: World, record: Record) -> None:
     """Send every parameter of every operation values that it is not made for."""
     tries = [
-        (method, path, each, value)
-        for method, path, its in all_operations(document)
-        for each in its["parameters"]
-        for value in VALUES
+        (method, path, each, value) for method, path, its in described for each in its["parameters"] for value in VALUES
     ]
     await send_some(owner, world, tries, record.size(6_000, 500), "hostile parameters", record)
 
@@ -193,10 +196,10 @@ async def send_tokens(people: People, owner: Caller, record: Record) -> None:
 
 def send_made_from_the_document(server: Server, owner: Caller, world: World, record: Record) -> None:
     """Let Schemathesis make requests from the document, others in each run of it."""
-    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    schemas = [schemathesis.openapi.from_url(f"{server.url}{path}") for path in PATHS]
     real = {re.match("[a-z]+", name)[0]: value for name, value in world.ids.items()}  # type: ignore[index]
     examples = record.size(60, 12)
-    for operation in operations(schema):
+    for operation in chain.from_iterable(map(operations, schemas)):
         try:
             try_operation(operation, owner, real, examples)
         except Exception as failure:

@@ -50,7 +50,7 @@ async def open_place(
     ).start()
     try:
         async with connect(server) as client:
-            Caller.document = Document((await client.get("/openapi.json")).json())
+            Caller.document = await Document.of(client)
             people = People(server, client, zygote)
             ada, cleo = await asyncio.gather(people.owner("ORG_ACME", "uid_ada"), people.owner("ORG_OTHER", "uid_cleo"))
             yield Place(server, model, people, Cast(ada, await people.member(ada, "uid_ben"), cleo))

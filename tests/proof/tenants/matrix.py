@@ -7,8 +7,9 @@ from typing import Any
 from proof.record import Record
 from proof.tenants.asking import Answered, Asked, asked
 from proof.tenants.callers import Everybody, Kind
-from proof.tenants.rows import ACTED_FOR, CHOSEN_ASSISTANT_ID, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, ROWS, USER, Row
+from proof.tenants.rows import ACTED_FOR, CHOSEN_ASSISTANT_ID, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, USER, Row
 from proof.tenants.rows import Kind as Reference
+from proof.tenants.rows_openai import ROWS
 from proof.tenants.worlds import CANARY, World, make_world, near
 from support.people import People
 
@@ -70,6 +71,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "X-User-Id": [victim.ids["userId"]],
         "titleContains": [victim.canary],
         "metadata": [victim.canary],
+        "run_id": [f"run_{victim.ids['responseId'].partition('_')[2]}"],
     }
     return more.get(last, [])
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from proof.tenants.rows import PLAIN, PLAIN_PATHS, ROWS
+from proof.tenants.rows import PLAIN, PLAIN_PATHS
+from proof.tenants.rows_openai import ROWS
 
 Json = dict[str, Any]  # Any: JSON.
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -46,9 +47,9 @@ def is_plain(name: str) -> bool:
     return path.rpartition(".")[2] in PLAIN or path.endswith(PLAIN_PATHS)
 
 
-def mistakes(document: Json) -> list[str]:
+def mistakes(*documents: Json) -> list[str]:
     """Say which operations and references have no row, and which rows are about nothing."""
-    taken = operations(document)
+    taken = {name: its for document in documents for name, its in operations(document).items()}
     found = [f"{operation} has no row in the tenant matrix" for operation in taken if operation not in ROWS]
     for operation, row in ROWS.items():
         names = taken.get(operation)

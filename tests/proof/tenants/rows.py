@@ -166,6 +166,7 @@ PLAIN = frozenset(
     title metadata name instructions input messages content text url mimeType type toolCalls toolCallId
     model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
     tools function description parameters strict
+    image_url detail image_file attachments tool_resources file_search top_p response_format reasoning_effort
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )

@@ -30,6 +30,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
     "POST /v1/tokens": {"userId": "uid_of_the_product"},
+    "POST /openai/v1/threads/{threadId}": {"metadata": {"to": "changed"}},
+    "POST /openai/v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
+    "POST /openai/v1/threads/{threadId}/messages/{messageId}": {"metadata": {"to": "changed"}},
+    "POST /openai/v1/assistants": {"model": "scripted"},
+    "POST /openai/v1/assistants/{assistantId}": {"instructions": "changed"},
 }
 
 
@@ -86,6 +91,7 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
         "keyId": key.id,
         "userId": user.user,
         "organizationId": owner.organization,
+        "model": "scripted",
     }
     world = World(canary, ids)
     if lives:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, field
 
 from threadkeep.contract import messages as native
 from threadkeep.database.scoped import ScopedTransaction
@@ -80,7 +80,7 @@ class MessageUpdate(Body):
 class MessagesQuery(ListQuery, frozen=True):
     """What the list of messages takes."""
 
-    run_id: str | None = None
+    run_id: str | None = field(default=None, name="run_id")
 
 
 def given(body: MessageCreate, param: str = "") -> native.MessageCreate:
