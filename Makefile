@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed is compiled when it is first imported: most of it never is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
-.PHONY: serve wheel test test-all test-distributed test-browser screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-all test-distributed test-browser test-clients screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -44,6 +44,16 @@ test-distributed: $(VENV)/.test
 test-browser: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest -n 4 tests/browser
 
+# Other services' JavaScript clients. They need node and npm, which are programs of the system.
+CLIENTS := tests/clients/node
+test-clients: $(VENV)/.test $(CLIENTS)/node_modules/.installed
+	$(BIN)/pytest tests/clients
+
+$(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json
+	@command -v npm > /dev/null || { echo "make test-clients needs node 20 or newer, with npm: install it first."; exit 1; }
+	cd $(CLIENTS) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
 # Takes the pictures of docs/page.md anew.
 screenshots: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
@@ -64,8 +74,8 @@ planted-bugs: $(VENV)/.browser
 	@chromium=$$(sh tests/browser/chromium.sh) && strace=$$(sh tests/proof/strace.sh) && \
 	THREADKEEP_CHROMIUM="$$chromium" THREADKEEP_STRACE="$$strace" PYTHONPATH=tests $(BIN)/python -m proof.planted --write
 
-# Whether what server/transport leans on is still there in the newest uvicorn, h11, httptools and uvloop, in an
-# environment that is thrown away. What it found: docs/decisions/0010-uvicorns-protocol-is-extended.md.
+# Whether what server/transport leans on is still there in the newest uvicorn, h11, httptools and uvloop, and whether
+# the newest of other services' clients still work, in an environment that is thrown away. What it found: docs/decisions/0010-uvicorns-protocol-is-extended.md.
 NEWEST := .venv-newest
 TRANSPORT_TESTS := $(addprefix tests/test_,layering.py batch.py http_limits.py raw_http.py early_answers.py \
 	whole_answers.py connection_limits.py headers.py health.py faults_stopping.py starting.py)
@@ -73,8 +83,9 @@ newest:
 	$(PYTHON) -m venv --clear $(NEWEST)
 	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
 	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --upgrade uvicorn h11 httptools uvloop
-	$(NEWEST)/bin/pip list --disable-pip-version-check | grep -E '^(uvicorn|h11|httptools|uvloop) '
-	$(NEWEST)/bin/pytest -n 3 --dist loadfile $(TRANSPORT_TESTS); status=$$?; rm -rf $(NEWEST); exit $$status
+	$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --upgrade openai openai-agents
+	$(NEWEST)/bin/pip list --disable-pip-version-check | grep -E '^(uvicorn|h11|httptools|uvloop|openai|openai-agents) '
+	$(NEWEST)/bin/pytest -n 3 --dist loadfile $(TRANSPORT_TESTS) tests/test_openai_*.py; status=$$?; rm -rf $(NEWEST); exit $$status
 
 # What an operator does, tried: failover, backups, a balancer (needs nginx and haproxy), sizes, partitions.
 try-operations: $(VENV)/.test
