@@ -271,6 +271,23 @@ async def test_a_walk_of_the_current_line_keeps_the_line_on_which_it_began(ada):
     assert (await ada.list_messages(thread, branch="current", after=line[0])).ids[0] == line[1]
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_a_walk_goes_on_its_line_although_the_thread_branches_meanwhile(ada, order):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": f"m{n}"} for n in range(6)])
+    line = (await ada.list_messages(thread)).ids
+    before = line if order == "asc" else line[::-1]
+    first = await ada.list_messages(thread, branch="current", order=order, limit=2)
+    by_id = await ada.list_messages(thread, branch="current", order=order, limit=2, after=before[0])
+
+    await ada.post_message(thread, "aside", parentId=line[1])
+
+    for page in (first, by_id):
+        rest = await ada.list_messages(thread, branch="current", order=order, after=page.nextCursor)
+        assert [*page.ids, *rest.ids] == before[-len([*page.ids, *rest.ids]) :]
+    left = await ada.list_messages(thread, branch="current", order=order, after=line[-1])
+    assert (left.status, left.code, left.param) == (400, "invalid_cursor", "after")
+
+
 async def test_a_line_that_ends_nowhere_is_not_found(ada):
     thread = await ada.create_thread()
 

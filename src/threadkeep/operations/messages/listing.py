@@ -62,6 +62,12 @@ class MessageQuery(NamedTuple):
         return self.window.reads_descending, self.role is not None, self.external_id is not None
 
     @property
+    def begins_current(self) -> bool:
+        """Whether this is a page of the current line whose end is not known from the page before."""
+        cursor = self.window.cursor
+        return self.branch == CURRENT and (cursor is None or not paging.is_position(cursor))
+
+    @property
     def filters(self) -> dict[str, str | None]:
         return {"role": self.role, "external_id": self.external_id}
 
@@ -73,13 +79,15 @@ def query_of(given: MessagesQuery) -> MessageQuery:
 
 async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
     """Return one page. Raises ThreadNotFound, InvalidCursor, or MessageNotFound for a line that ends nowhere."""
-    if query.branch is not None:
+    if query.branch is not None and not query.begins_current:
         return await list_line(tx, thread_id, query)
     descending, *filters = query.form
     place = {"thread_id": thread_id, "at_seq": await find_position(tx, thread_id, query.window)}
     bounds = {"limit": query.window.limit + 1, "page_bytes": PAGE_BYTES_MAX}
     looks_up = any(filters)
     rows = await tx.fetch(page_statement(*query.form, looks_up), **place, **bounds, **query.filters)
+    if query.branch is not None and (not rows or rows[0][-1]):
+        return await list_line(tx, thread_id, query)
     if not rows:
         await explain(tx, thread_id, Action.READ)
         return paging.page_of([], query.window, None)
@@ -92,7 +100,13 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQue
         # A thread that never branched: each message follows the one before it.
         ids = [id for id, *_ in rows]
         parent_ids = [*ids[1:], None] if descending else [before_id, *ids[:-1]]
-    return await page_of(tx, thread_id, query, rows, parent_ids, SORT, ())
+    if query.branch is None:
+        return await page_of(tx, thread_id, query, rows, parent_ids, SORT, ())
+    # The thread never branched, so its current line is all of it. Its cursors keep where the line ends now.
+    newest_seq = StoredMessage(*rows[0][: len(StoredMessage._fields)]).seq
+    if query.window.cursor is not None or not descending:
+        _, _, newest_seq = await tx.fetch_one(THREAD, thread_id=thread_id) or (0, 0, newest_seq)
+    return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (newest_seq,))
 
 
 async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
