@@ -10,6 +10,8 @@ from test_statements import statements
 from test_statements_proved import named
 from threadkeep.database.statement import Statement
 
+pytestmark = pytest.mark.on_postgres
+
 
 def texts(statement: Statement) -> Iterator[str]:
     """Return what a cluster gets: the text, or the steps of the function in its place."""
