@@ -9,9 +9,9 @@ from support.answering import change_stored
 from support.other_door import other_door
 from support.stored import stored_in
 from support.waiting import eventually
-from threadkeep.contract.messages import MessageCreate
+from threadkeep.contract.messages import FunctionCall, MessageCreate, ToolCall
 from threadkeep.contract.responses import ResponseCreate
-from threadkeep.errors import ResponseNotFound, ThreadNotFound
+from threadkeep.errors import InvalidField, ResponseNotFound, ThreadNotFound
 from threadkeep.operations.messages import appending, messages
 from threadkeep.operations.responses import responses, settling
 from threadkeep.operations.responses.manner import Hidden, Manner
@@ -247,6 +247,23 @@ async def test_a_thread_for_one_answer_goes_also_when_its_process_has_died(door,
         return (await thread_of(ada, answered.value)).expires_at - time.time() < 70
 
     await eventually(ends_soon, bool, 10)
+
+
+async def test_a_result_needs_its_call_in_the_line_or_the_input_where_that_is_asked_for(door, ada):
+    called = MessageCreate("assistant", "", tool_calls=[ToolCall("a", "function", FunctionCall("f", "{}"))])
+    first = await ada.ask(None, [MessageCreate("user", "one"), called], Manner(needs_question=False, hidden=Hidden()))
+    asking = Manner(requires_calls=True, hidden=Hidden(first.id))
+    given = [MessageCreate("tool", "found", tool_call_id="a")]
+
+    with pytest.raises(InvalidField) as refused:
+        await ada.ask(None, [*given, MessageCreate("tool", "found", tool_call_id="b")], asking)
+    answered = await ada.ask(None, given, asking)
+    alone = await ada.ask(None, [called, *given], Manner(requires_calls=True, hidden=Hidden()))
+    with pytest.raises(InvalidField):
+        await ada.ask(None, [*given, called], Manner(requires_calls=True, hidden=Hidden()))
+
+    assert refused.value.param == "input[1].toolCallId"
+    assert (answered.status, answered.thread_id, alone.status) == ("completed", first.thread_id, "completed")
 
 
 async def test_the_line_of_a_branched_thread_is_followed(door, ada):

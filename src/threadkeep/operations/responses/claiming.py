@@ -138,6 +138,8 @@ async def claim(
     chain = None
     if manner.continues is not None:
         chain = await continuing.waiting(tx, thread_id, manner.continues, body.input)
+    elif manner.requires_calls:
+        await continuing.require_calls(tx, held, body.input)
     combined = await combine(tx, held, body, terms, manner, chain)
     if body.replaces is not None:
         held = await replace_newest(tx, held, body)

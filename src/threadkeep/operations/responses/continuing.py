@@ -8,9 +8,17 @@ from threadkeep.contract.messages import MessageCreate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import InvalidField, ResponseNotFound
 from threadkeep.operations.assistants import rows as assistant_rows
+from threadkeep.operations.messages import lines
 from threadkeep.operations.responses import chain_rows, configuration
 from threadkeep.operations.responses.chain_rows import Chain
 from threadkeep.operations.responses.configuration import Combined
+from threadkeep.operations.responses.context import decode_calls
+from threadkeep.operations.threads.rows import HeldThread
+
+# How many messages back the call of a result is looked for, and how many at a time.
+LOOKED_BACK, LOOKED_AT_ONCE = 10_000, 500
+
+CALLS = lines.within("select m.tool_calls from {runs} and m.tool_calls is not null")
 
 
 class NotWaiting(InvalidField):
@@ -32,7 +40,7 @@ async def waiting(
     if not chain.is_waiting:
         raise NotWaiting()
     missing = Counter(call.id for call in chain.last.calls)
-    for position, each in enumerate([] if given is None or isinstance(given, str) else given):
+    for position, each in enumerate(messages_in(given)):
         param = f"input[{position}]"
         if each.role != "tool" or not missing[each.tool_call_id or ""]:
             raise InvalidField(
@@ -42,6 +50,43 @@ async def waiting(
     for call_id in missing.elements():
         raise InvalidField(f"The result of the call {call_id} is missing: give each call one.", param="input")
     return chain
+
+
+async def require_calls(tx: ScopedTransaction, held: HeldThread, given: str | Sequence[MessageCreate] | None) -> None:
+    """Raise InvalidField for a result whose call is neither before it in `given` nor in the thread's current line.
+
+    Beyond LOOKED_BACK messages nobody looks: a result may be one of an older call.
+    """
+    unknown = without_call(messages_in(given))
+    forks = await lines.forks_of(tx, held.key, held.cleared_seq) if unknown and held.is_branched else []
+    spans = lines.line_to(forks, held.cleared_seq, held.last_seq)
+    lowest_seq = max(held.cleared_seq, held.last_seq - LOOKED_BACK)
+    for high_seq in range(held.last_seq, lowest_seq, -LOOKED_AT_ONCE):
+        if not unknown:
+            return
+        part = lines.clip(spans, high_seq - LOOKED_AT_ONCE + 1, high_seq)
+        for (stored,) in await tx.fetch(CALLS, thread=held.key, spans=lines.encoded(part)):
+            for call in decode_calls(stored):
+                unknown.pop(call.id, None)
+    if unknown and lowest_seq == held.cleared_seq:
+        position = min(unknown.values())
+        raise InvalidField("This is the result of no call in this thread.", param=f"input[{position}].toolCallId")
+
+
+def without_call(given: Sequence[MessageCreate]) -> dict[str | None, int]:
+    """Return the ids of calls whose results are given and that are not among what is given before, with the places."""
+    called: set[str | None] = set()
+    unknown: dict[str | None, int] = {}
+    for position, each in enumerate(given):
+        called.update(call.id for call in each.tool_calls or ())
+        if each.role == "tool" and each.tool_call_id not in called:
+            unknown.setdefault(each.tool_call_id, position)
+    return unknown
+
+
+def messages_in(given: str | Sequence[MessageCreate] | None) -> Sequence[MessageCreate]:
+    """Return the messages of an input that has no text in their place."""
+    return [] if given is None or isinstance(given, str) else given
 
 
 async def settings_of(tx: ScopedTransaction, chain: Chain) -> Combined:

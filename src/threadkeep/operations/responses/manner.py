@@ -34,6 +34,8 @@ class Manner:
     # The id of a chain's first response: this one gives it the results of the calls that it waits for, and takes its
     # settings. Of the body only the input counts.
     continues: str | None = None
+    # A result in the input must answer a call that is in the input or, not too far back, in the thread's line.
+    requires_calls: bool = False
     # JSON that the caller wants to read back with the response; with it, the settings are kept too.
     asked: bytes | None = None
     # Where the caller has no thread.
