@@ -23,7 +23,8 @@ from threadkeep.operations.responses.rows import ANSWER, COLUMNS, StoredResponse
 # on with the chain does so at once.
 RESULTS_WITHIN = 256
 
-# The thread's newest response is looked up once. `{picked}` are the first responses of the chains, with their ids.
+# `{picked}` are the first responses of the chains. The thread's newest response is looked up once. A cross join is
+# SQLite's way to say what comes first: without it all responses of the organization were read.
 CHAINS_TEXT = f"""
     with h as (
         select t.key, (
@@ -39,13 +40,14 @@ CHAINS_TEXT = f"""
     ), c as (
         select p.key, p.id as first_id from p
         union all
-        select s.key, p.id as first_id from p
-        join responses s on s.organization = :organization and s.first = p.key
+        select s.key, p.id as first_id from p cross join responses s
+        where s.organization = :organization and s.first = p.key
     )
     select {COLUMNS}, c.first_id, r.key, r.asked, m.tool_calls, (select h.newest_id from h) from c
-    join responses r on r.organization = :organization and r.key = c.key
+    cross join responses r
     join threads t on t.organization = r.organization and t.key = r.thread and t.user_id = coalesce(:member, t.user_id)
     {ANSWER}
+    where r.organization = :organization and r.key = c.key
     order by c.first_id {{direction}}, r.message_seq
     """
 
