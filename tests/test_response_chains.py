@@ -342,6 +342,8 @@ async def test_nobody_else_finds_goes_on_with_or_cancels_a_chain(door, ada):
     ben = door.as_user("uid_ben")
     window = Window(20, True, None, None)
 
+    with pytest.raises(ResponseNotFound):
+        await ben.read(chains.of, first.id)
     for work in (
         ben.read(chains.find, thread_id, first.id),
         ben.read(chains.list_chains, thread_id, window),
@@ -360,6 +362,8 @@ async def test_a_later_response_of_a_chain_is_no_chain_of_its_own(ada):
 
     with pytest.raises(ResponseNotFound):
         await ada.read(chains.find, thread_id, second.id)
+    assert (await ada.read(chains.of, second.id)).id == first.id
+    assert (await ada.read(chains.of, first.id)).id == first.id
     assert (await ada.read(responses.read, thread_id, second.id)).id == second.id
 
 

@@ -11,7 +11,7 @@ from support.stored import stored_in
 from support.waiting import eventually
 from threadkeep.contract.messages import FunctionCall, MessageCreate, ToolCall
 from threadkeep.contract.responses import ResponseCreate
-from threadkeep.errors import InvalidField, ResponseNotFound, ThreadNotFound
+from threadkeep.errors import InvalidField, ResponseNotFound, ThreadBusy, ThreadNotFound
 from threadkeep.operations.messages import appending, messages
 from threadkeep.operations.responses import responses, settling
 from threadkeep.operations.responses.manner import Hidden, Manner
@@ -197,6 +197,24 @@ async def test_two_who_follow_the_same_answer_at_once_get_a_thread_each(ada):
     assert {each.status for each in both} == {"completed"}
     assert len({each.thread_id for each in both}) == 2
     assert first.thread_id in {each.thread_id for each in both}
+
+
+async def test_many_who_follow_and_ask_in_the_same_thread_at_once_never_wait_for_each_other_for_ever(door, ada):
+    first = await ada.ask(None, "one", NEW)
+
+    async def ask_in_it(number):
+        try:
+            return await ada.ask(first.thread_id, f"in it {number}", when_busy="interrupt")
+        except ThreadBusy:
+            return None
+
+    async with asyncio.timeout(60):
+        done = await asyncio.gather(
+            *(ask_in_it(number) if number % 2 else ada.ask(None, "two", after(first)) for number in range(12))
+        )
+
+    assert {each.status for each in done if each is not None} <= {"completed", "cancelled"}
+    assert await problems(door) == []
 
 
 async def test_a_thread_for_one_answer_is_left_for_slow_readers_for_a_minute_and_then_goes(door, ada):

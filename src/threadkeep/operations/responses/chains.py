@@ -28,6 +28,13 @@ LISTS = {
     for descending, compare, direction in ((False, ">", "asc"), (True, "<", "desc"))
 }
 
+FIRST_OF = scoped("""
+    select t.id, coalesce(f.id, r.id) from responses r
+    join threads t on t.organization = r.organization and t.key = r.thread and t.user_id = coalesce(:member, t.user_id)
+    left join responses f on f.organization = :organization and f.key = r.first
+    where r.organization = :organization and r.id = :response_id
+    """)
+
 SET_METADATA = scoped("""
     update responses set metadata = :metadata where organization = :organization and id = :response_id
     """)
@@ -43,6 +50,15 @@ async def find(tx: ScopedTransaction, thread_id: str, first_id: str) -> Chain:
         await explain(tx, thread_id, Action.READ)
         raise ResponseNotFound()
     return await chain_rows.with_results(tx, await as_it_is(tx, chain))
+
+
+async def of(tx: ScopedTransaction, response_id: str) -> Chain:
+    """Return the chain that a response belongs to, wherever it is. Raises ResponseNotFound."""
+    row = await tx.fetch_one(FIRST_OF, response_id=response_id)
+    if row is None:
+        raise ResponseNotFound()
+    thread_id, first_id = row
+    return await find(tx, thread_id, first_id)
 
 
 async def as_it_is(tx: ScopedTransaction, chain: Chain) -> Chain:
