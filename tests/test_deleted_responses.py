@@ -3,6 +3,7 @@
 import pytest
 
 from support.other_door import other_door
+from support.scripted_model import DONE, finish, reasoning
 from support.stored import stored_in
 from test_response_chains import RUN, problems, result, waiting_chain
 from threadkeep.contract.messages import MessageCreate
@@ -67,6 +68,18 @@ async def test_nothing_that_it_streamed_is_kept_and_its_tokens_are(door, ada):
     [after] = await rows(door, used)
     assert await rows(door, f"select 1 from response_events where response = {key}") == []
     assert (after[0] - before[0], after[1] - before[1]) == (10, 2)
+
+
+async def test_nothing_is_kept_of_one_that_thought_and_said_nothing(door, ada):
+    door.model.script = [reasoning("Hm."), finish(), DONE]
+    response = await ada.ask(await ada.thread(), "hello", RUN)
+    [[key]] = await rows(door, f"select key from responses where id = '{response.id}'")
+    of_it = f"select count(*) from response_events where response = {key}"
+    assert await rows(door, of_it) == [(1,)]
+
+    await ada.write(deleting.delete, response.id)
+
+    assert await rows(door, of_it) == [(0,)]
 
 
 async def test_one_that_runs_is_cancelled_first(door, ada):
@@ -145,13 +158,14 @@ async def test_without_its_last_response_a_chain_waits_again(ada):
 async def test_in_a_branched_thread_those_who_followed_follow_what_it_followed(door, ada):
     thread_id = await ada.thread("question")
     first = await ada.ask(thread_id, "one", RUN)
-    await ada.ask(thread_id, "on from one", RUN, after=first.message_id)
     await ada.ask(thread_id, "another branch", RUN, after=None)
+    await ada.ask(thread_id, "on from one", RUN, after=first.message_id)
 
     await ada.write(deleting.delete, first.id)
-    last = await ada.ask(thread_id, "and?", RUN)
+    await ada.ask(thread_id, "and?", RUN)
 
-    assert last.status == "completed"
+    sent = [each["content"] for each in door.model.calls[-1].body["messages"]]
+    assert sent == ["question", "on from one", "Hello world", "and?"]
     assert len(await ada.said(thread_id)) == 7
     assert await problems(door) == []
 

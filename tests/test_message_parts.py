@@ -3,7 +3,9 @@
 import msgspec
 import pytest
 
+from support.answering import change_stored
 from support.other_door import other_door
+from support.stored import stored_in
 from test_response_chains import RUN, problems, result
 from threadkeep.contract.basis import Payload
 from threadkeep.contract.messages import FunctionCall, ImagePart, MessageCreate, TextPart, ToolCall
@@ -101,6 +103,17 @@ async def test_the_payload_goes_with_a_part_unless_another_takes_its_place(door,
     assert (await ada.read(messages.read, thread_id, first)).object.payload_format is None
     assert (await ada.read(messages.read, thread_id, second)).object.payload.data == "about b"
     assert await problems(door) == []
+
+
+async def test_what_a_models_server_wanted_back_with_it_goes_too(door, ada):
+    thread_id, [called] = await thread_with(ada, MessageCreate("assistant", "x", tool_calls=[call("a")]))
+    kept = f"select wanted_back from messages where id = '{called}'"
+    await change_stored(door.place, f"update messages set wanted_back = '{{\"by\":\"m\"}}' where id = '{called}'")
+
+    await ada.write(remove_part, thread_id, called, None)
+
+    async with stored_in(door.place) as stored:
+        assert await stored.rows(kept) == [(None,)]
 
 
 @pytest.mark.parametrize("part", [2, -1, 9])

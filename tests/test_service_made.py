@@ -141,6 +141,17 @@ async def test_while_a_response_runs_in_the_thread_what_follows_goes_on_in_a_cop
     await ada.write(responses.cancel, first.thread_id, running.value.id)
 
 
+async def test_what_follows_an_answer_that_is_being_written_goes_on_from_its_question_in_a_copy(door, ada):
+    door.model.when("slow", "Once", 30)
+    running = await ada.create(None, ResponseCreate(input="slow", background=True), NEW)
+
+    second = await ada.ask(None, "two", after(running.value))
+
+    assert second.thread_id != running.value.thread_id
+    assert [each["content"] for each in door.model.calls[-1].body["messages"]] == ["slow", "two"]
+    await ada.write(responses.cancel, running.value.thread_id, running.value.id)
+
+
 async def test_where_the_answer_is_gone_its_last_input_is_followed_and_without_that_nothing(ada):
     first = await ada.ask(None, [MessageCreate("user", "a"), MessageCreate("user", "b")], NEW)
     await ada.write(messages.delete, first.thread_id, first.message_id)
