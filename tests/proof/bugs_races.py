@@ -85,8 +85,8 @@ BUGS = [
         (
             Edit(
                 "operations/responses/claiming.py",
-                "    held.require_idle()\n    await require_capacity",
-                "    await require_capacity",
+                "    held.require_idle()\n    return held\n",
+                "    return held\n",
             ),
             Edit(
                 "runtime/answering.py",

@@ -14,6 +14,12 @@ FORK = (
     "insert into forks (organization, thread, seq, parent_seq) "
     "select organization, key, {seq}, {parent} from threads where key = $key"
 )
+RESPONSE = (
+    "insert into responses (organization, id, thread, message_seq, message_id, user_id, is_personal, model, status, "
+    "input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms, ended_ms, "
+    "last_n, {column}) select organization, '{id}', key, 9, 'msg_x', user_id, 1, 'm', 'completed', 0, '[]', '{{}}', "
+    "0, 0, 1, created_ms, created_ms, 2, {value} from threads where key = $key"
+)
 CORRUPTIONS = {
     "count": (f"update threads set message_count = 6 {THREAD}", "messageCount is 6, but it has 5"),
     "lost_message": (f"delete from messages {MESSAGE}", "messageCount is 5, but it has 4"),
@@ -95,6 +101,18 @@ CORRUPTIONS = {
         "1, 'm', 'failed', 'internal', 'stop', 0, '[]', '{}', 0, 0, 1, created_ms, created_ms, 2 from threads "
         "where key = $key",
         "says why it is whole, and is not",
+    ),
+    "first_of_nothing": (
+        RESPONSE.format(id="resp_lost", column="first", value=999999),
+        "a response that does not exist",
+    ),
+    "first_that_has_one": (
+        f"{RESPONSE.format(id='resp_self', column='first', value='(select coalesce(max(key), 0) + 1 from responses)')}",
+        "or goes on with one itself",
+    ),
+    "asked": (
+        RESPONSE.format(id="resp_asked", column="asked", value="'[]'"),
+        "was asked for is not in the stored form",
     ),
     # Payloads, forks, expiry.
     "payload_without_format": (PAYLOAD, "a payload without a format"),

@@ -12,6 +12,7 @@ from threadkeep.operations import idempotency
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import claiming, configuration, context, models, responses
 from threadkeep.operations.responses.claiming import Claim, Terms
+from threadkeep.operations.responses.manner import NATIVE, Manner
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, find_by_id, response_of
 from threadkeep.operations.threads import threads
 from threadkeep.runtime.channels import Channels, Waiter
@@ -48,12 +49,13 @@ class Answering:
         body: ResponseCreate,
         allowed: Allowed,
         presence: Presence,
+        manner: Manner = NATIVE,
     ) -> Answered | Follower:
         """Begin a response, or find the one that an earlier request with the same key began."""
         if self._relay.is_draining:
             raise Unavailable("The server is stopping: send the request again.")
         with self._relay.claiming():
-            claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms)
+            claimed = await db.write(claiming.claim, thread_id, body, keyed, self._terms, manner)
             if isinstance(claimed, Claim):
                 self._relay.start(claimed)
         was_replayed = not isinstance(claimed, Claim)

@@ -254,7 +254,8 @@ class Relay:
         reasoning = self._catalogue.manners(model).reasoning
         maker = None if reasoning == "never" else self._catalogue.maker(model)
         chosen, wanted = await self._choose(worker.claim, maker)
-        if all(message.role == "system" for message in chosen.messages):
+        has_question = any(message.role != "system" for message in chosen.messages)
+        if not has_question and (worker.claim.needs_question or not chosen.messages):
             raise ModelError("model_refused", "Nothing in this thread can be sent to a model: it holds no question.")
         worker.generation.input_tokens = chosen.total_tokens
         self._journal.added(worker.generation)
@@ -331,7 +332,7 @@ class Relay:
 def follows_result(chosen: context.Chosen) -> bool:
     """Whether the answer follows a tool's result."""
     said = [message.role for message in chosen.messages if message.role != "system"]
-    return said[-1] == "tool"
+    return said[-1:] == ["tool"]
 
 
 async def settle_all_expired(database: Database) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from threadkeep import clock
+from threadkeep.contract.basis import Raw
 from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
@@ -23,10 +24,12 @@ from threadkeep.operations.messages.lines import Fork
 from threadkeep.operations.messages.placing import AT_ROOT, MessagePosition
 from threadkeep.operations.messages.rows import COLUMNS as MESSAGE_COLUMNS
 from threadkeep.operations.messages.rows import draft, messages_of, set_times
-from threadkeep.operations.responses import configuration, settling
+from threadkeep.operations.responses import configuration, continuing, settling
+from threadkeep.operations.responses.chain_rows import Chain
 from threadkeep.operations.responses.configuration import Combined
+from threadkeep.operations.responses.manner import NATIVE, Asked, Manner, encode
 from threadkeep.operations.responses.rows import StoredResponse, find_by_id
-from threadkeep.operations.threads import threads
+from threadkeep.operations.threads import service_made, threads
 from threadkeep.operations.threads.rows import HeldThread, hold
 
 # Claims of one organization run one after the other: no other claim comes between counting responses and adding one.
@@ -56,9 +59,10 @@ INSERT_ANSWER = scoped("""
 
 INSERT_RESPONSE = scoped("""
     insert into responses (organization, id, thread, message_seq, message_id, user_id, assistant_id, model, status,
-        input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms, is_personal)
+        input_count, input_message_ids, metadata, input_tokens, output_tokens, is_estimated, created_ms, is_personal,
+        first, asked)
     values (:organization, :response_id, :thread, :seq, :message_id, :user_id, :assistant_id, :model, 'in_progress',
-        :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms, :is_personal)
+        :input_count, :input_message_ids, :metadata, 0, 0, 1, :now_ms, :is_personal, :first, :asked)
     returning key
     """)
 
@@ -100,6 +104,8 @@ class Claim:
     combined: Combined
     claimed_s: float
     row: StoredResponse
+    # Whether the model is asked only if there is something to answer.
+    needs_question: bool
 
 
 async def claim(
@@ -108,8 +114,10 @@ async def claim(
     body: ResponseCreate,
     keyed: idempotency.IdempotentRequest | None,
     terms: Terms,
+    manner: Manner = NATIVE,
 ) -> Claim | str:
-    """Take the turn of a thread for one response. With None it is the thread that the body names or describes.
+    """Take the turn of a thread for one response. With None it is the thread that the body names or describes, or one
+    that the service makes.
 
     Returns the id of the response instead, if an earlier request with the same key began one. Raises ThreadBusy,
     RateLimited, ThreadEmpty, AssistantBound and others; then nothing is stored.
@@ -118,25 +126,48 @@ async def claim(
     earlier = await idempotency.find_or_reserve(tx, keyed)
     if earlier is not None:
         return str(earlier.response_id)
-    if thread_id is None:
+    if thread_id is None and manner.hidden is None:
         thread_id = await thread_of_body(tx, body)
     await tx.fetch(LOCK_COUNTS)
+    if thread_id is None:
+        assert manner.hidden is not None
+        # Locks the thread's row, as what follows does: only after the counts, as every other claim.
+        thread_id = await service_made.thread_for(tx, manner.hidden)
+    held = await hold_idle(tx, thread_id, body)
+    await require_capacity(tx, terms)
+    chain = None
+    if manner.continues is not None:
+        chain = await continuing.waiting(tx, thread_id, manner.continues, body.input)
+    elif manner.requires_calls:
+        await continuing.require_calls(tx, held, body.input)
+    combined = await combine(tx, held, body, terms, manner, chain)
+    if body.replaces is not None:
+        held = await replace_newest(tx, held, body)
+    drafts, params = input_drafts(body)
+    begins_at = await asked_place(tx, held, body)
+    if not drafts and manner.needs_question:
+        require_question(begins_at or await placing.newest(tx, held.key, held.cleared_seq))
+    kept = {"first": None if chain is None else chain.first.key, "asked": asked_of(combined, manner)}
+    made = await store(tx, held, drafts, params, begins_at, combined, body, terms, kept)
+    await idempotency.store(tx, keyed, Stored(200, response_id=made["response_id"]), Concerns(thread_id))
+    return await claim_of(tx, held, made, len(drafts), combined, claimed_s, manner)
+
+
+async def hold_idle(tx: ScopedTransaction, thread_id: str, body: ResponseCreate) -> HeldThread:
+    """Lock a thread that takes a response now. Raises ThreadBusy, unless the body says to interrupt what runs there."""
     held = await hold(tx, thread_id)
     held.allow(Action.CREATE_RESPONSE)
     if held.response_id is not None and held.is_leased and body.when_busy == "interrupt":
         await settling.settle(tx, held, settling.CANCELLED)
         held = await hold(tx, thread_id)
     held.require_idle()
-    await require_capacity(tx, terms)
-    combined = await combine(tx, held, body, terms)
-    if body.replaces is not None:
-        held = await replace_newest(tx, held, body)
-    drafts, params = input_drafts(body)
-    begins_at = await asked_place(tx, held, body)
-    if not drafts:
-        require_question(begins_at or await placing.newest(tx, held.key, held.cleared_seq))
-    made = await store(tx, held, drafts, params, begins_at, combined, body, terms)
-    await idempotency.store(tx, keyed, Stored(200, response_id=made["response_id"]), Concerns(thread_id))
+    return held
+
+
+async def claim_of(
+    tx: ScopedTransaction, held: HeldThread, made: dict[str, Any], input_count: int, combined: Combined,
+    claimed_s: float, manner: Manner,
+) -> Claim:  # fmt: skip
     row = await find_by_id(tx, made["response_id"])
     assert row is not None
     return Claim(
@@ -147,10 +178,11 @@ async def claim(
         made["response_id"],
         made["response"],
         made["seq"],
-        len(drafts),
+        input_count,
         combined,
         claimed_s,
         row,
+        manner.needs_question,
     )
 
 
@@ -183,15 +215,32 @@ async def require_capacity(tx: ScopedTransaction, terms: Terms) -> None:
     )
 
 
-async def combine(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate, terms: Terms) -> Combined:
-    """Return the settings of the response: the assistant's, the request's, the server's."""
-    assistant = await configuration.resolve(tx, held.assistant_id, body.assistant_id)
-    combined = configuration.combine(assistant, configuration.configuration_of(body), body.instructions)
+async def combine(
+    tx: ScopedTransaction, held: HeldThread, body: ResponseCreate, terms: Terms, manner: Manner, chain: Chain | None
+) -> Combined:
+    """Return the settings of the response: the assistant's, the request's, the server's; or those of its chain."""
+    if chain is not None:
+        combined = await continuing.settings_of(tx, chain)
+    else:
+        assistant = await configuration.resolve(tx, held.assistant_id, body.assistant_id)
+        way = configuration.combine
+        if manner.overrides:
+            way = configuration.override if held.assistant_id is None else configuration.override_bound
+        combined = way(assistant, configuration.configuration_of(body), body.instructions)
+        if manner.additional_instructions is not None:
+            combined = configuration.with_more(combined, manner.additional_instructions)
     defaults = configuration.with_defaults(
         combined.configuration, model=terms.default_model, context_tokens=terms.context_tokens
     )
     configuration.check_model(str(defaults.model), () if terms.takes_any_model else terms.models)
     return replace(combined, configuration=defaults)
+
+
+def asked_of(combined: Combined, manner: Manner) -> str | None:
+    """Return what is kept with the response, if its caller wants it: a chain keeps it with its first one."""
+    if manner.asked is None or manner.continues is not None:
+        return None
+    return encode(Asked(combined.configuration, combined.instructions, own=Raw(manner.asked))).decode()
 
 
 async def replace_newest(tx: ScopedTransaction, held: HeldThread, body: ResponseCreate) -> HeldThread:
@@ -239,7 +288,7 @@ def require_question(last: MessagePosition | None) -> None:
 
 async def store(
     tx: ScopedTransaction, held: HeldThread, drafts: list[dict[str, Any]], params: Sequence[str],
-    begins_at: MessagePosition | None, combined: Combined, body: ResponseCreate, terms: Terms,
+    begins_at: MessagePosition | None, combined: Combined, body: ResponseCreate, terms: Terms, kept: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
     """Store input, the empty answer and the response, and take the turn. Return the answer's and response's ids."""
     now_ms = clock.now_ms()
@@ -268,6 +317,7 @@ async def store(
         is_personal=int(tx.scope.is_person),
         input_message_ids=msgspec.json.encode([each["id"] for each in drafts]).decode(),
         metadata=metadata.merge(metadata.EMPTY, body.metadata or {}),
+        **kept,
         **made,
     )
     await tx.fetch(

@@ -1,7 +1,7 @@
 """The settings of a response, combined from the assistant, the request and the server's defaults."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import UNSET, json, structs
@@ -112,6 +112,37 @@ def combine(assistant: StoredAssistant | None, request: Configuration, instructi
     check_response_format(configuration)
     check_tool_choice(configuration)
     return Combined(configuration, instructions or None, None if assistant is None else assistant.id)
+
+
+def override(assistant: StoredAssistant | None, request: Configuration, instructions: str | None) -> Combined:
+    """Combine an assistant with a request whose settings and instructions take the place of the assistant's.
+
+    Raises InvalidField for settings that contradict each other.
+    """
+    if assistant is None:
+        return combine(None, request, instructions)
+    given = {each.name: getattr(request, each.name) for each in SETTINGS}
+    overridden = structs.replace(
+        assistant.configuration, **{name: value for name, value in given.items() if value is not None}
+    )
+    combined = combine(None, overridden, assistant.instructions if instructions is None else instructions)
+    return replace(combined, assistant_id=assistant.id)
+
+
+def override_bound(assistant: StoredAssistant | None, request: Configuration, instructions: str | None) -> Combined:
+    """Do the same with the assistant that a thread is bound to, which keeps what it fixes. Raises AssistantBound."""
+    own = None if assistant is None else assistant.instructions
+    if own and instructions not in (None, own):
+        raise AssistantBound(
+            "The thread's assistant fixes instructions: leave them out of the request, or change the assistant.",
+            param="instructions",
+        )
+    return combine(assistant, request, None if own else instructions)
+
+
+def with_more(combined: Combined, instructions: str | None) -> Combined:
+    """Return the settings with more instructions behind those they have."""
+    return replace(combined, instructions="\n\n".join(filter(None, (combined.instructions, instructions))) or None)
 
 
 def filled(fixed: Configuration, request: Configuration) -> Configuration:

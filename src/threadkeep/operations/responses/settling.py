@@ -22,6 +22,8 @@ from threadkeep.scope import system_scope
 
 # Events stay readable for this long after the end.
 EVENTS_KEPT_MS = 10 * 60 * 1000
+# A thread for one answer goes so long after it, if nobody has deleted it before: slow readers get their end first.
+LEFT_AFTER_MS = 60 * 1000
 # So many dead responses are looked at until one can be ended: those that others have locked are passed over.
 FOUND_MAX = 20
 
@@ -54,6 +56,7 @@ END_TURN = scoped("""
             where m.organization = :organization and m.thread = :thread and m.seq > :cleared_seq
             order by m.seq desc limit 1
         ),
+        expires_ms = case when service_made = 2 then :left_ms else expires_ms end,
         updated_ms = case when updated_ms < :now_ms then :now_ms else updated_ms end, revision = revision + 1
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
         and (:is_worker = 0 or lease_until >= statement_clock())
@@ -206,6 +209,7 @@ async def end(tx: ScopedTransaction, held: HeldThread, finished: Finished, *, is
         message_count=held.message_count - answer.is_empty,
         cleared_seq=held.cleared_seq,
         now_ms=now_ms,
+        left_ms=now_ms + LEFT_AFTER_MS,
     )
     if not ended:
         raise FencedOff

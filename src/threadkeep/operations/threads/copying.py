@@ -91,7 +91,12 @@ async def copy(tx: ScopedTransaction, thread_id: str, body: ThreadCopy) -> Versi
     user_id = tx.scope.user_id if body.user_id is UNSET else body.user_id
     if user_id != tx.scope.user_id and not tx.scope.is_admin:
         raise InsufficientPermissions("Only admins and owners copy threads for other users.", param="userId")
-    source = await hold(tx, thread_id)
+    _, copy_id = await store(tx, await hold(tx, thread_id), body, user_id)
+    return await read_without_payload(tx, copy_id)
+
+
+async def store(tx: ScopedTransaction, source: HeldThread, body: ThreadCopy, user_id: str) -> tuple[int, str]:
+    """Store the copy of a thread whose row is locked; return its key and its id."""
     spans = await line_of(tx, source, body.message_id)
     [[count, last_seq]] = await tx.fetch(COUNT, thread=source.key, spans=lines.encoded(spans))
     copy_id = new_id("thread")
@@ -104,7 +109,7 @@ async def copy(tx: ScopedTransaction, thread_id: str, body: ThreadCopy) -> Versi
         line = {**where, "spans": lines.encoded(spans)}
         await tx.fetch(INSERT_MESSAGES, ids=ids, now_ms=clock.now_ms(), **line)
         await tx.fetch(INSERT_PAYLOADS, **line)
-    return await read_without_payload(tx, copy_id)
+    return key, copy_id
 
 
 async def line_of(tx: ScopedTransaction, source: HeldThread, message_id: str | None) -> list[Span]:

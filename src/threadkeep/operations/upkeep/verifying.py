@@ -176,7 +176,9 @@ RESPONSES = walk(
     left join organizations o on o.key = r.organization""",
     f"""o.id, t.id,
         exists (select 1 from purges p where p.organization = r.organization and p.thread = r.thread),
-        t.response_id, r.status, r.finish_reason, r.error_code, r.created_ms, r.ended_ms, r.last_n,
+        t.response_id, r.status, r.finish_reason, r.error_code, r.created_ms, r.ended_ms, r.last_n, r.asked,
+        r.first, (select count(*) from responses f
+            where f.organization = r.organization and f.key = r.first and f.thread = r.thread and f.first is null),
         (select count(*) {ITS_EVENTS}), (select min(e.n) {ITS_EVENTS}), (select max(e.n) {ITS_EVENTS})""",
     rules.broken_in_response,
     lambda _, id, organization_id, thread_id, *rest: (organization_id, thread_id, None),

@@ -15,6 +15,7 @@ from threadkeep.errors import InvalidRequest
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.messages.rows import check_blank, size_bytes, stored_content
+from threadkeep.operations.responses import manner
 from threadkeep.operations.threads.rows import fold
 from threadkeep.scope import Role
 
@@ -113,6 +114,9 @@ class ResponseFacts(NamedTuple):
     created_ms: int
     ended_ms: int | None
     last_n: int | None
+    asked: str | None
+    first: int | None
+    firsts_count: int
     events_count: int
     lowest_n: int | None
     highest_n: int | None
@@ -298,8 +302,19 @@ def broken_in_response(row: Row) -> Iterator[str]:
         yield "a response has failed without a reason"
     if response.finish_reason is not None and response.status != "completed":
         yield "a response says why it is whole, and is not"
+    if response.first is not None and (not response.firsts_count or response.asked is not None):
+        yield "it goes on with a response that does not exist, is in another thread, or goes on with one itself"
+    if response.asked is not None:
+        yield from broken_in_asked(response.asked)
     if response.events_count and (response.lowest_n, response.highest_n) != (2, response.events_count + 1):
         yield "the events of a response have gaps"
+
+
+def broken_in_asked(stored: str) -> Iterator[str]:
+    try:
+        manner.decode(stored)
+    except (msgspec.MsgspecError, UnicodeError):
+        yield "what a response was asked for is not in the stored form"
 
 
 def broken_in_assistant(row: Row) -> Iterator[str]:
