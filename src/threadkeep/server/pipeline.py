@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from threadkeep.contract.answers import ListPage
@@ -211,6 +212,12 @@ class Pipeline:
         if mode is ExecutionMode.ANSWER:
             answered = await operation(self._answering, db, keyed, *arguments)
             return answered if isinstance(answered, Streamed) else result_of_answered(answered)
+        if mode is ExecutionMode.PREPARED:
+            assert endpoint.prepare is not None
+            prepared, status = await endpoint.prepare(db, *arguments)
+            # The statements that write are short, however much was read.
+            endpoint, arguments = replace(endpoint, mode=ExecutionMode.WRITE, status=status), [*arguments, prepared]
+            return await self._execute(endpoint, db, arguments, keyed)
         if keyed is not None:
             return await db.write(run_keyed, endpoint, arguments, keyed)
         match mode:

@@ -1,0 +1,112 @@
+"""What a bulk does with one thread: what the call for that thread does, with the same checks."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.threads import ThreadUpdate
+from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
+from threadkeep.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
+from threadkeep.operations import payloads
+from threadkeep.operations.threads import state, threads
+from threadkeep.operations.threads.rows import HeldThread
+from threadkeep.operations.threads.state import Next
+
+# What the call for one thread answers to its caller. A database that is away is none of these.
+REFUSALS = (Conflict, InvalidRequest, NotFound, PermissionDenied)
+
+STATES: dict[str, Next] = {
+    "archive": state.archived,
+    "unarchive": state.unarchived,
+    "lock": state.locked,
+    "unlock": state.unlocked,
+}
+
+# What a bulk may change in a thread's row, and so what is kept of it.
+KEPT = (
+    "title",
+    "metadata",
+    "assistant_id",
+    "visible_in_ui",
+    "expires_ms",
+    "retention_ms",
+    "payload_format",
+    "locked_ms",
+    "locked_by_role",
+    "archived_ms",
+)
+
+REMEMBER = scoped("""
+    insert into bulk_undo (organization, thread, bulk, revision, was, payload)
+    values (:organization, :thread, :bulk, :revision, :was, :payload)
+    on conflict (organization, thread) do update set bulk = excluded.bulk, revision = excluded.revision,
+        was = excluded.was, payload = excluded.payload
+    """)
+
+
+class Memory(NamedTuple):
+    """What a thread was before it was changed, and the revision that the change gave it."""
+
+    thread: int
+    revision: int
+    was: str
+    payload: str | None
+
+
+async def would_change(tx: ScopedTransaction, held: HeldThread, action: str, change: ThreadUpdate | UnsetType) -> bool:
+    """Return whether the thread would be another one afterwards. Raises one of REFUSALS."""
+    if action == "delete":
+        held.allow(Action.DELETE)
+        return True
+    if change is UNSET:
+        return not state.is_same(held, STATES[action](tx.scope, held))
+    threads.check_update(tx, held, change)
+    await threads.check_next_assistant(tx, held, change)
+    return held.changed(change) != held or await threads.has_other_payload(tx, held, change)
+
+
+async def act(tx: ScopedTransaction, held: HeldThread, action: str, change: ThreadUpdate | UnsetType) -> Memory | None:
+    """Change one thread, other than by deletion; return what it was, or None if it is the same as before.
+
+    Raises one of REFUSALS, before anything is changed.
+    """
+    if change is UNSET:
+        changed = STATES[action](tx.scope, held)
+        row = await state.change(tx, held, changed)
+        payload = None
+    else:
+        await would_change(tx, held, action, change)
+        changed = held.changed(change)
+        payload = await payload_of(tx, held, change)
+        row = await threads.change(tx, held, change)
+    if row is None:
+        return None
+    _, _, _, revision, *_ = row
+    return Memory(held.key, revision, what_was(held, changed, change), payload)
+
+
+async def payload_of(tx: ScopedTransaction, held: HeldThread, change: ThreadUpdate) -> str | None:
+    """Return the data of the thread's payload, if the change sets another one."""
+    if change.payload is UNSET or held.payload_format is None:
+        return None
+    [[data]] = await tx.fetch(payloads.READ, thread=held.key, seq=payloads.OF_THREAD)
+    return str(data)
+
+
+def what_was(held: HeldThread, changed: HeldThread, change: ThreadUpdate | UnsetType) -> str:
+    """Return the fields that are changed, with their old values, as JSON."""
+    was: dict[str, Any] = {  # Any: columns are of many types.
+        name: getattr(held, name) for name in KEPT if getattr(held, name) != getattr(changed, name)
+    }
+    if change is not UNSET and change.payload is not UNSET:
+        was["payload_format"] = held.payload_format
+    return msgspec.json.encode(was).decode()
+
+
+async def remember(tx: ScopedTransaction, bulk: int, memories: Sequence[Memory]) -> None:
+    """Keep what threads were, in place of what an earlier bulk has kept: their revisions have moved on from that."""
+    await tx.execute_many(REMEMBER, [each._asdict() | {"bulk": bulk} for each in memories])
