@@ -15,7 +15,8 @@ class Document:
         self.components = document["components"]
         self.operations = [
             (method.upper(), re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), item[method]["responses"])
-            for path, item in document["paths"].items()
+            # A path with fewer parameters comes first: /v1/threads/bulk names no thread.
+            for path, item in sorted(document["paths"].items(), key=lambda item: item[0].count("{"))
             for method in METHODS
             if method in item
         ]

@@ -132,7 +132,10 @@ async def ask(
     scope, now_ms = tx.scope, clock.now_ms()
     [[running_count]] = await tx.fetch(COUNT_RUNNING, user_id=scope.user_id)
     if running_count >= (RUNNING_PER_USER_MAX if scope.is_one_user else RUNNING_PER_PROGRAM_MAX):
-        raise RateLimited(f"{running_count} bulks of this user go on: wait for the end of one, or cancel it.")
+        raise RateLimited(
+            f"{running_count} bulks of this user go on: wait for the end of one, or cancel it.",
+            headers={"Retry-After": "5"},
+        )
     refused = {ThreadNotFound.code: found.missing_count} if found.missing_count else {}
     row = await tx.fetch_one(
         INSERT,
