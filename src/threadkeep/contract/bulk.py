@@ -64,6 +64,7 @@ class BulkCreate(Body):
 
     action: BulkAction
     filter: BulkFilter | UnsetType = UNSET
+    """The threads that match now."""
     ids: Annotated[list[ThreadId], Meta(max_length=BULK_IDS_MAX)] | UnsetType = UNSET
     """The threads themselves, at most 1 000."""
     change: ThreadUpdate | UnsetType = UNSET

@@ -48,7 +48,7 @@ REMEMBER = scoped("""
     """)
 
 
-class Memory(NamedTuple):
+class FormerThread(NamedTuple):
     """What a thread was before it was changed, and the revision that the change gave it."""
 
     thread: int
@@ -69,7 +69,9 @@ async def would_change(tx: ScopedTransaction, held: HeldThread, action: str, cha
     return held.changed(change) != held or await threads.has_other_payload(tx, held, change)
 
 
-async def act(tx: ScopedTransaction, held: HeldThread, action: str, change: ThreadUpdate | UnsetType) -> Memory | None:
+async def act(
+    tx: ScopedTransaction, held: HeldThread, action: str, change: ThreadUpdate | UnsetType
+) -> FormerThread | None:
     """Change one thread, other than by deletion; return what it was, or None if it is the same as before.
 
     Raises one of REFUSALS, before anything is changed.
@@ -86,7 +88,7 @@ async def act(tx: ScopedTransaction, held: HeldThread, action: str, change: Thre
     if row is None:
         return None
     _, _, _, revision, *_ = row
-    return Memory(held.key, revision, what_was(held, changed, change), payload)
+    return FormerThread(held.key, revision, what_was(held, changed, change), payload)
 
 
 async def payload_of(tx: ScopedTransaction, held: HeldThread, change: ThreadUpdate) -> str | None:
@@ -107,6 +109,6 @@ def what_was(held: HeldThread, changed: HeldThread, change: ThreadUpdate | Unset
     return msgspec.json.encode(was).decode()
 
 
-async def remember(tx: ScopedTransaction, bulk: int, memories: Sequence[Memory]) -> None:
+async def remember(tx: ScopedTransaction, bulk: int, former: Sequence[FormerThread]) -> None:
     """Keep what threads were, in place of what an earlier bulk has kept: their revisions have moved on from that."""
-    await tx.execute_many(REMEMBER, [each._asdict() | {"bulk": bulk} for each in memories])
+    await tx.execute_many(REMEMBER, [each._asdict() | {"bulk": bulk} for each in former])

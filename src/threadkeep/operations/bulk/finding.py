@@ -39,7 +39,7 @@ class Part(NamedTuple):
     threads: str
 
 
-class Found(NamedTuple):
+class FoundThreads(NamedTuple):
     """The threads of a bulk, as they were found at one moment."""
 
     parts: list[Part]
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 class Prepared(NamedTuple):
     """What was found out before anything is stored, and the status of the answer that comes of it."""
 
-    value: Found | BulkPreview
+    value: FoundThreads | BulkPreview
     status: int
 
 
@@ -103,13 +103,13 @@ def check(body: BulkCreate) -> None:
         expiry_ms(body.change.expires_at)
 
 
-async def find(tx: ScopedTransaction, body: BulkCreate, filter: Filter | None) -> Found:
+async def find(tx: ScopedTransaction, body: BulkCreate, filter: Filter | None) -> FoundThreads:
     """Find the threads, by one statement: so they match all at the same moment."""
     has_payload = body.change is not UNSET and body.change.payload is not UNSET
     step_size = STEP_SIZE_WITH_PAYLOAD if has_payload else STEP_SIZE
     if filter is not None:
         rows = await all_keys(tx, filter, step_size, BULK_THREADS_MAX + 1)
-        found = Found([Part(*row) for row in rows], 0, step_size)
+        found = FoundThreads([Part(*row) for row in rows], 0, step_size)
         if found.matched > BULK_THREADS_MAX:
             raise InvalidField(f"More than {BULK_THREADS_MAX} threads match: narrow the filter.", param="filter")
         return found
@@ -117,7 +117,7 @@ async def find(tx: ScopedTransaction, body: BulkCreate, filter: Filter | None) -
     keys = sorted(key for (key,) in await tx.fetch(FIND_BY_ID, ids=msgspec.json.encode(ids).decode()))
     parts = [keys[place : place + step_size] for place in range(0, len(keys), step_size)]
     encoded = [Part(len(part), msgspec.json.encode(part).decode()) for part in parts]
-    return Found(encoded, len(ids) - len(keys), step_size)
+    return FoundThreads(encoded, len(ids) - len(keys), step_size)
 
 
 async def judge(tx: ScopedTransaction, body: BulkCreate, part: Part, refused: Counter[str]) -> int:

@@ -12,7 +12,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import BulkNotFound, InvalidField, RateLimited, ThreadNotFound
 from threadkeep.ids import new_id
-from threadkeep.operations.bulk.finding import Found
+from threadkeep.operations.bulk.finding import FoundThreads
 from threadkeep.operations.organizations.credentials import Membership
 from threadkeep.operations.threads.listing import Filter
 from threadkeep.scope import Credential, Role, Scope, make_scope
@@ -124,7 +124,7 @@ class StoredBulk(NamedTuple):
 
 
 async def ask(
-    tx: ScopedTransaction, body: BulkCreate, _: Filter | None, found: Found | BulkPreview
+    tx: ScopedTransaction, body: BulkCreate, _: Filter | None, found: FoundThreads | BulkPreview
 ) -> Bulk | BulkPreview:
     """Store a bulk with the threads that were found for it. Raises RateLimited while too many go on."""
     if isinstance(found, BulkPreview):

@@ -11,7 +11,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
 from threadkeep.operations import payloads
-from threadkeep.operations.bulk.acting import Memory
+from threadkeep.operations.bulk.acting import FormerThread
 from threadkeep.operations.threads import state, threads
 from threadkeep.operations.threads.rows import HeldThread
 from threadkeep.scope import Credential
@@ -28,19 +28,19 @@ FORGET = scoped("""
     """)
 
 
-async def next_memories(tx: ScopedTransaction, bulk: int, position: int, limit: int) -> list[Memory]:
-    return [Memory(*row) for row in await tx.fetch(NEXT, bulk=bulk, position=position, limit=limit)]
+async def next_former(tx: ScopedTransaction, bulk: int, position: int, limit: int) -> list[FormerThread]:
+    return [FormerThread(*row) for row in await tx.fetch(NEXT, bulk=bulk, position=position, limit=limit)]
 
 
-async def forget(tx: ScopedTransaction, bulk: int, memories: Sequence[Memory]) -> None:
-    await tx.execute_many(FORGET, [{"bulk": bulk, "thread": each.thread} for each in memories])
+async def forget(tx: ScopedTransaction, bulk: int, former: Sequence[FormerThread]) -> None:
+    await tx.execute_many(FORGET, [{"bulk": bulk, "thread": each.thread} for each in former])
 
 
-async def undo(tx: ScopedTransaction, held: HeldThread, memory: Memory) -> bool:
+async def undo(tx: ScopedTransaction, held: HeldThread, was_before: FormerThread) -> bool:
     """Make a locked thread what it was, and return whether that was done: it may have changed since."""
-    if held.revision != memory.revision:
+    if held.revision != was_before.revision:
         return False
-    was: dict[str, Any] = msgspec.json.decode(memory.was)  # Any: columns are of many types.
+    was: dict[str, Any] = msgspec.json.decode(was_before.was)  # Any: columns are of many types.
     before = held._replace(**was)
     if not may_undo(tx, held, before):
         return False
@@ -49,7 +49,7 @@ async def undo(tx: ScopedTransaction, held: HeldThread, memory: Memory) -> bool:
         return True
     await threads.store(tx, held, before, changes_title=held.title != before.title)
     if "payload_format" in was:
-        data, format = memory.payload, before.payload_format
+        data, format = was_before.payload, before.payload_format
         payload = None if data is None or format is None else Payload(format, data)
         await payloads.store(tx, held.key, payloads.OF_THREAD, payload)
     return True

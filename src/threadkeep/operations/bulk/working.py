@@ -95,7 +95,7 @@ DELETE_ITS_ROW = {
 DELETE_OLD = everywhere("delete from bulks where organization = :organization and key = :bulk")
 
 
-class Job(NamedTuple):
+class HeldBulk(NamedTuple):
     """A bulk's row, locked, as its work needs it."""
 
     key: int
@@ -120,14 +120,14 @@ async def work(tx: Transaction, within: int | None, *, worker: str) -> int:
         service = ScopedTransaction(tx, system_scope(organization))
         row = await service.fetch_one(HOLD_DUE, bulk=key, worker=worker)
         if row is not None:
-            done = await step(tx, organization, Job(*row))
+            done = await step(tx, organization, HeldBulk(*row))
             is_left = int(done.status in (IN_PROGRESS, UNDOING))
             await service.fetch(SAVE, worker=worker, lease_ms=LEASE_MS, is_left=is_left, **done._asdict())
             return 1
     return 0
 
 
-async def step(tx: Transaction, organization: int, job: Job) -> Job:
+async def step(tx: Transaction, organization: int, job: HeldBulk) -> HeldBulk:
     """Do one step with the rights that the caller has now, and return how far the bulk is then."""
     caller = msgspec.json.decode(job.caller, type=BulkCaller)
     inside = ScopedTransaction(tx, caller.scope(organization))
@@ -138,7 +138,7 @@ async def step(tx: Transaction, organization: int, job: Job) -> Job:
     return await undo_some(inside, job) if job.status == UNDOING else await do_some(inside, job)
 
 
-def without_rights(job: Job, code: str) -> Job:
+def without_rights(job: HeldBulk, code: str) -> HeldBulk:
     """Return the bulk at its end: its caller may do nothing any more."""
     if job.status == UNDOING:
         return job._replace(status=CANCELLED)
@@ -146,7 +146,7 @@ def without_rights(job: Job, code: str) -> Job:
     return job._replace(status=COMPLETED, done=job.matched, refused=encoded(refused))
 
 
-async def do_some(tx: ScopedTransaction, job: Job) -> Job:
+async def do_some(tx: ScopedTransaction, job: HeldBulk) -> HeldBulk:
     """Work off the next part: each thread as the call for it does, with the same refusals."""
     row = await tx.fetch_one(NEXT_PART, bulk=job.key, position=job.position)
     if row is None:
@@ -167,42 +167,42 @@ async def do_some(tx: ScopedTransaction, job: Job) -> Job:
     )
 
 
-async def do_with(tx: ScopedTransaction, job: Job, held: list[HeldThread], refused: Counter[str]) -> int:
+async def do_with(tx: ScopedTransaction, job: HeldBulk, held: list[HeldThread], refused: Counter[str]) -> int:
     """Change locked threads; return how many are other than before, and add to `refused` those that may not be."""
     if job.action == "delete":
         # Allowed in every state.
         await threads.erase_all(tx, held)
         return len(held)
     change = change_of(job.change)
-    memories = []
+    former = []
     for each in held:
         try:
-            memory = await acting.act(tx, each, job.action, change)
+            was_before = await acting.act(tx, each, job.action, change)
         except acting.REFUSALS as refusal:
             refused[refusal.code] += 1
             continue
-        if memory is not None:
-            memories.append(memory)
-    await acting.remember(tx, job.key, memories)
-    return len(memories)
+        if was_before is not None:
+            former.append(was_before)
+    await acting.remember(tx, job.key, former)
+    return len(former)
 
 
-async def undo_some(tx: ScopedTransaction, job: Job) -> Job:
+async def undo_some(tx: ScopedTransaction, job: HeldBulk) -> HeldBulk:
     """Take back what was changed in the next threads, where nothing else has changed since."""
-    memories = await undoing.next_memories(tx, job.key, job.position, job.step_size)
-    if not memories:
+    former = await undoing.next_former(tx, job.key, job.position, job.step_size)
+    if not former:
         return job._replace(status=UNDONE)
-    keys = msgspec.json.encode([each.thread for each in memories]).decode()
+    keys = msgspec.json.encode([each.thread for each in former]).decode()
     held = {each.key: each for each in (HeldThread(*row) for row in await tx.fetch(HOLD, threads=keys))}
     undone = 0
-    for memory in memories:
-        if memory.thread in held:
-            undone += await undoing.undo(tx, held[memory.thread], memory)
-    await undoing.forget(tx, job.key, memories)
-    return job._replace(undone=job.undone + undone, position=memories[-1].thread)
+    for was_before in former:
+        if was_before.thread in held:
+            undone += await undoing.undo(tx, held[was_before.thread], was_before)
+    await undoing.forget(tx, job.key, former)
+    return job._replace(undone=job.undone + undone, position=former[-1].thread)
 
 
-def refused_by(job: Job) -> Counter[str]:
+def refused_by(job: HeldBulk) -> Counter[str]:
     return Counter(msgspec.json.decode(job.refused, type=dict[str, int]))
 
 
