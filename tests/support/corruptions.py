@@ -185,7 +185,7 @@ ELSEWHERE = {
     "bulk_of_too_many": (
         "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
         "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_many', 'uid_x', 'update', "
-        "'completed', 2, 2, 2, '{"thread_locked":1}', 50, 1, 4503599627370496, '{}', null, null)",
+        "'completed', 2, 2, 2, '{\"thread_locked\":1}', 50, 1, 4503599627370496, '{}', null, null)",
         "bulk_many counts more threads than it has",
     ),
     "bulk_without_its_threads": (

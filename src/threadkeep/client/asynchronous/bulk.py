@@ -27,9 +27,11 @@ class AsyncBulks:
         """
         return await self._connection.call(bulk_call(organization_id, idempotency_key, fields), Bulk)
 
-    async def preview(self, *, organization_id: str | None = None, **fields: Unpack[BulkFields]) -> BulkPreview:
+    async def preview(
+        self, *, organization_id: str | None = None, idempotency_key: str | None = None, **fields: Unpack[BulkFields]
+    ) -> BulkPreview:
         """Say what `create` would do now, and change nothing."""
-        call = bulk_call(organization_id, None, {**fields, "dry_run": True})
+        call = bulk_call(organization_id, idempotency_key, {**fields, "dry_run": True})
         return await self._connection.call(call, BulkPreview)
 
     async def retrieve(self, bulk_id: str) -> Bulk:

@@ -28,9 +28,11 @@ class Bulks:
         """
         return self._connection.call(bulk_call(organization_id, idempotency_key, fields), Bulk)
 
-    def preview(self, *, organization_id: str | None = None, **fields: Unpack[BulkFields]) -> BulkPreview:
+    def preview(
+        self, *, organization_id: str | None = None, idempotency_key: str | None = None, **fields: Unpack[BulkFields]
+    ) -> BulkPreview:
         """Say what `create` would do now, and change nothing."""
-        call = bulk_call(organization_id, None, {**fields, "dry_run": True})
+        call = bulk_call(organization_id, idempotency_key, {**fields, "dry_run": True})
         return self._connection.call(call, BulkPreview)
 
     def retrieve(self, bulk_id: str) -> Bulk:

@@ -26,20 +26,6 @@ STATES: dict[str, Next] = {
     "unlock": state.unlocked,
 }
 
-# What a bulk may change in a thread's row, and so what is kept of it.
-KEPT = (
-    "title",
-    "metadata",
-    "assistant_id",
-    "visible_in_ui",
-    "expires_ms",
-    "retention_ms",
-    "payload_format",
-    "locked_ms",
-    "locked_by_role",
-    "archived_ms",
-)
-
 REMEMBER = scoped("""
     insert into bulk_undo (organization, thread, bulk, revision, was, payload)
     values (:organization, :thread, :bulk, :revision, :was, :payload)
@@ -102,7 +88,7 @@ async def payload_of(tx: ScopedTransaction, held: HeldThread, change: ThreadUpda
 def what_was(held: HeldThread, changed: HeldThread, change: ThreadUpdate | UnsetType) -> str:
     """Return the fields that are changed, with their old values, as JSON."""
     was: dict[str, Any] = {  # Any: columns are of many types.
-        name: getattr(held, name) for name in KEPT if getattr(held, name) != getattr(changed, name)
+        name: old for name, old, new in zip(held._fields, held, changed, strict=True) if old != new
     }
     if change is not UNSET and change.payload is not UNSET:
         was["payload_format"] = held.payload_format
