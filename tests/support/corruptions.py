@@ -176,6 +176,9 @@ ELSEWHERE = {
         "select organization, key, 77, 1, 'x' from threads where id = 'thread_retention'",
         "a payload is left of something that does not exist",
     ),
+}
+# Planted by themselves: of all of them together, more would be found than is shown.
+OF_BULKS = {
     "bulk_that_nobody_ends": (
         "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
         "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_idle', 'uid_x', 'update', "
