@@ -79,7 +79,7 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
     response = await user.respond(thread, input=f"and {canary}", metadata={"word": canary})
     assistant = await owner.create_assistant(name=f"name {everybodys} {next(numbers)}", instructions=f"be {everybodys}")
     key = await owner.create_key(userId=user.user, role="member", name=f"key {canary}")
-    bulk = await user.request("POST", "/v1/threads/bulk", {"action": "unarchive", "ids": [thread.id]})
+    bulk = await user.request("POST", "/v1/threads/bulk", {"action": "archive", "ids": ["thread_never"]})
     ids = {
         "threadId": thread.id,
         "messageId": messages.ids[0],
