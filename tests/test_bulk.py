@@ -373,6 +373,44 @@ async def test_a_retry_asks_for_nothing_anew(fresh_user):
     assert dry[1].headers["idempotent-replayed"] == "true"
 
 
+@pytest.mark.parametrize("kind", ["key", "token", "for a user", "a product's user"])
+async def test_a_bulk_is_done_with_the_rights_of_whatever_asked(ada, people, kind):
+    user = people.new_user()
+    others = {"for a user": ada.as_user(user), "a product's user": await people.product_user(ada, user)}
+    who = {"key": ada, "token": ada.with_token()}.get(kind) or others[kind]
+    own, another = await who.create_thread(), await ada.create_thread()
+
+    bulk = await done(who, "archive", ids=[own.id, another.id])
+    back = await undone(who, bulk)
+
+    is_admin = kind in ("key", "token")
+    assert (bulk.changed, back.undone) == (2, 2) if is_admin else (1, 1)
+    assert bulk.refused == ({} if is_admin else {"thread_not_found": 1})
+
+
+async def test_the_rest_is_refused_when_a_products_user_is_removed(people, fresh_owner):
+    user = await people.product_user(fresh_owner, people.new_user())
+    threads = await made(user, 2)
+
+    begun = await ask(user, "archive", filter={})
+    await fresh_owner.delete_member(user.user)
+    bulk = await ended(fresh_owner, begun)
+
+    assert (bulk.done, bulk.changed + bulk.refused.get("invalid_credentials", 0)) == (2, 2)
+    assert (await states(fresh_owner, threads)).count("archived") == bulk.changed
+
+
+async def test_a_payload_of_a_bulk_has_the_limit_of_payloads(ada):
+    thread = await ada.create_thread()
+    data = "x" * (4 * 1024 * 1024)
+
+    refused = await ask(ada, "update", ids=[thread.id], change={"payload": {"format": "x", "data": data + "x"}})
+    bulk = await done(ada, "update", ids=[thread.id], change={"payload": {"format": "x", "data": data}})
+
+    assert (refused.status, refused.code, refused.param) == (413, "too_large", "change.payload")
+    assert (bulk.changed, (await ada.get(thread)).payload["data"] == data) == (1, True)
+
+
 async def test_nothing_more_is_done_for_a_key_that_is_revoked(people, fresh_owner, server):
     key = await fresh_owner.create_key(userId="uid_program", role="admin")
     program = fresh_owner.with_key(key.key)

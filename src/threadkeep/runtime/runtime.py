@@ -19,7 +19,7 @@ from threadkeep.settings import Settings
 
 READERS_END_S = 0.5
 # How often bulks are looked for, and how long they leave the database to others after each step.
-BULKS_S = 0.5
+BULKS_S = 1.0
 BULKS_REST = 3.0
 
 
