@@ -18,6 +18,8 @@ from threadkeep.operations.threads.rows import HELD_COLUMNS, HeldThread, expiry_
 
 # So many threads go in one step: nobody waits for long, and a job of many threads is not held up by single commits.
 STEP_SIZE = 50
+# A dry run locks nothing.
+JUDGED_AT_ONCE = 500
 # Payloads have up to 4 MiB each.
 STEP_SIZE_WITH_PAYLOAD = 2
 
@@ -106,7 +108,7 @@ def check(body: BulkCreate) -> None:
 async def find(tx: ScopedTransaction, body: BulkCreate, filter: Filter | None) -> FoundThreads:
     """Find the threads, by one statement: so they match all at the same moment."""
     has_payload = body.change is not UNSET and body.change.payload is not UNSET
-    step_size = STEP_SIZE_WITH_PAYLOAD if has_payload else STEP_SIZE
+    step_size = JUDGED_AT_ONCE if body.dry_run else STEP_SIZE_WITH_PAYLOAD if has_payload else STEP_SIZE
     if filter is not None:
         rows = await all_keys(tx, filter, step_size, BULK_THREADS_MAX + 1)
         found = FoundThreads([Part(*row) for row in rows], 0, step_size)
