@@ -1,5 +1,6 @@
 """What a bulk does with one thread: what the call for that thread does, with the same checks."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,17 +29,18 @@ STATES: dict[str, Next] = {
 
 REMEMBER = scoped("""
     insert into bulk_undo (organization, thread, bulk, revision, was, payload)
-    values (:organization, :thread, :bulk, :revision, :was, :payload)
+    select t.organization, t.key, cast(:bulk as bigint), t.revision, cast(:was as text), cast(:payload as text)
+    from threads t
+    where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
     on conflict (organization, thread) do update set bulk = excluded.bulk, revision = excluded.revision,
         was = excluded.was, payload = excluded.payload
     """)
 
 
 class FormerThread(NamedTuple):
-    """What a thread was before it was changed, and the revision that the change gave it."""
+    """What a thread was before it was changed."""
 
     thread: int
-    revision: int
     was: str
     payload: str | None
 
@@ -55,31 +57,43 @@ async def would_change(tx: ScopedTransaction, held: HeldThread, action: str, cha
     return held.changed(change) != held or await threads.has_other_payload(tx, held, change)
 
 
-async def act(
-    tx: ScopedTransaction, held: HeldThread, action: str, change: ThreadUpdate | UnsetType
-) -> FormerThread | None:
-    """Change one thread, other than by deletion; return what it was, or None if it is the same as before.
+async def act_all(
+    tx: ScopedTransaction,
+    held: Sequence[HeldThread],
+    action: str,
+    change: ThreadUpdate | UnsetType,
+    refused: Counter[str],
+) -> list[FormerThread]:
+    """Change locked threads, other than by deletion; return what those were that are not the same as before.
 
-    Raises one of REFUSALS, before anything is changed.
+    Adds to `refused` those that may not be changed.
     """
-    if change is UNSET:
-        changed = STATES[action](tx.scope, held)
-        row = await state.change(tx, held, changed)
-        payload = None
-    else:
-        await would_change(tx, held, action, change)
-        changed = held.changed(change)
-        payload = await payload_of(tx, held, change)
-        row = await threads.change(tx, held, change)
-    if row is None:
-        return None
-    _, _, _, revision, *_ = row
-    return FormerThread(held.key, revision, what_was(held, changed, change), payload)
+    former = []
+    moved = []
+    for each in held:
+        try:
+            changed = STATES[action](tx.scope, each) if change is UNSET else each.changed(change)
+            is_other = await would_change(tx, each, action, change)
+        except REFUSALS as refusal:
+            refused[refusal.code] += 1
+            continue
+        if is_other:
+            payload = await payload_of(tx, each, change)
+            former.append(FormerThread(each.key, what_was(each, changed, change), payload))
+        if change is not UNSET:
+            # Also without a difference: a title that is set once more is a person's.
+            await threads.change(tx, each, change)
+        elif is_other:
+            moved.append((each, changed))
+        else:
+            await state.raise_lock(tx, each, changed)
+    await state.set_states(tx, moved)
+    return former
 
 
-async def payload_of(tx: ScopedTransaction, held: HeldThread, change: ThreadUpdate) -> str | None:
+async def payload_of(tx: ScopedTransaction, held: HeldThread, change: ThreadUpdate | UnsetType) -> str | None:
     """Return the data of the thread's payload, if the change sets another one."""
-    if change.payload is UNSET or held.payload_format is None:
+    if change is UNSET or change.payload is UNSET or held.payload_format is None:
         return None
     [[data]] = await tx.fetch(payloads.READ, thread=held.key, seq=payloads.OF_THREAD)
     return str(data)

@@ -1,7 +1,7 @@
 """Takes back what a bulk has changed, thread by thread."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,7 +11,6 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import InsufficientPermissions
 from threadkeep.operations import payloads
-from threadkeep.operations.bulk.acting import FormerThread
 from threadkeep.operations.threads import state, threads
 from threadkeep.operations.threads.rows import HeldThread
 from threadkeep.scope import Credential
@@ -28,31 +27,46 @@ FORGET = scoped("""
     """)
 
 
-async def next_former(tx: ScopedTransaction, bulk: int, position: int, limit: int) -> list[FormerThread]:
-    return [FormerThread(*row) for row in await tx.fetch(NEXT, bulk=bulk, position=position, limit=limit)]
+class KeptThread(NamedTuple):
+    """What is kept of a thread: what it was, and the revision that the change gave it."""
+
+    thread: int
+    revision: int
+    was: str
+    payload: str | None
 
 
-async def forget(tx: ScopedTransaction, bulk: int, former: Sequence[FormerThread]) -> None:
-    await tx.execute_many(FORGET, [{"bulk": bulk, "thread": each.thread} for each in former])
+async def next_kept(tx: ScopedTransaction, bulk: int, position: int, limit: int) -> list[KeptThread]:
+    return [KeptThread(*row) for row in await tx.fetch(NEXT, bulk=bulk, position=position, limit=limit)]
 
 
-async def undo(tx: ScopedTransaction, held: HeldThread, was_before: FormerThread) -> bool:
-    """Make a locked thread what it was, and return whether that was done: it may have changed since."""
-    if held.revision != was_before.revision:
-        return False
-    was: dict[str, Any] = msgspec.json.decode(was_before.was)  # Any: columns are of many types.
-    before = held._replace(**was)
-    if not may_undo(tx, held, before):
-        return False
-    if not state.is_same(held, before):
-        await state.set_state(tx, held, before)
-        return True
-    await threads.store(tx, held, before, changes_title=held.title != before.title)
-    if "payload_format" in was:
-        data, format = was_before.payload, before.payload_format
-        payload = None if data is None or format is None else Payload(format, data)
-        await payloads.store(tx, held.key, payloads.OF_THREAD, payload)
-    return True
+async def forget(tx: ScopedTransaction, bulk: int, kept: Sequence[KeptThread]) -> None:
+    await tx.execute_many(FORGET, [{"bulk": bulk, "thread": each.thread} for each in kept])
+
+
+async def undo_all(tx: ScopedTransaction, held: Mapping[int, HeldThread], kept: Sequence[KeptThread]) -> int:
+    """Make locked threads what they were, and return how many: others have changed since, or are gone."""
+    moved = []
+    stored = 0
+    for each in kept:
+        thread = held.get(each.thread)
+        if thread is None or thread.revision != each.revision:
+            continue
+        was: dict[str, Any] = msgspec.json.decode(each.was)  # Any: columns are of many types.
+        before = thread._replace(**was)
+        if not may_undo(tx, thread, before):
+            continue
+        if not state.is_same(thread, before):
+            moved.append((thread, before))
+            continue
+        await threads.store(tx, thread, before, changes_title=thread.title != before.title)
+        if "payload_format" in was:
+            data, format = each.payload, before.payload_format
+            payload = None if data is None or format is None else Payload(format, data)
+            await payloads.store(tx, thread.key, payloads.OF_THREAD, payload)
+        stored += 1
+    await state.set_states(tx, moved)
+    return stored + len(moved)
 
 
 def may_undo(tx: ScopedTransaction, held: HeldThread, before: HeldThread) -> bool:

@@ -173,33 +173,21 @@ async def do_with(tx: ScopedTransaction, job: HeldBulk, held: list[HeldThread], 
         # Allowed in every state.
         await threads.erase_all(tx, held)
         return len(held)
-    change = change_of(job.change)
-    former = []
-    for each in held:
-        try:
-            was_before = await acting.act(tx, each, job.action, change)
-        except acting.REFUSALS as refusal:
-            refused[refusal.code] += 1
-            continue
-        if was_before is not None:
-            former.append(was_before)
+    former = await acting.act_all(tx, held, job.action, change_of(job.change), refused)
     await acting.remember(tx, job.key, former)
     return len(former)
 
 
 async def undo_some(tx: ScopedTransaction, job: HeldBulk) -> HeldBulk:
     """Take back what was changed in the next threads, where nothing else has changed since."""
-    former = await undoing.next_former(tx, job.key, job.position, job.step_size)
-    if not former:
+    kept = await undoing.next_kept(tx, job.key, job.position, job.step_size)
+    if not kept:
         return job._replace(status=UNDONE)
-    keys = msgspec.json.encode([each.thread for each in former]).decode()
+    keys = msgspec.json.encode([each.thread for each in kept]).decode()
     held = {each.key: each for each in (HeldThread(*row) for row in await tx.fetch(HOLD, threads=keys))}
-    undone = 0
-    for was_before in former:
-        if was_before.thread in held:
-            undone += await undoing.undo(tx, held[was_before.thread], was_before)
-    await undoing.forget(tx, job.key, former)
-    return job._replace(undone=job.undone + undone, position=former[-1].thread)
+    undone = await undoing.undo_all(tx, held, kept)
+    await undoing.forget(tx, job.key, kept)
+    return job._replace(undone=job.undone + undone, position=kept[-1].thread)
 
 
 def refused_by(job: HeldBulk) -> Counter[str]:

@@ -1,10 +1,10 @@
 """Locking and archiving: two facts about a thread, each set and lifted on its own."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from threadkeep import clock
-from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.lifecycle import STATES, Action
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
@@ -105,21 +105,49 @@ async def change(tx: ScopedTransaction, held: HeldThread, changed: HeldThread) -
     if not is_same(held, changed):
         await settling.settle(tx, held, settling.CANCELLED)
         return await set_state(tx, held, changed)
+    await raise_lock(tx, held, changed)
+    return None
+
+
+async def raise_lock(tx: ScopedTransaction, held: HeldThread, changed: HeldThread) -> None:
+    """Let an admin take a member's lock over, if that is what has changed."""
     if held.locked_by_role != changed.locked_by_role:
         await tx.fetch(RAISE_LOCK, thread=held.key, locked_by_role=changed.locked_by_role)
-    return None
+
+
+async def set_states(tx: ScopedTransaction, changes: Sequence[tuple[HeldThread, HeldThread]]) -> None:
+    """Store the states of several threads, each as it was and as it becomes, and end their responses."""
+    for held, _ in changes:
+        await settling.settle(tx, held, settling.CANCELLED)
+    now_ms = clock.now_ms()
+    await tx.execute_many(UPDATE_STATE, [state_columns(changed) | {"now_ms": now_ms} for _, changed in changes])
+    await tx.execute_many(
+        metadata.MOVE_PAIR,
+        [
+            row
+            for held, changed in changes
+            for row in metadata.moves(held.indexed(), metadata.pairs_of(held.metadata), shelf_of(changed))
+        ],
+    )
+
+
+def state_columns(changed: HeldThread) -> dict[str, Any]:
+    return {
+        "thread": changed.key,
+        "locked_ms": changed.locked_ms,
+        "locked_by_role": changed.locked_by_role,
+        "archived_ms": changed.archived_ms,
+    }
+
+
+def shelf_of(held: HeldThread) -> int:
+    """Return the shelf as the database computes it: see the migration."""
+    return 2 * STATES.index(held.state) + held.visible_in_ui
 
 
 async def set_state(tx: ScopedTransaction, held: HeldThread, changed: HeldThread) -> Row:
     """Store the state, and move the thread's metadata pairs to its shelf; return the new row."""
-    row = await tx.fetch_one(
-        UPDATE_STATE,
-        thread=held.key,
-        now_ms=clock.now_ms(),
-        locked_ms=changed.locked_ms,
-        locked_by_role=changed.locked_by_role,
-        archived_ms=changed.archived_ms,
-    )
+    row = await tx.fetch_one(UPDATE_STATE, now_ms=clock.now_ms(), **state_columns(changed))
     assert row is not None
     *columns, shelf = row
     await metadata.move(tx, held.indexed(), metadata.pairs_of(held.metadata), shelf)
