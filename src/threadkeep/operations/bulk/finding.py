@@ -1,11 +1,13 @@
 """Which threads a bulk is about, and what it would do with them: all that is read before it is stored."""
 
+import asyncio
 from collections import Counter
 from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
 
+from threadkeep import clock
 from threadkeep.contract.bulk import BulkCreate, BulkPreview
 from threadkeep.contract.limits import BULK_THREADS_MAX
 from threadkeep.database.driver import Row
@@ -19,7 +21,7 @@ from threadkeep.operations.threads.rows import HELD_COLUMNS, HeldThread, expiry_
 # So many threads go in one step: nobody waits for long, and a job of many threads is not held up by single commits.
 STEP_SIZE = 50
 # A dry run locks nothing.
-JUDGED_AT_ONCE = 500
+JUDGED_AT_ONCE = 100
 # Payloads have up to 4 MiB each.
 STEP_SIZE_WITH_PAYLOAD = 2
 
@@ -89,9 +91,11 @@ async def prepare(db: ScopedDatabase, body: BulkCreate, filter: Filter | None) -
         return Prepared(found, 202)
     changed = 0
     refused = Counter({ThreadNotFound.code: found.missing_count})
-    # Each part is a read of its own: together they may take longer than one read may.
+    # Each part is a read of its own: together they may take longer than one may. Between them others have their turn.
     for part in found.parts:
+        began_s = clock.monotonic_s()
         changed += await db.read_slowly(judge, body, part, refused)
+        await asyncio.sleep(clock.monotonic_s() - began_s)
     return Prepared(BulkPreview("bulk.preview", found.matched, changed, dict(+refused)), 200)
 
 
