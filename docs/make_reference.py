@@ -24,6 +24,7 @@ COMMON_PARAMETERS = {"organizationId", "X-User-Id", "If-Match", "Idempotency-Key
 # The objects that a resource is about; all others are in types.md.
 OBJECTS = {
     "Threads": ["Thread"],
+    "Bulks": ["Bulk", "BulkPreview"],
     "Messages": ["Message"],
     "Responses": ["Response", "Context"],
     "Assistants": ["Assistant"],

@@ -65,9 +65,7 @@ def is_not_asked_for(config: pytest.Config, item: pytest.Function) -> bool:
 
 def is_on_postgres(item: pytest.Function) -> bool:
     kind = item.callspec.params.get("database_kind") if hasattr(item, "callspec") else None
-    return (
-        kind == "postgres" or "postgres" in item.fixturenames or item.get_closest_marker("on_postgres") is not None
-    )
+    return kind == "postgres" or "postgres" in item.fixturenames or item.get_closest_marker("on_postgres") is not None
 
 
 def is_alike(item: pytest.Item) -> bool:

@@ -12,11 +12,11 @@ WORDS = re.compile(r"[A-Z][a-z]+")
 DIALECT = re.compile(r"server/dialects/\w+")
 # Words that whoever has written a service knows, of databases, HTTP and of what threadkeep keeps.
 STANDARD = """
-    Address Answer Assistant Batched Batcher Bounds Call Channel Channels Checkpointer Collector Compiled Concurrency
-    Connection Context Database Exists Facts File Filter First Found Hosts Idempotent In Job Limit Log Long Lost Member
-    Membership Mismatch Message Name Not Organization Pair Pool Position Postgres Problem Query Reader Reads Refused
-    Report Request Response Run Runtime Schema Scoped Shared Slot Slow Sqlite Statement Stored Stream Table Thread Too
-    Transaction Unique Use Vfs Violation Window Worker Writer
+    Address Answer Assistant Batched Batcher Bounds Bulk Call Channel Channels Checkpointer Collector Compiled
+    Concurrency Connection Context Database Exists Facts File Filter First Found Hosts Idempotent In Job Limit Log Long
+    Lost Member Membership Mismatch Message Name Not Organization Pair Pool Position Postgres Problem Query Reader Reads
+    Refused Report Request Response Run Runtime Schema Scoped Shared Slot Slow Sqlite Statement Stored Stream Table
+    Thread Too Transaction Unique Use Vfs Violation Window Worker Writer
 """
 STANDARD_WORDS = frozenset(STANDARD.split())
 

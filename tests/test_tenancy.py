@@ -13,6 +13,7 @@ NEVER_WAS = {
     "response": "resp_01h455vb4pex5vsknk084sn02q",
     "assistant": "asst_01h455vb4pex5vsknk084sn02q",
     "key": "key_01h455vb4pex5vsknk084sn02q",
+    "bulk": "bulk_01h455vb4pex5vsknk084sn02q",
     "organization": "ORG_NEVER_WAS",
     "user": "uid_never_was",
 }
@@ -20,6 +21,7 @@ NEVER_WAS = {
 BODIES = {
     "patch /v1/threads/{thread}": {"title": "taken over"},
     "post /v1/threads/{thread}": {"title": "taken over"},
+    "post /v1/threads/bulk": {"action": "delete", "filter": {}, "dryRun": True},
     "post /v1/threads": {"title": "taken over"},
     "post /v1/threads/{thread}/messages": {"role": "user", "content": "taken over"},
     "patch /v1/threads/{thread}/messages/{message}": {"content": "taken over"},
@@ -59,12 +61,14 @@ async def acme(ada, people):
     response = await ada.respond(thread, metadata={"a": "canary-value"})
     assistant = await ada.create_assistant(name=f"canary-name-{people.new_user()}", instructions="canary-instructions")
     key = await ada.create_key(userId="uid_ada", role="member", name="canary-key")
+    bulk = await ada.request("POST", "/v1/threads/bulk", {"action": "unarchive", "ids": [thread.id]})
     ids = {
         "thread": thread.id,
         "message": message.id,
         "response": response.id,
         "assistant": assistant.id,
         "key": key.id,
+        "bulk": bulk.id,
         "organization": "ORG_ACME",
         "user": "uid_ada",
     }

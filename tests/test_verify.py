@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from conftest import connect
-from support.corruptions import CORRUPTIONS, ELSEWHERE
+from support.corruptions import CORRUPTIONS, ELSEWHERE, OF_BULKS
 from support.people import People
 from support.postgres import connected
 from support.server import environment
@@ -119,6 +119,22 @@ async def test_what_is_broken_elsewhere_is_reported(findings, name):
     told = [each["problem"] for each in findings.report["problems"]]
 
     assert any(ELSEWHERE[name][1] in problem for problem in told), told
+
+
+async def test_what_is_broken_in_bulks_is_reported(start_server, zygote, verify):
+    server = await start_server()
+    async with connect(server) as client:
+        await People(server, client, zygote).owner("ORG_V")
+    server.stop()
+    [(organization,)] = await read(server.database, "select key from organizations where id = 'ORG_V'")
+    for statement, _ in OF_BULKS.values():
+        await execute(server.database, Template(statement).substitute(organization=organization))
+
+    finished = await verify(server.database, "--json")
+
+    told = [each["problem"] for each in json.loads(finished["stdout"])["problems"]]
+    assert finished["returncode"] == 1
+    assert [what for _, what in OF_BULKS.values() if not any(what in problem for problem in told)] == []
 
 
 async def test_beside_broken_threads_a_sound_one_is_not_named(findings):

@@ -9,7 +9,7 @@ ApiError                            (a ThreadkeepError, as are the client's own 
 ├── AuthenticationError     401  MissingAuthentication InvalidCredentials
 ├── PermissionDenied        403  InsufficientPermissions OrganizationAccessDenied BearerTokenRequired
 ├── NotFound                404  ThreadNotFound MessageNotFound AssistantNotFound ResponseNotFound KeyNotFound
-│                                MemberNotFound
+│                                MemberNotFound BulkNotFound
 ├── Conflict                409  ThreadLocked ThreadArchived ThreadBusy ThreadExists LastOwner AssistantBound
 │                                AssistantExists AssistantDeleted ExternalIdTaken
 │                           412  PreconditionFailed
@@ -217,6 +217,11 @@ class KeyNotFound(NotFound):
 class MemberNotFound(NotFound):
     code = "member_not_found"
     default = "There is no such member in this organization."
+
+
+class BulkNotFound(NotFound):
+    code = "bulk_not_found"
+    default = "There is no such bulk change, or you may not see it: it is kept for 24 hours."
 
 
 class Conflict(ApiError):

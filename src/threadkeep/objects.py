@@ -3,6 +3,7 @@
 from threadkeep.contract.answers import *  # noqa: F403
 from threadkeep.contract.assistants import *  # noqa: F403
 from threadkeep.contract.basis import *  # noqa: F403
+from threadkeep.contract.bulk import *  # noqa: F403
 from threadkeep.contract.events import *  # noqa: F403
 from threadkeep.contract.limits import *  # noqa: F403
 from threadkeep.contract.messages import *  # noqa: F403

@@ -43,6 +43,9 @@ class Scope:
     is_product_user: bool = False
     # The API key that was sent; empty for a token.
     key_id: str = ""
+    # Of a token that a key made for a user: that key, and the generation of the user's tokens.
+    maker_id: str = ""
+    generation: str = ""
     # For how many days the organization keeps a new thread; None means for ever.
     retention_days: int | None = None
 
@@ -61,6 +64,8 @@ def make_scope(
     *,
     is_product_user: bool = False,
     key_id: str = "",
+    maker_id: str = "",
+    generation: str = "",
     retention_days: int | None = None,
 ) -> Scope:
     """Return the scope of a caller."""
@@ -78,6 +83,8 @@ def make_scope(
         is_person,
         is_product_user,
         key_id,
+        maker_id,
+        generation,
         retention_days,
     )
 

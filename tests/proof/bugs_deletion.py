@@ -26,6 +26,17 @@ BUGS = [
         ("P18",),
     ),
     Bug(
+        "what a thread was before a bulk outlives the thread",
+        (
+            Edit(
+                "operations/threads/threads.py",
+                '    await tx.execute_many(FORGET, [{"thread": each.key} for each in gone])\n',
+                "",
+            ),
+        ),
+        ("P18",),
+    ),
+    Bug(
         "nobody deletes what has expired",
         (Edit("operations/upkeep/sweeping.py", "    expiring.expire_threads,\n", ""),),
         ("P26",),

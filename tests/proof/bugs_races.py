@@ -132,8 +132,8 @@ BUGS = [
         (
             Edit(
                 "operations/threads/state.py",
-                "    if held.locked_ms is None:\n        await settling.settle(tx, held, settling.CANCELLED)\n",
-                "    if held.locked_ms is None:\n",
+                "    if not is_same(held, changed):\n        await settling.settle(tx, held, settling.CANCELLED)\n",
+                "    if not is_same(held, changed):\n",
             ),
         ),
         ("P7",),

@@ -38,7 +38,7 @@ BUGS = [
             Edit(
                 "operations/threads/state.py",
                 """        await settling.settle(tx, held, settling.CANCELLED)
-        return await set_state(tx, held, locked_ms=""",
+        return await set_state(tx, held, changed)""",
                 """        await tx.fetch(
             scoped(
                 "update threads set response_id = null, lease_until = null where organization = :organization "
@@ -46,7 +46,7 @@ BUGS = [
             ),
             thread=held.key,
         )
-        return await set_state(tx, held, locked_ms=""",
+        return await set_state(tx, held, changed)""",
             ),
         ),
         ("P9",),

@@ -33,6 +33,7 @@ async def attack(place: Place, record: Record) -> None:
     people = place.people(servers[0])
     ada, zoe = await asyncio.gather(people.owner("ORG_ACME", "uid_ada"), people.owner("ORG_GONE", "uid_zoe"))
     talks = await talk(place, ada, zoe, people, canaries, record)
+    await change_many(ada, talks["thread"], canaries)
     before = await in_tables(place)
     check_planted(before, talks, record)
     await delete_all(place, ada, zoe, talks, record)
@@ -74,6 +75,17 @@ async def talk(
     return {name: list(group) for name, group in talks.items()}
 
 
+async def change_many(who: Caller, talks: Sequence[Conversation], canaries: Canaries) -> None:
+    """Change all threads at once: what they were is kept from then on, so that it can be taken back."""
+    words = [talks[0].plant(canaries, f"bulk{what}") for what in ("title", "payload")]
+    change = {"title": words[0], "payload": {"format": "x", "data": words[1]}}
+    ids = [each.thread for each in talks]
+    bulk = await who.request("POST", "/v1/threads/bulk", {"action": "update", "ids": ids, "change": change})
+    await eventually(
+        lambda: who.request("GET", f"/v1/threads/bulk/{bulk.id}"), lambda each: each.changed == len(ids), GONE_S
+    )
+
+
 async def long_thread(who: Caller, canaries: Canaries) -> Conversation:
     thread = await who.create_thread()
     conversation = Conversation(thread.id)
@@ -89,7 +101,16 @@ def check_planted(before: Found, talks: dict[str, list[Conversation]], record: R
     planted = {word for group in talks.values() for each in group for word in each.words}
     record.count("canaries", len(planted))
     record.need(len(planted & everywhere), "canaries stored before the deletion", len(planted))
-    for table in ("threads", "messages", "responses", "response_events", "idempotency", "assistants", "payloads"):
+    for table in (
+        "threads",
+        "messages",
+        "responses",
+        "response_events",
+        "idempotency",
+        "assistants",
+        "payloads",
+        "bulk_undo",
+    ):
         record.need(len(before[table]), f"canaries in the table {table}")
     never = {word for group in talks.values() for each in group for word in each.never}
     record.check(not never & everywhere, f"stored although only named in a request: {places_of(never & everywhere)}")

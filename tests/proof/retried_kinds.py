@@ -3,6 +3,7 @@
 from typing import Any
 
 from proof.retried_calls import (
+    ENDED_S,
     Kind,
     Work,
     added,
@@ -28,12 +29,14 @@ from proof.retried_calls import (
     thread_that_is,
     threads_made,
 )
-from support.cast import Caller, identifier
+from support.cast import Answer, Caller, identifier
 from support.streams import responses_path
+from support.waiting import eventually
 
 THREAD = "/v1/threads/{threadId}"
 RESPONSES = f"{THREAD}/responses"
 NAME = f"{THREAD}/generateName"
+BULK = "/v1/threads/bulk"
 # Each call makes a token of its own: the contract says that it knows no key (section 1).
 NEVER_REPLAYED = {"/v1/tokens"}
 ORGANIZATION = "/v1/organizations/{organizationId}"
@@ -142,6 +145,53 @@ async def copy(work: Work, who: Caller) -> Any:
     return await post(work, who, path(work, "copy"), labelled(work))
 
 
+async def ask_many(work: Work, who: Caller) -> Answer:
+    return await who.request("POST", BULK, {"action": "lock", "filter": {"metadata": {"work": work.word}}})
+
+
+async def many(work: Work, who: Caller) -> None:
+    made = [await who.create_thread(**labelled(work)) for _ in range(3)]
+    work.made["thread"] = await who.get(made[0])
+
+
+async def bulk_that_ended(work: Work, who: Caller) -> None:
+    await many(work, who)
+    work.made["bulk"] = await ask_many(work, who)
+    await ended(work, who)
+
+
+async def bulk(work: Work, who: Caller) -> Any:
+    answer = await ask_many(work, who)
+    if answer.status == 202:
+        work.made["bulk"] = answer
+    return given(answer)
+
+
+async def ended(work: Work, who: Caller) -> Answer:
+    path = f"{BULK}/{work.made['bulk'].id}"
+    return await eventually(
+        lambda: who.request("GET", path), lambda each: each["status"] not in ("in_progress", "undoing"), ENDED_S
+    )
+
+
+async def bulk_done(work: Work, who: Caller) -> Any:
+    """A lock moves the revision of a thread once; who is asked for late does nothing more."""
+    if "bulk" in work.made:
+        await ended(work, who)
+    return await its_thread(work, who)
+
+
+def of_bulk(action: str) -> Kind:
+    async def send(work: Work, who: Caller) -> Any:
+        return given(await who.request("POST", f"{BULK}/{work.made['bulk'].id}/{action}"))
+
+    async def look(work: Work, who: Caller) -> Any:
+        found = await ended(work, who)
+        return 1, (found["status"], found.undone)
+
+    return Kind(f"{action} a bulk", f"{BULK}/{{bulkId}}/{action}", bulk_that_ended, send, look)
+
+
 # Names are saved as titles, changes are undone: what is done again afterwards shows.
 def retitle(work: Work, who: Caller) -> Any:
     return who.update(work.made["thread"], title="undone")
@@ -161,6 +211,9 @@ KINDS = [
     Kind("generateName", NAME, thread, name, named, retitle, calls=1, is_name=True),
     Kind("generateName, streamed", NAME, thread, name_in_stream, named, retitle, calls=1, is_name=True),
     Kind("copy", f"{THREAD}/copy", thread, copy, threads_made),
+    Kind("bulk", BULK, many, bulk, bulk_done, lambda work, who: who.act(work.made["thread"], "unlock")),
+    of_bulk("cancel"),
+    of_bulk("undo"),
     state("lock", "unlock"),
     state("unlock", "lock", thread_that_is("lock")),
     state("archive", "unarchive"),

@@ -20,11 +20,12 @@ Take = Callable[[], Awaitable[object]]
 
 # What is worth most to somebody who is about to lose it.
 GREEDY = {
+    "POST /v1/threads/bulk": {"action": "lock", "filter": {}},
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "owner"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_late", "role": "owner"},
 }
 # A member may do these for himself, and so may whoever was lowered to one.
-OF_ONESELF = {"POST /v1/threads", "POST /v1/responses"}
+OF_ONESELF = {"POST /v1/threads", "POST /v1/threads/bulk", "POST /v1/responses"}
 # All that is somebody's, and would tell of a write.
 BELONGINGS = {
     "organizations": "id, name, revision, deleted_ms",
@@ -33,6 +34,7 @@ BELONGINGS = {
     "token_users": "user_id, generation, expires_ms",
     "assistants": "id, revision, deleted_ms",
     "threads": "id, title, revision, message_count, locked_ms, archived_ms",
+    "bulks": "id, user_id, action",
     "messages": "id, content, revision",
     "responses": "id, status",
     "idempotency": "request, key, status",

@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from support.sync_client import ROOT, formatted
-from threadkeep.contract import assistants, basis, messages, names, organizations, responses, threads, usage
+from threadkeep.contract import assistants, basis, bulk, messages, names, organizations, responses, threads, usage
 from threadkeep.contract.messages import Part
 
 FILE = ROOT / "src" / "threadkeep" / "client" / "given.py"
@@ -27,6 +27,8 @@ BODIES: dict[str, type[msgspec.Struct]] = {
     "ThreadFields": threads.ThreadCreate,
     "ThreadChanges": threads.ThreadUpdate,
     "ThreadCopyFields": threads.ThreadCopy,
+    "BulkFilterFields": bulk.BulkFilter,
+    "BulkFields": bulk.BulkCreate,
     "AssistantFields": assistants.AssistantCreate,
     "AssistantChanges": assistants.AssistantUpdate,
     "ResponseFields": responses.ResponseCreate,
@@ -44,7 +46,11 @@ QUERIES: dict[str, type[msgspec.Struct]] = {
     "UsageFilters": usage.UsageQuery,
 }
 # Of the way a call is made, or said by the method that is called.
-NOT_GIVEN = {"ResponseFields": {"stream", "background"}, "ThreadFilters": {"pairs"}}
+NOT_GIVEN = {
+    "ResponseFields": {"stream", "background"},
+    "ThreadFilters": {"pairs"},
+    "BulkFields": {"dry_run", "organization_id"},
+}
 # Filters that say their organization; the others are within a thread or an organization.
 OF_AN_ORGANIZATION = ("ThreadFilters", "AssistantFilters", "ModelFilters")
 
@@ -60,7 +66,9 @@ from msgspec import UnsetType
 
 from threadkeep.contract.assistants import NamedToolChoice, ResponseFormat, Tool
 from threadkeep.contract.basis import Payload, Scalar
+from threadkeep.contract.bulk import BulkFilter
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
+from threadkeep.contract.threads import ThreadUpdate
 from threadkeep.scope import Role
 
 MetadataFields: TypeAlias = Mapping[str, Scalar | Sequence[Scalar] | None]

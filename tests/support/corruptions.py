@@ -195,3 +195,40 @@ ELSEWHERE = {
         "a payload is left of something that does not exist",
     ),
 }
+# Planted by themselves: of all of them together, more would be found than is shown.
+OF_BULKS = {
+    "bulk_that_nobody_ends": (
+        "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
+        "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_idle', 'uid_x', 'update', "
+        "'in_progress', 2, 2, 0, '{}', 50, 1, 4503599627370496, '{}', null, null)",
+        "bulk_idle is a bulk that goes on and nobody works at",
+    ),
+    "bulk_of_too_many": (
+        "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
+        "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_many', 'uid_x', 'update', "
+        "'completed', 2, 2, 2, '{\"thread_locked\":1}', 50, 1, 4503599627370496, '{}', null, null)",
+        "bulk_many counts more threads than it has",
+    ),
+    "bulk_without_its_threads": (
+        "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
+        "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_lost', 'uid_x', 'update', "
+        "'in_progress', 3, 1, 1, '{}', 50, 1, 4503599627370496, '{}', 4503599627370496, null)",
+        "bulk_lost has 2 threads to do, but 0 are stored",
+    ),
+    "bulk_with_its_change": (
+        "insert into bulks (organization, id, user_id, action, status, matched, done, changed, refused, step_size, "
+        "created_ms, until_ms, caller, lease_until, change) values ($organization, 'bulk_words', 'uid_x', 'update', "
+        "'completed', 0, 0, 0, '{}', 50, 1, 4503599627370496, '{}', null, 'x')",
+        "what bulk_words has changed is left, though it has ended",
+    ),
+    "orphan_part_of_a_bulk": (
+        "insert into bulk_parts (organization, bulk, part, thread_count, threads) "
+        "values ($organization, 999996, 1, 1, '[1]')",
+        "threads are left of a bulk that does not exist (number 999996)",
+    ),
+    "orphan_undo": (
+        "insert into bulk_undo (organization, thread, bulk, revision, was) "
+        "values ($organization, 999995, 999996, 1, '{}')",
+        "what a bulk has changed is left of a thread that does not exist (number 999995)",
+    ),
+}

@@ -66,6 +66,9 @@ def given(kind: type[objects.Body], name: str, value: Any) -> Any:
         return [message(kind, each) for each in value]
     if name == "content":
         return content(value)
+    if name in ("filter", "change") and isinstance(value, Mapping):
+        part = objects.BulkFilter if name == "filter" else objects.ThreadUpdate
+        return part(**fields_of(part, value))
     if name == "thread" and isinstance(value, Mapping):
         its = objects.ThreadChange if kind is objects.MessagesCreate else objects.ThreadCreate
         return its(**fields_of(its, value))

@@ -10,7 +10,9 @@ from msgspec import UnsetType
 
 from threadkeep.contract.assistants import NamedToolChoice, ResponseFormat, Tool
 from threadkeep.contract.basis import Payload, Scalar
+from threadkeep.contract.bulk import BulkFilter
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
+from threadkeep.contract.threads import ThreadUpdate
 from threadkeep.scope import Role
 
 MetadataFields: TypeAlias = Mapping[str, Scalar | Sequence[Scalar] | None]
@@ -114,6 +116,31 @@ class ThreadCopyFields(TypedDict, total=False):
     title: str | None
     metadata: MetadataFields | None
     user_id: str | None
+
+
+class BulkFilterFields(TypedDict, total=False):
+    """Which threads: the filters of the list of threads. All must match; none at all means every thread it shows."""
+
+    user_id: str | None
+    external_id: str | None
+    assistant_id: str | None
+    visible_in_ui: bool | None
+    state: Literal["open", "locked", "archived", "all"] | None
+    status: Literal["streaming", "inactive"] | None
+    title_contains: str | None
+    created_after: int | None
+    created_before: int | None
+    metadata: MetadataFields | None
+    organization_id: str | None
+
+
+class BulkFields(TypedDict, total=False):
+    """What is to be done with which threads: either `filter` or `ids`."""
+
+    action: Required[Literal["archive", "unarchive", "lock", "unlock", "delete", "update"]]
+    filter: BulkFilter | BulkFilterFields | None
+    ids: Sequence[str] | None
+    change: ThreadUpdate | ThreadChanges | None
 
 
 class AssistantFields(TypedDict, total=False):

@@ -117,4 +117,9 @@ async def index(
 async def move(tx: ScopedTransaction, row: dict[str, Any], pairs: set[bytes], new_shelf: int) -> None:
     """Put the pairs of the thread in `row` on another shelf: its state or visibility has changed."""
     if pairs and new_shelf != row["shelf"]:
-        await tx.execute_many(MOVE_PAIR, [row | {"pair": pair, "new_shelf": new_shelf} for pair in sorted(pairs)])
+        await tx.execute_many(MOVE_PAIR, moves(row, pairs, new_shelf))
+
+
+def moves(row: dict[str, Any], pairs: set[bytes], new_shelf: int) -> list[dict[str, Any]]:
+    """Return the parameters of MOVE_PAIR for the pairs of one thread."""
+    return [row | {"pair": pair, "new_shelf": new_shelf} for pair in sorted(pairs)]

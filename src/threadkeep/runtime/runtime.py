@@ -1,6 +1,10 @@
 """Builds, starts and ends the background work of a serving process."""
 
+from functools import partial
+
 from threadkeep.database.driver import Database
+from threadkeep.ids import new_id
+from threadkeep.operations.bulk import working
 from threadkeep.operations.responses import settling
 from threadkeep.operations.responses.claiming import Terms
 from threadkeep.providers.catalogue import Catalogue
@@ -14,6 +18,9 @@ from threadkeep.runtime.tally import Tally
 from threadkeep.settings import Settings
 
 READERS_END_S = 0.5
+# How often bulks are looked for, and how long they leave the database to others after each step.
+BULKS_S = 1.0
+BULKS_REST = 3.0
 
 
 class Runtime:
@@ -46,6 +53,8 @@ class Runtime:
         )
         self.answering = Answering(self.relay, self.channels, self._namer, terms_of(settings, self._catalogue))
         self._sweeper = Sweeper(database)
+        bulks = partial(working.work, worker=new_id("worker"))
+        self._bulks = Sweeper(database, [bulks], interval_s=BULKS_S, rest=BULKS_REST)
 
     async def start(self) -> None:
         """Start the background work. A process that serves alone first ends what an earlier one left running."""
@@ -53,6 +62,7 @@ class Runtime:
             await self._database.write(settling.expire_all)
             await settle_all_expired(self._database)
         self._sweeper.start()
+        self._bulks.start()
 
     async def drain(self) -> None:
         """Take no new responses, give running ones `drain_s` seconds, end the rest, then close all streams."""
@@ -62,6 +72,7 @@ class Runtime:
         self.channels.close()
 
     async def close(self) -> None:
+        await self._bulks.stop()
         await self._sweeper.stop()
         self.channels.close()
         await self._namer.close()

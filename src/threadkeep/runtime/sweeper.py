@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 from contextlib import suppress
 
 from threadkeep import clock
@@ -14,7 +15,7 @@ from threadkeep.operations.upkeep.sweeping import Step
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 3.0
-JITTER_S = 1.0
+JITTER = 1 / 3
 # For so long one step goes on before the others have their turn.
 STEP_S = 1.0
 
@@ -22,8 +23,19 @@ STEP_S = 1.0
 class Sweeper:
     """One task of each process. Several processes may sweep at once: every step is safe to do twice."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        steps: Sequence[Step] = sweeping.STEPS,
+        *,
+        interval_s: float = INTERVAL_S,
+        rest: float = 0.0,
+    ) -> None:
         self._database = database
+        self._steps = steps
+        self._interval_s = interval_s
+        # How long it rests after each transaction, in the time that this took.
+        self._rest = rest
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -36,7 +48,7 @@ class Sweeper:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(INTERVAL_S + random.uniform(-JITTER_S, JITTER_S))
+            await asyncio.sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))
             try:
                 await self.sweep()
             except ApiError as error:
@@ -50,7 +62,7 @@ class Sweeper:
         while is_left:
             is_left = False
             away = None
-            for step in sweeping.STEPS:
+            for step in self._steps:
                 try:
                     is_left |= await self._take(step, None)
                 except Unavailable as error:
@@ -65,10 +77,15 @@ class Sweeper:
         """Do one step, for a while; return whether there is more to do."""
         until_s = clock.monotonic_s() + STEP_S
         # Each transaction is small, so that requests come in between.
-        while await self._database.write(step, organization):
-            if clock.monotonic_s() > until_s:
+        while True:
+            began_s = clock.monotonic_s()
+            if not await self._database.write(step, organization):
+                return False
+            now_s = clock.monotonic_s()
+            if now_s > until_s:
                 return True
-        return False
+            if self._rest:
+                await asyncio.sleep((now_s - began_s) * self._rest)
 
     async def _take_each(self, step: Step) -> bool:
         """Do one step in each organization by itself: some are on a machine that is away."""

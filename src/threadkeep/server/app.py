@@ -64,9 +64,9 @@ class App:
         spoken = [dialects.load(name) for name in split(settings.dialects) if name != NONE]
         # The pipeline of each dialect, by what its paths begin with.
         self._dialects = {
-            f"{each.manner.prefix}/v1/": Pipeline(each.endpoints, *shared, limits, each.manner) for each in spoken
+            f"{each.speech.prefix}/v1/": Pipeline(each.endpoints, *shared, limits, each.speech) for each in spoken
         }
-        self._documents = {f"{each.manner.prefix}/v1/openapi.json": each for each in spoken}
+        self._documents = {f"{each.speech.prefix}/v1/openapi.json": each for each in spoken}
         self._pages = Starlette(
             routes=[
                 Route("/healthz", self._health),
@@ -88,7 +88,7 @@ class App:
                 self._dispatch,
                 allow_origins=split(settings.cors_origins),
                 allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
-                allow_headers=[*ALLOWED_HEADERS, *(name for each in spoken for name in each.manner.headers)],
+                allow_headers=[*ALLOWED_HEADERS, *(name for each in spoken for name in each.speech.headers)],
                 expose_headers=EXPOSED_HEADERS,
                 max_age=600,
             )

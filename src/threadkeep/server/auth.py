@@ -72,6 +72,8 @@ class Caller:
             self.credential,
             is_product_user=acting_for is not None or bool(membership.generation),
             key_id=membership.key_id if self.credential is Credential.KEY else "",
+            maker_id=membership.key_id if self.credential is Credential.TOKEN else "",
+            generation=membership.generation,
             retention_days=membership.retention_days,
         )
         if len(self.scopes) < CACHE_ENTRIES_MAX:

@@ -1,7 +1,7 @@
 """The types of a line of the route table, and of the request that its operation's arguments are taken from."""
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +24,8 @@ class ExecutionMode(enum.Enum):
     # Refuses, if it does, before its first change.
     WRITE_CHECKED = enum.auto()
     WRITE_ONCE = enum.auto()
+    # First reads by `prepare`, which takes the database itself; then writes, with what that found as the last argument.
+    PREPARED = enum.auto()
     # Takes the database itself and uses several transactions.
     STEPS = enum.auto()
     # A method of Answering: also takes the database and the Idempotency-Key, and may answer with a stream.
@@ -94,6 +96,8 @@ class Endpoint:
     streams: bool = False
     wants_neither: Callable[[Any], bool] = lambda body: False
     more_statuses: tuple[int, ...] = ()
+    # Only of PREPARED: returns what was found, and the status of the answer.
+    prepare: Callable[..., Coroutine[Any, Any, tuple[Any, int]]] | None = None
     # What the documentation says besides the summary.
     description: str = ""
 

@@ -41,6 +41,7 @@ WITH_WRITE = ("storage_full",)
 
 # Which resource a path is about: the first of these that it has as a segment.
 TAGS = {
+    "bulk": "Bulks",
     "messages": "Messages",
     "responses": "Responses",
     "stream": "Responses",
@@ -57,6 +58,7 @@ TAGS = {
 }
 RESOURCES = {
     "Threads": "A conversation that belongs to a user of an organization. It is open, locked or archived.",
+    "Bulks": "One change of many threads, done in the background. It can be watched, cancelled and undone.",
     "Messages": "What was said in a thread, in an order that is never ambiguous.",
     "Responses": "Answers of a model in a thread: waited for, streamed or in the background. One at a time in each "
     "thread. A response belongs to the server and is written to its end whoever listens.",
@@ -92,6 +94,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "responseId": {"type": "string"},
     "assistantId": {"type": "string"},
     "keyId": {"type": "string"},
+    "bulkId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
     "model": {"type": "string"},
 }

@@ -9,6 +9,7 @@ from threadkeep import ids
 from threadkeep.errors import (
     ApiError,
     AssistantNotFound,
+    BulkNotFound,
     InvalidParameter,
     KeyNotFound,
     MemberNotFound,
@@ -29,6 +30,7 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (re.compile("(?s:.{1,256})"), NotFound),
+    "bulkId": (ids.made("bulk"), BulkNotFound),
 }
 
 
@@ -53,11 +55,12 @@ class Route:
 def build_routes(endpoints: Iterable[Endpoint], prefix: str) -> dict[Any, Route]:
     """Return the routes: by path or, for paths with parameters, by the count of segments and the fixed segments.
 
-    In a path with parameters, every second segment after <prefix>/v1/<collection> is one.
+    In a path with parameters, every second segment after <prefix>/v1/<collection> is one. `threads/bulk` is one
+    collection.
     """
     routes: dict[Any, Route] = {}
     for endpoint in endpoints:
-        segments = endpoint.path.removeprefix(prefix).split("/")
+        segments = segments_of(endpoint.path.removeprefix(prefix).split("/"))
         has_parameters = "{" in endpoint.path
         key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
         route = routes.setdefault(key, Route(endpoint.path))
@@ -78,8 +81,18 @@ def find_route(routes: dict[Any, Route], scope: dict[str, Any], prefix: str) -> 
         segments = [unquote(each) for each in scope["raw_path"][len(prefix) :].decode("ascii").split("/")]
     route = routes.get((len(segments), *segments[2::2]))
     if route is None:
-        raise NotFound()
+        segments = segments_of(segments)
+        route = routes.get((len(segments), *segments[2::2]))
+        if route is None:
+            raise NotFound()
     return route, segments[3::2]
+
+
+def segments_of(segments: list[str]) -> list[str]:
+    """Return the segments of a path, with the two of `threads/bulk` as one: no thread has that id."""
+    if segments[2:4] != ["threads", "bulk"]:
+        return segments
+    return [*segments[:2], "threads/bulk", *segments[4:]]
 
 
 def check_path(route: Route, values: list[str], method: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from threadkeep.contract.answers import ListPage
@@ -43,12 +44,12 @@ from threadkeep.server.body import (
 from threadkeep.server.connection_limits import HOLDER, ByteBudget
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
-from threadkeep.server.manner import NATIVE, Manner
 from threadkeep.server.metrics import Metrics
 from threadkeep.server.paths import build_routes, check_path, find_route
 from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_heads import idempotency_request, join_repeated, request_id_of
+from threadkeep.server.speech import NATIVE, Speech
 from threadkeep.server.sse import leave_when_gone, send_stream
 from threadkeep.server.transport.cycle import Headers
 from threadkeep.settings import Settings
@@ -87,7 +88,7 @@ class Limits:
 
 
 class Pipeline:
-    """Answers the requests to a table of endpoints, in one manner of speaking."""
+    """Answers the requests to a table of endpoints, in one way of speaking."""
 
     def __init__(
         self,
@@ -99,10 +100,10 @@ class Pipeline:
         seal: CursorSeal,
         answering: Answering,
         limits: Limits,
-        manner: Manner = NATIVE,
+        speech: Speech = NATIVE,
     ) -> None:
-        self._manner = manner
-        self._routes = build_routes(endpoints, manner.prefix)
+        self._speech = speech
+        self._routes = build_routes(endpoints, speech.prefix)
         self._limits = limits
         self._database = database
         self._authenticator = authenticator
@@ -141,7 +142,7 @@ class Pipeline:
                 whole = unless_known(request.headers[b"if-none-match"], *whole)
         except ApiError as error:
             refused = self._count_refused(error, scope) if error.status == 401 else error
-            whole = error_answer(self._manner.error(refused, scope["path"]), request_id)
+            whole = error_answer(self._speech.error(refused, scope["path"]), request_id)
         except Disconnected:
             return None
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
@@ -155,7 +156,7 @@ class Pipeline:
     async def _result(self, request: Request, scope: dict[str, Any], receive: Receive) -> Result | Stream:
         method, headers = scope["method"], request.headers
         # Route.
-        route, values = find_route(self._routes, scope, self._manner.prefix)
+        route, values = find_route(self._routes, scope, self._speech.prefix)
         request.route = route.path
         endpoint = route.endpoint(method)
         # Caller.
@@ -165,7 +166,7 @@ class Pipeline:
         # Query.
         request.query = endpoint.default_query
         if raw := scope["query_string"]:
-            request.query = self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds, self._manner))
+            request.query = self._seal.open_in(parse_query(raw, endpoint.query, endpoint.query_kinds, self._speech))
         if caller.is_person or acting_for is not None:
             scope[HOLDER] = (caller.rate_id, acting_for)
         if endpoint.mode is ExecutionMode.CALLER:
@@ -223,6 +224,12 @@ class Pipeline:
         if mode is ExecutionMode.ANSWER:
             answered = await operation(self._answering, db, keyed, *arguments)
             return answered if isinstance(answered, Streamed) else result_of_answered(answered)
+        if mode is ExecutionMode.PREPARED:
+            assert endpoint.prepare is not None
+            prepared, status = await endpoint.prepare(db, *arguments)
+            # The statements that write are short, however much was read.
+            endpoint, arguments = replace(endpoint, mode=ExecutionMode.WRITE, status=status), [*arguments, prepared]
+            return await self._execute(endpoint, db, arguments, keyed)
         if keyed is not None:
             return await db.write(run_keyed, endpoint, arguments, keyed)
         match mode:

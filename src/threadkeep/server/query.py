@@ -2,25 +2,28 @@
 
 import re
 import typing
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import UNSET
 
 from threadkeep.contract.assistants import Configuration
 from threadkeep.contract.basis import ListQuery
+from threadkeep.contract.bulk import BulkCreate, BulkFilter
 from threadkeep.contract.lifecycle import State
 from threadkeep.contract.limits import METADATA_FILTERS_MAX, METADATA_KEY_CHARACTERS_MAX
 from threadkeep.contract.responses import ContextQuery
 from threadkeep.contract.threads import ThreadsQuery
 from threadkeep.contract.usage import UsageQuery
-from threadkeep.errors import InvalidParameter, InvalidString, UnknownParameter
+from threadkeep.errors import InvalidField, InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
 from threadkeep.operations.paging import Window, window
 from threadkeep.operations.threads.listing import Filter, Query
-from threadkeep.server.manner import NATIVE, Manner
+from threadkeep.server.speech import NATIVE, Speech, native_metadata_key
 
 PARAMETERS_MAX = 64
 KEPT_MAX = 1_000
@@ -33,26 +36,58 @@ BOOLEANS = {"true": True, "false": False}
 def thread_query(given: ThreadsQuery) -> Query:
     """Return the query of a list of threads. Cached: a few different queries make up most requests."""
     return Query(
-        Filter(
-            user_id=given.user_id,
-            assistant_id=given.assistant_id,
-            external_id=given.external_id,
-            visible_in_ui=given.visible_in_ui,
-            state=None if given.state in (None, "all") else State(given.state),
-            every_state=given.state == "all",
-            is_streaming=None if given.status is None else given.status == "streaming",
-            pairs=tuple(metadata.pair_hash(key, value) for key, value in given.pairs),
-            title_contains=given.title_contains,
-            # "After" a second means after all of it: stored times have milliseconds.
-            created_after_ms=None if given.created_after is None else (given.created_after + 1) * 1000,
-            created_before_ms=None if given.created_before is None else given.created_before * 1000,
-        ),
+        filter_of(given, given.pairs),
         window_of(given),
         given.sort,
         with_last_message=given.include == "lastMessage",
         with_payload=given.include == "payload",
         with_total=given.include_total,
     )
+
+
+def filter_of(given: ThreadsQuery | BulkFilter, pairs: Iterable[tuple[str, str]]) -> Filter:
+    """Return the filter of a list of threads, or of a bulk."""
+    return Filter(
+        user_id=given.user_id,
+        assistant_id=given.assistant_id,
+        external_id=given.external_id,
+        visible_in_ui=given.visible_in_ui,
+        state=None if given.state in (None, "all") else State(given.state),
+        every_state=given.state == "all",
+        is_streaming=None if given.status is None else given.status == "streaming",
+        pairs=tuple(metadata.pair_hash(key, value) for key, value in pairs),
+        title_contains=given.title_contains,
+        # "After" a second means after all of it: stored times have milliseconds.
+        created_after_ms=None if given.created_after is None else (given.created_after + 1) * 1000,
+        created_before_ms=None if given.created_before is None else given.created_before * 1000,
+    )
+
+
+def bulk_kind(decoded: dict[str, Any]) -> type[BulkCreate]:
+    """Return the struct of a bulk's body, in which `metadata.<key>` counts as in a query: as a key of `metadata`."""
+    filter = decoded.get("filter")
+    names = [name for name in filter if native_metadata_key(name) is not None] if isinstance(filter, dict) else []
+    if names and isinstance(filter, dict):
+        pairs = {native_metadata_key(name): filter.pop(name) for name in names}
+        more = filter.setdefault("metadata", {})
+        if not isinstance(more, dict) or more.keys() & pairs:
+            raise InvalidField("Give each metadata key once.", param="filter.metadata")
+        filter["metadata"] = more | pairs
+    return BulkCreate
+
+
+def bulk_filter(given: BulkCreate) -> Filter | None:
+    """Return the filter of a bulk, None for one that names its threads. Raises InvalidField."""
+    if given.filter is UNSET:
+        return None
+    pairs: dict[tuple[str, str], None] = {}
+    for key, value in (given.filter.metadata or {}).items():
+        if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:
+            raise InvalidField("A metadata key has 1 to 64 characters.", param="filter.metadata")
+        pairs |= {(key, metadata.value_text(each)): None for each in (value if isinstance(value, list) else [value])}
+    if len(pairs) > METADATA_FILTERS_MAX:
+        raise InvalidField(f"At most {METADATA_FILTERS_MAX} metadata filters go together.", param="filter.metadata")
+    return filter_of(given.filter, pairs)
 
 
 def window_of(given: ListQuery) -> Window:
@@ -85,11 +120,11 @@ def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
 parsed: dict[tuple[type[msgspec.Struct], bytes], Any] = {}
 
 
-def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], manner: Manner = NATIVE) -> Any:
+def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech: Speech = NATIVE) -> Any:
     """Return the struct for a query string. Raises UnknownParameter, InvalidParameter or InvalidString."""
     known = parsed.get((kind, raw))
     if known is None:
-        known = parse(raw, kind, kinds, manner)
+        known = parse(raw, kind, kinds, speech)
         if len(raw) <= KEPT_BYTES_MAX:
             if len(parsed) >= KEPT_MAX:
                 parsed.clear()
@@ -97,12 +132,12 @@ def parse_query(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], 
     return known
 
 
-def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], manner: Manner) -> Any:
+def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech: Speech) -> Any:
     values: dict[str, Any] = {}
     pairs: list[tuple[str, str]] = []
     for name, text in split(raw):
-        key = manner.metadata_key(name) if "pairs" in kind.__struct_fields__ else None
-        if name in manner.ignored_parameters:
+        key = speech.metadata_key(name) if "pairs" in kind.__struct_fields__ else None
+        if name in speech.ignored_parameters:
             continue
         if key is not None:
             if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:

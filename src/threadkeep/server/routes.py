@@ -7,6 +7,7 @@ from typing import Any
 from threadkeep.contract.answers import Deleted, ListDeleted, ListPage, Nothing
 from threadkeep.contract.assistants import Assistant, AssistantCreate, AssistantUpdate
 from threadkeep.contract.basis import ListQuery
+from threadkeep.contract.bulk import Bulk, BulkCreate, BulkPreview
 from threadkeep.contract.messages import Message, MessageCreate, MessagesCreate, MessagesQuery, MessageUpdate
 from threadkeep.contract.models import Model
 from threadkeep.contract.names import NameCreate, NameGenerated, NameQuery
@@ -35,6 +36,7 @@ from threadkeep.contract.responses import (
 from threadkeep.contract.threads import Thread, ThreadCopy, ThreadCreate, ThreadsQuery, ThreadUpdate
 from threadkeep.contract.usage import Usage, UsageQuery
 from threadkeep.operations.assistants import assistants
+from threadkeep.operations.bulk import finding, jobs
 from threadkeep.operations.messages import appending, messages
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.organizations import keys, members, organizations, tokens, usage
@@ -46,7 +48,7 @@ from threadkeep.runtime.answering import Answering
 from threadkeep.scope import Role
 from threadkeep.server.auth import Caller
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
-from threadkeep.server.query import configuration_of, days_of, thread_query, window_of
+from threadkeep.server.query import bulk_filter, bulk_kind, configuration_of, days_of, thread_query, window_of
 
 WRITE = ExecutionMode.WRITE
 STATE = ("thread_not_found", "precondition_failed", "thread_archived")
@@ -143,6 +145,27 @@ THREADS = [
     Endpoint("POST", "/v1/threads/{threadId}/unarchive", thread_state.unarchive, "Unarchive a thread",
              path_and_precondition, Thread, WRITE, body=Nothing, takes_precondition=True, errors=STATE,
              description="Takes the thread out of the archive; one that was locked before is locked still."),
+]  # fmt: skip
+
+BULK = "/v1/threads/bulk/{bulkId}"
+
+BULKS = [
+    Endpoint("POST", "/v1/threads/bulk", jobs.ask, "Change many threads",
+             lambda request: [request.body, bulk_filter(request.body)], (Bulk, BulkPreview), ExecutionMode.PREPARED,
+             prepare=finding.prepare, body=BulkCreate, choose_body=bulk_kind, payloads_at=("change",),
+             organization_at=("organizationId", "filter.organizationId"), status=202, more_statuses=(200,),
+             description="Does the same with many threads, in the background: with those that match now, neither more "
+                         "nor less. Each is checked as by the call for one thread. With `dryRun` it is only said what "
+                         "would be done."),
+    Endpoint("GET", BULK, jobs.read, "Read a bulk", path_only, Bulk, errors=("bulk_not_found",),
+             description="Says how far a change of many threads is. It is kept for 24 hours."),
+    Endpoint("POST", f"{BULK}/cancel", jobs.cancel, "Cancel a bulk", path_only, Bulk, WRITE, body=Nothing,
+             errors=("bulk_not_found",),
+             description="Ends it where it is; what is done stays. One that has ended stays as it is."),
+    Endpoint("POST", f"{BULK}/undo", jobs.undo, "Undo a bulk", path_only, Bulk, WRITE, body=Nothing,
+             errors=("bulk_not_found",),
+             description="Takes back what it has changed, in the background; one that goes on ends first. A thread "
+                         "that has changed since stays as it is. A deletion cannot be undone."),
 ]  # fmt: skip
 
 MESSAGES = [
@@ -332,7 +355,7 @@ ORGANIZATIONS = [
                          "too."),
 ]  # fmt: skip
 
-LISTED = [*THREADS, *MESSAGES, *RESPONSES, *ASSISTANTS, *MODELS, *ORGANIZATIONS]
+LISTED = [*THREADS, *BULKS, *MESSAGES, *RESPONSES, *ASSISTANTS, *MODELS, *ORGANIZATIONS]
 
 ALIAS = "The same as `PATCH`, for whoever cannot send it."
 # An update answers to PATCH and POST alike.

@@ -56,6 +56,12 @@ class Asked:
             other.headers[key] = value
         elif key == "replaces" and self.operation.endswith("/messages"):
             other.body = {"messages": [self.body], key: value}
+        elif key == "ids":
+            other.body = {"action": "unarchive", key: [value], "dryRun": True}
+        elif key.startswith("change."):
+            other.body = with_field((self.body or {}) | {"action": "update"}, key.split("."), value)
+        elif key == "filter.metadata":
+            other.body = with_field(self.body or {}, [*key.split("."), "word"], value)
         else:
             other.body = with_field(self.body or {}, key.split("."), value)
         return other

@@ -32,6 +32,7 @@ MESSAGE = Kind("404 message_not_found", "404 message_not_found")
 RESPONSE = Kind("404 response_not_found", "404 response_not_found")
 ASSISTANT = Kind("404 assistant_not_found", OK, shared=True)
 KEY = Kind("404 key_not_found", NO_ROLE)
+BULK = Kind("404 bulk_not_found", "404 bulk_not_found")
 MEMBER = Kind("404 member_not_found", NO_ROLE)
 ORGANIZATION = Kind(NO_ACCESS, OK, NO_ACCESS, shared=True)
 # Anybody's id may be given to a thread, a key or a member of one's own organization.
@@ -56,6 +57,9 @@ ID_POSITION = Kind(OK, OK)
 ID_POSITION_OF_ADMINS = Kind(OK, NO_ROLE, NO_ROLE)
 STREAM_POSITION = Kind(OK, OK)
 FILTER = Kind(OK, OK)
+# It says how many match, or would be refused: none of another's, as of what never was.
+OF_A_DRY_RUN = Kind(OK, OK)
+ASSISTANT_OF_MANY = Kind(OK, OK, shared=True)
 FILTER_BY_ASSISTANT = Kind(OK, OK, shared=True)
 # In a key's own organization it makes a member of whoever is named; nobody else may send it.
 ACTED_FOR = Kind("", "")
@@ -76,6 +80,7 @@ IN_PATH = {"path organizationId": ORGANIZATION, "header X-User-Id": ACTED_FOR}
 IN_THREAD = EVERY | {"path threadId": THREAD}
 IN_MESSAGE = IN_THREAD | {"path messageId": MESSAGE}
 IN_RESPONSE = IN_THREAD | {"path responseId": RESPONSE}
+OF_BULK = EVERY | {"path bulkId": BULK}
 OF_ASSISTANT = EVERY | {"path assistantId": ASSISTANT}
 RETRIED = {"header Idempotency-Key": RETRY}
 LIST_OF_THREADS = EVERY | {
@@ -116,6 +121,13 @@ ROWS = {
     f"POST {T}/unlock": Row("member", IN_THREAD | RETRIED),
     f"POST {T}/archive": Row("member", IN_THREAD | RETRIED),
     f"POST {T}/unarchive": Row("member", IN_THREAD | RETRIED),
+    "POST /v1/threads/bulk": Row("member", EVERY | RETRIED | {
+        "body organizationId": ORGANIZATION, "body filter.organizationId": ORGANIZATION, "body filter.userId": USER,
+        "body filter.assistantId": FILTER_BY_ASSISTANT, "body filter.titleContains": OF_A_DRY_RUN,
+        "body filter.metadata": OF_A_DRY_RUN, "body ids": OF_A_DRY_RUN, "body change.assistantId": ASSISTANT_OF_MANY}),
+    "GET /v1/threads/bulk/{bulkId}": Row("member", OF_BULK),
+    "POST /v1/threads/bulk/{bulkId}/cancel": Row("member", OF_BULK | RETRIED),
+    "POST /v1/threads/bulk/{bulkId}/undo": Row("member", OF_BULK | RETRIED),
     f"POST {T}/messages": Row("member", IN_THREAD | RETRIED | {
         "body parentId": MESSAGE, "body replaces": MESSAGE, "body assistantId": OF_AN_ANSWER,
         "body thread": BESIDE_SEVERAL}),
@@ -168,6 +180,7 @@ PLAIN = frozenset(
     tools function description parameters strict
     image_url detail image_file attachments tool_resources file_search top_p response_format reasoning_effort
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
+    action filter dryRun change
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
 # `id` is a reference everywhere but here: the model's own name of a call, looked for nowhere but in its thread.

@@ -16,6 +16,7 @@ numbers = itertools.count(1)
 
 # What every operation accepts; one that is missing here takes {}.
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
     "PATCH /v1/threads/{threadId}": {"title": "changed"},
     "POST /v1/threads/{threadId}": {"title": "changed"},
     "POST /v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
@@ -83,12 +84,14 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
     response = await user.respond(thread, input=f"and {canary}", metadata={"word": canary})
     assistant = await owner.create_assistant(name=f"name {everybodys} {next(numbers)}", instructions=f"be {everybodys}")
     key = await owner.create_key(userId=user.user, role="member", name=f"key {canary}")
+    bulk = await user.request("POST", "/v1/threads/bulk", {"action": "archive", "ids": ["thread_never"]})
     ids = {
         "threadId": thread.id,
         "messageId": messages.ids[0],
         "responseId": response.id,
         "assistantId": assistant.id,
         "keyId": key.id,
+        "bulkId": bulk.id,
         "userId": user.user,
         "organizationId": owner.organization,
         "model": "scripted",

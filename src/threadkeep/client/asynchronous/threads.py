@@ -6,6 +6,7 @@ from typing import Unpack
 from msgspec import UNSET
 
 from threadkeep.client.answers import Page
+from threadkeep.client.asynchronous.bulk import AsyncBulks
 from threadkeep.client.asynchronous.connection import AsyncConnection
 from threadkeep.client.asynchronous.lists import AsyncList
 from threadkeep.client.asynchronous.messages import AsyncMessages
@@ -33,6 +34,7 @@ class AsyncThreads:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self.messages = AsyncMessages(connection)
+        self.bulk = AsyncBulks(connection)
         self.responses = AsyncResponses(connection)
 
     async def create(self, *, idempotency_key: str | None = None, **fields: Unpack[ThreadFields]) -> Thread:

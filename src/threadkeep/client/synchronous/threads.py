@@ -17,6 +17,7 @@ from threadkeep.client.given import (
     ThreadFields,
     ThreadFilters,
 )
+from threadkeep.client.synchronous.bulk import Bulks
 from threadkeep.client.synchronous.connection import Connection
 from threadkeep.client.synchronous.lists import List
 from threadkeep.client.synchronous.messages import Messages
@@ -34,6 +35,7 @@ class Threads:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.messages = Messages(connection)
+        self.bulk = Bulks(connection)
         self.responses = Responses(connection)
 
     def create(self, *, idempotency_key: str | None = None, **fields: Unpack[ThreadFields]) -> Thread:

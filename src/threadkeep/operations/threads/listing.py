@@ -25,7 +25,13 @@ from threadkeep.operations import paging, payloads
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.paging import Position, Window
 from threadkeep.operations.threads import origins, previews
-from threadkeep.operations.threads.listing_sql import PAIR_LETTERS, Shape, page_statement, total_statement
+from threadkeep.operations.threads.listing_sql import (
+    PAIR_LETTERS,
+    Shape,
+    keys_statement,
+    page_statement,
+    total_statement,
+)
 from threadkeep.operations.threads.rows import fold, threads_of
 from threadkeep.scope import Scope
 
@@ -35,6 +41,9 @@ METADATA_CHARACTERS_MAX = 2 + METADATA_PAIRS_MAX * PAIR_CHARACTERS_MAX
 # This many threads fit a page even if each is as large as possible.
 FITTING_COUNT = paging.PAGE_BYTES_MAX // (paging.OBJECT_BYTES + 2 * METADATA_CHARACTERS_MAX + 4 * TITLE_CHARACTERS_MAX)
 LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+
+# Of a list that is not paged.
+WHOLE = Window(1, descending=True, after=None, before=None)
 
 FIND_BY_ID = scoped("""
     select t.created_ms, t.key from threads t
@@ -126,9 +135,7 @@ class Query:
 
 async def list_threads(tx: ScopedTransaction, query: Query) -> ListPage:
     """Return one page. Raises InvalidCursor, InsufficientPermissions for a member who asks for others' threads."""
-    user_id = tx.scope.member or query.filter.user_id
-    if tx.scope.member is not None and query.filter.user_id not in (None, tx.scope.member):
-        raise InsufficientPermissions("Members list their own threads only: leave userId out.", param="userId")
+    user_id = user_of(tx.scope, query.filter)
     if query.window.cursor is None:
         statement, parameters = plan_first(query, user_id)
     else:
@@ -156,6 +163,30 @@ async def list_threads(tx: ScopedTransaction, query: Query) -> ListPage:
         [[total]] = await tx.fetch(total_statement(shape_of(query, user_id, whole)), **parameters)
         return structs.replace(result, total=total)
     return result
+
+
+def user_of(scope: Scope, filter: Filter) -> str | None:
+    """Return whose threads are asked for; None means everybody's. Raises InsufficientPermissions."""
+    if scope.member is not None and filter.user_id not in (None, scope.member):
+        raise InsufficientPermissions("Members list their own threads only: leave userId out.", param="userId")
+    return scope.member or filter.user_id
+
+
+async def all_keys(tx: ScopedTransaction, filter: Filter, step_size: int, keys_max: int) -> Sequence[Row]:
+    """Return the keys of all threads that match, `step_size` at a time: how many, and the keys as JSON.
+
+    They are of one moment, and in their order. Raises InsufficientPermissions as the list does.
+    """
+    user_id = user_of(tx.scope, filter)
+    query = Query(filter, WHOLE)
+    bounds = bounds_of(query, None)
+    return await tx.fetch(
+        keys_statement(shape_of(query, user_id, bounds)),
+        user_id=user_id,
+        limit=keys_max,
+        step_size=step_size,
+        **parameters_of(filter, bounds),
+    )
 
 
 def plan(query: Query, user_id: str | None, position: Position | None) -> tuple[Statement, dict[str, Any]]:

@@ -82,11 +82,31 @@ def page_statement(shape: Shape, with_last_message: bool) -> Statement:
 @lru_cache(maxsize=64)
 def total_statement(shape: Shape) -> Statement:
     """Return the statement that counts all matching threads, whichever page is asked for."""
-    branches = [
-        f"select {'a' if shape.pairs else 't'}.created_ms from {tables(shape)} where {each}"
-        for each in branch_conditions(shape)
-    ]
-    return scoped(f"select count(*) from ({' union all '.join(branches)}) b", every_user=not shape.of_user)
+    return scoped(f"select count(*) from ({matching(shape)}) b", every_user=not shape.of_user)
+
+
+@lru_cache(maxsize=64)
+def keys_statement(shape: Shape) -> Statement:
+    """Return the statement for the keys of all matching threads, `step_size` at a time: how many, and they as JSON."""
+    text = f"""
+    select count(*), {{array}} from (
+        select b.key, (row_number() over (order by b.key) - 1) / :step_size as part
+        from ({matching(shape)} limit :limit) b
+    ) n
+    group by n.part order by n.part"""
+    return scoped(
+        text.format(array="json_group_array(n.key)"),
+        postgres=text.format(array="cast(json_agg(n.key) as text)").replace(":step_size", "cast(:step_size as bigint)"),
+        every_user=not shape.of_user,
+    )
+
+
+def matching(shape: Shape) -> str:
+    """Return the query for the keys of all matching threads, each of them once."""
+    key = "a.thread" if shape.pairs else "t.key"
+    return " union all ".join(
+        f"select {key} as key from {tables(shape)} where {each}" for each in branch_conditions(shape)
+    )
 
 
 def keys(shape: Shape) -> str:

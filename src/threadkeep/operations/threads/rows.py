@@ -192,9 +192,9 @@ class HeldThread(NamedTuple):
 
 
 # The columns are the fields, in their order.
+HELD_COLUMNS = ", ".join(IS_LEASED if name == "is_leased" else f"t.{name}" for name in HeldThread._fields)
 HELD = f"""
-    select {", ".join(IS_LEASED if name == "is_leased" else f"t.{name}" for name in HeldThread._fields)}
-    from threads t
+    select {HELD_COLUMNS} from threads t
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     """
 HOLD = scoped(f"{HELD} for update")

@@ -78,6 +78,9 @@ MARK_BRANCHED = scoped("""
     where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
     """)
 
+# What a bulk has changed in the thread goes with it: it may hold words.
+FORGET = scoped("delete from bulk_undo where organization = :organization and thread = :thread")
+
 INSERT_DELETED = scoped("""
     insert into deleted_threads (organization, key, id, user_id, created_ms, deleted_ms)
     values (:organization, :thread, :thread_id, :user_id, :created_ms, :now_ms)
@@ -206,26 +209,35 @@ async def update(
 
 async def change(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) -> Row | None:
     """Store what `body` changes in a held thread; return its new row, or None if nothing is other than before."""
-    changed = held.changed(body)
-    payload = body.payload
-    has_new_payload = payload is not UNSET and not await payloads.is_same(
-        tx, held.key, payloads.OF_THREAD, held.payload_format, payload
-    )
+    changed, payload = held.changed(body), body.payload
+    has_new_payload = await has_other_payload(tx, held, body)
     if changed == held and not has_new_payload:
         if body.title is not UNSET:
             # A person has set this same title again: a name that is being generated must not overwrite it.
             await tx.fetch(CONFIRM_TITLE, thread=held.key)
         return None
+    row = await store(tx, held, changed, changes_title=body.title is not UNSET)
+    if has_new_payload and payload is not UNSET:
+        await payloads.store(tx, held.key, payloads.OF_THREAD, payload)
+    return row
+
+
+async def has_other_payload(tx: ScopedTransaction, held: HeldThread, body: ThreadUpdate) -> bool:
+    return body.payload is not UNSET and not await payloads.is_same(
+        tx, held.key, payloads.OF_THREAD, held.payload_format, body.payload
+    )
+
+
+async def store(tx: ScopedTransaction, held: HeldThread, changed: HeldThread, *, changes_title: bool) -> Row:
+    """Store the fields of `changed` that an update may set, except a payload; return the new row."""
     row = await tx.fetch_one(
         UPDATE,
         title_folded=folded(changed.title),
-        title_changed=int(body.title is not UNSET),
+        title_changed=int(changes_title),
         now_ms=clock.now_ms(),
         **changed._asdict(),
     )
     assert row is not None
-    if has_new_payload and payload is not UNSET:
-        await payloads.store(tx, held.key, payloads.OF_THREAD, payload)
     old_pairs, pairs = metadata.pairs_of(held.metadata), metadata.pairs_of(changed.metadata)
     await metadata.index(tx, held.indexed(), pairs, old_pairs)
     await metadata.move(tx, held.indexed(), pairs, held.shelf - held.visible_in_ui + changed.visible_in_ui)
@@ -285,6 +297,14 @@ async def erase(tx: ScopedTransaction, thread_id: str, held: HeldThread) -> None
     await clear_up(tx, [held])
 
 
+async def erase_all(tx: ScopedTransaction, held: Sequence[HeldThread]) -> None:
+    """Do the same with several locked threads."""
+    for each in held:
+        await settling.settle(tx, each, settling.DELETED)
+    await tx.execute_many(DELETE, [{"thread": each.key} for each in held])
+    await clear_up(tx, held)
+
+
 class DeletedThread(NamedTuple):
     """What must be known of a thread whose row was deleted; a HeldThread has it too."""
 
@@ -323,4 +343,5 @@ async def clear_up(tx: ScopedTransaction, gone: Sequence[HeldThread | DeletedThr
         messages.INSERT_PURGE,
         [{"thread": key, "last_seq": last_seq, "keeps_places": 0} for key, last_seq in last if last_seq],
     )
+    await tx.execute_many(FORGET, [{"thread": each.key} for each in gone])
     await idempotency.empty_threads(tx, [each.key for each in gone])

@@ -11,6 +11,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere, finder
+from threadkeep.operations.bulk import working
 from threadkeep.operations.idempotency import KEPT_MS
 from threadkeep.operations.organizations import members
 from threadkeep.operations.responses import settling
@@ -95,6 +96,9 @@ DELETE_ITS_ROWS = [
         "idempotency",
         "deleted_threads",
         "erasures",
+        "bulk_parts",
+        "bulk_undo",
+        "bulks",
         "members",
         "api_keys",
         "token_users",
@@ -242,6 +246,7 @@ STEPS: list[Step] = [
     prune_places,
     prune_tokens,
     sweeping_responses.prune_events,
+    working.sweep,
     sum_usage,
     delete_organization,
 ]

@@ -4,16 +4,18 @@ Each rule gets facts that one statement read, so that they are of one moment. A 
 before it is reported. Nothing is locked or changed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import msgspec
 
 from threadkeep.database.driver import Database, Row, Transaction
 from threadkeep.database.statement import Statement, everywhere
+from threadkeep.operations.upkeep import verifying_bulks
 from threadkeep.operations.upkeep import verifying_rules as rules
 from threadkeep.operations.upkeep.verifying_rules import MessageFacts, PairFacts, ThreadFacts
+from threadkeep.operations.upkeep.walks import TableWalk, walk
 
 PROBLEMS_SHOWN_MAX = 100
 ROWS_AT_ONCE = 1000
@@ -46,70 +48,6 @@ class Report:
         self.problems_count += 1
         if len(self.problems) < PROBLEMS_SHOWN_MAX:
             self.problems.append(problem)
-
-
-# Any: columns are of many types.
-Describe: TypeAlias = Callable[..., tuple[str | None, str | None, str | None]]
-
-
-@dataclass(frozen=True)
-class TableWalk:
-    """How one table is gone through: in the order of `keys`, which are the first columns of its rows."""
-
-    name: str
-    # Names of the key columns, each with a value that sorts before all others. Any: each key has its own type.
-    keys: dict[str, Any]
-    batch: Statement
-    single: Statement
-    broken: Callable[[Row], Iterator[str]]
-    # Takes the columns of a row; returns the organization, thread and message that it is about.
-    describe: Describe
-
-    def place(self, row: Row) -> dict[str, Any]:
-        """Return the keys of a row by name."""
-        return dict(zip(self.keys, row, strict=False))
-
-
-def walk(
-    name: str,
-    keys: dict[str, Any],
-    select: str,
-    columns: str,
-    broken: Callable[[Row], Iterator[str]],
-    describe: Describe,
-    size: str = "1",
-) -> TableWalk:
-    """Make the statements for one table. `keys` have values before all others; a batch ends when the SQL `size` of its
-    rows adds up to `bound`.
-
-    Rows of a batch are picked before any join, so that an index alone is read, whatever statistics the planner has.
-    """
-    # Each table's alias is its first letter.
-    table = name[:1]
-    names = ", ".join(f"{table}.{key}" for key in keys)
-    after = f"({names}) > ({', '.join(f':{key}' for key in keys)})"
-    same = " and ".join(f"{table}.{key} = :{key}" for key in keys)
-    matched = " and ".join(f"{table}.{key} = b.{key}" for key in keys)
-    picked = f"""
-        join (
-            select {names}, sum({size}) over (order by {names} rows unbounded preceding) - {size} as before
-            from {name} {table} where {after} order by {names} limit :limit
-        ) b on {matched} and b.before < :bound
-        """
-    text = select.format(columns=f"{names}, {columns}", batch="{batch}")
-    # A single row is read with the organization as a parameter everywhere: a cluster asks one machine then, and takes
-    # `organizations`, which lies elsewhere, as a query of its own only.
-    own = "(select * from organizations where key = :organization) o on true"
-    single = text.format(batch="").replace(f"organizations o on o.key = {table}.organization", own)
-    single = single.replace(f"= {table}.organization", "= :organization")
-    return TableWalk(
-        name,
-        keys,
-        everywhere(f"{text.format(batch=picked)} order by {names}"),
-        everywhere(f"{single} where {same}"),
-        broken,
-        describe,
-    )
 
 
 ITS_MESSAGES = "from messages m where m.organization = t.organization and m.thread = t.key"
@@ -271,7 +209,20 @@ ANSWERS = walk(
     lambda _, caller, request, key, organization_id, *rest: (organization_id, None, None),
 )
 
-WALKS = [ORGANIZATIONS, MEMBERS, KEYS, ASSISTANTS, ANSWERS, THREADS, MESSAGES, PAYLOADS, RESPONSES, USAGE, PAIRS]
+WALKS = [
+    ORGANIZATIONS,
+    MEMBERS,
+    KEYS,
+    ASSISTANTS,
+    ANSWERS,
+    THREADS,
+    MESSAGES,
+    PAYLOADS,
+    RESPONSES,
+    USAGE,
+    PAIRS,
+    *verifying_bulks.WALKS,
+]
 
 # Which threads of one organization lack a pair, or have changed since their pairs were computed (`changed`).
 MISSING_PAIRS_TEXT = """

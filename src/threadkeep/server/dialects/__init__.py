@@ -5,13 +5,13 @@ from importlib import import_module
 from typing import NamedTuple
 
 from threadkeep.server.endpoint import Endpoint
-from threadkeep.server.manner import Manner
+from threadkeep.server.speech import Speech
 
 
 class Dialect(NamedTuple):
     """An API of another service's shapes."""
 
-    manner: Manner
+    speech: Speech
     endpoints: Sequence[Endpoint]
     # Returns its OpenAPI document as JSON.
     document: Callable[[], bytes]

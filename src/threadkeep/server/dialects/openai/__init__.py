@@ -8,7 +8,7 @@ from threadkeep.server.dialects.openai.common import PREFIX, metadata_key
 from threadkeep.server.dialects.openai.document import document
 from threadkeep.server.dialects.openai.errors import reworded
 from threadkeep.server.dialects.openai.routes import ENDPOINTS
-from threadkeep.server.manner import Manner
+from threadkeep.server.speech import Speech
 
 # Clients ask for more than there is; what is there always comes.
 IGNORED = frozenset({"include", "include[]"})
@@ -19,4 +19,4 @@ SAID = ("Arch", "Async", "Custom-Event-Handler", "Custom-Poll-Interval", "Helper
         "Timeout")  # fmt: skip
 HEADERS = ("OpenAI-Beta", "OpenAI-Organization", "OpenAI-Project", *(f"X-Stainless-{name}" for name in SAID))
 
-DIALECT = Dialect(Manner(PREFIX, IGNORED, HEADERS, metadata_key, reworded), ENDPOINTS, document)
+DIALECT = Dialect(Speech(PREFIX, IGNORED, HEADERS, metadata_key, reworded), ENDPOINTS, document)

@@ -18,8 +18,8 @@ def native_error(error: ApiError, _path: str) -> ApiError:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """A manner of speaking. Who may see or do what, and what is stored, is the same in all."""
+class Speech:
+    """A way of speaking. Who may see or do what, and what is stored, is the same in all."""
 
     # What the paths begin with, before /v1.
     prefix: str = ""
@@ -29,8 +29,8 @@ class Manner:
     headers: tuple[str, ...] = ()
     # Returns the key that a parameter's name filters by, or None.
     metadata_key: Callable[[str], str | None] = native_metadata_key
-    # Returns the error as this manner words it, given also the request's path.
+    # Returns the error as it is worded here, given also the request's path.
     error: Callable[[ApiError, str], ApiError] = native_error
 
 
-NATIVE = Manner()
+NATIVE = Speech()
