@@ -179,11 +179,11 @@ function tools(message) {
   const isNewest = newestMessage()?.id === message.id;
   return html`<div class="message-tools">
     ${versions(message)}
+    ${message.payloadFormat === null ? nothing : payloadMark(message.payloadFormat)}
     ${button("copy", "Copy message", () => copy(textOf(message), "Message"))}
     ${isOpen && isNewest && message.role === "assistant" ? retryButton() : nothing}
     ${isOpen && message.role === "user" ? button("edit", "Edit message", () => edit(message)) : nothing}
     ${isOpen ? button("remove", "Delete message", () => removeMessage(message)) : nothing}
-    ${message.payloadFormat === null ? nothing : payloadMark(message.payloadFormat)}
     <time class="faint" datetime=${new Date(message.createdAt * 1000).toISOString()}>${exactTime(message.createdAt)}</time>
   </div>`;
 }

@@ -7,6 +7,9 @@ import { changed } from "./store.js";
 const RELOAD_MS = 60_000;
 
 export const models = { all: [] };
+const NOT_ASKED = { threadId: null, model: null };
+// What is being asked for now.
+let last = NOT_ASKED;
 let loading = null;
 let askedAt = -Infinity;
 
@@ -38,7 +41,8 @@ export async function chosenModel() {
   if (conversation.thread?.assistantId ?? conversation.assistantId) return undefined;
   if (conversation.model === undefined) {
     const { threadId } = conversation;
-    const model = await lastModel(threadId);
+    if (last.threadId !== threadId) last = { threadId, model: lastModel(threadId) };
+    const model = await last.model;
     if (conversation.threadId !== threadId) return model ?? undefined;
     conversation.model = model;
   }
@@ -46,9 +50,14 @@ export async function chosenModel() {
 }
 
 async function lastModel(threadId) {
-  const all = await (loading ?? loadModels());
-  if (all.length < 2) return null;
-  const { data } = await get(`v1/threads/${threadId}/responses`, { order: "desc", limit: 1 });
-  const known = all.find(({ id }) => id === data[0]?.model);
-  return known && !known.isDefault ? known.id : null;
+  try {
+    const all = await (loading ?? loadModels());
+    if (all.length < 2) return null;
+    const { data } = await get(`v1/threads/${threadId}/responses`, { order: "desc", limit: 1 });
+    const known = all.find(({ id }) => id === data[0]?.model);
+    return known && !known.isDefault ? known.id : null;
+  } finally {
+    // What is asked for once more may have another answer.
+    last = NOT_ASKED;
+  }
 }
