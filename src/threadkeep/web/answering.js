@@ -6,11 +6,12 @@
 import { ApiError, newKey, openStream, post, reread } from "./api.js";
 import { announce } from "./announcer.js";
 import {
-  becomeThread, checkNow, conversation, dropMessage, goOnWith, isOnLine, loadThread, newestMessage, putMessage,
-  readAnswersWith, reasonOf, showThread, whereToGoOn,
+  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, readAnswersWith, showThread,
 } from "./conversation.js";
 import { beginSending } from "./drafts.js";
+import { goOnWith, isOnLine, whereToGoOn } from "./going-on.js";
 import { chosenModel } from "./models.js";
+import { reasonOf } from "./reasons.js";
 import { rename } from "./route.js";
 import { session } from "./session.js";
 import { events } from "./sse.js";

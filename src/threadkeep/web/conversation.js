@@ -1,10 +1,12 @@
 // The open thread: its messages near the reader, and staying up to date.
 
 import { get, reread } from "./api.js";
-import { cutBehind, endOf, lineTo, readShown } from "./line.js";
-import { extended, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
+import { endOf, lineTo, readPlace, readShown } from "./line.js";
+import { extended, readBeyond } from "./message-window.js";
+import { noThread } from "./no-thread.js";
 import { paced } from "./pace.js";
 import { isFar, isHeld } from "./reader.js";
+import { reasonOf } from "./reasons.js";
 import { changed, drawn } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
@@ -12,39 +14,8 @@ import { refreshSoon, showInList } from "./thread-list.js";
 const AT_ONCE = 4;
 const POLL_MS = 2500;
 
-/** `status`: none, new, loading, ready, missing, error. */
-export const conversation = {
-  status: "none",
-  threadId: null,
-  thread: null,
-  tag: null,
-  // The loaded ones of the shown line, without a gap, and whether it has more on either side: see message-window.js.
-  messages: [],
-  hasOlder: false,
-  hasNewer: false,
-  // Where the shown line ends, and whether that is the thread's newest message: see line.js.
-  end: null,
-  isCurrent: true,
-  // Messages outside of these whose rows are in use: see reader.js.
-  held: [],
-  isLoadingMore: false,
-  // Whether the end stays in sight as it grows.
-  followsEnd: true,
-  error: null,
-  // Of a thread that is yet to be created: its assistant, and when it will be deleted.
-  assistantId: null,
-  expiresAt: null,
-  // The model to name in requests; null for the server's default, undefined while it is not known: see models.js.
-  model: undefined,
-  // The answer that is being written: see answering.js.
-  answer: null,
-  // What was sent and is not stored yet.
-  pending: null,
-  // An answer that ended without leaving a message.
-  failure: null,
-  // Why messages are incomplete, by response.
-  reasons: new Map(),
-};
+/** The open thread. `status`: none, new, loading, ready, missing, error. */
+export const conversation = noThread();
 
 // How a running answer is read, and left: answering.js says that, which needs this module.
 let answers = { follow: async () => {}, leave: () => {} };
@@ -156,14 +127,13 @@ export async function jumpTo(place, through = conversation.end) {
     let before, window;
     do {
       before = changesCount;
-      window = await readPlace(place, through);
+      window = await readPlace(lineTo(messagesPath(), through), place);
       if (isLate()) return false;
     } while (before !== changesCount);
     if (window === null) return "gone";
     changesCount++;
-    const isOther = through !== conversation.end;
-    take({ ...window, end: through, followsEnd: place === "end", held: isOther ? [] : conversation.held });
-    if (isOther) Object.assign(conversation, { isCurrent: false, failure: null });
+    if (through !== conversation.end) Object.assign(conversation, { isCurrent: false, failure: null, held: [] });
+    take({ ...window, end: through, followsEnd: place === "end" });
     explain(mine).catch(() => {});
   } catch (error) {
     if (error.code === "message_not_found") return "gone";
@@ -173,14 +143,6 @@ export async function jumpTo(place, through = conversation.end) {
     return false;
   }
   return true;
-}
-
-async function readPlace(place, through) {
-  const source = lineTo(messagesPath(), through);
-  if (place === "start") return readFirst(source);
-  if (place === "end") return readNewest(source);
-  const window = await readAround(source, place);
-  return window.messages.some(({ id }) => id === place) ? window : null;
 }
 
 /** Forget messages that were kept outside of the window and are no longer in use. */
@@ -196,29 +158,6 @@ export function showThread(thread, tag = null) {
     conversation.tag = tag;
   }
   showInList(thread);
-}
-
-/** Whether new messages, of which this is the first, belong to the shown line. */
-export function isOnLine(message) {
-  const isShown = conversation.messages.some(({ id }) => id === message.id);
-  return isShown || message.parentId === conversation.end;
-}
-
-/** What a message at the end of the shown line follows, where that has to be said: beside other lines. */
-export function whereToGoOn() {
-  const isOnly = conversation.isCurrent && conversation.messages.every(({ siblingIds }) => siblingIds.length === 0);
-  return isOnly ? undefined : conversation.end ?? undefined;
-}
-
-/** Let the shown line go on with new messages; they follow `after`, if that is given, and what followed it goes. */
-export function goOnWith(stored, after) {
-  if (after !== undefined && after !== conversation.end) {
-    const { kept, hasOlder, siblingIds } = cutBehind(conversation, after, stored[0]);
-    Object.assign(conversation, { messages: kept, hasOlder, hasNewer: false, held: [], followsEnd: true });
-    stored[0].siblingIds = siblingIds;
-  }
-  stored.forEach(putMessage);
-  Object.assign(conversation, { end: stored.at(-1).id, isCurrent: true });
 }
 
 export function putMessage(message) {
@@ -261,11 +200,7 @@ function reset(fields) {
   generation++;
   clearTimeout(timer);
   answers.leave();
-  Object.assign(conversation, {
-    status: "none", threadId: null, thread: null, tag: null, messages: [], hasOlder: false, hasNewer: false,
-    end: null, isCurrent: true, held: [], isLoadingMore: false, followsEnd: true, error: null, assistantId: null,
-    expiresAt: null, model: undefined, answer: null, pending: null, failure: null, reasons: new Map(), ...fields,
-  });
+  Object.assign(conversation, noThread(), fields);
   changed();
 }
 
@@ -334,12 +269,4 @@ async function explain(mine) {
 async function readReason(mine, responseId) {
   const response = await get(`v1/threads/${conversation.threadId}/responses/${responseId}`);
   if (mine === generation) conversation.reasons.set(responseId, reasonOf(response));
-}
-
-export function reasonOf(response) {
-  if (response.status === "cancelled") return { code: "cancelled", message: "The answer was stopped." };
-  if (response.finishReason === "length") {
-    return { code: "length", message: "The answer reached its greatest length and was cut off." };
-  }
-  return response.error ?? null;
 }

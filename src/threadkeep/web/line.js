@@ -2,7 +2,7 @@
 //
 // `end` is the last message of that line that is known; null stands for the line that ends at the thread's newest one.
 
-import { readAgain, readNewest } from "./message-window.js";
+import { readAgain, readAround, readFirst, readNewest } from "./message-window.js";
 
 // What a line was named by was deleted.
 const LOST = new Set(["message_not_found", "invalid_cursor"]);
@@ -57,4 +57,12 @@ export function cutBehind({ messages, hasOlder }, parentId, first) {
   const older = beside && beside.siblingIds.length === 0 ? [beside.id] : beside?.siblingIds ?? [];
   const siblingIds = older.length > 0 ? [...older, first.id] : [];
   return { kept, hasOlder: kept.length > 0 ? hasOlder : parentId !== null, siblingIds };
+}
+
+/** Read a line's "start", its "end", or what is around a message; null when that is not there any more. */
+export async function readPlace(source, place) {
+  if (place === "start") return readFirst(source);
+  if (place === "end") return readNewest(source);
+  const window = await readAround(source, place);
+  return window.messages.some(({ id }) => id === place) ? window : null;
 }

@@ -10,16 +10,15 @@ from threadkeep.operations.messages import lines
 from threadkeep.operations.messages.lines import ROOT, Fork, Span
 from threadkeep.operations.paging import KEY_MAX
 
+# The first message of each run, by the number at which the run begins: looked up run by run, never in one join.
 FIRSTS_TEXT = """
-    select cast(j.value ->> 0 as bigint), m.id from {source} j cross join messages m
-    where m.organization = :organization and m.thread = :thread and m.seq = (
-        select min(q.seq) from messages q
-        where q.organization = :organization and q.thread = :thread
-          and q.seq >= cast(j.value ->> 0 as bigint) and q.seq <= cast(j.value ->> 1 as bigint)
-    )
+    select cast(j.value ->> 0 as bigint), (
+        select m.id from messages m
+        where m.organization = :organization and m.thread = :thread
+          and m.seq >= cast(j.value ->> 0 as bigint) and m.seq <= cast(j.value ->> 1 as bigint)
+        order by m.seq limit 1
+    ) from {source} j
     """
-
-# The first message of each run that has one, by the number at which the run begins.
 FIRSTS = scoped(
     FIRSTS_TEXT.format(source="json_each(:spans)"),
     postgres=FIRSTS_TEXT.format(source="json_array_elements(cast(:spans as json))"),
@@ -40,7 +39,7 @@ async def add(tx: ScopedTransaction, thread_id: str, found: list[Message]) -> No
     firsts = dict(map(tuple, await tx.fetch(FIRSTS, thread=thread, spans=spans)))
     by_id = {each.id: each for each in found}
     for family in families:
-        ids = [firsts[low] for low, _ in family if low in firsts]
+        ids = [firsts[low] for low, _ in family if firsts[low] is not None]
         for id in ids:
             if len(ids) > 1 and id in by_id:
                 by_id[id].sibling_ids = ids
