@@ -40,6 +40,15 @@ class Tree:
                 found.add(child)
         return found
 
+    def newest_below(self, id: str) -> str:
+        """Return the newest message that descends from it, or it."""
+        descent = self.descent(id)
+        return [each for each in self.parents if each in descent][-1]
+
+    def siblings(self, id: str) -> list[str]:
+        found = [each for each, parent in self.parents.items() if parent == self.parents[id]]
+        return found if len(found) > 1 else []
+
     def line(self, last: str | None) -> list[str]:
         line: list[str] = []
         while last is not None:
@@ -79,6 +88,11 @@ async def assert_is(tree: Tree, who: Caller, thread: Any, rng: random.Random) ->
     of_users = [id for id in tree.line(end) if tree.roles[id] == "user"]
     assert [each["id"] for each in await walk(who, thread, branch=end)] == tree.line(end)
     assert [each["id"] for each in await walk(who, thread, branch=end, role="user")] == of_users
+    through = await walk(who, thread, through=end, include="siblings", order=rng.choice(["asc", "desc"]))
+    assert sorted(each["id"] for each in through) == sorted(tree.line(tree.newest_below(end)))
+    everywhere = await walk(who, thread, include="siblings")
+    for each in through + everywhere:
+        assert each["siblingIds"] == tree.siblings(each["id"])
     one = await who.get_message(thread, end)
     assert one.parentId == tree.parents[end]
     context = await who.context(thread, contextMode="full")
@@ -294,6 +308,36 @@ async def test_a_line_that_ends_nowhere_is_not_found(ada):
     refused = await ada.list_messages(thread, branch="msg_00000000000000000000000000")
 
     assert (refused.status, refused.code, refused.param) == (404, "message_not_found", "branch")
+
+
+async def test_a_line_through_a_message_grows_with_what_descends_from_it(ada):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": str(n)} for n in range(3)])
+    line = (await ada.list_messages(thread)).ids
+    page = await ada.list_messages(thread, through=line[1], limit=1)
+    other = await ada.post_message(thread, "elsewhere", parentId=line[0])
+    assert (await ada.list_messages(thread, through=line[1])).ids == line
+
+    longer = await ada.post_message(thread, "more", parentId=line[2])
+
+    assert (await ada.list_messages(thread, through=line[1])).ids == [*line, longer.id]
+    assert (await ada.list_messages(thread, through=other.id)).ids == [line[0], other.id]
+    assert (await ada.list_messages(thread, through=line[1], after=page.nextCursor)).ids == line[1:]
+    gone = await ada.list_messages(thread, through="msg_00000000000000000000000000")
+    both = await ada.list_messages(thread, through=line[1], branch="current")
+    assert (gone.status, gone.code, gone.param) == (404, "message_not_found", "through")
+    assert (both.status, both.code, both.param) == (400, "invalid_parameter", "through")
+
+
+async def test_siblings_are_named_only_if_they_are_asked_for(ada):
+    thread = await ada.create_thread(messages=[{"role": "user", "content": "question"}])
+    [question] = (await ada.list_messages(thread)).ids
+    answers = [await ada.post_message(thread, "x", role="assistant", parentId=question) for _ in range(3)]
+
+    plain = await ada.list_messages(thread)
+    told = await ada.list_messages(thread, branch="current", include="siblings")
+
+    assert all("siblingIds" not in each for each in plain.data)
+    assert [each["siblingIds"] for each in told.data] == [[], [each.id for each in answers]]
 
 
 # Conditions

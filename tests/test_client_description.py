@@ -54,8 +54,8 @@ VALUES: dict[str, Any] = {
     "limit": 5, "order": "desc", "after": "x", "before": None, "state": "all", "status": "inactive",
     "title_contains": "x", "created_after": 1, "created_before": 2, "sort": "updatedAt", "include": "lastMessage",
     "include_total": True, "from_": "2026-01-01", "to": "2026-01-02", "group_by": "model", "threads": "delete",
-    "external_id": "own", "parent_id": "msg_x", "branch": "current", "created_at": 5, "expires_at": 2_000_000_000,
-    "payload": {"format": "x", "data": "y"}, "retention_days": 90,
+    "external_id": "own", "parent_id": "msg_x", "branch": "current", "through": "msg_x", "created_at": 5,
+    "expires_at": 2_000_000_000, "payload": {"format": "x", "data": "y"}, "retention_days": 90,
     "filter": {"state": "all", "metadata": {"a": 1}}, "ids": ["thread_x"], "change": {"title": "t"},
     "idempotency_key": "mine", "if_match": '"1"',
 }  # fmt: skip

@@ -13,8 +13,9 @@ from threadkeep.contract.lifecycle import State
 from threadkeep.contract.messages import MessageCreate, MessagesCreate
 from threadkeep.contract.threads import ThreadCreate, ThreadUpdate
 from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.database.statement import scoped
 from threadkeep.operations import metadata, paging
-from threadkeep.operations.messages import appending
+from threadkeep.operations.messages import appending, lines
 from threadkeep.operations.messages import listing as message_list
 from threadkeep.operations.paging import window
 from threadkeep.operations.responses import claiming
@@ -76,6 +77,11 @@ FILTERS = {
 
 AFTER = "thread_5000"
 
+BRANCHED = scoped("""
+    update threads set is_branched = 1
+    where organization = :organization and key = :thread and user_id = coalesce(:member, user_id)
+    """)
+
 
 async def visits(counting: Counting, scope: Any, operation: Any, *arguments: Any) -> None:
     """Run an operation, undo it, and check every statement that it ran."""
@@ -132,6 +138,20 @@ async def test_a_page_of_messages_anywhere_in_a_long_thread_visits_few_rows(coun
     cursor = paging.encode_position("seq", [place])
     asked = window(LIMIT, order, cursor, None) if direction == "after" else window(LIMIT, order, None, cursor)
     await visits(counting, ADMIN, message_list.list_messages, LONG, message_list.MessageQuery(asked))
+
+
+async def list_beside_forks(tx: ScopedTransaction, key: int, query: message_list.MessageQuery) -> None:
+    """List the messages of the long thread after it has got a branch at every fifteenth message."""
+    await tx.fetch(BRANCHED, thread=key)
+    for seq in range(30, LONG_MESSAGES, 15):
+        await tx.fetch(lines.INSERT, thread=key, seq=seq, parent_seq=seq - 17)
+    await message_list.list_messages(tx, LONG, query)
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_siblings_in_a_long_thread_of_many_branches_are_found_in_few_rows(counting, order):
+    query = message_list.MessageQuery(window(LIMIT, order, None, None), branch="current", with_siblings=True)
+    await visits(counting, ADMIN, list_beside_forks, 4, query)
 
 
 async def test_the_input_of_a_late_response_is_found_in_few_rows(counting):

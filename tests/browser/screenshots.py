@@ -1,6 +1,7 @@
 """Takes the pictures for the documentation, of a desk where people have worked: make screenshots."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from playwright.async_api import expect
 from support.answering import Place
 from support.scripted_model import DONE, Head, finish, tool_call
 
-USERS = iter(["uid_ada_lovelace", "uid_grace_hopper", "uid_mary_somerville", "uid_emmy_noether", "uid_sonya_k"])
+USERS = iter(
+    ["uid_ada_lovelace", "uid_grace_hopper", "uid_mary_somerville", "uid_emmy_noether", "uid_sonya_k", "uid_ida_rhodes"]
+)
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 WINDOW = {"viewport": {"width": 1180, "height": 760}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -190,3 +193,30 @@ async def test_a_phone(visit, owner, model):
     await take(screen, "phone-conversation")
     await screen.button("Details, tags and metadata").tap()
     await take(screen, "phone-details")
+
+
+async def test_versions_of_an_imported_thread_and_a_new_one(visit, owner):
+    await furnish(owner)
+    then = int(time.time()) - 40 * 24 * 3600
+    payload = {"format": "ai-sdk/ui-message", "data": "{}"}
+    thread = await owner.create_thread(
+        title="Naming the new printer",
+        createdAt=then,
+        messages=[
+            {"role": "user", "content": "A name for our new printer?", "createdAt": then, "externalId": "q"},
+            {"role": "assistant", "content": "Gutenberg.", "createdAt": then + 20},
+            {"role": "assistant", "content": "Caxton, after the first English printer.", "createdAt": then + 90,
+             "parentId": "q", "payload": payload, "externalId": "a"},
+            {"role": "assistant", "content": "Inky.", "createdAt": then + 150, "parentId": "q"},
+            {"role": "user", "content": "And for the old one?", "createdAt": then + 24 * 3600, "parentId": "a"},
+            {"role": "assistant", "content": "Caxton's Ghost.", "createdAt": then + 24 * 3600 + 30},
+        ],
+    )  # fmt: skip
+    screen = await visit(owner, thread, **WINDOW)
+    await expect(screen.page.get_by_role("group", name="Version 2 of 3")).to_be_visible()
+    await take(screen, "versions")
+    await screen.page.get_by_title("New thread (n)").click()
+    await screen.page.get_by_label("Temporary").check()
+    await expect(screen.page.get_by_label("Assistant")).to_be_visible()
+    await screen.composer.fill("What shall we call it?")
+    await take(screen, "new-thread")

@@ -285,53 +285,34 @@ PICTURE = {"type": "image", "url": "https://pictures.example/a.png"}
 PARTS = [{"type": "text", "text": "before"}, PICTURE, {"type": "text", "text": "after"}]
 
 
-async def test_an_edit_keeps_the_order_of_texts_and_pictures(visit, ada):
+async def test_an_edit_keeps_the_order_of_texts_and_pictures(visit, model, ada):
     thread = await ada.create_thread(title="t")
-    message = await ada.post_message(thread, PARTS)
+    await ada.post_message(thread, PARTS)
     screen = await visit(ada, thread)
     await screen.button("Edit message").click()
     await screen.page.get_by_label("Edit text 2 of 2").fill("changed")
 
-    await screen.button("Save").click()
+    await screen.button("Send anew").click()
 
     await expect(screen.page.locator(".editor")).to_have_count(0)
-    content = (await ada.get_message(thread, message)).content
+    content = (await ada.list_messages(thread)).data[1]["content"]
     assert [part.get("text", part["type"]) for part in content] == ["before", "image", "changed"]
 
 
-async def test_an_edit_does_not_overwrite_what_somebody_else_has_changed(visit, ada):
-    thread = await ada.create_thread(title="t")
-    message = await ada.post_message(thread, "first")
-    screen = await visit(ada, thread)
-    await screen.button("Edit message").click()
-    await screen.page.get_by_role("textbox", name="Edit message").fill("mine")
-    await ada.update_message(thread, message, content="theirs")
-
-    await screen.button("Save").click()
-
-    await expect(screen.toast).to_contain_text("changed this message meanwhile")
-    assert (await ada.get_message(thread, message)).content[0]["text"] == "theirs"
-    await expect(screen.page.get_by_role("textbox", name="Edit message")).to_have_value("mine")
-
-
-async def test_an_edit_is_sent_with_the_tag_of_what_it_changes(visit, ada):
+async def test_an_edit_that_is_refused_stays_in_its_editor(visit, ada):
     thread = await ada.create_thread(title="t")
     message = await ada.post_message(thread, "first")
     screen = await visit(ada, thread)
     screen.expects_refusals = True
-
-    async def change_between(route):
-        if route.request.method == "PATCH":
-            await ada.update_message(thread, message, content="theirs")
-        await route.continue_()
-
-    await screen.page.route("**/messages/msg_*", change_between)
     await screen.button("Edit message").click()
     await screen.page.get_by_role("textbox", name="Edit message").fill("mine")
-    await screen.button("Save").click()
+    await ada.lock(thread)
 
-    await expect(screen.toast).to_contain_text("precondition_failed")
-    assert (await ada.get_message(thread, message)).content[0]["text"] == "theirs"
+    await screen.button("Send anew").click()
+
+    await expect(screen.toast).to_contain_text("thread_locked")
+    await expect(screen.page.get_by_role("textbox", name="Edit message")).to_have_value("mine")
+    assert (await ada.list_messages(thread)).ids == [message.id]
 
 
 async def pass_on(request):

@@ -298,7 +298,8 @@ class MessageFilters(TypedDict, total=False):
     role: Literal["user", "assistant", "system", "tool"] | None
     external_id: str | None
     branch: str | None
-    include: Literal["payload"] | None
+    through: str | None
+    include: Literal["payload", "siblings"] | None
 
 
 class ContextFields(TypedDict, total=False):

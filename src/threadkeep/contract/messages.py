@@ -169,6 +169,9 @@ class Message(Revised):
     payload_format: PayloadFormat | None
     metadata: Metadata
     payload: Payload | UnsetType = UNSET
+    sibling_ids: Annotated[list[str], Meta(examples=[[]])] | UnsetType = UNSET
+    """Only with `include=siblings`: the messages that follow the same message, in order and with this one; empty if it
+    is the only one."""
 
     @property
     def text(self) -> str:
@@ -185,5 +188,7 @@ class MessagesQuery(ListQuery, frozen=True):
     """The message with this id of your own."""
     branch: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     """`current`, or a message's id: only the line of messages that ends there. Left out: the messages of all lines."""
-    include: Literal["payload"] | None = None
-    """Adds each message's payload."""
+    through: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """A message's id: only the line that leads through it, on to the newest message that descends from it."""
+    include: Literal["payload", "siblings"] | None = None
+    """Adds each message's payload, or the ids of its siblings."""

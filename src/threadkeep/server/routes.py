@@ -182,7 +182,8 @@ MESSAGES = [
              lambda request: [*request.path, message_list.query_of(request.query)], (ListPage, Message),
              list_messages_mode, query=MessagesQuery,
              errors=("thread_not_found", "message_not_found", "invalid_cursor"),
-             description="Lists messages, the oldest first: of all branches, or with `branch` of one line."),
+             description="Lists messages, the oldest first: of all branches, or with `branch` or `through` of "
+                         "one line."),
     Endpoint("DELETE", "/v1/threads/{threadId}/messages", messages.delete_all, "Delete all messages",
              path_and_precondition, ListDeleted, WRITE, takes_precondition=True,
              errors=(*CHANGE, "precondition_failed"),

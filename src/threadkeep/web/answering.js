@@ -6,10 +6,12 @@
 import { ApiError, newKey, openStream, post, reread } from "./api.js";
 import { announce } from "./announcer.js";
 import {
-  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, readAnswersWith,
-  reasonOf, showThread,
+  becomeThread, checkNow, conversation, dropMessage, loadThread, newestMessage, putMessage, readAnswersWith, showThread,
 } from "./conversation.js";
 import { beginSending } from "./drafts.js";
+import { goOnWith, isOnLine, whereToGoOn } from "./going-on.js";
+import { chosenModel } from "./models.js";
+import { reasonOf } from "./reasons.js";
 import { rename } from "./route.js";
 import { session } from "./session.js";
 import { events } from "./sse.js";
@@ -41,16 +43,17 @@ function leave() {
  */
 export async function sendMessage(text, draft) {
   const isNew = conversation.threadId === null;
-  const thread = isNew ? { assistantId: conversation.assistantId } : undefined;
-  const fields = { input: text, thread };
-  const sending = beginSending(draft, text, JSON.stringify(fields));
-  conversation.pending = { text, taken: sending.taken };
+  const { assistantId, expiresAt, model } = conversation;
+  const thread = isNew ? { assistantId, expiresAt: expiresAt ?? undefined } : undefined;
+  const sameness = JSON.stringify(isNew ? { text, assistantId, isTemporary: expiresAt !== null, model } : { text });
+  const sending = beginSending(draft, text, sameness, { input: text, thread, after: whereToGoOn() });
+  conversation.pending = { text };
   conversation.failure = null;
   try {
-    await ask(isNew ? "v1/responses" : responsesPath(), fields, sending.key);
+    await ask(isNew ? "v1/responses" : responsesPath(), sending.fields, { key: sending.key, taken: sending.taken });
   } catch (error) {
-    // What this key stored has been deleted since, or is another message.
-    if (error.status === 404 || error.code === "key_reused") sending.forgetKey();
+    // What this key stored has been deleted since, is another message, or is no longer possible.
+    if ([400, 404].includes(error.status) || error.code === "key_reused") sending.forgetKey();
     throw error;
   } finally {
     sending.ended();
@@ -59,17 +62,22 @@ export async function sendMessage(text, draft) {
   return sending.isTaken();
 }
 
-/** Answer anew: in place of the newest answer, or what was left without one. */
+/** Answer anew: beside the newest answer, or what was left without one. */
 export async function answerAnew() {
   const newest = newestMessage();
-  const replaces = newest?.role === "assistant" ? newest.id : undefined;
   conversation.failure = null;
-  await ask(responsesPath(), { replaces });
+  await ask(responsesPath(), { after: newest?.role === "assistant" ? newest.parentId : whereToGoOn() });
+}
+
+/** Send a message anew, with other content, beside what it was; `taken` is called when the server has it. */
+export async function sendAnew({ parentId }, content, taken) {
+  conversation.failure = null;
+  await ask(responsesPath(), { input: [{ role: "user", content }], after: parentId }, { taken });
 }
 
 /** Follow whatever runs in the open thread. */
 async function follow() {
-  conversation.answer = newAnswer();
+  conversation.answer = newAnswer({});
   const path = `v1/threads/${conversation.threadId}/stream`;
   await runToEnd((signal) => openStream("GET", path, { signal }));
 }
@@ -87,16 +95,20 @@ export async function stop() {
   }
 }
 
-async function ask(path, fields, key = newKey()) {
-  const body = { ...fields, stream: true };
-  conversation.answer = newAnswer(fields.replaces);
+async function ask(path, fields, { key = newKey(), taken = () => {} } = {}) {
+  conversation.answer = newAnswer({ isOwn: true, after: fields.after, taken });
   changed();
-  await runToEnd((signal) => openStream("POST", path, { body, key, signal }));
+  await runToEnd(async (signal) => {
+    const body = { ...fields, model: await chosenModel(), stream: true };
+    return openStream("POST", path, { body, key, signal });
+  });
 }
 
-function newAnswer(replaces = null) {
+/** `isElsewhere`: it is written on another line than the one that is shown. */
+function newAnswer(more) {
   return {
-    responseId: null, messageId: null, replaces, text: "", reasoning: "", toolCalls: [], isLost: false, isStopping: false,
+    responseId: null, messageId: null, text: "", reasoning: "", toolCalls: [], isLost: false, isStopping: false,
+    isOwn: false, isElsewhere: false, taken: () => {}, ...more,
   };
 }
 
@@ -191,15 +203,21 @@ function apply({ name, data }) {
 function begun(answer, { response, inputMessages, message }) {
   Object.assign(answer, { responseId: response.id, messageId: message.id });
   if (conversation.threadId === null) created(response, conversation.pending.text).catch(refreshSoon);
-  if (answer.replaces) dropMessage(answer.replaces);
-  for (const stored of [...inputMessages, message]) putMessage(stored);
-  conversation.pending?.taken();
+  place(answer, [...inputMessages, message]);
   conversation.pending = null;
+  answer.taken(inputMessages[0]?.id);
   if (conversation.thread) showInList({ ...conversation.thread, status: "streaming" });
   tellOtherTabs(response.threadId);
   // Drawn while it is empty, also when all of it is here already: what is drawn growing is announced.
   drawNow();
-  announce("The answer is being written.");
+  if (!answer.isElsewhere) announce("The answer is being written.");
+}
+
+/** Show new messages on the line they belong to. What others write elsewhere is only counted. */
+function place(answer, stored) {
+  answer.isElsewhere = !answer.isOwn && !isOnLine(stored[0]);
+  if (answer.isElsewhere) loadThread({ follows: false });
+  else goOnWith(stored, answer.after);
 }
 
 /** The first message has created its thread: from now on the address names it. */
@@ -213,12 +231,13 @@ async function created(response, text) {
 }
 
 function startOver(answer, { response, message }) {
+  const isBegun = answer.messageId !== null;
   Object.assign(answer, { responseId: response.id, text: response.outputText, reasoning: "" });
-  if (message) {
-    answer.messageId = message.id;
-    answer.toolCalls = (message.toolCalls ?? []).map((call) => ({ ...call.function }));
-    putMessage(message);
-  }
+  if (!message) return;
+  answer.messageId = message.id;
+  answer.toolCalls = (message.toolCalls ?? []).map((call) => ({ ...call.function }));
+  if (!isBegun) place(answer, [message]);
+  else if (isOnLine(message)) putMessage(message);
 }
 
 function addToolCall(calls, { index, name, arguments: text }) {
@@ -234,7 +253,7 @@ function ended(answer, response) {
   const message = conversation.messages.find((candidate) => candidate.id === answer.messageId);
   if (response.messageId === null) {
     if (message) dropMessage(message.id);
-    conversation.failure = reason;
+    if (!answer.isElsewhere) conversation.failure = reason;
   } else if (message) {
     const content = answer.text ? [{ type: "text", text: answer.text }] : [];
     const toolCalls = answer.toolCalls.length > 0 ? answer.toolCalls.map((made) => ({ function: made })) : null;
@@ -242,7 +261,7 @@ function ended(answer, response) {
   }
   // Drawn first: its last paragraph is announced before its end.
   drawNow();
-  announce(reason ? reason.message : "The answer is complete.");
+  if (!answer.isElsewhere) announce(reason ? reason.message : "The answer is complete.");
 }
 
 /** Read what is stored: tool calls, numbers, the thread's revision. */

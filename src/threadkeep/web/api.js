@@ -9,6 +9,7 @@ const EMPTY = new Set([204, 304]);
 // With a weak tag, whatever it is, the server is asked to give the answer one.
 const ANY_TAG = 'W/"0"';
 const LAST_READ_MAX = 8;
+const PAGES_MAX = 10;
 const SIGNED_OUT = { message: "You are signed out.", code: "signed_out", requestId: null };
 
 /** An answer that says no. `message` is the server's sentence. */
@@ -84,6 +85,19 @@ export async function get(path, query, as) {
 
 export async function post(path, body, key, as) {
   return (await call("POST", path, { body, key, as })).data;
+}
+
+/** Read a whole list: a thousand objects at most. */
+export async function readAll(path, as) {
+  const all = [];
+  let after;
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const answer = await get(path, { limit: 100, after }, as);
+    all.push(...answer.data);
+    after = answer.nextCursor;
+    if (!answer.hasMore) break;
+  }
+  return all;
 }
 
 /** Begin a call whose answer is a stream, and return the Response as soon as its head is there. */

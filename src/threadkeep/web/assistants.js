@@ -1,9 +1,8 @@
 // The organization's assistants, for names and for choosing.
 
-import { currentCaller, get } from "./api.js";
+import { currentCaller, readAll } from "./api.js";
 import { changed } from "./store.js";
 
-const PAGES_MAX = 10;
 const RELOAD_MS = 60_000;
 
 export const assistants = { all: [], isLoaded: false };
@@ -18,14 +17,7 @@ export function forgetAssistants() {
 export async function loadAssistants() {
   askedAt = performance.now();
   const as = currentCaller();
-  const all = [];
-  let after;
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const answer = await get("v1/assistants", { limit: 100, after }, as);
-    all.push(...answer.data);
-    after = answer.nextCursor;
-    if (!answer.hasMore) break;
-  }
+  const all = await readAll("v1/assistants", as);
   if (as !== currentCaller()) return;
   Object.assign(assistants, { all: all.map(named).sort((a, b) => a.name.localeCompare(b.name)), isLoaded: true });
   changed();

@@ -5,6 +5,7 @@ import { draftOf, keepDraft } from "./drafts.js";
 import { icon } from "./icons.js";
 import { html, live } from "./lit.js";
 import { send, stopAnswer } from "./message-actions.js";
+import { chosenModel } from "./models.js";
 import { changed } from "./store.js";
 import { unarchive, unlock } from "./thread-actions.js";
 
@@ -27,6 +28,7 @@ export function composer(sent) {
       <span id="composer-hint" class="faint">${isTooLong
         ? html`<strong class="wrong">Too long: at most ${TEXT_CHARACTERS_MAX.toLocaleString()} characters.</strong>`
         : isSending ? "Sending…"
+        : isRunning && conversation.answer.isElsewhere ? "Another version of this thread is being answered"
         : isRunning ? html`<kbd>Esc</kbd> stops the answer`
         : html`<kbd>Enter</kbd> sends, <kbd>Shift</kbd> <kbd>Enter</kbd> makes a new line`}</span>
       ${isRunning ? stopButton() : sendButton(isSending || draft.trim() === "" || isTooLong)}
@@ -64,6 +66,8 @@ function closed(name, sentence, label, open) {
 
 function input(event) {
   keepDraft(draftName(), event.target.value);
+  // So that sending need not wait for it.
+  chosenModel().catch(() => {});
   changed();
 }
 

@@ -1,6 +1,5 @@
 // The right half of the page: the open thread.
 
-import { assistants, refreshAssistants } from "./assistants.js";
 import { composer, fitComposer } from "./composer-view.js";
 import { conversation, jumpTo, loadMore, newestMessage, releaseHeld, reopen } from "./conversation.js";
 import { leaveOtherThread, openFind } from "./find.js";
@@ -8,13 +7,13 @@ import { findBar, markFound } from "./find-view.js";
 import { icon } from "./icons.js";
 import { html, nothing, repeat } from "./lit.js";
 import { failureRow, forgetDrawn, messageRow, pendingRow, retryButton } from "./message-view.js";
-import { messagesArea, notePlaces, restorePlaces } from "./reader.js";
+import { newThreadChoices } from "./new-thread-view.js";
+import { isAtEnd, messagesArea, notePlaces, restorePlaces } from "./reader.js";
 import { addActions } from "./shortcuts.js";
 import { changed, drawNow } from "./store.js";
 import { threadHeader, newHeader } from "./thread-header-view.js";
 
 const NEAR_PX = 800;
-const NEAR_END_PX = 40;
 const MORE = { older: { id: "older", words: "Loading older messages…" }, newer: { id: "newer", words: "Loading newer messages…" } };
 
 // Where the rows were before the drawing; others may come and go above them.
@@ -106,7 +105,7 @@ function messages() {
   return html`<div id="messages" class="messages" tabindex="0" role="region" aria-label="Messages"
       @scroll=${scrolled} @keydown=${keys}>
     <ol>
-      ${repeat(rows, ({ id }) => id, (row) => (row.words ? moreRow(row) : messageRow(row)))}
+      ${repeat(rows, ({ id }) => id, (row, index) => (row.words ? moreRow(row) : messageRow(row, rows[index - 1])))}
       ${hasNewer ? nothing : html`${pending ? pendingRow(pending.text, conversation.answer?.isLost) : nothing}
         ${failure && !pending ? failureRow(failure) : unanswered()}`}
     </ol>
@@ -132,20 +131,10 @@ function moreRow({ id, words }) {
 }
 
 function beginning() {
-  refreshAssistants();
   return html`<div class="substitute"><h2>What is it about?</h2>
     <p>The thread is made with your first message.</p>
-    ${assistants.all.length === 0 ? nothing : html`<label class="field">Assistant
-      <select id="new-assistant" @change=${chooseAssistant}>
-        <option value="" ?selected=${conversation.assistantId === null}>None: the server's default model</option>
-        ${assistants.all.map((assistant) => html`<option value=${assistant.id}
-          ?selected=${conversation.assistantId === assistant.id}>${assistant.name}</option>`)}
-      </select></label>`}
+    ${newThreadChoices()}
   </div>`;
-}
-
-function chooseAssistant(event) {
-  conversation.assistantId = event.target.value || null;
 }
 
 function emptyThread() {
@@ -178,8 +167,7 @@ function keys(event) {
 
 function scrolled(event) {
   const area = event.currentTarget;
-  const isAtEnd = area.scrollHeight - area.scrollTop - area.clientHeight < NEAR_END_PX;
-  const followsEnd = isAtEnd && !conversation.hasNewer;
+  const followsEnd = isAtEnd(area) && !conversation.hasNewer;
   if (followsEnd !== conversation.followsEnd) {
     conversation.followsEnd = followsEnd;
     changed();

@@ -1,9 +1,12 @@
 // The open thread: its messages near the reader, and staying up to date.
 
 import { get, reread } from "./api.js";
-import { extended, readAgain, readAround, readBeyond, readFirst, readNewest } from "./message-window.js";
+import { endOf, lineTo, readPlace, readShown } from "./line.js";
+import { extended, readBeyond } from "./message-window.js";
+import { noThread } from "./no-thread.js";
 import { paced } from "./pace.js";
 import { isFar, isHeld } from "./reader.js";
+import { reasonOf } from "./reasons.js";
 import { changed, drawn } from "./store.js";
 import { refreshSoon, showInList } from "./thread-list.js";
 
@@ -11,33 +14,8 @@ import { refreshSoon, showInList } from "./thread-list.js";
 const AT_ONCE = 4;
 const POLL_MS = 2500;
 
-/** `status`: none, new, loading, ready, missing, error. */
-export const conversation = {
-  status: "none",
-  threadId: null,
-  thread: null,
-  tag: null,
-  // The loaded ones, without a gap, and whether the thread has more on either side: see message-window.js.
-  messages: [],
-  hasOlder: false,
-  hasNewer: false,
-  // Messages outside of these whose rows are in use: see reader.js.
-  held: [],
-  isLoadingMore: false,
-  // Whether the end stays in sight as it grows.
-  followsEnd: true,
-  error: null,
-  // The assistant of a thread that is yet to be created.
-  assistantId: null,
-  // The answer that is being written: see answering.js.
-  answer: null,
-  // What was sent and is not stored yet.
-  pending: null,
-  // An answer that ended without leaving a message.
-  failure: null,
-  // Why messages are incomplete, by response.
-  reasons: new Map(),
-};
+/** The open thread. `status`: none, new, loading, ready, missing, error. */
+export const conversation = noThread();
 
 // How a running answer is read, and left: answering.js says that, which needs this module.
 let answers = { follow: async () => {}, leave: () => {} };
@@ -59,7 +37,7 @@ export function closeThread() {
 }
 
 export function openNew() {
-  reset({ status: "new" });
+  reset({ status: "new", model: null });
 }
 
 export async function openThread(threadId) {
@@ -85,7 +63,7 @@ export async function loadThread({ follows = true } = {}) {
   const mine = generation;
   const before = changesCount;
   try {
-    const [{ data: thread, tag }, window] = await Promise.all([readThread(), readWindow()]);
+    const [{ data: thread, tag }, window] = await Promise.all([readThread(), readShown(messagesPath(), conversation)]);
     if (mine !== generation || before !== changesCount) return;
     Object.assign(conversation, { status: "ready", error: null, ...window });
     showThread(thread, tag);
@@ -107,7 +85,7 @@ export async function loadMore(order) {
   const mine = generation;
   conversation.isLoadingMore = true;
   try {
-    const page = await readBeyond(messagesPath(), order, edge);
+    const page = await readBeyond(lineTo(messagesPath(), conversation.end), order, edge);
     for (let at = 0; at < page.data.length && mine === generation && edge === edgeOf(); at += AT_ONCE) {
       const data = page.data.slice(at, at + AT_ONCE);
       extend(order, { data, hasMore: page.hasMore || at + AT_ONCE < page.data.length });
@@ -125,16 +103,23 @@ function extend(order, page) {
   changesCount++;
   const { gone, ...window } = extended(conversation, order, page, isFar);
   conversation.held.push(...gone.filter(({ id }) => isHeld(id)));
-  Object.assign(conversation, window);
+  take(window);
   explain(generation).catch(() => {});
+}
+
+/** Show a part of the line. Its end is known anew where it is loaded. */
+function take(window) {
+  Object.assign(conversation, window);
+  if (!conversation.hasNewer) conversation.end = endOf(conversation);
 }
 
 /**
  * Load another part of the thread: its "start", its "end", or what is around a message.
  *
- * Returns whether that worked, or "gone" when there is no such message any more.
+ * `through` names another line, which is then the shown one. Returns whether that worked, or "gone" when there is no
+ * such message any more.
  */
-export async function jumpTo(place) {
+export async function jumpTo(place, through = conversation.end) {
   const mine = generation;
   const jump = ++jumpsCount;
   const isLate = () => mine !== generation || jump !== jumpsCount;
@@ -142,23 +127,22 @@ export async function jumpTo(place) {
     let before, window;
     do {
       before = changesCount;
-      window = await readPlace(place);
+      window = await readPlace(lineTo(messagesPath(), through), place);
       if (isLate()) return false;
     } while (before !== changesCount);
+    if (window === null) return "gone";
     changesCount++;
-    Object.assign(conversation, { ...window, followsEnd: place === "end" });
+    if (through !== conversation.end) Object.assign(conversation, { isCurrent: false, failure: null, held: [] });
+    take({ ...window, end: through, followsEnd: place === "end" });
     explain(mine).catch(() => {});
   } catch (error) {
     if (error.code === "message_not_found") return "gone";
+    // It is on another line.
+    if (error.code === "invalid_cursor" && through !== place) return jumpTo(place, place);
     if (!isLate()) fail(error);
     return false;
   }
   return true;
-}
-
-function readPlace(place) {
-  if (place === "start") return readFirst(messagesPath());
-  return place === "end" ? readNewest(messagesPath()) : readAround(messagesPath(), place);
 }
 
 /** Forget messages that were kept outside of the window and are no longer in use. */
@@ -179,19 +163,24 @@ export function showThread(thread, tag = null) {
 export function putMessage(message) {
   changesCount++;
   const index = conversation.messages.findIndex((other) => other.id === message.id);
-  if (index >= 0) conversation.messages = conversation.messages.with(index, message);
+  // Only lists name siblings.
+  const siblingIds = message.siblingIds ?? conversation.messages[index]?.siblingIds ?? [];
+  const known = { ...message, siblingIds };
+  if (index >= 0) conversation.messages = conversation.messages.with(index, known);
   // Where the end is not loaded, it is read when the reader goes there.
-  else if (!conversation.hasNewer) conversation.messages = [...conversation.messages, message].sort((a, b) => a.seq - b.seq);
+  else if (!conversation.hasNewer) conversation.messages = [...conversation.messages, known].sort((a, b) => a.seq - b.seq);
   changed();
 }
 
 export function dropMessage(id) {
   changesCount++;
+  const message = conversation.messages.find((other) => other.id === id);
+  if (conversation.end === id) conversation.end = message?.parentId ?? null;
   for (const part of ["messages", "held"]) conversation[part] = conversation[part].filter((message) => message.id !== id);
   changed();
 }
 
-/** The thread's newest message; null also while the thread's end is not loaded. */
+/** The last message of the shown line; null also while its end is not loaded. */
 export function newestMessage() {
   return conversation.hasNewer ? null : conversation.messages.at(-1) ?? null;
 }
@@ -211,11 +200,7 @@ function reset(fields) {
   generation++;
   clearTimeout(timer);
   answers.leave();
-  Object.assign(conversation, {
-    status: "none", threadId: null, thread: null, tag: null, messages: [], hasOlder: false, hasNewer: false,
-    held: [], isLoadingMore: false, followsEnd: true, error: null, assistantId: null, answer: null, pending: null,
-    failure: null, reasons: new Map(), ...fields,
-  });
+  Object.assign(conversation, noThread(), fields);
   changed();
 }
 
@@ -257,12 +242,6 @@ function readThread() {
   return reread(`v1/threads/${conversation.threadId}`);
 }
 
-function readWindow() {
-  const { messages, followsEnd } = conversation;
-  const isAtEnd = followsEnd || messages.length < 2;
-  return isAtEnd ? readNewest(messagesPath(), messages.length) : readAgain(messagesPath(), conversation);
-}
-
 /** Where the open thread's messages are. */
 export function messagesPath() {
   return `v1/threads/${conversation.threadId}/messages`;
@@ -282,19 +261,12 @@ async function explain(mine) {
   const { data } = await get(`v1/threads/${conversation.threadId}/responses`, { order: "desc", limit: 1 });
   if (mine !== generation) return;
   const [response] = data;
-  const isAbout = response && response.messageId === null && response.createdAt >= newest.createdAt;
+  const isHere = conversation.isCurrent || response?.inputMessageIds.includes(newest.id);
+  const isAbout = response && isHere && response.messageId === null && response.createdAt >= newest.createdAt;
   conversation.failure = isAbout ? reasonOf(response) : null;
 }
 
 async function readReason(mine, responseId) {
   const response = await get(`v1/threads/${conversation.threadId}/responses/${responseId}`);
   if (mine === generation) conversation.reasons.set(responseId, reasonOf(response));
-}
-
-export function reasonOf(response) {
-  if (response.status === "cancelled") return { code: "cancelled", message: "The answer was stopped." };
-  if (response.finishReason === "length") {
-    return { code: "length", message: "The answer reached its greatest length and was cut off." };
-  }
-  return response.error ?? null;
 }

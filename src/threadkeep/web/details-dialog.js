@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { html, nothing } from "./lit.js";
 import { metadataEditor } from "./metadata-editor.js";
 import { isPerson } from "./session.js";
-import { archive, lock, makeName, remove, unarchive, unlock, update } from "./thread-actions.js";
+import { archive, keep, lock, makeName, remove, unarchive, unlock, update } from "./thread-actions.js";
 import { titleOf } from "./thread-words.js";
 import { exactTime } from "./times.js";
 
@@ -56,6 +56,7 @@ function actions(thread, close) {
     ${thread.state === "open" ? act("lock", "Lock", lock) : nothing}
     ${thread.state === "locked" ? act("unlock", "Unlock", unlock) : nothing}
     ${thread.state === "archived" ? act("archive", "Unarchive", unarchive) : act("archive", "Archive", archive)}
+    ${thread.state === "open" && thread.expiresAt !== null ? act("check", "Keep for good", keep) : nothing}
     ${act("remove", "Delete", remove)}
   </div>`;
 }
@@ -103,5 +104,6 @@ function facts(thread) {
         @click=${() => copy(thread.id, "Id")}>${icon("copy")}</button></dd></div>
     ${fact("Owner", thread.userId)} ${fact("Messages", thread.messageCount)} ${fact("Created", exactTime(thread.createdAt))}
     ${fact("Changed", exactTime(thread.updatedAt))}
+    ${thread.expiresAt === null ? nothing : fact("Deleted", exactTime(thread.expiresAt))}
   </dl>`;
 }

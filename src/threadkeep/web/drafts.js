@@ -21,16 +21,19 @@ export function keepDraft(thread, text) {
 }
 
 /**
- * Take a draft out of the field, to send it as `body`.
+ * Take a draft out of the field, to send it as `fields`. `sameness` is what tells two requests apart.
  *
- * The returned sending belongs to whoever is signed in now: `taken()` when the server has it, `ended()` in any case.
+ * A request that may have come through is sent again with its own key and fields, so that it is stored once. The returned
+ * sending belongs to whoever is signed in now: `taken()` when the server has it, `ended()` in any case.
  */
-export function beginSending(thread, text, body) {
+export function beginSending(thread, text, sameness, wanted) {
   const name = nameOf(thread);
   const before = sentUnder(name);
-  const key = before?.body === body ? before.key : newKey();
+  const isSame = before?.sameness === sameness;
+  const key = isSame ? before.key : newKey();
+  const fields = isSame ? before.fields : wanted;
   underway.add(name);
-  tabStorage.write(sentName(name), JSON.stringify({ key, body, text }));
+  tabStorage.write(sentName(name), JSON.stringify({ key, sameness, fields, text }));
   tabStorage.write(name, null);
   let isTaken = false;
   const taken = () => {
@@ -42,7 +45,7 @@ export function beginSending(thread, text, body) {
     // No longer underway: whoever wrote it has signed out since.
     if (underway.delete(name) && !isTaken) takeBack(name, text);
   };
-  return { key, taken, ended, isTaken: () => isTaken, forgetKey: () => tabStorage.write(sentName(name), null) };
+  return { key, fields, taken, ended, isTaken: () => isTaken, forgetKey: () => tabStorage.write(sentName(name), null) };
 }
 
 /** Forget what whoever is signed in has written. */

@@ -1,14 +1,14 @@
 // What can be done to messages.
 
-import { answerAnew, sendMessage, stop } from "./answering.js";
-import { call, currentCaller } from "./api.js";
-import { checkNow, conversation, dropMessage, putMessage } from "./conversation.js";
+import { answerAnew, sendAnew, sendMessage, stop } from "./answering.js";
+import { call } from "./api.js";
+import { checkNow, dropMessage } from "./conversation.js";
 import { confirm } from "./dialogs.js";
 import { changed } from "./store.js";
 import { tellOtherTabs } from "./tabs.js";
 import { errorToast } from "./toasts.js";
 
-/** The message that is being edited: `{id, content, texts, isSaving}`, or null; `texts` are those of its parts. */
+/** The message that is being edited: `{id, content, texts, isSending}`, or null; `texts` are those of its parts. */
 export const editing = { current: null };
 
 /** Send a draft. Returns whether it was taken. */
@@ -40,7 +40,7 @@ export async function stopAnswer() {
 export function beginEdit(message) {
   const texts = textsOf(message);
   const { id, content } = message;
-  editing.current = { id, content, texts: texts.length > 0 ? texts : [""], isSaving: false };
+  editing.current = { id, content, texts: texts.length > 0 ? texts : [""], isSending: false };
   changed();
 }
 
@@ -49,39 +49,27 @@ export function endEdit() {
   changed();
 }
 
-/** Save what was edited: each text in its place among pictures and files. True if that worked. */
-export async function saveEdit(message) {
+/**
+ * Send what was edited, beside what it was: each text in its place among pictures and files.
+ *
+ * `taken` is called with the new message's id when the server has it.
+ */
+export async function sendEdit(message, taken) {
   const edit = editing.current;
-  if (edit.isSaving) return false;
-  edit.isSaving = true;
+  if (edit.isSending) return;
+  edit.isSending = true;
   changed();
+  const end = (id) => {
+    if (editing.current === edit) endEdit();
+    taken(id);
+  };
   try {
-    const data = await replaceContent(message, edit);
-    if (conversation.threadId === data.threadId) putMessage(data);
-    tellOtherTabs(message.threadId);
-    return true;
+    await sendAnew(message, edited(edit), end);
   } catch (error) {
     explain(error);
-    return false;
   } finally {
-    edit.isSaving = false;
+    edit.isSending = false;
     changed();
-  }
-}
-
-/** Store an edited message, if it is still what its editor began with. */
-async function replaceContent(message, edit) {
-  const as = currentCaller();
-  const { data: stored, tag } = await call("GET", path(message), { as });
-  if (JSON.stringify(stored.content) !== JSON.stringify(edit.content)) throw new ChangedMeanwhile();
-  const { data } = await call("PATCH", path(message), { body: { content: edited(edit) }, ifMatch: tag, as });
-  return data;
-}
-
-class ChangedMeanwhile extends Error {
-  constructor() {
-    super("Somebody has changed this message meanwhile. Copy your text, press Cancel, and edit it again.");
-    this.code = "precondition_failed";
   }
 }
 

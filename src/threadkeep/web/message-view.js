@@ -5,11 +5,12 @@ import { conversation, newestMessage } from "./conversation.js";
 import { icon } from "./icons.js";
 import { html, nothing } from "./lit.js";
 import { safeUrl } from "./markdown.js";
-import { beginEdit, editing, endEdit, removeMessage, retry, saveEdit, textOf } from "./message-actions.js";
+import { beginEdit, editing, endEdit, removeMessage, retry, sendEdit, textOf } from "./message-actions.js";
 import { Prose } from "./prose.js";
 import { session } from "./session.js";
-import { exactTime } from "./times.js";
 import { changed, drawNow } from "./store.js";
+import { dayOf, exactTime, isSameDay } from "./times.js";
+import { focusSwitch, versions } from "./versions-view.js";
 
 const WHO = { assistant: "Assistant", system: "System", tool: "Tool result" };
 const UNKNOWN = { code: "incomplete", message: "The answer was cut off." };
@@ -37,10 +38,12 @@ export function forgetDrawn(shown = new Set()) {
   for (const [key, { id }] of drawn) if (!shown.has(id) && id !== conversation.answer?.messageId) drawn.delete(key);
 }
 
-export function messageRow(message) {
+/** `before` is the message above it; undefined at the top of what is loaded. */
+export function messageRow(message, before) {
   const answer = conversation.answer?.messageId === message.id ? conversation.answer : null;
   const isGrowing = answer !== null && message.status === "in_progress";
   return html`<li class="message ${message.role}" data-message=${message.id} aria-setsize="-1" aria-posinset=${message.seq}>
+    ${day(message, before)}
     <article aria-label=${`${who(message)}, ${exactTime(message.createdAt)}`} aria-busy=${isGrowing ? "true" : "false"}>
       ${isPlain(message) ? nothing : html`<p class="who"><bdi>${who(message)}</bdi></p>`}
       ${editing.current?.id === message.id ? editor(message) : body(message, answer, isGrowing)}
@@ -48,6 +51,12 @@ export function messageRow(message) {
       ${isGrowing || editing.current?.id === message.id ? nothing : tools(message)}
     </article>
   </li>`;
+}
+
+/** The day, where it is another one than above; above all, where it is not today. */
+function day({ createdAt }, before) {
+  const known = before?.createdAt ?? (conversation.hasOlder ? createdAt : Date.now() / 1000);
+  return isSameDay(createdAt, known) ? nothing : html`<p class="day faint">${dayOf(createdAt)}</p>`;
 }
 
 export function pendingRow(text, isLost) {
@@ -169,12 +178,20 @@ function tools(message) {
   const isOpen = conversation.thread?.state === "open" && conversation.answer === null;
   const isNewest = newestMessage()?.id === message.id;
   return html`<div class="message-tools">
+    ${versions(message)}
+    ${message.payloadFormat === null ? nothing : payloadMark(message.payloadFormat)}
     ${button("copy", "Copy message", () => copy(textOf(message), "Message"))}
     ${isOpen && isNewest && message.role === "assistant" ? retryButton() : nothing}
     ${isOpen && message.role === "user" ? button("edit", "Edit message", () => edit(message)) : nothing}
     ${isOpen ? button("remove", "Delete message", () => removeMessage(message)) : nothing}
     <time class="faint" datetime=${new Date(message.createdAt * 1000).toISOString()}>${exactTime(message.createdAt)}</time>
   </div>`;
+}
+
+/** What a program keeps beside the message; only what kind of data it is can be said. */
+function payloadMark(format) {
+  const words = `Carries data of ${format}`;
+  return html`<span class="payload" role="img" aria-label=${words} title=${words}>${icon("payload")}</span>`;
 }
 
 export function retryButton(label = "Try again") {
@@ -198,11 +215,17 @@ function close(message) {
   document.querySelector(`[data-message="${message.id}"] [aria-label="Edit message"]`)?.focus();
 }
 
+/** The editor is gone with the version that it was opened at: the focus goes to the new one. */
+function showNew(id) {
+  drawNow();
+  focusSwitch(id, -1);
+}
+
 function editor(message) {
-  const { texts, isSaving } = editing.current;
-  const save = async (event) => {
+  const { texts, isSending } = editing.current;
+  const send = (event) => {
     event.preventDefault();
-    if (await saveEdit(message)) close(message);
+    sendEdit(message, showNew);
   };
   const keys = (event) => {
     if (event.key === "Escape") close(message);
@@ -218,12 +241,12 @@ function editor(message) {
     return html`<textarea aria-label=${label} rows="4" dir="auto" .value=${text}
       @input=${input} @keydown=${keys}></textarea>`;
   };
-  return html`<form class="editor" @submit=${save}>
+  return html`<form class="editor" @submit=${send}>
     ${texts.map(field)}
     <div class="editor-foot">
-      <span class="faint">The answers stay as they are.</span>
+      <span class="faint">It is answered anew. What was here stays, as another version.</span>
       <button type="button" class="button quiet" @click=${() => close(message)}>Cancel</button>
-      <button class="button" ?disabled=${isSaving || texts.every((text) => text.trim() === "")}>Save</button>
+      <button class="button" ?disabled=${isSending || texts.every((text) => text.trim() === "")}>Send anew</button>
     </div>
   </form>`;
 }

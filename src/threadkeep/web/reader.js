@@ -2,9 +2,15 @@
 
 // Rows that far outside of what is seen may leave the document.
 const FAR_VIEWS = 0.6;
+const NEAR_END_PX = 40;
 
 export function messagesArea() {
   return document.getElementById("messages");
+}
+
+/** Whether what is seen is the end of what is loaded. */
+export function isAtEnd(area) {
+  return area.scrollHeight - area.scrollTop - area.clientHeight < NEAR_END_PX;
 }
 
 export function rowOf(id) {

@@ -46,6 +46,11 @@ export async function unarchive(threadId) {
   if (await move(threadId, "unarchive")) toast({ text: "Back from the archive.", topic: stateOf(threadId) });
 }
 
+/** Take away the time at which a thread deletes itself. */
+export async function keep(threadId) {
+  if (await update(threadId, { expiresAt: null })) toast({ text: "It is kept.", topic: stateOf(threadId) });
+}
+
 /** What a note is about, so that the next one takes its place: of two states of one thread only the newer is true. */
 function stateOf(threadId) {
   return `state of ${threadId}`;

@@ -93,7 +93,7 @@ function row(thread, isTabStop) {
     <span class="row-title">${who && !isTitle ? html`<span class="no-title">${who}</span>` : nothing}<bdi class=${isTitle ? "" : "no-title"}>${title}</bdi>
       <time datetime=${new Date(time * 1000).toISOString()} title=${`Changed ${exactTime(time)}`}>${ago(time)}</time></span>
     <span class="row-preview">${who && isTitle ? html`<span>${who}</span>` : nothing}<bdi>${below}</bdi></span>
-    <span class="row-marks">${marks(thread)}</span>
+    <span class="row-marks">${marks(thread, { inList: true })}</span>
   </a>`;
 }
 

@@ -2,11 +2,28 @@
 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "narrow" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const longDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const oldDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 
 export function exactTime(seconds) {
   return exact.format(seconds * 1000);
+}
+
+export function dayOf(seconds) {
+  return longDay.format(seconds * 1000);
+}
+
+export function isSameDay(one, other) {
+  return new Date(one * 1000).toDateString() === new Date(other * 1000).toDateString();
+}
+
+/** How long it is until then. */
+export function until(seconds) {
+  const left = Math.max(0, seconds - Date.now() / 1000);
+  if (left < 90 * 60) return relative.format(Math.ceil(left / 60), "minute");
+  if (left < 36 * 3600) return relative.format(Math.round(left / 3600), "hour");
+  return relative.format(Math.round(left / 86400), "day");
 }
 
 export function ago(seconds) {

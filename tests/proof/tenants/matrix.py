@@ -60,7 +60,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         return [victim.live] if last == "threadId" else [victim.ids[last]]
     if last in victim.ids:
         return [victim.ids[last]]
-    if name in ("body after", "body parentId", "query branch"):
+    if name in ("body after", "body parentId", "query branch", "query through"):
         return [victim.ids["messageId"]]
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)

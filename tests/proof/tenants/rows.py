@@ -131,7 +131,7 @@ ROWS = {
     f"POST {T}/messages": Row("member", IN_THREAD | RETRIED | {
         "body parentId": MESSAGE, "body replaces": MESSAGE, "body assistantId": OF_AN_ANSWER,
         "body thread": BESIDE_SEVERAL}),
-    f"GET {T}/messages": Row("member", IN_THREAD | OF_MESSAGES | {"query branch": MESSAGE}),
+    f"GET {T}/messages": Row("member", IN_THREAD | OF_MESSAGES | {"query branch": MESSAGE, "query through": MESSAGE}),
     f"DELETE {T}/messages": Row("member", IN_THREAD),
     f"GET {M}": Row("member", IN_MESSAGE),
     f"PATCH {M}": Row("member", IN_MESSAGE),

@@ -11,10 +11,11 @@ from threadkeep.contract.messages import MessagesQuery
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
-from threadkeep.errors import InvalidCursor, MessageNotFound, ThreadNotFound
+from threadkeep.errors import InvalidCursor, InvalidParameter, MessageNotFound, ThreadNotFound
 from threadkeep.operations import paging, payloads
 from threadkeep.operations.idempotency import KEPT_MS
-from threadkeep.operations.messages import lines, placing
+from threadkeep.operations.messages import lines, placing, siblings
+from threadkeep.operations.messages.lines import Fork
 from threadkeep.operations.messages.rows import COLUMNS, StoredMessage, messages_of
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX, Window
 from threadkeep.operations.responses import events
@@ -54,7 +55,9 @@ class MessageQuery(NamedTuple):
     role: str | None = None
     external_id: str | None = None
     branch: str | None = None
+    through: str | None = None
     with_payload: bool = False
+    with_siblings: bool = False
 
     @property
     def form(self) -> tuple[bool, bool, bool]:
@@ -73,13 +76,23 @@ class MessageQuery(NamedTuple):
 
 
 def query_of(given: MessagesQuery) -> MessageQuery:
+    if given.branch is not None and given.through is not None:
+        raise InvalidParameter("branch and through name two lines: send one of them.", param="through")
     window = paging.window(given.limit, given.order, given.after, given.before)
-    return MessageQuery(window, given.role, given.external_id, given.branch, given.include is not None)
+    return MessageQuery(
+        window,
+        given.role,
+        given.external_id,
+        given.branch,
+        given.through,
+        with_payload=given.include == "payload",
+        with_siblings=given.include == "siblings",
+    )
 
 
 async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
     """Return one page. Raises ThreadNotFound, InvalidCursor, or MessageNotFound for a line that ends nowhere."""
-    if query.branch is not None and not query.begins_current:
+    if query.through is not None or (query.branch is not None and not query.begins_current):
         return await list_line(tx, thread_id, query)
     descending, *filters = query.form
     place = {"thread_id": thread_id, "at_seq": await find_position(tx, thread_id, query.window)}
@@ -110,22 +123,19 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQue
 
 
 async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
-    """Return one page of the line that ends at a message. Its cursors keep the line on which the walk began."""
+    """Return one page of the line that is asked for. Its cursors keep the line on which the walk began."""
     thread = await tx.fetch_one(THREAD, thread_id=thread_id)
     if thread is None:
         raise ThreadNotFound()
     key, cleared_seq, newest_seq = thread
-    last_seq = int(newest_seq)
+    forks = await lines.forks_of(tx, key, cleared_seq)
     cursor = query.window.cursor
     if cursor is not None and paging.is_position(cursor):
         at_seq, last_seq = (int(each) for each in paging.read_position(query.window, LINE_SORT, (int, int)))
     else:
-        if query.branch != CURRENT:
-            last_seq = await find_seq(tx, thread_id, query.branch or CURRENT) or 0
-            if last_seq <= cleared_seq:
-                raise MessageNotFound(param="branch")
+        last_seq = await find_end(tx, thread_id, query, forks, cleared_seq, int(newest_seq))
         at_seq = await find_position(tx, thread_id, query.window)
-    spans = lines.line_to(await lines.forks_of(tx, key, cleared_seq), cleared_seq, last_seq)
+    spans = lines.line_to(forks, cleared_seq, last_seq)
     if cursor is not None and not any(low <= at_seq <= high for low, high in spans):
         raise InvalidCursor(param=query.window.param)
     descending = query.window.reads_descending
@@ -157,6 +167,22 @@ async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) 
     return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (last_seq,))
 
 
+async def find_end(
+    tx: ScopedTransaction, thread_id: str, query: MessageQuery, forks: Sequence[Fork], cleared_seq: int, newest_seq: int
+) -> int:
+    """Return the number at which the asked line ends. Raises MessageNotFound."""
+    if query.branch == CURRENT:
+        return newest_seq
+    seq = await find_seq(tx, thread_id, query.branch or query.through or CURRENT) or 0
+    if seq <= cleared_seq:
+        raise MessageNotFound(param="branch" if query.through is None else "through")
+    if query.through is None:
+        return seq
+    # The newest that descends from it ends the last of the runs that do.
+    *_, (_, last_seq) = lines.descent_of(forks, seq)
+    return min(last_seq, newest_seq)
+
+
 async def page_of(
     tx: ScopedTransaction, thread_id: str, query: MessageQuery, rows: Sequence[Row], parent_ids: Sequence[str | None],
     sort: str, more: tuple[int, ...],
@@ -167,6 +193,8 @@ async def page_of(
     if query.with_payload:
         places = [(thread, each.seq) for (*_, thread, _, _), each in zip(rows, kept, strict=False)]
         kept = await payloads.add(tx, kept, places, size_of)
+    if query.with_siblings:
+        await siblings.add(tx, thread_id, kept)
     cursor = paging.encode_position(sort, (kept[-1].seq, *more)) if len(kept) < len(found) else None
     page = paging.page_of(kept, query.window, cursor)
     page.data = await events.with_texts_so_far(tx, page.data)
