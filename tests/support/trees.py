@@ -20,6 +20,8 @@ STEPS = {
     "delete": 5.0,
     "replace": 3.0,
     "replace all": 0.3,
+    "take an own id twice": 1.0,
+    "copy": 1.0,
 }
 
 
@@ -76,6 +78,7 @@ class Gardener:
         self.thread = thread
         self.tree = Tree()
         self.gone: list[str] = []
+        self._own_ids: dict[str, str] = {}
         self._rng = rng
         self._steps_count = 0
 
@@ -112,6 +115,11 @@ class Gardener:
                 return [] if answer.status == 200 else [f"a message could not be deleted: {answer}"]
             case "replace" if some is not None:
                 return await self._replace(who, some, tree.parents[some], tree.descent(some))
+            case "take an own id twice" if self._own_id is not None:
+                answer = await who.post_message(self.thread, "again", externalId=self._own_id)
+                return [] if answer.code == "external_id_taken" else [f"an own id was given twice: {answer}"]
+            case "copy":
+                return await self._copy(who, some)
             case "replace all":
                 return await self._replace(who, "all", None, set(tree.parents))
         return []
@@ -138,10 +146,32 @@ class Gardener:
         if answer.status != 201:
             return [f"messages were refused: {answer}"]
         first, second, third = answer.ids
+        self._own_ids[first] = own
         for id, parent in ((first, newest), (second, first), (third, first)):
             self.tree.add(id, parent)
         parents = [each["parentId"] for each in answer.data]
         return [] if parents == [newest, first, first] else [f"they follow {parents}: {answer}"]
+
+    @property
+    def _own_id(self) -> str | None:
+        """Return an own id that a message of the thread has."""
+        return next((own for id, own in self._own_ids.items() if id in self.tree.parents), None)
+
+    async def _copy(self, who: Caller, end: str | None) -> list[str]:
+        """Copy the line to a message, or the current one, and compare it; then delete the copy."""
+        end = self._rng.choice([end, None])
+        line = self.tree.line(end or self.tree.newest)
+        copy = await who.copy(self.thread, **({"messageId": end} if end else {}))
+        if copy.status != 201:
+            return [f"a copy was refused: {copy}"]
+        texts = {each["id"]: each["content"] for each in await walk(who, self.thread)}
+        copied = await walk(who, copy.id)
+        await who.delete(copy)
+        is_a_line = [each["parentId"] for each in copied] == [None, *ids_of(copied)][: len(copied)]
+        is_same = [each["content"] for each in copied] == [texts[id] for id in line]
+        return (
+            [] if is_same and is_a_line else [f"the copy of a line of {len(line)} has {len(copied)} messages: {copy}"]
+        )
 
     async def _respond(self, who: Caller, after: str | None, *inputs: str) -> list[str]:
         """Have a place answered: a message, or what is asked there now."""
