@@ -37,7 +37,7 @@ BUGS = [
                 "        message_count=held.message_count + len(drafts) - len(placed.forks),\n",
             ),
         ),
-        ("P1", "P22"),
+        ("P22",),
     ),
     Bug(
         "a message follows the newest one of the line that its caller has seen last",
@@ -61,7 +61,13 @@ BUGS = [
     ),
     Bug(
         "a copy takes the messages of all lines",
-        (Edit(COPYING, "source.cleared_seq) if source.is_branched else []\n", "source.cleared_seq)[:0]\n"),),
+        (
+            Edit(
+                COPYING,
+                "source.cleared_seq) if source.is_branched else []\n",
+                "source.cleared_seq) if not source.is_branched else []\n",
+            ),
+        ),
         ("P22",),
     ),
     Bug(
@@ -113,7 +119,7 @@ BUGS = [
                 "server/pipeline.py",
                 "            case ExecutionMode.WRITE:\n",
                 "            case ExecutionMode.WRITE:\n"
-                '                if endpoint.operation.__name__ == "append" and getattr(arguments[1], "replaces", 0) == "all":\n'
+                '                if getattr(arguments[-2:-1] and arguments[-2], "replaces", 0) == "all":\n'
                 '                    await db.write(operation.__globals__["messages"].delete_all, arguments[0])\n',
             ),
         ),
