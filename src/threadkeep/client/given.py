@@ -228,7 +228,7 @@ class ThreadFilters(TypedDict, total=False):
     created_after: int | None
     created_before: int | None
     sort: Literal["createdAt", "updatedAt"] | None
-    include: Literal["lastMessage", "payload"] | None
+    include: Literal["lastMessage", "payload"] | Sequence[Literal["lastMessage", "payload"]] | None
     include_total: bool | None
 
 
@@ -271,7 +271,7 @@ class MessageFilters(TypedDict, total=False):
     role: Literal["user", "assistant", "system", "tool"] | None
     external_id: str | None
     branch: str | None
-    include: Literal["payload"] | None
+    include: Literal["payload"] | Sequence[Literal["payload"]] | None
 
 
 class ContextFields(TypedDict, total=False):

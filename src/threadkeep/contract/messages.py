@@ -185,5 +185,5 @@ class MessagesQuery(ListQuery, frozen=True):
     """The message with this id of your own."""
     branch: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     """`current`, or a message's id: only the line of messages that ends there. Left out: the messages of all lines."""
-    include: Literal["payload"] | None = None
+    include: tuple[Literal["payload"], ...] = ()
     """Adds each message's payload."""

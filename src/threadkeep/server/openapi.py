@@ -172,7 +172,9 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
         if name != "pairs" and name not in path_names:
             schema = without_null(its_schema)
             schema.pop("description", None)
-            described = {"description": sentence(endpoint.query, name), "schema": schema}
+            described: Json = {"description": sentence(endpoint.query, name), "schema": schema}
+            if schema.get("type") == "array":
+                described |= {"style": "form", "explode": False}
             yield {"name": name, "in": "query", "required": False, **described}
     if endpoint.query is ThreadsQuery:
         yield metadata_parameter()

@@ -71,7 +71,7 @@ class MessageQuery(NamedTuple):
 
 def query_of(given: MessagesQuery) -> MessageQuery:
     window = paging.window(given.limit, given.order, given.after, given.before)
-    return MessageQuery(window, given.role, given.external_id, given.branch, given.include is not None)
+    return MessageQuery(window, given.role, given.external_id, given.branch, "payload" in given.include)
 
 
 async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
