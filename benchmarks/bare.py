@@ -109,7 +109,8 @@ def make_app(database: Sqlite | Postgres, organization_id: str) -> Any:
         if method == "POST":
             return await append(thread_id, await read_body(receive))
         rows = await database.read(WORK["messages"], thread_id)
-        return page(rows, lambda row: message_of(row[:-3], thread_id, row[-2]), seq_position)
+        parent_ids = iter([rows[0][-1], *(row[0] for row in rows)])
+        return page(rows, lambda row: message_of(row[:-1], thread_id, next(parent_ids)), seq_position)
 
     async def append(thread_id: str, body: Any) -> Any:
         work = WORK["append"]

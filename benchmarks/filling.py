@@ -31,6 +31,8 @@ RARE_EVERY = 10_000
 RARE = "rare"
 TOPICS = (*map(str, range(TOPICS_COUNT)), RARE)
 TEXT = ("The quick brown fox jumps over the lazy dog. " * 5)[:192]
+PAYLOAD = ("payload " * 128)[:1000]
+PAYLOADS_COUNT = 100
 CONTENT = f'[{{"type":"text","text":"{TEXT}"}}]'
 
 # Ids are as long as real ones and, like them, ascend with time.
@@ -66,6 +68,17 @@ MESSAGES = """
     from threads t, {series} where t.id between '{first_thread}' and '{last_thread}'
     """
 
+# A message that has a payload says so as well: MARK.
+PAYLOADS = """
+    insert into payloads (organization, thread, seq, data, size_bytes)
+    select t.organization, t.key, s.n, '{payload}', {payload_bytes} from threads t, {series}
+    where t.id between '{first_thread}' and '{last_thread}'
+    """
+MARK = everywhere("""
+    update messages set payload_format = 'bench'
+    where thread in (select t.key from threads t where t.id between :first_thread and :last_thread) returning seq
+    """)
+
 COUNT = everywhere("""
     update threads set message_count = :count, last_seq = :count, last_message_ms = created_ms + :count
     where id between :first_thread and :last_thread returning id
@@ -86,13 +99,15 @@ class Filled:
     # The numbers of the threads that have so many messages.
     of_length: dict[int, range]
     conversations: range
+    # As many messages each, all with payloads.
+    with_payloads: range
     # The position in the middle of the list.
     middle_cursor: str
 
     @property
     def plain(self) -> range:
         """The numbers of the threads that have no messages at first."""
-        return range(self.conversations.stop, self.threads_count + 1)
+        return range(self.with_payloads.stop, self.threads_count + 1)
 
 
 def thread_id(number: int) -> str:
@@ -113,6 +128,7 @@ async def fill(
         of_length[length] = range(first, first + count)
         first += count
     conversations = range(first, first + min(CONVERSATIONS_COUNT, threads_count // 10))
+    with_payloads = range(conversations.stop, conversations.stop + min(PAYLOADS_COUNT, threads_count // 20))
     database = await open_database(settings, serving=True)
     try:
         first_run = await database.write(administration.first_run, ORGANIZATION_ID, USER_ID)
@@ -121,12 +137,14 @@ async def fill(
         await database.write(insert_pairs)
         for length, numbers in of_length.items():
             await insert_messages(database, kind, numbers, length)
-        await insert_messages(database, kind, conversations, CONVERSATION_MESSAGES_COUNT)
+        for numbers in (conversations, with_payloads):
+            await insert_messages(database, kind, numbers, CONVERSATION_MESSAGES_COUNT)
+        await insert_payloads(database, kind, with_payloads, CONVERSATION_MESSAGES_COUNT)
         middle = await database.write(finish, threads_count)
     finally:
         await database.close()
     cursor = CursorSeal(SECRET).seal(encode_position("createdAt", middle))
-    return Filled(threads_count, first_run.key, 1, of_length, conversations, cursor)
+    return Filled(threads_count, first_run.key, 1, of_length, conversations, with_payloads, cursor)
 
 
 async def insert(database: Database, kind: str, template: str, count: int, number: str, **given: str) -> None:
@@ -143,6 +161,8 @@ async def insert(database: Database, kind: str, template: str, count: int, numbe
             content=CONTENT,
             preview=TEXT,
             size_bytes=len(CONTENT) + 2,
+            payload=PAYLOAD,
+            payload_bytes=len(PAYLOAD),
             **given,
         )
     )
@@ -163,6 +183,16 @@ async def insert_messages(database: Database, kind: str, numbers: range, count: 
         await tx.fetch(COUNT, {"count": count, **threads})
 
     await database.write(count_messages)
+
+
+async def insert_payloads(database: Database, kind: str, numbers: range, count: int) -> None:
+    threads = {"first_thread": thread_id(numbers[0]), "last_thread": thread_id(numbers[-1])}
+    await insert(database, kind, PAYLOADS, count, "s.n", **threads)
+
+    async def mark(tx: Transaction) -> None:
+        await tx.fetch(MARK, threads)
+
+    await database.write(mark)
 
 
 async def insert_pairs(tx: Transaction) -> None:

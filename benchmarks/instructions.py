@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import itertools
 import re
 import shutil
 import socket
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from benchmarks import record
 from benchmarks.filling import Filled
-from benchmarks.operations import OPERATIONS, ask
+from benchmarks.operations import OPERATIONS, OURS_ALONE, ask, endless
 from benchmarks.operations_part import BARE, DRIVER, OURS, prepare
 from benchmarks.places import Place, open_place
 from benchmarks.servers import Server, start_bare, start_threadkeep
@@ -86,8 +85,10 @@ def of_servers(place: Place, filled: Filled, folder: Path, say: Say) -> Iterator
             stack.callback(server.stop)
             counter = Counter(server, out)
             for operation in COUNTED:
+                if side == BARE and operation in OURS_ALONE:
+                    continue
                 say(f"counting: {operation}, {side}")
-                requests = itertools.cycle(ask(operation, server, filled).requests)
+                requests = endless(ask(operation, server, filled).requests)
                 counter.rounds(requests, FEW)
                 few, many = counter.rounds(requests, FEW), counter.rounds(requests, MANY)
                 yield case(operation, side, difference(few, many, (MANY - FEW) * CLIENTS))

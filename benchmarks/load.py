@@ -1,7 +1,6 @@
 """The load generator: a process of its own that keeps `clients` connections busy, one request at a time on each."""
 
 import asyncio
-import itertools
 import multiprocessing
 import sys
 import time
@@ -11,6 +10,8 @@ from multiprocessing.connection import Connection
 
 import psutil
 import uvloop
+
+from benchmarks.operations import endless
 
 WARM_UP_S = 0.3
 DRAIN_S = 30.0
@@ -165,7 +166,7 @@ class Client(asyncio.Protocol):
 async def run(job: Job) -> Measurement:
     """Send the requests of `job` for its time and measure what lies between the warm-up and the end."""
     loop = asyncio.get_running_loop()
-    requests, times_s = itertools.cycle(job.requests), list[float]()
+    requests, times_s = endless(job.requests), list[float]()
     clients: list[Client] = []
     for _ in range(job.clients):
         _, client = await loop.create_connection(

@@ -14,7 +14,7 @@ from benchmarks import record
 from benchmarks.cases import Case, Load, run_in_turns
 from benchmarks.filling import Filled, fill, thread_id
 from benchmarks.load import Generator, Measurement
-from benchmarks.operations import OPERATIONS, TOPIC, ask
+from benchmarks.operations import OPERATIONS, OURS_ALONE, TOPIC, ask
 from benchmarks.places import Place, for_filling, open_place
 from benchmarks.servers import Server, start_bare, start_threadkeep
 
@@ -95,13 +95,13 @@ def build_cases(
     cases = []
     for clients in clients_counts:
         for operation in OPERATIONS:
-            is_stream = operation == "stream"
+            is_ours_alone = operation in OURS_ALONE
             cases += [
                 load.case(operation, server, ask(operation, server, filled), clients)
                 for server in servers
-                if not (is_stream and server.name == BARE)
+                if not (is_ours_alone and server.name == BARE)
             ]
-            if not is_stream:
+            if not is_ours_alone:
                 cases.append(Case(operation, DRIVER, clients, partial(driver, operation, clients)))
         if kind == "postgres":
             cases.append(Case("append", PGBENCH, clients, partial(driver, PGBENCH, clients)))

@@ -2,157 +2,27 @@
 
 import asyncio
 import random
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from support.cast import Answer, Caller
-
-WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"]
-
-
-@dataclass
-class Tree:
-    """What a thread must hold: a model in memory. Messages are in the order of their numbers."""
-
-    parents: dict[str, str | None] = field(default_factory=dict)
-    roles: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def newest(self) -> str | None:
-        return next(reversed(self.parents), None)
-
-    def add(self, id: str, parent: str | None, role: str) -> None:
-        self.parents[id] = parent
-        self.roles[id] = role
-
-    def delete(self, id: str) -> None:
-        parent = self.parents.pop(id)
-        for child, its in self.parents.items():
-            if its == id:
-                self.parents[child] = parent
-
-    def descent(self, id: str) -> set[str]:
-        found = {id}
-        for child, parent in self.parents.items():
-            if parent in found:
-                found.add(child)
-        return found
-
-    def newest_below(self, id: str) -> str:
-        """Return the newest message that descends from it, or it."""
-        descent = self.descent(id)
-        return [each for each in self.parents if each in descent][-1]
-
-    def siblings(self, id: str) -> list[str]:
-        found = [each for each, parent in self.parents.items() if parent == self.parents[id]]
-        return found if len(found) > 1 else []
-
-    def line(self, last: str | None) -> list[str]:
-        line: list[str] = []
-        while last is not None:
-            line.append(last)
-            last = self.parents[last]
-        return line[::-1]
-
-
-async def walk(who: Caller, thread: Any, **query: Any) -> list[Any]:
-    """Return all messages of a list, page by page."""
-    found: list[Any] = []
-    after: dict[str, str] = {}
-    while True:
-        page = await who.list_messages(thread, limit=7, **query, **after)
-        assert page.status == 200, page
-        found += page.data
-        if not page.hasMore:
-            return found
-        after = {"after": page.nextCursor}
-
-
-async def assert_is(tree: Tree, who: Caller, thread: Any, rng: random.Random) -> None:
-    """Compare the thread with the model: all messages, the current line, some other line, counts, preview, context."""
-    listed = await walk(who, thread)
-    assert {each["id"]: each["parentId"] for each in listed} == tree.parents
-    assert [each["id"] for each in listed] == list(tree.parents)
-    backwards = await walk(who, thread, order="desc")
-    assert backwards == listed[::-1]
-    current = tree.line(tree.newest)
-    assert [each["id"] for each in await walk(who, thread, branch="current")] == current
-    assert [each["id"] for each in await walk(who, thread, branch="current", order="desc")] == current[::-1]
-    read = await who.get(thread)
-    assert read.messageCount == len(tree.parents)
-    if not tree.parents:
-        return
-    end = rng.choice(list(tree.parents))
-    of_users = [id for id in tree.line(end) if tree.roles[id] == "user"]
-    assert [each["id"] for each in await walk(who, thread, branch=end)] == tree.line(end)
-    assert [each["id"] for each in await walk(who, thread, branch=end, role="user")] == of_users
-    through = await walk(who, thread, through=end, include="siblings", order=rng.choice(["asc", "desc"]))
-    assert sorted(each["id"] for each in through) == sorted(tree.line(tree.newest_below(end)))
-    everywhere = await walk(who, thread, include="siblings")
-    for each in through + everywhere:
-        assert each["siblingIds"] == tree.siblings(each["id"])
-    one = await who.get_message(thread, end)
-    assert one.parentId == tree.parents[end]
-    context = await who.context(thread, contextMode="full")
-    assert [each["id"] for each in context.body["messages"]] == current
-    smart = await who.context(thread, contextMode="smart")
-    assert [each["id"] for each in smart.body["messages"]] == (
-        current if len(current) <= 10 else current[:3] + current[-7:]
-    )
+from support.cast import Caller
+from support.trees import Gardener, differences, walk
 
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_any_tree_is_what_a_model_in_memory_says(ada, seed):
     rng = random.Random(seed)
-    tree = Tree()
-    thread = await ada.create_thread()
-    for step in range(40):
-        some = rng.choice(list(tree.parents)) if tree.parents else None
-        match rng.choices(("end", "anywhere", "several", "delete", "replace", "all"), (6, 8, 4, 5, 3, 0.3))[0]:
-            case "end":
-                added = await ada.post_message(thread, rng.choice(WORDS))
-                assert added.parentId == tree.newest
-                tree.add(added.id, tree.newest, "user")
-            case "anywhere":
-                parent = rng.choice([some, None])
-                added = await ada.post_message(thread, rng.choice(WORDS), role="assistant", parentId=parent)
-                assert (added.status, added.parentId) == (201, parent)
-                tree.add(added.id, parent, "assistant")
-            case "several":
-                bodies = [
-                    {"role": "user", "content": "a", "externalId": f"own-{step}"},
-                    {"role": "user", "content": "b"},
-                ]
-                bodies += [{"role": "user", "content": "c", "parentId": f"own-{step}"}]
-                added = await ada.post_messages(thread, bodies)
-                first, second, third = added.ids
-                tree.add(first, tree.newest, "user")
-                tree.add(second, first, "user")
-                tree.add(third, first, "user")
-            case "delete" if some is not None:
-                assert (await ada.delete_message(thread, some)).status == 200
-                tree.delete(some)
-            case "replace" if some is not None:
-                parent = tree.parents[some]
-                added = await replace(ada, thread, some, "new")
-                for gone in tree.descent(some):
-                    del tree.parents[gone]
-                assert added.data[0]["parentId"] == parent
-                tree.add(added.data[0]["id"], parent, "user")
-            case "all":
-                added = await replace(ada, thread, "all", "anew")
-                tree.parents.clear()
-                tree.add(added.data[0]["id"], None, "user")
-        if step % 4 == 3:
-            await assert_is(tree, ada, thread, rng)
+    gardener = Gardener((await ada.create_thread()).id, rng)
+    for number in range(40):
+        assert (await gardener.step(ada))[1] == []
+        if number % 4 == 3:
+            assert await differences(gardener.tree, ada, gardener.thread, rng) == []
 
 
-async def replace(who: Caller, thread: Any, what: str, *texts: str) -> Answer:
+async def replace(who: Caller, thread: Any, what: str, *texts: str) -> None:
     answer = await who.post_messages(thread, [{"role": "user", "content": text} for text in texts], replaces=what)
     assert answer.status == 201, answer
-    return answer
 
 
 async def test_two_writers_grow_two_branches_side_by_side(ada):
@@ -168,7 +38,7 @@ async def test_two_writers_grow_two_branches_side_by_side(ada):
     lines = await asyncio.gather(grow("left"), grow("right"))
 
     for line in lines:
-        assert [each["id"] for each in await walk(ada, thread, branch=line[-1])] == line
+        assert [each["id"] for each in await walk(ada, thread.id, branch=line[-1])] == line
     newest = (await ada.list_messages(thread, order="desc", limit=1)).ids[0]
     assert newest in (lines[0][-1], lines[1][-1])
 
@@ -186,7 +56,7 @@ async def test_an_edit_and_a_second_answer_keep_the_first(ada):
     assert parents[second.messageId] == question == parents[answer]
     [edited_question] = edited.inputMessageIds
     assert (parents[edited_question], parents[edited.messageId]) == (None, edited_question)
-    assert [each["id"] for each in await walk(ada, thread, branch="current")] == [edited_question, edited.messageId]
+    assert [each["id"] for each in await walk(ada, thread.id, branch="current")] == [edited_question, edited.messageId]
 
 
 async def test_an_answer_sees_its_own_line_only(ada):
@@ -268,7 +138,7 @@ async def test_a_tree_is_created_whole_with_its_thread(ada):
     listed = (await ada.list_messages(thread)).data
     ids = [each["id"] for each in listed]
     assert [each["parentId"] for each in listed] == [None, ids[0], ids[0], None]
-    assert [each["id"] for each in await walk(ada, thread, branch=ids[2])] == [ids[0], ids[2]]
+    assert [each["id"] for each in await walk(ada, thread.id, branch=ids[2])] == [ids[0], ids[2]]
 
 
 async def test_a_walk_of_the_current_line_keeps_the_line_on_which_it_began(ada):

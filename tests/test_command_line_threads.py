@@ -155,6 +155,24 @@ async def test_an_empty_list_says_so(run, objects, fresh_owner):
 # Show
 
 
+async def test_a_line_is_shown_and_copied(run, objects, fresh_owner):
+    thread = await fresh_owner.create_thread(title="Cats")
+    question = await fresh_owner.post_message(thread, "A name for a cat?", externalId="q")
+    first = await fresh_owner.post_message(thread, "Felix", role="assistant")
+    await fresh_owner.post_message(thread, "Minka", role="assistant", parentId=question.id)
+
+    [current] = await objects(fresh_owner, "threads", "show", thread.id, "--branch", "current")
+    [other] = await objects(fresh_owner, "threads", "show", thread.id, "--branch", first.id)
+    [copied] = await objects(fresh_owner, "threads", "copy", thread.id, "--message", first.id, "--title", "Felix")
+    [same] = await objects(fresh_owner, "threads", "copy", thread.id)
+    refused = await run(fresh_owner, "threads", "copy", thread.id, "--message", "msg_1")
+
+    texts = [[each["content"][0]["text"] for each in shown["messages"]] for shown in (current, other)]
+    assert texts == [["A name for a cat?", "Minka"], ["A name for a cat?", "Felix"]]
+    assert (copied["title"], copied["copiedFrom"]["messageId"], same["title"]) == ("Felix", first.id, "Cats")
+    assert refused["returncode"] == 1 and "msg_1" not in refused["stdout"]
+
+
 async def test_show_has_the_thread_and_its_last_messages(run, objects, fresh_owner):
     calls = [{"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
     image = [{"type": "text", "text": "see"}, {"type": "image", "url": "https://example.com/cat.png"}]

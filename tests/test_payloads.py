@@ -216,11 +216,22 @@ async def test_pages_with_payloads_stop_at_4_mib(fresh_user):
             assert [len(each["payload"]["data"]) for each in listed] == (sizes if order == "asc" else sizes[::-1])
 
 
-@pytest.mark.parametrize("value", ["payloads", "", "payload,lastMessage"])
+@pytest.mark.parametrize("value", ["payloads", "", "payload,", "payload lastMessage", "lastMessage,payloads"])
 async def test_lists_include_nothing_else(ada, value):
     refused = await ada.list_threads(include=value)
 
     assert (refused.status, refused.param) == (400, "include")
+
+
+async def test_a_list_includes_several_at_once(fresh_user):
+    made = await fresh_user.create_thread(
+        payload={"format": "x", "data": "its own"}, messages=[{"role": "user", "content": "said last"}]
+    )
+
+    for value in ("payload,lastMessage", "lastMessage,payload", "payload,lastMessage,payload"):
+        [listed] = (await fresh_user.list_threads(include=value)).data
+        assert (listed["id"], listed["payload"]["data"]) == (made.id, "its own")
+        assert listed["lastMessage"]["preview"] == "said last"
 
 
 async def test_a_member_sees_the_payloads_of_own_threads_only(ada, ben):

@@ -21,8 +21,8 @@ BUGS = [
         (
             Edit(
                 "database/postgres.py",
-                '            await connection.execute("begin")\n',
-                '            committing = None\n            await connection.execute("begin")\n',
+                "            await connection.execute(begin)\n",
+                "            committing = None\n            await connection.execute(begin)\n",
             ),
             Edit(
                 "database/postgres.py",

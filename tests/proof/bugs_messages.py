@@ -8,14 +8,14 @@ BUGS = [
         (
             Edit(
                 "operations/messages/appending.py",
-                '    f"""{RESERVE},\n        ({NEWEST',
-                '    f"""{RESERVE.replace("message_count + :count", "message_count")},\n        ({NEWEST',
+                '    f"{RESERVE}, {NEWEST',
+                "    f\"{RESERVE.replace('message_count + :count', 'message_count')}, {NEWEST",
             ),
             Edit(
                 "operations/messages/appending.py",
-                "    with t as ({RESERVE}, cleared_seq), added as (\n",
+                "    with t as ({RESERVE}, cleared_seq, revision), added as (\n",
                 "    with t as ({RESERVE.replace('message_count + :count', 'message_count')},"
-                " cleared_seq), added as (\n",
+                " cleared_seq, revision), added as (\n",
             ),
             Edit(
                 "operations/messages/appending.py",

@@ -42,6 +42,7 @@ async def attack(place: Place, record: Record) -> None:
     waits_ms = sorted(wait for waits in await asyncio.gather(*writers) for wait in waits)
     record.count("writes beside it", len(waits_ms))
     record.count("ms that the middle one of these took", round(waits_ms[len(waits_ms) // 2]))
+    record.count("ms that 95 of 100 took at most", round(waits_ms[len(waits_ms) * 95 // 100]))
     record.need(len(waits_ms), "writes beside the deletion", 20)
 
 

@@ -121,6 +121,9 @@ def alternatives(kind: Any) -> list[str]:
         return [each for argument in arguments for each in alternatives(argument)]
     if origin is typing.Literal:
         return [f"Literal[{', '.join(repr(each) for each in arguments)}]"]
+    if origin is tuple:
+        [each] = alternatives(arguments[0])
+        return [each, f"Sequence[{each}]"]
     if origin is list:
         return [f"Sequence[{' | '.join(alternatives(arguments[0]))}]"]
     if origin is dict:

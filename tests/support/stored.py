@@ -23,6 +23,18 @@ WRONG_COUNTS = """
     )
     """
 
+# Forks in threads that are said to have none, and those whose message, or what it follows, is not there or comes later.
+WRONG_PARENTS = """
+    select t.id, f.seq, f.parent_seq from forks f
+    join threads t on t.organization = f.organization and t.key = f.thread and t.cleared_seq < f.seq
+    where t.is_branched = 0 or f.parent_seq >= f.seq or not exists (
+        select 1 from messages m where m.organization = f.organization and m.thread = f.thread and m.seq = f.seq
+    ) or f.parent_seq > 0 and not exists (
+        select 1 from messages m
+        where m.organization = f.organization and m.thread = f.thread and m.seq = f.parent_seq and m.seq > t.cleared_seq
+    )
+    """
+
 
 class Stored:
     """A connection of its own that only reads. Each `rows` is one statement, so it sees one commit's state."""

@@ -131,5 +131,7 @@ def metadata_filters(metadata: MetadataFilter | None) -> list[tuple[str, str]]:
 
 
 def text(name: str, value: object) -> str:
-    """Return a value as text for a query. Raises NotSendable."""
+    """Return a value as text for a query, several with commas between them. Raises NotSendable."""
+    if isinstance(value, list | tuple):
+        return ",".join(text(name, each) for each in value)
     return encodable(name, value) if isinstance(value, str) else encode(name, value).decode()

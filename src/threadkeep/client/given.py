@@ -255,7 +255,7 @@ class ThreadFilters(TypedDict, total=False):
     created_after: int | None
     created_before: int | None
     sort: Literal["createdAt", "updatedAt"] | None
-    include: Literal["lastMessage", "payload"] | None
+    include: Literal["lastMessage", "payload"] | Sequence[Literal["lastMessage", "payload"]] | None
     include_total: bool | None
 
 
@@ -299,7 +299,7 @@ class MessageFilters(TypedDict, total=False):
     external_id: str | None
     branch: str | None
     through: str | None
-    include: Literal["payload", "siblings"] | None
+    include: Literal["payload", "siblings"] | Sequence[Literal["payload", "siblings"]] | None
 
 
 class ContextFields(TypedDict, total=False):

@@ -72,6 +72,9 @@ def show(
     thread_id: ThreadArgument,
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many of its last messages at most.")] = 20,
     every: Annotated[bool, typer.Option("--all", help="All of its messages.")] = False,
+    branch: Annotated[
+        str | None, typer.Option("--branch", help="Of one line alone: current, or the id of its last message.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a thread with its last messages; with --json as one object, whose `messages` are these."""
@@ -79,7 +82,7 @@ def show(
 
     with connection.client() as client:
         thread = client.threads.retrieve(thread_id)
-        messages = client.threads.messages.list(thread_id, order="desc")
+        messages = client.threads.messages.list(thread_id, order="desc", branch=branch)
         shown = list(messages if every else islice(messages, limit))[::-1]
     if as_json:
         print_json({**fields_of(thread), "messages": shown})
@@ -136,6 +139,27 @@ def rename(
         return client.threads.retrieve(thread_id)
 
     change(connection, [thread_id], give_title, as_json)
+
+
+@app.command(epilog='Example: threadkeep threads copy thread_tour --title "The tour, once more"')
+@with_options
+def copy(
+    connection: ServerAccess,
+    thread_id: ThreadArgument,
+    message_id: Annotated[
+        str | None, typer.Option("--message", help="The last message of the line to copy; else the newest.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Of the copy; else the same.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the current line of a thread, or the line to a message, into a new thread."""
+    titled: dict[str, Any] = {} if title is None else {"title": title}
+    change(
+        connection,
+        [thread_id],
+        lambda client, thread_id: client.threads.copy(thread_id, message_id=message_id, **titled),
+        as_json,
+    )
 
 
 @app.command(epilog="Example: threadkeep threads delete thread_tour --yes")

@@ -190,5 +190,5 @@ class MessagesQuery(ListQuery, frozen=True):
     """`current`, or a message's id: only the line of messages that ends there. Left out: the messages of all lines."""
     through: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
     """A message's id: only the line that leads through it, on to the newest message that descends from it."""
-    include: Literal["payload", "siblings"] | None = None
+    include: tuple[Literal["payload", "siblings"], ...] = ()
     """Adds each message's payload, or the ids of its siblings."""

@@ -161,8 +161,9 @@ class ThreadsQuery(ListQuery, frozen=True):
     """Threads created before this second."""
     sort: Literal["createdAt", "updatedAt"] = "createdAt"
     """The time to sort by."""
-    include: Literal["lastMessage", "payload"] | None = None
-    """Adds a preview of the newest message, so that one call draws a sidebar; or each thread's payload."""
+    include: tuple[Literal["lastMessage", "payload"], ...] = ()
+    """Adds a preview of the newest message, so that one call draws a sidebar, each thread's payload, or both with a
+    comma between them."""
     include_total: bool = False
     """Adds `total`, which has to count all that match."""
     # Not a parameter of its own: the pairs of all metadata.<key>=<value>.

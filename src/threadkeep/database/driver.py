@@ -52,11 +52,15 @@ class Database(Protocol):
     slow_reads: SlowReads
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run an operation that only reads, each statement by an index."""
+        """Run an operation that only reads, each statement by an index. Each may see another commit."""
+        ...
+
+    async def read_one_commit(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for several statements that must all see the same commit."""
         ...
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a read that no index bounds, apart from the fast ones and with a time limit."""
+        """Run a read that no index bounds, apart from the fast ones and with a time limit. It sees one commit."""
         ...
 
     async def write(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

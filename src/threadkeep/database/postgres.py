@@ -56,6 +56,8 @@ DRIVER_ERRORS = (asyncpg.PostgresError, *UNAVAILABLE)
 IS_READ_ONLY = everywhere(
     "select 0", postgres="select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean"
 )
+# All statements see what was committed before the first of them.
+BEGIN_READING = "begin isolation level repeatable read read only"
 
 
 def translated(error: Exception) -> Exception:
@@ -150,10 +152,15 @@ class PostgresDatabase:
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await operation(self._reading, *args, **kwargs)
 
+    async def read_one_commit(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._where_writes_go(
+            lambda: self._transact(lambda transaction: operation(transaction, *args, **kwargs), BEGIN_READING)
+        )
+
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             async with asyncio.timeout(self._slow_read_s):
-                return await operation(self._reading, *args, **kwargs)
+                return await self.read_one_commit(operation, *args, **kwargs)
         except TimeoutError:
             raise Unavailable("This search visited too much and was given up: narrow it with other filters.") from None
 
@@ -236,10 +243,10 @@ class PostgresDatabase:
         finally:
             self._connections.give(connection)
 
-    async def _transact(self, operation: Operation[[], T]) -> T:
+    async def _transact(self, operation: Operation[[], T], begin: str = "begin") -> T:
         connection = await self._connections.take()
         try:
-            await connection.execute("begin")
+            await connection.execute(begin)
             result = await operation(PostgresTransaction(connection, self._layout))
             await connection.execute("commit")
             return result

@@ -129,6 +129,11 @@ class ScopedDatabase:
     def read(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         return self._database.read(enter, operation, self.scope, *args, **kwargs)
 
+    def read_one_commit(
+        self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]:
+        return self._database.read_one_commit(enter, operation, self.scope, *args, **kwargs)
+
     async def read_slowly(self, operation: ScopedOperation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._database.slow_reads.place(self.scope):
             return await self._database.read_slowly(enter, operation, self.scope, *args, **kwargs)

@@ -138,6 +138,18 @@ class SqliteTransaction:
             await self.fetch(statement, each)
 
 
+@contextmanager
+def one_commit(connection: apsw.Connection) -> Iterator[None]:
+    """Let all that is read in the block see the same commit, while the writer goes on."""
+    connection.execute("begin")
+    try:
+        yield
+    finally:
+        # An error of the disk may have ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("commit")
+
+
 async def ping(tx: Transaction) -> None:
     await tx.fetch(PING, {})
 
@@ -167,6 +179,10 @@ class SqliteDatabase:
 
     async def read(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return complete(operation(self._reading, *args, **kwargs))
+
+    async def read_one_commit(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with one_commit(self._reader):
+            return complete(operation(self._reading, *args, **kwargs))
 
     async def read_slowly(self, operation: Operation[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         # Counts from here, so that the limit includes the wait behind other slow reads.
@@ -205,7 +221,8 @@ class SqliteDatabase:
             connection = connect(self._path)
         connection.set_progress_handler(lambda: clock.monotonic_s() > deadline_s, PROGRESS_STEPS)
         try:
-            found = complete(operation(SqliteTransaction(connection)))
+            with one_commit(connection):
+                found = complete(operation(SqliteTransaction(connection)))
         except BaseException:
             # Whatever ended the read, its transaction may be open: the connection is not used again. Raised again.
             connection.close()

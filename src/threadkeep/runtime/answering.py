@@ -121,7 +121,7 @@ class Answering:
     async def context(self, db: ScopedDatabase, _keyed: None, thread_id: str, asked: Configuration) -> Answered:
         """Show what a response would send to the model now."""
         # `full` reads the whole thread, however long it is.
-        read = db.read_slowly if asked.context_mode in (None, "full") else db.read
+        read = db.read_slowly if asked.context_mode in (None, "full") else db.read_one_commit
         try:
             return Answered(200, await read(preview, thread_id, asked, self._terms))
         except context.ContextTooLong as error:

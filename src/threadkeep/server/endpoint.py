@@ -19,6 +19,8 @@ class ExecutionMode(enum.Enum):
     """How an operation reaches the database."""
 
     READ = enum.auto()
+    # Several statements that must see the same commit.
+    READ_ONE_COMMIT = enum.auto()
     READ_SLOWLY = enum.auto()
     WRITE = enum.auto()
     # Refuses, if it does, before its first change.

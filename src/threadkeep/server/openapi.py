@@ -177,7 +177,9 @@ def parameters(endpoint: Endpoint) -> Iterable[Json]:
             schema = without_null(its_schema)
             schema.pop("description", None)
             meaning = sentence(endpoint.query, name)
-            described = {"schema": schema} if meaning is None else {"description": meaning, "schema": schema}
+            described: Json = {"schema": schema} if meaning is None else {"description": meaning, "schema": schema}
+            if schema.get("type") == "array":
+                described |= {"style": "form", "explode": False}
             yield {"name": name, "in": "query", "required": False, **described}
     if endpoint.query is ThreadsQuery:
         yield metadata_parameter()

@@ -239,6 +239,8 @@ class Pipeline:
                 value = await db.write_checked(operation, *arguments)
             case ExecutionMode.WRITE:
                 value = await db.write(operation, *arguments)
+            case ExecutionMode.READ_ONE_COMMIT:
+                value = await db.read_one_commit(operation, *arguments)
             case ExecutionMode.READ_SLOWLY:
                 value = await db.read_slowly(operation, *arguments)
             case ExecutionMode.SIGN:

@@ -39,8 +39,8 @@ def thread_query(given: ThreadsQuery) -> Query:
         filter_of(given, given.pairs),
         window_of(given),
         given.sort,
-        with_last_message=given.include == "lastMessage",
-        with_payload=given.include == "payload",
+        with_last_message="lastMessage" in given.include,
+        with_payload="payload" in given.include,
         with_total=given.include_total,
     )
 
@@ -105,14 +105,14 @@ def days_of(given: UsageQuery) -> Days:
 
 
 def fields_of(kind: type[msgspec.Struct]) -> dict[str, type]:
-    """Return the parameters of a query struct, and whether each is a bool, an int or a text."""
+    """Return the parameters of a query struct, and whether each is a bool, an int, a text, or a list of texts."""
     kinds: dict[str, type] = {}
     for field in msgspec.structs.fields(kind):
         if field.name == "pairs":
             continue
         alternatives = typing.get_args(field.type) or (field.type,)
         flat = [getattr(each, "__origin__", each) for each in (field.type, *alternatives)]
-        kinds[field.encode_name] = bool if bool in flat else int if int in flat else str
+        kinds[field.encode_name] = next((each for each in (bool, int, tuple) if each in flat), str)
     return kinds
 
 
@@ -157,6 +157,7 @@ def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $.")
+        path = path.partition("[")[0]
     if problem.startswith("Invalid enum"):
         # Imported when first needed, as for bodies.
         from threadkeep.server.choices import choices
@@ -176,7 +177,7 @@ def split(raw: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def parse_value(name: str, text: str, kind: type) -> str | int | bool:
+def parse_value(name: str, text: str, kind: type) -> str | int | bool | list[str]:
     if kind is bool:
         if text not in BOOLEANS:
             raise InvalidParameter("This parameter is true or false.", param=name)
@@ -185,7 +186,7 @@ def parse_value(name: str, text: str, kind: type) -> str | int | bool:
         if not INTEGER.fullmatch(text):
             raise InvalidParameter("This parameter is an integer.", param=name)
         return int(text)
-    return text
+    return text.split(",") if kind is tuple else text
 
 
 def shown(name: str) -> str | None:

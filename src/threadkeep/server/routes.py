@@ -79,12 +79,20 @@ def path_and_position(request: Request) -> list[Any]:
 
 
 def list_threads_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    return ExecutionMode.READ_SLOWLY if arguments[0].is_slow else ExecutionMode.READ
+    query = arguments[0]
+    if query.is_slow:
+        return ExecutionMode.READ_SLOWLY
+    return ExecutionMode.READ_ONE_COMMIT if query.with_payload else ExecutionMode.READ
 
 
 def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    # No index begins with the role: messages of a rare one may be far apart in a long thread.
-    return ExecutionMode.READ if arguments[-1].role is None else ExecutionMode.READ_SLOWLY
+    query = arguments[-1]
+    if query.role is not None:
+        # No index begins with the role: messages of a rare one may be far apart in a long thread.
+        return ExecutionMode.READ_SLOWLY
+    is_line = query.branch is not None or query.through is not None
+    takes_several = is_line or query.with_payload or query.with_siblings
+    return ExecutionMode.READ_ONE_COMMIT if takes_several else ExecutionMode.READ
 
 
 def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
@@ -92,9 +100,11 @@ def create_mode(arguments: Sequence[Any]) -> ExecutionMode:
 
 
 def append_mode(arguments: Sequence[Any]) -> ExecutionMode:
-    if appending.is_one_statement(*arguments[-2:]):
+    body, precondition = arguments[-2:]
+    if appending.is_one_statement(body, precondition):
         return ExecutionMode.WRITE_ONCE
-    return ExecutionMode.WRITE_CHECKED if appending.is_at_the_end(*arguments[-2:]) else ExecutionMode.WRITE
+    is_checked = isinstance(body, MessagesCreate) and appending.is_at_the_end(body, precondition)
+    return ExecutionMode.WRITE_CHECKED if is_checked else ExecutionMode.WRITE
 
 
 THREADS = [

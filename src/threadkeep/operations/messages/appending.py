@@ -1,7 +1,7 @@
 """Adding messages: one at the end, the usual case and one statement; or several, at a place, under conditions."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec import UNSET
@@ -35,17 +35,18 @@ RESERVE = f"""
 NEW_COLUMNS = """organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
     tool_calls, tool_call_id, metadata, created_ms, updated_ms, revision"""
 
-# The newest message before the one that is added: the statement sees the messages as they were at its start.
-NEWEST = """
-    select p.{column} from messages p
-    where p.organization = :organization and p.thread = {thread} and p.seq > {cleared} order by p.seq desc limit 1"""
+# The id of the newest message before the one that is added: a statement sees the messages as they were at its start.
+NEWEST = """(
+            select p.id from messages p
+            where p.organization = :organization and p.thread = {thread} and p.seq > {cleared}
+            order by p.seq desc limit 1
+        )"""
 
-# One message, the usual case, as one statement: one round trip on PostgreSQL.
+# One message, the usual case, as one statement: one round trip on PostgreSQL. The last column says whether the newest
+# message is still what the statement saw. PostgreSQL may have waited for the thread's row while others changed the
+# thread: then the row that it saw is older than the one that it changed.
 APPEND = scoped(
-    f"""{RESERVE},
-        ({NEWEST.format(column="id", thread="threads.key", cleared="threads.cleared_seq")}),
-        ({NEWEST.format(column="seq", thread="threads.key", cleared="threads.cleared_seq")})
-    """,
+    f"{RESERVE}, {NEWEST.format(thread='threads.key', cleared='threads.cleared_seq')}, 1",
     f"""
     insert into messages ({NEW_COLUMNS})
     select t.organization, t.key, t.last_seq, :id, :role, :content, :preview, :size_bytes, 'completed', :user_id,
@@ -54,15 +55,14 @@ APPEND = scoped(
     where t.organization = :organization and t.id = :thread_id and t.user_id = coalesce(:member, t.user_id)
     """,
     postgres=f"""
-    with t as ({RESERVE}, cleared_seq), added as (
+    with t as ({RESERVE}, cleared_seq, revision), added as (
         insert into messages ({NEW_COLUMNS})
         select :organization, t.key, t.last_seq, :id, :role, :content, :preview, :size_bytes, 'completed', :user_id,
             :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms
         from t
     )
-    select t.last_seq, t.key, p.id, p.seq from t left join lateral (
-        {NEWEST.format(column="id, p.seq", thread="t.key", cleared="t.cleared_seq")}
-    ) p on true
+    select t.last_seq, t.key, {NEWEST.format(thread="t.key", cleared="t.cleared_seq")}, t.revision = s.revision + 1
+    from t join threads s on s.organization = :organization and s.key = t.key
     """,
     # For appends that wait at the same time. Rows are locked in the order of their keys, so that two such statements
     # cannot deadlock.
@@ -86,18 +86,17 @@ APPEND = scoped(
             updated_ms = greatest(t.updated_ms, g.now_ms), revision = t.revision + 1
         from held h join given g on g.organization = h.organization and g.place = h.place
         where t.organization = h.organization and t.key = h.key
-        returning g.place, g.organization, t.key, t.last_seq, t.cleared_seq
+        returning g.place, g.organization, t.key, t.last_seq, t.cleared_seq, t.revision
     ), inserted as (
         insert into messages ({NEW_COLUMNS})
         select g.organization, r.key, r.last_seq, g.id, g.role, g.content, g.preview, g.size_bytes, 'completed',
             g.user_id, g.tool_calls, g.tool_call_id, g.metadata, g.now_ms, g.now_ms, g.now_ms
         from reserved r join given g on g.place = r.place
     )
-    select r.place, r.last_seq, r.key, n.id, n.seq from reserved r left join lateral (
-        select p.id, p.seq from messages p
-        where p.organization = r.organization and p.thread = r.key and p.seq > r.cleared_seq
-        order by p.seq desc limit 1
-    ) n on true
+    select r.place, r.last_seq, r.key, {
+        NEWEST.format(thread="r.key", cleared="r.cleared_seq").replace(":organization", "r.organization")
+    }, r.revision = s.revision + 1
+    from reserved r join threads s on s.organization = r.organization and s.key = r.key
     """,
     function=f"""
     declare
@@ -108,11 +107,11 @@ APPEND = scoped(
         if found then
             r1 := reserved.last_seq;
             r2 := reserved.key;
-            select p.id, p.seq into newest from messages p
+            select p.id into newest from messages p
             where p.organization = :organization and p.thread = reserved.key and p.seq > reserved.cleared_seq
             order by p.seq desc limit 1;
             r3 := newest.id;
-            r4 := newest.seq;
+            r4 := true;
             insert into messages ({NEW_COLUMNS})
             values (:organization, reserved.key, reserved.last_seq, :id, :role, :content, :preview, :size_bytes,
                 'completed', :user_id, :tool_calls, :tool_call_id, :metadata, :now_ms, :now_ms, :now_ms);
@@ -147,6 +146,8 @@ async def append(
     for what is replaced, ExternalIdTaken, InvalidField or one of the Metadata… errors.
     """
     is_one = isinstance(body, MessageCreate)
+    if is_one_statement(body, precondition):
+        return await append_one(tx, thread_id, draft(body))
     several = MessagesCreate([body]) if isinstance(body, MessageCreate) else body
     params = [""] if is_one else [f"messages[{position}]." for position in range(len(several.messages))]
     drafts = [draft(each, param) for each, param in zip(several.messages, params, strict=True)]
@@ -155,9 +156,7 @@ async def append(
         # Only who names a condition, or changes the thread as well, is told the thread's revision.
         shown = None if precondition is None and several.thread is UNSET and several.replaces is UNSET else revision
         return Versioned(added[0] if is_one else page_of(added), now_ms if is_one else None, shown)
-    return (
-        await append_one(tx, thread_id, drafts[0]) if is_one else page_of(await append_several(tx, thread_id, drafts))
-    )
+    return page_of(await append_several(tx, thread_id, drafts))
 
 
 def page_of(added: Sequence[Message]) -> ListPage:
@@ -165,18 +164,18 @@ def page_of(added: Sequence[Message]) -> ListPage:
     return ListPage("list", list(added), first_id, last_id, False, None)
 
 
-def is_at_the_end(body: MessageCreate | MessagesCreate, precondition: Precondition | None) -> bool:
+def is_at_the_end(body: MessagesCreate, precondition: Precondition | None) -> bool:
     """Return whether messages are added at the end, with nothing else to check or to change."""
-    if precondition is not None:
+    if precondition is not None or body.thread is not UNSET or body.replaces is not UNSET:
         return False
-    if isinstance(body, MessageCreate):
-        return is_plain(body)
-    return bool(body.messages) and body.thread is UNSET and body.replaces is UNSET and all(map(is_plain, body.messages))
+    return bool(body.messages) and all(map(is_plain, body.messages))
 
 
-def is_one_statement(body: MessageCreate | MessagesCreate, precondition: Precondition | None) -> bool:
+def is_one_statement(
+    body: MessageCreate | MessagesCreate, precondition: Precondition | None
+) -> TypeGuard[MessageCreate]:
     """Return whether `append` needs one statement only, and so no transaction around it."""
-    return isinstance(body, MessageCreate) and is_at_the_end(body, precondition)
+    return isinstance(body, MessageCreate) and precondition is None and is_plain(body)
 
 
 async def append_one(tx: ScopedTransaction, thread_id: str, new: dict[str, Any]) -> Versioned:
@@ -184,10 +183,9 @@ async def append_one(tx: ScopedTransaction, thread_id: str, new: dict[str, Any])
     for _ in range(ATTEMPTS_MAX):
         row = await tx.fetch_one(APPEND, thread_id=thread_id, count=1, user_id=tx.scope.user_id, now_ms=now_ms, **new)
         if row is not None:
-            seq, thread, parent_id, parent_seq = row
-            if parent_seq is None or parent_seq < seq - 1:
-                # Messages were deleted, or on PostgreSQL others were added since the statement began.
-                parent_id = await lines.find_parent_id(tx, thread, seq) if seq > 1 else None
+            seq, thread, parent_id, is_sure = row
+            if not is_sure:
+                parent_id = await lines.find_parent_id(tx, thread, seq)
             message = message_of(new_row(new, seq, tx.scope.user_id, now_ms), thread_id, parent_id)
             return Versioned(message, now_ms)
         await explain(tx, thread_id, Action.ADD_MESSAGE)

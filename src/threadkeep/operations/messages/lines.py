@@ -95,10 +95,12 @@ OF_THREAD = scoped("""
     """)
 
 
-OF_MESSAGE = scoped(f"""
-    select {PARENT_ID.format(cleared="t.cleared_seq")} from threads t
-    join messages m on m.organization = t.organization and m.thread = t.key and m.seq = :seq
-    where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
+# The message itself need not be there any more.
+OF_NUMBER = scoped(f"""
+    select {PARENT_ID.format(cleared="m.cleared_seq")} from (
+        select t.key as thread, t.cleared_seq, cast(:seq as bigint) as seq from threads t
+        where t.organization = :organization and t.key = :thread and t.user_id = coalesce(:member, t.user_id)
+    ) m
     """)
 
 
@@ -203,8 +205,8 @@ async def newest_on(
 
 
 async def find_parent_id(tx: ScopedTransaction, thread: int, seq: int) -> str | None:
-    """Return the id of the message that a message of the thread follows."""
-    [parent_id] = await tx.fetch_one(OF_MESSAGE, thread=thread, seq=seq) or (None,)
+    """Return the id of the message that the one with this number follows."""
+    [parent_id] = await tx.fetch_one(OF_NUMBER, thread=thread, seq=seq) or (None,)
     return None if parent_id is None else str(parent_id)
 
 

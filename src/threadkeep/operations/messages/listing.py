@@ -24,6 +24,9 @@ from threadkeep.operations.threads.rows import explain
 SORT = "seq"
 LINE_SORT = "line"
 CURRENT = "current"
+# Stands for the parent of the first message of a page when all parents must be looked up.
+BRANCHED = ""
+COLUMNS_COUNT = len(StoredMessage._fields)
 
 FIND_BY_ID = scoped("""
     select m.seq from threads t
@@ -66,9 +69,10 @@ class MessageQuery(NamedTuple):
 
     @property
     def begins_current(self) -> bool:
-        """Whether this is a page of the current line whose end is not known from the page before."""
+        """Whether this is a page of the whole current line whose end is not known from the page before."""
         cursor = self.window.cursor
-        return self.branch == CURRENT and (cursor is None or not paging.is_position(cursor))
+        is_whole = self.branch == CURRENT and self.role is None and self.external_id is None
+        return is_whole and (cursor is None or not paging.is_position(cursor))
 
     @property
     def filters(self) -> dict[str, str | None]:
@@ -85,8 +89,8 @@ def query_of(given: MessagesQuery) -> MessageQuery:
         given.external_id,
         given.branch,
         given.through,
-        with_payload=given.include == "payload",
-        with_siblings=given.include == "siblings",
+        with_payload="payload" in given.include,
+        with_siblings="siblings" in given.include,
     )
 
 
@@ -99,24 +103,25 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQue
     bounds = {"limit": query.window.limit + 1, "page_bytes": PAGE_BYTES_MAX}
     looks_up = any(filters)
     rows = await tx.fetch(page_statement(*query.form, looks_up), **place, **bounds, **query.filters)
-    if query.branch is not None and (not rows or rows[0][-1]):
+    if query.branch is not None and (not rows or rows[0][-1] == BRANCHED):
         return await list_line(tx, thread_id, query)
     if not rows:
         await explain(tx, thread_id, Action.READ)
         return paging.page_of([], query.window, None)
-    *_, before_id, is_branched = rows[0]
-    if is_branched and not looks_up:
+    before_id = rows[0][-1]
+    if not looks_up and before_id == BRANCHED:
         looks_up = True
         rows = await tx.fetch(page_statement(*query.form, looks_up), **place, **bounds, **query.filters)
-    parent_ids: list[str | None] = [parent_id for *_, parent_id, _ in rows]
-    if not looks_up:
+    if looks_up:
+        parent_ids = [row[-1] for row in rows]
+    else:
         # A thread that never branched: each message follows the one before it.
-        ids = [id for id, *_ in rows]
+        ids = [row[0] for row in rows]
         parent_ids = [*ids[1:], None] if descending else [before_id, *ids[:-1]]
     if query.branch is None:
         return await page_of(tx, thread_id, query, rows, parent_ids, SORT, ())
     # The thread never branched, so its current line is all of it. Its cursors keep where the line ends now.
-    newest_seq = StoredMessage(*rows[0][: len(StoredMessage._fields)]).seq
+    newest_seq = StoredMessage(*rows[0][:COLUMNS_COUNT]).seq
     if query.window.cursor is not None or not descending:
         _, _, newest_seq = await tx.fetch_one(THREAD, thread_id=thread_id) or (0, 0, newest_seq)
     return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (newest_seq,))
@@ -159,12 +164,11 @@ async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) 
             **query.filters,
         )
         rows += found
-        bytes_left -= sum(size_bytes for *_, size_bytes in found)
+        bytes_left -= sum(row[-2] for row in found)
         spans = lines.clip(spans, 0, some[-1][0] - 1) if descending else lines.clip(spans, some[0][1] + 1, KEY_MAX)
         # Where many messages were deleted, or few have the role, fewer and fewer looks reach over the gap.
         count *= 2
-    parent_ids = [parent_id for *_, parent_id, _ in rows]
-    return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (last_seq,))
+    return await page_of(tx, thread_id, query, rows, [row[-1] for row in rows], LINE_SORT, (last_seq,))
 
 
 async def find_end(
@@ -187,12 +191,12 @@ async def page_of(
     tx: ScopedTransaction, thread_id: str, query: MessageQuery, rows: Sequence[Row], parent_ids: Sequence[str | None],
     sort: str, more: tuple[int, ...],
 ) -> ListPage:  # fmt: skip
-    """Make the page of rows: COLUMNS, the thread's key, and two more. A position is a number with `more` behind it."""
-    found = messages_of([columns for *columns, _, _, _ in rows], thread_id, parent_ids)
+    """Make the page of rows, which begin with COLUMNS. A position is a number with `more` behind it."""
+    found = messages_of([row[:COLUMNS_COUNT] for row in rows], thread_id, parent_ids)
     kept = paging.fitting(found[: query.window.limit], size_of)
     if query.with_payload:
-        places = [(thread, each.seq) for (*_, thread, _, _), each in zip(rows, kept, strict=False)]
-        kept = await payloads.add(tx, kept, places, size_of)
+        for thread, *_ in await tx.fetch(THREAD, thread_id=thread_id):
+            kept = await payloads.add(tx, kept, [(thread, each.seq) for each in kept], size_of)
     if query.with_siblings:
         await siblings.add(tx, thread_id, kept)
     cursor = paging.encode_position(sort, (kept[-1].seq, *more)) if len(kept) < len(found) else None
@@ -240,23 +244,22 @@ def page_statement(descending: bool, of_role: bool, of_external_id: bool, looks_
     """Return the statement that reads no more content than a page may hold.
 
     The inner query adds up sizes without reading content. Whole messages are read only if they begin within the
-    page, plus one more, which shows that the list goes on. The parent of each is looked up if asked; else only the
-    message before the page is, and only if it is read from the oldest on.
+    page, plus one more, which shows that the list goes on. The last column is the parent of each if `looks_up`; else
+    the message before the page, if it is read from the oldest on, or BRANCHED.
     """
     direction = "desc" if descending else "asc"
     cleared = "(select h.cleared_seq from h)"
     filters = conditions(of_role, of_external_id)
 
-    def parent(key: str, cleared: str) -> str:
+    def parent(key: str, cleared: str, is_branched: str) -> str:
         if looks_up:
             return lines.PARENT_ID.format(cleared=cleared)
-        if descending:
-            return "null"
-        return f"""(
+        before = f"""(
             select p.id from messages p
             where p.organization = :organization and p.thread = {key} and p.seq > {cleared} and p.seq <= :at_seq
             order by p.seq desc limit 1
         )"""
+        return f"case when {is_branched} = 1 then '{BRANCHED}' {'' if descending else f'else {before}'} end"
 
     def within(above: str, greatest: str) -> str:
         # A single lower bound: given two, SQLite seeks the first and scans every row up to the second.
@@ -267,7 +270,7 @@ def page_statement(descending: bool, of_role: bool, of_external_id: bool, looks_
         # The thread is a subquery: with a join, PostgreSQL would read all of its messages and sort them.
         return f"""
         with h as ({FOUND})
-        select {COLUMNS}, m.thread, {parent("(select h.key from h)", cleared)}, (select h.is_branched from h) from (
+        select {COLUMNS}, {parent("(select h.key from h)", cleared, "(select h.is_branched from h)")} from (
             select s.thread, s.seq,
                 sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
             from (
@@ -282,12 +285,7 @@ def page_statement(descending: bool, of_role: bool, of_external_id: bool, looks_
         """
 
     # Each step asks one table, which Citus plans fastest. The content of a row is not read before it is returned.
-    names = [
-        *(f"message.{name}" for name in StoredMessage._fields),
-        "held.key",
-        "message.parent_id",
-        "held.is_branched",
-    ]
+    names = [*(f"message.{name}" for name in StoredMessage._fields), "message.parent_id"]
     results = " ".join(f"r{place} := {name};" for place, name in enumerate(names, 1))
     function = f"""
     declare
@@ -297,7 +295,8 @@ def page_statement(descending: bool, of_role: bool, of_external_id: bool, looks_
     begin
         {FOUND.replace(" from threads", " into held from threads")};
         for message in
-            select {COLUMNS}, m.size_bytes, {parent("held.key", "held.cleared_seq")} as parent_id from messages m
+            select {COLUMNS}, m.size_bytes, {parent("held.key", "held.cleared_seq", "held.is_branched")} as parent_id
+            from messages m
             where m.organization = :organization and m.thread = held.key
               and m.seq {within("held.cleared_seq", "greatest")} {filters}
             order by m.seq {direction} limit :limit
@@ -313,11 +312,11 @@ def page_statement(descending: bool, of_role: bool, of_external_id: bool, looks_
 
 
 def line_statement(descending: bool, of_role: bool, of_external_id: bool) -> Statement:
-    """Return the same for messages of given runs, all of them behind what was cleared; a row ends with its size."""
+    """Return the same for messages of given runs, all of them behind what was cleared; a row has its size as well."""
     direction = "desc" if descending else "asc"
     # A cross join keeps its order on SQLite, which could choose to read the whole organization first.
     return lines.within(f"""
-        select {COLUMNS}, m.thread, {lines.PARENT_ID.format(cleared=":cleared_seq")}, m.size_bytes from (
+        select {COLUMNS}, m.size_bytes, {lines.PARENT_ID.format(cleared=":cleared_seq")} from (
             select s.thread, s.seq,
                 sum(s.size_bytes) over (order by s.seq {direction} rows unbounded preceding) - s.size_bytes as before
             from (
