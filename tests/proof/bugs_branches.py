@@ -75,9 +75,9 @@ BUGS = [
         (
             Edit(
                 COPYING,
-                "    source = await hold(tx, thread_id)\n",
-                "    service = system_scope(tx.scope.organization)\n"
-                "    source = await hold(ScopedTransaction(tx._transaction, service), thread_id)\n",
+                "await store(tx, await hold(tx, thread_id), body, user_id)",
+                "await store(tx, await hold(ScopedTransaction(tx._transaction, system_scope(tx.scope.organization)), "
+                "thread_id), body, user_id)",
             ),
             Edit(
                 COPYING,
