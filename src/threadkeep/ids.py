@@ -40,6 +40,11 @@ def made(prefix: str) -> re.Pattern[str]:
     return re.compile(prefix + MADE_SHAPE)
 
 
+def with_prefix(id: str, prefix: str) -> str:
+    """Return the id of the same object under the name that another service has for it."""
+    return f"{prefix}_{id.partition('_')[2]}"
+
+
 def is_ours(text: str, prefix: str) -> bool:
     """Return whether `text` has the form of an id that `new_id` makes."""
     own, _, rest = text.partition("_")

@@ -28,11 +28,13 @@ from support.cast import Caller
 from support.cutting_proxy import Cut, CuttingProxy
 from support.document import documents_of
 from support.quick_client import QuickClient
-from support.scripted_model import STALL, Call, answer_of
+from support.scripted_model import STALL, Call, answer_of, finish, tool_call
 from support.server import Server
 
 KINDS = [*NATIVE, *OPENAI]
 SENDERS = 8
+# What is asked before a work begins, and is not counted.
+PREPARED = ("stall", "call")
 DROPPED_SHARE = 0.3
 KILLED_SHARE = 0.1
 WORKS_AT_ONCE = 6
@@ -69,6 +71,8 @@ async def attack(place: Place, record: Record) -> None:
 def speak(call: Call) -> Sequence[Any]:
     if call.last_user_text == "stall":
         return ["begun", STALL]
+    if call.last_user_text == "call" and call.body["messages"][-1]["role"] != "tool":
+        return [tool_call(0, "call_1", "look", "{}"), finish("tool_calls")]
     return [random.uniform(0, 0.05), "A ", random.uniform(0, 0.05), *answer_of("short ", "answer")]
 
 
@@ -231,7 +235,7 @@ class Race:
 
 def check_calls(place: Place, works: list[Work], record: Record) -> None:
     """Count the model's calls by the words in them."""
-    asked = [json.dumps(call.body["messages"]) for call in place.model.calls if call.last_user_text != "stall"]
+    asked = [json.dumps(call.body["messages"]) for call in place.model.calls if call.last_user_text not in PREPARED]
     calls = Counter(word for text in asked for word in set(re.findall(r"w\d+w", text)))
     for work in works:
         times, is_alone = calls[work.word], work.deaths == 0

@@ -67,6 +67,11 @@ class Follower(Streamed):
         self._looked_s = 0.0
 
     @property
+    def row(self) -> StoredResponse:
+        """The response, as it was read last."""
+        return self._row
+
+    @property
     def key(self) -> Key:
         return (self._db.scope.organization, self._row.id)
 

@@ -43,6 +43,8 @@ class Translated(Streamed):
     def _translated(self, frame: bytes) -> bytes:
         if frame.startswith(b":"):
             return frame + FRAME_END
-        fields = dict(line.split(b": ", 1) for line in frame.split(b"\n"))
-        response_id, _, n = fields[b"id"].decode().rpartition(":")
-        return self._translate(response_id, int(n), fields[b"event"].decode(), fields[b"data"])
+        # As `frame` writes it.
+        head, _, data = frame.partition(b"\ndata: ")
+        position, _, type = head.removeprefix(b"id: ").decode().partition("\nevent: ")
+        response_id, _, n = position.rpartition(":")
+        return self._translate(response_id, int(n), type, data)

@@ -42,8 +42,8 @@ class Request:
     """One request while it is on its way through the pipeline: each step adds what it found out."""
 
     __slots__ = (
-        "allowed", "answering", "body", "headers", "keyed", "last_event_id", "path", "precondition", "presence",
-        "query", "route",
+        "allowed", "answer_headers", "answering", "body", "headers", "keyed", "last_event_id", "path", "precondition",
+        "presence", "query", "route",
     )  # fmt: skip
 
     def __init__(self, headers: dict[bytes, bytes], answering: Answering) -> None:
@@ -51,6 +51,8 @@ class Request:
         self.answering = answering
         # The path of its endpoint, as the route table writes it.
         self.route = "unknown"
+        # What its endpoint adds to the headers of an answer.
+        self.answer_headers: Sequence[tuple[bytes, bytes]] = ()
         # The values of the path's parameters, without the organization's.
         self.path: list[str] = []
         self.query: Any = None  # Any: the endpoint's own query struct.
@@ -100,6 +102,8 @@ class Endpoint:
     more_statuses: tuple[int, ...] = ()
     # Only of PREPARED: returns what was found, and the status of the answer.
     prepare: Callable[..., Coroutine[Any, Any, tuple[Any, int]]] | None = None
+    # Headers of its whole answers, besides those that all have.
+    headers: Sequence[tuple[bytes, bytes]] = ()
     # What the documentation says besides the summary.
     description: str = ""
 

@@ -93,6 +93,8 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "messageId": {"type": "string"},
     "responseId": {"type": "string"},
     "assistantId": {"type": "string"},
+    "runId": {"type": "string"},
+    "stepId": {"type": "string"},
     "keyId": {"type": "string"},
     "bulkId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},

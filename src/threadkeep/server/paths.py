@@ -21,15 +21,21 @@ from threadkeep.errors import (
 )
 from threadkeep.server.endpoint import Endpoint
 
+# Whatever has another format is looked for, and not found.
+SHORT = re.compile("(?s:.{1,256})")
+
 # The format of each path parameter, and the error for a value that does not match.
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "threadId": (ids.THREAD, ThreadNotFound),
     "messageId": (ids.made("msg"), MessageNotFound),
     "assistantId": (ids.ASSISTANT, AssistantNotFound),
     "responseId": (ids.made("resp"), ResponseNotFound),
+    # Names that another service has for responses, and for what is in them.
+    "runId": (ids.made("run"), ResponseNotFound),
+    "stepId": (SHORT, NotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
-    "model": (re.compile("(?s:.{1,256})"), NotFound),
+    "model": (SHORT, NotFound),
     "bulkId": (ids.made("bulk"), BulkNotFound),
 }
 

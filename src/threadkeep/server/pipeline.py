@@ -137,7 +137,9 @@ class Pipeline:
                 finally:
                     result.place.leave()
                 return None
-            whole = result.status, headers_of(result, request_id), result.body
+            headers = headers_of(result, request_id)
+            headers += request.answer_headers
+            whole = result.status, headers, result.body
             if method == "GET" and b"if-none-match" in request.headers:
                 whole = unless_known(request.headers[b"if-none-match"], *whole)
         except ApiError as error:
@@ -159,6 +161,7 @@ class Pipeline:
         route, values = find_route(self._routes, scope, self._speech.prefix)
         request.route = route.path
         endpoint = route.endpoint(method)
+        request.answer_headers = endpoint.headers
         # Caller.
         caller = self._authenticator.remembered(headers) or await self._authenticator.caller(headers)
         self._limits.rates[caller.credential].count(caller.rate_id)

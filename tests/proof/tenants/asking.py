@@ -93,6 +93,8 @@ def asked(operation: str, world: World) -> Asked:
     if path.endswith("/stream") and world.live:
         ids["threadId"] = world.live
     body = body_of(operation) if method in ("POST", "PUT", "PATCH") else None
+    if body is not None and "assistant_id" in body:
+        body["assistant_id"] = ids["assistantId"]
     return Asked(operation, ids, {}, {}, body)
 
 

@@ -46,10 +46,13 @@ async def try_others(kinds: list[Kind], victim: World, look: Look, is_colleague:
         before = now
 
 
-def takes_ids(each: tuple[str, Row]) -> tuple[bool, bool]:
-    """Put what takes the victim's ids for things of one's own behind all else: an assistant's is taken for good."""
+def takes_ids(each: tuple[str, Row]) -> tuple[bool, bool, bool]:
+    """Put what takes the victim's ids for things of one's own behind all else: an assistant's is taken for good.
+
+    Lists come before what puts something into them, in the victim's name in an organization of one's own.
+    """
     references = each[1].references.values()
-    return CHOSEN_ASSISTANT_ID in references, CHOSEN_ID in references
+    return CHOSEN_ASSISTANT_ID in references, CHOSEN_ID in references, not each[0].startswith("GET")
 
 
 def values(operation: str, name: str, victim: World) -> list[str]:
@@ -58,6 +61,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     last = key.rpartition(".")[2]
     if place == "path" and operation.endswith("/stream"):
         return [victim.live] if last == "threadId" else [victim.ids[last]]
+    if last == "model":
+        return []  # Models are of the server.
     if last in victim.ids:
         return [victim.ids[last]]
     if name in ("body after", "body parentId", "query branch", "query through"):
@@ -71,7 +76,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "X-User-Id": [victim.ids["userId"]],
         "titleContains": [victim.canary],
         "metadata": [victim.canary],
-        "run_id": [f"run_{victim.ids['responseId'].partition('_')[2]}"],
+        "run_id": [victim.ids["runId"]],
+        "assistant_id": [victim.ids["assistantId"]],
     }
     return more.get(last, [])
 
@@ -83,7 +89,7 @@ def positions(operation: str, victim: World) -> list[str]:
     if path.endswith(("/events", "/stream")):
         return [victim.event, f"{victim.live_response}:1"]
     listed = {"threads": "threadId", "assistants": "assistantId", "members": "userId", "keys": "keyId"}
-    listed |= {"messages": "messageId", "responses": "responseId"}
+    listed |= {"messages": "messageId", "responses": "responseId", "runs": "runId", "steps": "stepId"}
     return [victim.ids[listed[path.rpartition("/")[2]]]]
 
 

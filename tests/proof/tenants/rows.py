@@ -179,6 +179,8 @@ PLAIN = frozenset(
     model temperature topP maxOutputTokens stop responseFormat toolChoice parallelToolCalls reasoningEffort
     tools function description parameters strict
     image_url detail image_file attachments tool_resources file_search top_p response_format reasoning_effort
+    additional_instructions additional_messages max_completion_tokens max_prompt_tokens truncation_strategy
+    last_messages tool_choice parallel_tool_calls tool_outputs tool_call_id output
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
     action filter dryRun change
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.

@@ -2,6 +2,8 @@
 
 from proof.tenants import rows
 from proof.tenants.rows import (
+    ASSISTANT,
+    BY_ID,
     CHOSEN_ASSISTANT_ID,
     EVERY,
     FILTER,
@@ -18,10 +20,19 @@ from proof.tenants.rows import (
 
 # Models are of the server: there is none of somebody to name.
 MODEL = Kind("", "")
+RUN = Kind("404 run_not_found", "404 run_not_found")
+STEP = Kind("404 step_not_found", "404 step_not_found")
+# Here a thread is described, and never named.
+DESCRIBED = Kind("400 invalid_field", "400 invalid_field")
 V1 = "/openai/v1"
 T = f"{V1}/threads/{{threadId}}"
 M = f"{T}/messages/{{messageId}}"
+R = f"{T}/runs/{{runId}}"
+S = f"{R}/steps/{{stepId}}"
 A = f"{V1}/assistants/{{assistantId}}"
+
+IN_RUN = IN_THREAD | {"path runId": RUN}
+NEW_RUN = RETRIED | {"body assistant_id": ASSISTANT}
 
 OPENAI = {
     f"POST {V1}/threads": Row("member", EVERY | RETRIED),
@@ -34,6 +45,15 @@ OPENAI = {
     f"GET {M}": Row("member", IN_MESSAGE),
     f"POST {M}": Row("member", IN_MESSAGE | RETRIED),
     f"DELETE {M}": Row("member", IN_MESSAGE),
+    f"POST {T}/runs": Row("member", IN_THREAD | NEW_RUN),
+    f"POST {V1}/threads/runs": Row("member", EVERY | NEW_RUN | {"body thread": DESCRIBED}),
+    f"GET {T}/runs": Row("member", IN_THREAD | BY_ID),
+    f"GET {R}": Row("member", IN_RUN),
+    f"POST {R}": Row("member", IN_RUN | RETRIED),
+    f"POST {R}/cancel": Row("member", IN_RUN | RETRIED),
+    f"POST {R}/submit_tool_outputs": Row("member", IN_RUN | RETRIED),
+    f"GET {R}/steps": Row("member", IN_RUN | BY_ID),
+    f"GET {S}": Row("member", IN_RUN | {"path stepId": STEP}),
     f"POST {V1}/assistants": Row("admin", EVERY | RETRIED | {"body id": CHOSEN_ASSISTANT_ID}),
     f"GET {V1}/assistants": Row("member", EVERY | OF_ASSISTANTS),
     f"GET {A}": Row("member", OF_ASSISTANT),

@@ -2,19 +2,21 @@
 
 import asyncio
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from support.cast import Caller
-from support.scripted_model import Call, answer_of, finish
+from support.scripted_model import Call, answer_of, finish, tool_call
+from threadkeep.ids import with_prefix
 
 CANARY = re.compile("canary[a-z0-9]+")
 STARTED_S = 20
 numbers = itertools.count(1)
 
-# What every operation accepts; one that is missing here takes {}.
+# What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
     "PATCH /v1/threads/{threadId}": {"title": "changed"},
@@ -34,6 +36,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /openai/v1/threads/{threadId}": {"metadata": {"to": "changed"}},
     "POST /openai/v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
     "POST /openai/v1/threads/{threadId}/messages/{messageId}": {"metadata": {"to": "changed"}},
+    "POST /openai/v1/threads/{threadId}/runs": {"assistant_id": ""},
+    "POST /openai/v1/threads/runs": {"assistant_id": ""},
+    "POST /openai/v1/threads/{threadId}/runs/{runId}": {"metadata": {"to": "changed"}},
+    "POST /openai/v1/threads/{threadId}/runs/{runId}/submit_tool_outputs": {
+        "tool_outputs": [{"tool_call_id": "call_1", "output": "changed"}]
+    },
     "POST /openai/v1/assistants": {"model": "scripted"},
     "POST /openai/v1/assistants/{assistantId}": {"instructions": "changed"},
 }
@@ -70,6 +78,8 @@ class Speaker:
         heard = " ".join(CANARY.findall(str(call.body.get("messages"))))
         if "stay" in call.last_user_text:
             return [f"heard {heard}", self.go, finish()]
+        if "call" in call.last_user_text and call.body["messages"][-1]["role"] != "tool":
+            return [tool_call(0, "call_1", "look", json.dumps({"for": heard})), finish("tool_calls")]
         return answer_of(f"heard {heard}")
 
 
@@ -82,6 +92,8 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
     await user.create_thread(messages=[first], **words)
     messages = await user.list_messages(thread)
     response = await user.respond(thread, input=f"and {canary}", metadata={"word": canary})
+    # A run that waits for the output of a call.
+    run = await user.respond(thread, input=f"call {canary}", tools=[{"type": "function", "function": {"name": "look"}}])
     assistant = await owner.create_assistant(name=f"name {everybodys} {next(numbers)}", instructions=f"be {everybodys}")
     key = await owner.create_key(userId=user.user, role="member", name=f"key {canary}")
     bulk = await user.request("POST", "/v1/threads/bulk", {"action": "archive", "ids": ["thread_never"]})
@@ -89,6 +101,8 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
         "threadId": thread.id,
         "messageId": messages.ids[0],
         "responseId": response.id,
+        "runId": with_prefix(run.id, "run"),
+        "stepId": f"{with_prefix(run.id, 'step')}_2",
         "assistantId": assistant.id,
         "keyId": key.id,
         "bulkId": bulk.id,

@@ -144,7 +144,10 @@ def asked_of(stored: str | None) -> Asked | None:
 
 
 def calls_of(stored: str | None) -> list[ChainCall]:
-    calls: Iterable[ToolCall] = () if stored is None else decode_calls(stored)
+    return calls_in(() if stored is None else decode_calls(stored))
+
+
+def calls_in(calls: Iterable[ToolCall]) -> list[ChainCall]:
     return [ChainCall(call.id, call.function.name, call.function.arguments) for call in calls]
 
 

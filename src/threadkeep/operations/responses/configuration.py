@@ -23,6 +23,10 @@ encode = json.Encoder().encode
 DEFAULT_CONTEXT_MODE: ContextMode = "recent"
 
 
+class ModelUnknown(InvalidField):
+    default = "The server has no model of this name: name another, or leave it out."
+
+
 @dataclass(frozen=True, slots=True)
 class Combined:
     """The settings of a response. One that is None was given by nobody."""
@@ -71,9 +75,9 @@ def check_tool_choice(configuration: Configuration) -> None:
 
 
 def check_model(name: str, known: Collection[str]) -> None:
-    """Raise InvalidField for a model that is not `known`. If `known` is empty, every name is accepted."""
+    """Raise ModelUnknown for a model that is not `known`. If `known` is empty, every name is accepted."""
     if known and name not in known:
-        raise InvalidField("The server has no model of this name: name another, or leave it out.", param="model")
+        raise ModelUnknown(param="model")
 
 
 async def resolve(

@@ -9,8 +9,9 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 
 TEXT = """
-    select r.id, r.status, r.finish_reason, r.ended_ms from {source}
+    select r.id, coalesce(f.id, r.id), r.status, r.finish_reason, r.ended_ms from {source}
     cross join responses r
+    left join responses f on f.organization = r.organization and f.key = r.first
     where r.organization = :organization and r.id = {id}
     """
 READ = scoped(
@@ -23,6 +24,8 @@ class Origin(NamedTuple):
     """The response that wrote a message."""
 
     response_id: str
+    # The first response of its chain.
+    first_id: str
     status: str
     finish_reason: str | None
     ended_ms: int | None

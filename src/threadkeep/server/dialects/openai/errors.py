@@ -1,16 +1,24 @@
 """Errors as OpenAI's client knows them: those of this dialect alone, and the native ones reworded."""
 
 import re
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any
 
+from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import (
     ApiError,
     Conflict,
     IdempotencyConflict,
     InvalidRequest,
     NotFound,
+    ResponseNotFound,
     ThreadBusy,
     ThreadNotFound,
 )
+from threadkeep.ids import with_prefix
+from threadkeep.operations.responses import origins
+from threadkeep.operations.responses.configuration import ModelUnknown
 
 CAPITAL = re.compile("([A-Z])")
 # The client takes its exception by status, and sends these again unless it is told not to.
@@ -31,6 +39,7 @@ class UnsupportedValue(InvalidRequest):
 
 class ModelNotFound(InvalidRequest):
     code = "model_not_found"
+    default = "No model found with this name: name it in THREADKEEP_MODEL, or let the table * answer for every name."
 
 
 class PreviousResponseNotFound(InvalidRequest):
@@ -79,6 +88,10 @@ def reworded(error: ApiError, path: str) -> ApiError:
     """Return the error as this dialect words it, given the request's path."""
     if isinstance(error, ThreadBusy):
         error = busy(error, path)
+    elif isinstance(error, ModelUnknown):
+        error = ModelNotFound(param=error.param)
+    elif isinstance(error, ResponseNotFound) and path.startswith("/openai/v1/threads"):
+        error = RunNotFound()
     elif isinstance(error, ThreadNotFound) and path.startswith("/openai/v1/conversations"):
         error = ConversationNotFound()
     elif error.code in NOT_FOUND:
@@ -95,7 +108,28 @@ def reworded(error: ApiError, path: str) -> ApiError:
 def busy(error: ThreadBusy, path: str) -> ApiError:
     if "/threads" not in path:
         return ConversationLocked(param="conversation")
-    run_id = f"run_{error.response_id.partition('_')[2]}"
+    run_id = with_prefix(error.response_id, "run")
     if path.endswith("/runs"):
         return ThreadActive(f"Thread {error.thread_id} already has an active run {run_id}.")
     return ThreadActive(f"Can't add messages to {error.thread_id} while a run {run_id} is active.")
+
+
+async def name_run(tx: ScopedTransaction, error: ThreadBusy) -> ThreadBusy:
+    """Return the refusal with the response by which programs know the run that is active: its first."""
+    # It may have been deleted since, with its thread.
+    for origin in (await origins.find(tx, [error.response_id])).values():
+        error.response_id = origin.first_id
+    return error
+
+
+def naming_run(operation: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Return the operation; what it refuses because a run is active names that run."""
+
+    @wraps(operation)
+    async def named(tx: ScopedTransaction, *arguments: Any) -> Any:  # Any: what the operation takes and returns.
+        try:
+            return await operation(tx, *arguments)
+        except ThreadBusy as error:
+            raise await name_run(tx, error) from None
+
+    return named

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType, field
 from threadkeep.contract import messages as native
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import MessageNotFound
+from threadkeep.ids import with_prefix
 from threadkeep.operations.messages import appending, messages
 from threadkeep.operations.responses import origins
 from threadkeep.operations.responses.origins import Origin
@@ -110,7 +111,7 @@ def shown(message: native.Message, by: Mapping[str, Origin]) -> Message:
         None if reason is None else IncompleteDetails(reason),  # type: ignore[arg-type]  # One of REASONS.
         contents.shown(contents.decode_parts(message.content)),  # type: ignore[arg-type]  # The JSON that is stored.
         message.assistant_id,
-        None if origin is None else f"run_{origin.response_id.partition('_')[2]}",
+        None if origin is None else with_prefix(origin.first_id, "run"),
         [],
         shown_metadata(message.metadata),
     )

@@ -1,17 +1,21 @@
 """Every path of this dialect, one line each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from threadkeep.contract.answers import Nothing
 from threadkeep.scope import Role
-from threadkeep.server.dialects.openai import assistants, messages, models, threads
+from threadkeep.server.dialects.openai import assistants, beginning, messages, models, runs, steps, threads
 from threadkeep.server.dialects.openai.common import PREFIX, Deleted, ListQuery, Page, window_of
+from threadkeep.server.dialects.openai.errors import naming_run
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
 from threadkeep.server.routes import (
     METADATA,
     append_mode,
     create_mode,
     list_threads_mode,
+    path_and_body,
     path_and_precondition,
     path_body_precondition,
     path_only,
@@ -38,8 +42,8 @@ THREADS = [
              query=threads.ThreadsQuery, errors=("invalid_cursor",)),
     Endpoint("GET", THREAD, threads.read, "Retrieve a thread", path_only, threads.Thread,
              errors=("thread_not_found",)),
-    Endpoint("POST", THREAD, threads.update, "Modify a thread", path_body_precondition, threads.Thread, WRITE,
-             body=threads.ThreadUpdate, takes_precondition=True,
+    Endpoint("POST", THREAD, naming_run(threads.update), "Modify a thread", path_body_precondition, threads.Thread,
+             WRITE, body=threads.ThreadUpdate, takes_precondition=True,
              errors=("thread_not_found", "thread_locked", "thread_archived", "unsupported_value",
                      "precondition_failed", *METADATA)),
     Endpoint("DELETE", THREAD, threads.delete, "Delete a thread", path_and_precondition, Deleted, WRITE,
@@ -47,18 +51,20 @@ THREADS = [
 ]  # fmt: skip
 
 MESSAGES = [
-    Endpoint("POST", f"{THREAD}/messages", messages.create, "Create a message",
+    Endpoint("POST", f"{THREAD}/messages", naming_run(messages.create), "Create a message",
              lambda request: [*request.path, messages.given(request.body), request.precondition], messages.Message,
              append_mode, body=messages.MessageCreate, takes_precondition=True,
              errors=(*MESSAGE_WRITE, "unsupported_value", *METADATA)),
     Endpoint("GET", f"{THREAD}/messages", messages.list_messages, "List messages",
-             lambda request: [*request.path, request.query], (Page, messages.Message), query=messages.MessagesQuery,
+             lambda request: [*request.path, request.query], (Page, messages.Message),
+             ExecutionMode.READ_ONE_COMMIT, query=messages.MessagesQuery,
              errors=("thread_not_found", "invalid_cursor")),
     Endpoint("GET", MESSAGE, messages.read, "Retrieve a message", path_only, messages.Message,
              errors=("thread_not_found", "message_not_found")),
-    Endpoint("POST", MESSAGE, messages.update, "Modify a message", path_body_precondition, messages.Message, WRITE,
-             body=messages.MessageUpdate, takes_precondition=True, errors=(*MESSAGE_WRITE, *METADATA)),
-    Endpoint("DELETE", MESSAGE, messages.delete, "Delete a message", path_and_precondition, Deleted, WRITE,
+    Endpoint("POST", MESSAGE, naming_run(messages.update), "Modify a message", path_body_precondition,
+             messages.Message, WRITE, body=messages.MessageUpdate, takes_precondition=True,
+             errors=(*MESSAGE_WRITE, *METADATA)),
+    Endpoint("DELETE", MESSAGE, naming_run(messages.delete), "Delete a message", path_and_precondition, Deleted, WRITE,
              takes_precondition=True, errors=MESSAGE_WRITE),
 ]  # fmt: skip
 
@@ -80,6 +86,52 @@ ASSISTANTS = [
              Role.ADMIN, takes_precondition=True, errors=("assistant_not_found", "precondition_failed")),
 ]  # fmt: skip
 
+RUN = f"{THREAD}/runs/{{runId}}"
+# How long a client waits until it reads a run again, unless its program says so.
+POLL: list[tuple[bytes, bytes]] = [(b"openai-poll-after-ms", b"250")]
+RUN_ERRORS = ("thread_not_found", "thread_locked", "thread_archived", "unsupported_value")
+
+BEGIN = Endpoint(
+    "POST",
+    f"{THREAD}/runs",
+    beginning.create,
+    "Create a run",
+    lambda request: [*request.path, *runs.given(request.body), request.allowed, request.presence],
+    runs.Run,
+    ExecutionMode.ANSWER,
+    body=runs.RunCreate,
+    messages_at=("additional_messages",),
+    errors=(*RUN_ERRORS, "assistant_not_found", "assistant_bound", "assistant_deleted", "model_not_found", *METADATA),
+    streams=True,
+    wants_neither=lambda body: not body.stream,
+    headers=POLL,
+)
+
+RUNS = [
+    BEGIN,
+    replace(BEGIN, path=f"{V1}/threads/runs", operation=beginning.create_with_thread, summary="Create a thread and run",
+            arguments=lambda request: [*runs.given_with_thread(request.body), request.allowed, request.presence],
+            body=runs.ThreadRunCreate, messages_at=("thread.messages",)),
+    Endpoint("GET", f"{THREAD}/runs", runs.list_runs, "List runs",
+             lambda request: [*request.path, window_of(request.query)], (Page, runs.Run), query=ListQuery,
+             errors=("thread_not_found", "invalid_cursor"), headers=POLL),
+    Endpoint("GET", RUN, runs.read, "Retrieve a run", path_only, runs.Run, errors=("thread_not_found", "run_not_found"),
+             headers=POLL),
+    Endpoint("POST", RUN, runs.update, "Modify a run", path_and_body, runs.Run, WRITE, body=runs.RunUpdate,
+             errors=("thread_not_found", "thread_archived", "run_not_found", *METADATA), headers=POLL),
+    Endpoint("POST", f"{RUN}/cancel", runs.cancel, "Cancel a run", path_only, runs.Run, WRITE, body=Nothing,
+             errors=("thread_not_found", "run_not_found"), may_end_response=True, headers=POLL),
+    replace(BEGIN, path=f"{RUN}/submit_tool_outputs", operation=beginning.submit_tool_outputs,
+            summary="Submit tool outputs",
+            arguments=lambda request: [*request.path, request.body, request.allowed, request.presence],
+            body=beginning.ToolOutputs, messages_at=(), errors=(*RUN_ERRORS[:3], "run_not_found")),
+    Endpoint("GET", f"{RUN}/steps", steps.list_steps, "List run steps",
+             lambda request: [*request.path, window_of(request.query)], (Page, steps.Step), query=ListQuery,
+             errors=("thread_not_found", "run_not_found", "invalid_cursor")),
+    Endpoint("GET", f"{RUN}/steps/{{stepId}}", steps.read, "Retrieve a run step", path_only, steps.Step,
+             errors=("thread_not_found", "run_not_found", "step_not_found")),
+]  # fmt: skip
+
 MODELS = [
     Endpoint("GET", f"{V1}/models", models.list_models, "List models", path_only, (Page, models.Model),
              ExecutionMode.ANSWER, query=models.ModelsQuery),
@@ -87,4 +139,4 @@ MODELS = [
              ExecutionMode.ANSWER, errors=("not_found",)),
 ]  # fmt: skip
 
-ENDPOINTS = [*THREADS, *MESSAGES, *ASSISTANTS, *MODELS]
+ENDPOINTS = [*THREADS, *MESSAGES, *ASSISTANTS, *RUNS, *MODELS]

@@ -5,7 +5,14 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from threadkeep.contract.assistants import FunctionDefinition, ResponseFormat, Tool
+from threadkeep.contract.assistants import (
+    FunctionDefinition,
+    FunctionName,
+    NamedToolChoice,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+)
 from threadkeep.server.dialects.openai.common import Body, refuse
 
 NO_TOOL = "There are functions here and no other tools: leave it out, or call a function of your own."
@@ -31,6 +38,15 @@ ToolIn: TypeAlias = FunctionTool | FileSearch | CodeInterpreter
 FormatIn: TypeAlias = Literal["auto"] | ResponseFormat
 
 
+class FunctionChoice(Body, tag_field="type", tag="function"):
+    """The one function that the model must call."""
+
+    function: FunctionName
+
+
+ChoiceIn: TypeAlias = Literal["none", "auto", "required"] | FunctionChoice | FileSearch | CodeInterpreter
+
+
 def given(tools: Sequence[ToolIn], param: str = "tools") -> list[Tool]:
     """Return native tools. Raises UnsupportedValue for those that are not there."""
     found: list[Tool] = []
@@ -52,3 +68,16 @@ def given_format(wanted: FormatIn | None) -> ResponseFormat | None:
 
 def shown_format(wanted: ResponseFormat | None) -> Any:  # Any: JSON.
     return "auto" if wanted is None else msgspec.to_builtins(wanted)
+
+
+def given_choice(choice: ChoiceIn | None) -> ToolChoice | None:
+    """Return the native choice. Raises UnsupportedValue for a tool that is not there."""
+    if isinstance(choice, FunctionChoice):
+        return NamedToolChoice("function", choice.function)
+    if isinstance(choice, Body):
+        refuse("tool_choice.type", NO_TOOL)
+    return choice
+
+
+def shown_choice(choice: ToolChoice | None) -> Any:  # Any: a word, or JSON.
+    return "auto" if choice is None else msgspec.to_builtins(choice)
