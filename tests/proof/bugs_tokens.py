@@ -120,7 +120,7 @@ BUGS = [
         (
             Edit(
                 "server/endpoint.py",
-                '        return self.method == "POST" and self.mode is not ExecutionMode.SIGN\n',
+                '        return self.method == "POST" and self.mode not in KEYLESS\n',
                 '        return self.method == "POST"\n',
             ),
             Edit(

@@ -9,6 +9,7 @@ from proof.retried_calls import (
     Work,
     added,
     assistant,
+    cancelled,
     empty_thread,
     its_assistant,
     its_message,
@@ -17,6 +18,7 @@ from proof.retried_calls import (
     message,
     nothing,
     responses_begun,
+    running,
     shared_thread,
     thread,
     threads_made,
@@ -28,6 +30,7 @@ from threadkeep.ids import with_prefix
 
 V1 = "/openai/v1"
 THREAD = f"{V1}/threads/{{threadId}}"
+CONVERSATION = f"{V1}/conversations/{{conversationId}}"
 RUN = f"{THREAD}/runs/{{runId}}"
 
 
@@ -104,6 +107,32 @@ async def submit(work: Work, who: Caller) -> Any:
     return await begun(work, who, f"{work.made['run']}/submit_tool_outputs", body)
 
 
+async def converse(work: Work, who: Caller) -> Any:
+    return await post(work, who, f"{V1}/conversations", labelled(work))
+
+
+def conversation(work: Work) -> str:
+    return f"{V1}/conversations/{with_prefix(work.made['thread'].id, 'conv')}"
+
+
+async def change_conversation(work: Work, who: Caller) -> Any:
+    return await post(work, who, conversation(work), {"title": work.word})
+
+
+async def add_items(work: Work, who: Caller) -> Any:
+    items = [{"role": "user", "content": f"{work.word} {part}"} for part in ("one", "two")]
+    return await post(work, who, f"{conversation(work)}/items", {"items": items})
+
+
+async def respond(work: Work, who: Caller) -> Any:
+    body = {"conversation": with_prefix(work.made["thread"].id, "conv"), "input": work.word, "background": True}
+    return await begun(work, who, f"{V1}/responses", body)
+
+
+async def cancel_response(work: Work, who: Caller) -> Any:
+    return await post(work, who, f"{V1}/responses/{work.made['response'].id}/cancel", {})
+
+
 async def unlabel(work: Work, who: Caller) -> None:
     await who.request("POST", work.made["run"], {"metadata": None})
 
@@ -137,6 +166,11 @@ KINDS = [
     Kind("openai: change a run", RUN, waiting, change_run, its_metadata, unlabel),
     Kind("openai: cancel a run", f"{RUN}/cancel", waiting, cancel_run, is_cancelled),
     Kind("openai: submit outputs", f"{RUN}/submit_tool_outputs", waiting, submit, went_on),
+    Kind("openai: converse", f"{V1}/conversations", nothing, converse, threads_made),
+    Kind("openai: change a conversation", CONVERSATION, thread, change_conversation, its_thread, retitle),
+    Kind("openai: add items", f"{CONVERSATION}/items", shared_thread, add_items, added("one", "two")),
+    Kind("openai: respond", f"{V1}/responses", empty_thread, respond, responses_begun, calls=1),
+    Kind("openai: cancel a response", f"{V1}/responses/{{responseId}}/cancel", running, cancel_response, cancelled),
     Kind("openai: create an assistant", f"{V1}/assistants", nothing, create_assistant,
          listed_under_its_name("/v1/assistants")),
     Kind(

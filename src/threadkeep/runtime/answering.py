@@ -144,9 +144,9 @@ class Answering:
         """Name a thread after what its user wants."""
         return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
 
-    def wake(self, organization: int, thread_id: str) -> None:
-        """Make the readers in this process look at once: a change may have ended the thread's response."""
-        self._channels.wake(organization, thread_id)
+    def wake(self, organization: int, id: str) -> None:
+        """Make the readers in this process look at once: a change may have ended a response, or that of a thread."""
+        self._channels.wake(organization, id)
 
 
 async def preview(tx: ScopedTransaction, thread_id: str, asked: Configuration, terms: Terms) -> Context:

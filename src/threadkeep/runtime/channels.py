@@ -173,10 +173,10 @@ class Channels:
         if not channel.readers and not channel.is_local:
             del self._channels[key]
 
-    def wake(self, organization: int, thread_id: str) -> None:
-        """Make the readers of a thread's responses look at once: something happened to the thread."""
+    def wake(self, organization: int, id: str) -> None:
+        """Make the readers of a response, or of a thread's responses, look at once: something happened to it."""
         for key, channel in self._channels.items():
-            if key[0] == organization and channel.thread_id == thread_id:
+            if key[0] == organization and id in (key[1], channel.thread_id):
                 channel.look_again()
 
     async def empty(self, within_s: float) -> None:

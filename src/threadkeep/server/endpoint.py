@@ -38,6 +38,10 @@ class ExecutionMode(enum.Enum):
     CALLER = enum.auto()
 
 
+# A secret is kept for no retry, and what only reads may be done again.
+KEYLESS = (ExecutionMode.SIGN, ExecutionMode.READ, ExecutionMode.READ_SLOWLY)
+
+
 class Request:
     """One request while it is on its way through the pipeline: each step adds what it found out."""
 
@@ -94,9 +98,10 @@ class Endpoint:
     status: int = 200
     errors: tuple[str, ...] = ()
     takes_precondition: bool = False
-    # Whether it may end the thread's response: its readers are then told at once.
+    # Whether it may end a response: its readers are then told at once. The path begins with its id, or its thread's.
     may_end_response: bool = False
-    # Whether it may stream or wait for a model, unless `wants_neither` says that the body asks for neither.
+    # Whether it may stream or wait for a model, unless `wants_neither` says that the body, or without one the query,
+    # asks for neither.
     streams: bool = False
     wants_neither: Callable[[Any], bool] = lambda body: False
     more_statuses: tuple[int, ...] = ()
@@ -121,7 +126,7 @@ class Endpoint:
 
     @cached_property
     def takes_idempotency_key(self) -> bool:
-        return self.method == "POST" and self.mode is not ExecutionMode.SIGN
+        return self.method == "POST" and self.mode not in KEYLESS
 
     @cached_property
     def changes_credentials(self) -> bool:

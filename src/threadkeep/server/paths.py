@@ -23,6 +23,8 @@ from threadkeep.server.endpoint import Endpoint
 
 # Whatever has another format is looked for, and not found.
 SHORT = re.compile("(?s:.{1,256})")
+# An item's letters are its message's; several in one message are numbered.
+ITEM = re.compile(r"(msg|fco|fc|rs)_([0-9a-z]{26})(?:_([0-9]{1,4}))?")
 
 # The format of each path parameter, and the error for a value that does not match.
 PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
@@ -33,6 +35,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     # Names that another service has for responses, and for what is in them.
     "runId": (ids.made("run"), ResponseNotFound),
     "stepId": (SHORT, NotFound),
+    "conversationId": (re.compile("conv_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
+    "itemId": (ITEM, MessageNotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),

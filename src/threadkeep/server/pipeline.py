@@ -262,7 +262,7 @@ class Pipeline:
     ) -> Result | Stream:
         """Run an endpoint that streams or waits. Raises RateLimited if the caller has too many such calls open."""
         presence = request.presence = Presence()
-        if endpoint.wants_neither(request.body):
+        if endpoint.wants_neither(request.query if request.body is None else request.body):
             result = await self._run(endpoint, db, request)
             assert isinstance(result, Result)
             return result

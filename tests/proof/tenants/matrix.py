@@ -69,6 +69,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         return [victim.ids["messageId"]]
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
+    if key == "conversation.id":
+        return [victim.ids["conversationId"]]
     more = {
         "id": [victim.ids["assistantId" if operation.endswith("/assistants") else "threadId"]],
         "thread": [victim.ids["threadId"], victim.live],
@@ -76,6 +78,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "X-User-Id": [victim.ids["userId"]],
         "titleContains": [victim.canary],
         "metadata": [victim.canary],
+        "conversation": [victim.ids["conversationId"]],
+        "previous_response_id": [victim.ids["responseId"]],
         "run_id": [victim.ids["runId"]],
         "assistant_id": [victim.ids["assistantId"]],
     }
@@ -90,6 +94,7 @@ def positions(operation: str, victim: World) -> list[str]:
         return [victim.event, f"{victim.live_response}:1"]
     listed = {"threads": "threadId", "assistants": "assistantId", "members": "userId", "keys": "keyId"}
     listed |= {"messages": "messageId", "responses": "responseId", "runs": "runId", "steps": "stepId"}
+    listed |= {"items": "itemId", "input_items": "itemId"}
     return [victim.ids[listed[path.rpartition("/")[2]]]]
 
 

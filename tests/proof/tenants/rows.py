@@ -181,6 +181,9 @@ PLAIN = frozenset(
     image_url detail image_file attachments tool_resources file_search top_p response_format reasoning_effort
     additional_instructions additional_messages max_completion_tokens max_prompt_tokens truncation_strategy
     last_messages tool_choice parallel_tool_calls tool_outputs tool_call_id output
+    background_options context_management include moderation prompt prompt_cache_key prompt_cache_options
+    prompt_cache_retention max_output_tokens max_tool_calls reasoning safety_identifier service_tier store
+    stream_options top_logprobs truncation user verbosity items starting_after
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
     action filter dryRun change
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.

@@ -42,6 +42,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /openai/v1/threads/{threadId}/runs/{runId}/submit_tool_outputs": {
         "tool_outputs": [{"tool_call_id": "call_1", "output": "changed"}]
     },
+    "POST /openai/v1/conversations/{conversationId}": {"metadata": {"to": "changed"}},
+    "POST /openai/v1/conversations/{conversationId}/items": {"items": [{"role": "user", "content": "changed"}]},
+    "POST /openai/v1/responses": {"input": "changed"},
     "POST /openai/v1/assistants": {"model": "scripted"},
     "POST /openai/v1/assistants/{assistantId}": {"instructions": "changed"},
 }
@@ -103,6 +106,8 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
         "responseId": response.id,
         "runId": with_prefix(run.id, "run"),
         "stepId": f"{with_prefix(run.id, 'step')}_2",
+        "conversationId": with_prefix(thread.id, "conv"),
+        "itemId": messages.ids[0],
         "assistantId": assistant.id,
         "keyId": key.id,
         "bulkId": bulk.id,

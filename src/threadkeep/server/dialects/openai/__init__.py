@@ -11,7 +11,7 @@ from threadkeep.server.dialects.openai.routes import ENDPOINTS
 from threadkeep.server.speech import Speech
 
 # Clients ask for more than there is; what is there always comes.
-IGNORED = frozenset({"include", "include[]"})
+IGNORED = frozenset({"include", "include[]", "include_obfuscation"})
 
 # What the JavaScript client says of itself in X-Stainless-….
 SAID = ("Arch", "Async", "Custom-Event-Handler", "Custom-Poll-Interval", "Helper-Method", "Lang", "OS",

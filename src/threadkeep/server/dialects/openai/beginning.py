@@ -1,7 +1,5 @@
 """Begins runs, and goes on with those that wait: answered at once, or with a stream."""
 
-import asyncio
-from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta
@@ -10,23 +8,21 @@ from threadkeep.contract.limits import TOOL_CALLS_MAX
 from threadkeep.contract.messages import MessageCreate
 from threadkeep.contract.responses import ResponseCreate
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
-from threadkeep.errors import ApiError, StorageFull, ThreadBusy, Unavailable
+from threadkeep.errors import ApiError, ThreadBusy
 from threadkeep.operations.idempotency import IdempotentRequest
 from threadkeep.operations.responses import chains
 from threadkeep.operations.responses.chain_rows import Chain
 from threadkeep.operations.responses.continuing import NotWaiting
 from threadkeep.operations.responses.manner import Manner
 from threadkeep.runtime.answering import Answering
-from threadkeep.runtime.following import RETRY_S, Follower
+from threadkeep.runtime.following import Follower
 from threadkeep.runtime.frames import Allowed, Answered, Presence
 from threadkeep.runtime.translated import Translated
 from threadkeep.server.dialects.openai import runs, threads
-from threadkeep.server.dialects.openai.common import Body
+from threadkeep.server.dialects.openai.common import Body, read_begun
 from threadkeep.server.dialects.openai.errors import RunState, name_run
 from threadkeep.server.dialects.openai.run_streams import RunStream, begun
 
-# How often a run that has begun is tried to be read.
-READS_MAX = 10
 # What settings are called here, for errors.
 NAMES = {
     "maxOutputTokens": "max_completion_tokens",
@@ -102,26 +98,15 @@ async def told(
 ) -> Answered | Translated:
     """Return the run that was begun, or that goes on; or its stream."""
     response = answered.row if isinstance(answered, Follower) else answered.value
-    chain, thread = await read_begun(db, response.thread_id, first_id or response.id, with_thread=with_thread)
+
+    async def read(tx: ScopedTransaction) -> tuple[Chain, threads.Thread | None]:
+        chain = await chains.find(tx, response.thread_id, first_id or response.id)
+        return chain, (await threads.read(tx, response.thread_id)).object if with_thread else None
+
+    chain, thread = await read_begun(db, read)
     if not isinstance(answered, Follower):
         return Answered(200, runs.shown(chain), answered.was_replayed)
     return Translated(answered, RunStream(begun(chain, response.id), thread).translate)
-
-
-async def read_begun(
-    db: ScopedDatabase, thread_id: str, first_id: str, *, with_thread: bool
-) -> tuple[Chain, threads.Thread | None]:
-    """Read a run that has begun. While the storage is away it is tried again: an error would have it begun twice."""
-
-    async def read(tx: ScopedTransaction) -> tuple[Chain, threads.Thread | None]:
-        chain = await chains.find(tx, thread_id, first_id)
-        return chain, (await threads.read(tx, thread_id)).object if with_thread else None
-
-    for _ in range(READS_MAX):
-        with suppress(Unavailable, StorageFull):
-            return await db.read(read)
-        await asyncio.sleep(RETRY_S)
-    raise Unavailable()
 
 
 def renamed(error: ApiError, given: str) -> ApiError:

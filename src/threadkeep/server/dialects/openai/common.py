@@ -1,7 +1,9 @@
 """What all objects of this dialect share: structs, lists, metadata, and what is refused."""
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
 
 import msgspec
@@ -9,13 +11,20 @@ from msgspec import Meta
 
 from threadkeep.contract.basis import OrganizationQuery, Value
 from threadkeep.contract.limits import PAGE_OBJECTS_MAX
+from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.operations import metadata
 from threadkeep.operations.paging import Window, window
+from threadkeep.runtime.following import RETRY_S
+from threadkeep.server.body import convert
 from threadkeep.server.dialects.openai.errors import UnsupportedValue
 
 PREFIX = "/openai"
+# How often what belongs to a response that has begun is tried to be read.
+READS_MAX = 60
 # How values that are no strings are shown begins like this. Cheaper than reading what is stored at each update.
 SHOWN_FORM = re.compile(r"[\[\-0-9tf]")
+PLAIN = re.compile("[a-z0-9_]{1,64}")
 METADATA_NAME = re.compile(r"metadata\[(.*)\]", re.S)
 NO_FILES = "threadkeep keeps no files and no vector stores: leave them out, or send an address."
 
@@ -55,6 +64,7 @@ class ListQuery(OrganizationQuery, frozen=True):
     before: Annotated[str, Meta(max_length=512)] | None = None
 
 
+Json: TypeAlias = dict[str, Any]  # Any: JSON.
 Metadata: TypeAlias = dict[str, str]
 # Here values are strings. In an update null removes a key. To the type checker it is the native kind, since a
 # dictionary of strings is none of values.
@@ -106,6 +116,33 @@ def without_repeated(change: MetadataGiven, stored: str) -> MetadataGiven:
 def refuse(param: str, message: str) -> NoReturn:
     """Raise UnsupportedValue: a part of OpenAI's API that is not there."""
     raise UnsupportedValue(message, param=param)
+
+
+def refuse_type(type: Any, param: str, there: str) -> NoReturn:  # Any: JSON.
+    """Raise UnsupportedValue, naming the type of something that is not there, and what is."""
+    name = f"The type {type}" if isinstance(type, str) and PLAIN.fullmatch(type) else "This type"
+    refuse(param, f"{name} is not there: there are {there}.")
+
+
+def read(value: Any, kind: type[Any], param: str) -> Any:  # Any: JSON; an instance of the kind.
+    """Return a part of a body as a struct. Raises UnknownField or InvalidField with its place in the body."""
+    try:
+        return convert(value, kind)
+    except ApiError as error:
+        error.param = param if error.param in (None, "body") else f"{param}.{error.param}"
+        raise
+
+
+async def read_begun(db: ScopedDatabase, operation: Any, *arguments: Any) -> Any:
+    """Read what belongs to a response that has begun. Any: an operation that reads, its arguments and its result.
+
+    While the storage is away it is tried again: an error would make the client begin another one.
+    """
+    for _ in range(READS_MAX):
+        with suppress(Unavailable, StorageFull):
+            return await db.read(operation, *arguments)
+        await asyncio.sleep(RETRY_S)
+    raise Unavailable()
 
 
 def require_no_resources(resources: Any, param: str = "tool_resources") -> None:  # Any: JSON of a caller.

@@ -11,6 +11,7 @@ from threadkeep.errors import (
     Conflict,
     IdempotencyConflict,
     InvalidRequest,
+    MessageNotFound,
     NotFound,
     ResponseNotFound,
     ThreadBusy,
@@ -30,7 +31,16 @@ NOT_FOUND: dict[str, str] = {
     "assistant_not_found": "No assistant found with this id in this organization.",
     "response_not_found": "No response found with this id, or you may not see it.",
 }
+# Answers that failed for what was asked, and not for the model or the server.
+INVALID_PROMPT = ("model_refused", "context_too_long")
+# A response's path knows no POST.
+COMPACT = "/openai/v1/responses/compact"
 FILES = ("/files", "/vector_stores", "/uploads", "/batches")
+
+
+def failure_code(code: str | None) -> Any:  # Any: one of the words of clients.
+    """Return why a run or a response failed, given its native error's code."""
+    return "invalid_prompt" if code in INVALID_PROMPT else "server_error"
 
 
 class UnsupportedValue(InvalidRequest):
@@ -90,12 +100,14 @@ def reworded(error: ApiError, path: str) -> ApiError:
         error = busy(error, path)
     elif isinstance(error, ModelUnknown):
         error = ModelNotFound(param=error.param)
+    elif path.startswith("/openai/v1/conversations") and isinstance(error, ThreadNotFound | MessageNotFound):
+        error = ConversationNotFound() if isinstance(error, ThreadNotFound) else ItemNotFound()
     elif isinstance(error, ResponseNotFound) and path.startswith("/openai/v1/threads"):
         error = RunNotFound()
-    elif isinstance(error, ThreadNotFound) and path.startswith("/openai/v1/conversations"):
-        error = ConversationNotFound()
     elif error.code in NOT_FOUND:
         error = type(error)(NOT_FOUND[error.code], param=error.param)
+    elif path == COMPACT:
+        error = NotFound("Conversations are not compacted here: what a model gets is chosen at each response.")
     elif type(error) is NotFound and path.removeprefix("/openai/v1").startswith(FILES):
         error = NotFound("There is nothing at this path: threadkeep keeps no files and no vector stores.")
     if isinstance(error, Conflict | IdempotencyConflict):

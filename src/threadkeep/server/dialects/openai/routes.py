@@ -5,8 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 from threadkeep.contract.answers import Nothing
+from threadkeep.contract.messages import MessagesCreate
 from threadkeep.scope import Role
-from threadkeep.server.dialects.openai import assistants, beginning, messages, models, runs, steps, threads
+from threadkeep.server.dialects.openai import (
+    assistants,
+    beginning,
+    conversations,
+    items,
+    messages,
+    models,
+    responding,
+    responses,
+    runs,
+    steps,
+    threads,
+)
 from threadkeep.server.dialects.openai.common import PREFIX, Deleted, ListQuery, Page, window_of
 from threadkeep.server.dialects.openai.errors import naming_run
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
@@ -25,8 +38,23 @@ WRITE = ExecutionMode.WRITE
 V1 = f"{PREFIX}/v1"
 THREAD = f"{V1}/threads/{{threadId}}"
 MESSAGE = f"{THREAD}/messages/{{messageId}}"
+CONVERSATION = f"{V1}/conversations/{{conversationId}}"
+ITEM = f"{CONVERSATION}/items/{{itemId}}"
+RESPONSE = f"{V1}/responses/{{responseId}}"
+ITEM_WRITE = ("conversation_not_found", "conversation_locked", "thread_locked", "thread_archived", "item_not_found")
 ASSISTANT = f"{V1}/assistants/{{assistantId}}"
 MESSAGE_WRITE = ("thread_not_found", "thread_locked", "thread_archived", "message_not_found", "precondition_failed")
+
+
+def in_thread(request: Request) -> list[Any]:
+    """Return the path, with the id of the thread that a conversation is: its readers are told by that one."""
+    request.path[0] = conversations.thread_id_of(request.path[0])
+    return request.path
+
+
+def items_given(request: Request) -> list[Any]:
+    found = items.given(request.body.items)
+    return [*in_thread(request), found.places, MessagesCreate(found.messages), request.precondition]
 
 
 def model_and_path(request: Request) -> Sequence[Any]:
@@ -139,4 +167,54 @@ MODELS = [
              ExecutionMode.ANSWER, errors=("not_found",)),
 ]  # fmt: skip
 
-ENDPOINTS = [*THREADS, *MESSAGES, *ASSISTANTS, *RUNS, *MODELS]
+CONVERSATIONS = [
+    Endpoint("POST", f"{V1}/conversations", conversations.create, "Create a conversation",
+             lambda request: conversations.given(request.body), conversations.Conversation, create_mode,
+             body=conversations.ConversationCreate, errors=("unsupported_value", *METADATA)),
+    Endpoint("GET", CONVERSATION, conversations.read, "Retrieve a conversation", in_thread,
+             conversations.Conversation, errors=("conversation_not_found",)),
+    Endpoint("POST", CONVERSATION, conversations.update, "Update a conversation",
+             lambda request: [*in_thread(request), request.body, request.precondition], conversations.Conversation,
+             WRITE, body=conversations.ConversationUpdate, takes_precondition=True,
+             errors=("conversation_not_found", "thread_locked", "thread_archived", "precondition_failed", *METADATA)),
+    Endpoint("DELETE", CONVERSATION, conversations.delete, "Delete a conversation",
+             lambda request: [*in_thread(request), request.precondition], Deleted, WRITE, takes_precondition=True,
+             errors=("conversation_not_found", "precondition_failed"), may_end_response=True),
+    Endpoint("POST", f"{CONVERSATION}/items", items.create, "Create items", items_given, (Page, items.ItemOut),
+             append_mode, body=items.ItemsCreate, takes_precondition=True,
+             errors=(*ITEM_WRITE, "precondition_failed", "unsupported_value")),
+    Endpoint("GET", f"{CONVERSATION}/items", items.list_items, "List items",
+             lambda request: [*in_thread(request), request.query], (Page, items.ItemOut), query=ListQuery,
+             errors=("conversation_not_found", "invalid_cursor")),
+    Endpoint("GET", ITEM, items.read_item, "Retrieve an item", in_thread, items.KINDS,
+             errors=("conversation_not_found", "item_not_found")),
+    Endpoint("DELETE", ITEM, conversations.delete_item, "Delete an item", in_thread, conversations.Conversation,
+             WRITE, errors=ITEM_WRITE),
+]  # fmt: skip
+
+RESPONSES = [
+    Endpoint("POST", f"{V1}/responses", responding.create, "Create a response",
+             lambda request: [responses.given(request.body), request.allowed, request.presence], responses.Response,
+             ExecutionMode.ANSWER, body=responses.ResponseCreate, streams=True,
+             wants_neither=lambda body: body.background and not body.stream,
+             errors=("conversation_not_found", "conversation_locked", "thread_locked", "thread_archived",
+                     "previous_response_not_found", "model_not_found", "unsupported_value", *METADATA)),
+    Endpoint("GET", RESPONSE, responding.retrieve, "Retrieve a response, or follow it",
+             lambda request: [*request.path, request.query], responses.Response, ExecutionMode.ANSWER,
+             query=responses.ResponseQuery, streams=True, wants_neither=lambda query: not query.stream,
+             errors=("response_not_found",)),
+    Endpoint("POST", f"{RESPONSE}/cancel", responding.cancel, "Cancel a response", path_only, responses.Response,
+             WRITE, body=Nothing, errors=("response_not_found",), may_end_response=True),
+    Endpoint("GET", f"{RESPONSE}/input_items", responses.input_items, "List input items",
+             lambda request: [*request.path, request.query], (Page, items.ItemOut), query=ListQuery,
+             errors=("response_not_found", "invalid_cursor")),
+    Endpoint("DELETE", RESPONSE, responding.delete, "Delete a response", path_only, Deleted, WRITE,
+             errors=("response_not_found", "conversation_locked", "thread_locked", "thread_archived"),
+             may_end_response=True),
+    Endpoint("POST", f"{V1}/responses/input_tokens", responding.input_tokens, "Count input tokens",
+             lambda request: [request.body], responding.InputTokens, ExecutionMode.READ_SLOWLY,
+             body=responses.InputCreate,
+             errors=("conversation_not_found", "previous_response_not_found", "unsupported_value")),
+]  # fmt: skip
+
+ENDPOINTS = [*THREADS, *MESSAGES, *ASSISTANTS, *RUNS, *CONVERSATIONS, *RESPONSES, *MODELS]

@@ -44,15 +44,13 @@ from threadkeep.server.dialects.openai.common import (
     shown_metadata,
     without_repeated,
 )
-from threadkeep.server.dialects.openai.errors import RunState
+from threadkeep.server.dialects.openai.errors import RunState, failure_code
 from threadkeep.server.dialects.openai.messages import MessageCreate
 from threadkeep.server.dialects.openai.threads import ThreadCreate
 from threadkeep.server.dialects.openai.tools import ChoiceIn, FormatIn
 
 # A run that is active says that it ends by then; nothing ends it by a clock.
 EXPIRES_AFTER_S = 600
-# Answers that failed for what was asked, and not for the model or the server.
-INVALID_PROMPT = ("model_refused", "context_too_long")
 
 
 class TruncationStrategy(Body, omit_defaults=False):
@@ -297,8 +295,7 @@ def required_action(chain: Chain) -> RequiredAction:
 
 
 def last_error(row: StoredResponse) -> LastError:
-    code: Any = "invalid_prompt" if row.error_code in INVALID_PROMPT else "server_error"
-    return LastError(code, row.error_message or "")
+    return LastError(failure_code(row.error_code), row.error_message or "")
 
 
 def usage_of(*rows: StoredResponse) -> RunUsage:

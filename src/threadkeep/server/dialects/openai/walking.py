@@ -16,7 +16,13 @@ Make = Callable[[Sequence[Message]], Awaitable[list[list[T]]]]
 
 
 async def walk(
-    tx: ScopedTransaction, thread_id: str, window: Window, make: Make[T], first: Sequence[T] = ()
+    tx: ScopedTransaction,
+    thread_id: str,
+    window: Window,
+    make: Make[T],
+    first: Sequence[T] = (),
+    *,
+    with_payload: bool = False,
 ) -> tuple[list[T], bool]:
     """Return one page of the thread's current line, in the order asked for, and whether there is more.
 
@@ -27,7 +33,8 @@ async def walk(
     limit = window.limit
     reads_on, is_backwards = window, window.before is not None
     while True:
-        page = await listing.list_messages(tx, thread_id, MessageQuery(reads_on, branch=CURRENT))
+        query = MessageQuery(reads_on, branch=CURRENT, with_payload=with_payload)
+        page = await listing.list_messages(tx, thread_id, query)
         made = await make(page.data)
         if is_backwards:
             made.reverse()

@@ -1,0 +1,241 @@
+"""The stream of a response: what each native event is in the words of OpenAI's Responses API.
+
+What is said, and its numbers, depend on nothing but the native events, which are always read from the first one on: so
+any process can count them anew, and a client may go on behind any number.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import structs
+
+from threadkeep.contract import responses as native
+from threadkeep.contract.basis import Raw
+from threadkeep.contract.events import ResponseCreated, ResponseReset, ToolCallDelta
+from threadkeep.contract.messages import Message, TextPart, ToolCall
+from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.operations.responses.events import (
+    REASONING,
+    TEXT,
+    TOOL_CALL,
+    CallSoFar,
+    add_call,
+    decode_call,
+    decode_text,
+    finished_calls,
+)
+from threadkeep.operations.responses.manner import Asked
+from threadkeep.operations.threads import service_made
+from threadkeep.runtime.following import Follower
+from threadkeep.runtime.frames import Allowed, Emit
+from threadkeep.runtime.translated import Translated
+from threadkeep.server.dialects.openai import items, responses
+from threadkeep.server.dialects.openai.common import Json
+from threadkeep.server.dialects.openai.item_parts import output_part
+from threadkeep.server.dialects.openai.items import CallItem, ItemOut, MessageItem, letters_of
+
+LAST = {"completed": "response.completed", "failed": "response.failed"}
+encode = msgspec.json.Encoder().encode
+
+
+class Told(native.Response):
+    """A response in the data of an event; its metadata as it is stored."""
+
+    metadata: Raw
+
+
+class EventData(msgspec.Struct, rename="camel"):
+    """What is taken of the data of an event."""
+
+    response: Told
+    message: Message | None = None
+
+
+decode = msgspec.json.Decoder(EventData).decode
+
+
+class ResponseStream(Translated):
+    """A response's events in these words. A thread that was made for this answer alone goes when they are out."""
+
+    def __init__(
+        self, db: ScopedDatabase, follower: Follower, asked: Asked | None, after: int = -1, *, is_kept: bool = True
+    ) -> None:
+        super().__init__(follower, Translation(asked, after).translate)
+        self._db = db
+        self._thread_id = follower.row.thread_id
+        self._is_kept = is_kept
+
+    async def run(self, emit: Emit, allowed: Allowed) -> None:
+        await super().run(emit, allowed)
+        if not self._is_kept:
+            await self._db.write(service_made.leave, self._thread_id)
+
+
+class Translation:
+    """The events of one response so far."""
+
+    def __init__(self, asked: Asked | None, after: int) -> None:
+        """Only events with numbers above `after` are told, and the last one in any case."""
+        self._asked = asked
+        self._after = after
+        self._number = 0
+        self._letters = ""
+        self._texts: list[str] = []
+        self._calls: dict[int, CallSoFar] = {}
+        # The indexes of the calls that were told of, in that order; the place in the output of each, and of the text.
+        self._called: list[int] = []
+        self._places: dict[int | None, int] = {}
+        # Which item is not done yet: the text is None.
+        self._open: set[int | None] = set()
+
+    def translate(self, _response_id: str, _n: int, type: str, data: bytes) -> bytes:
+        return b"".join(self._take(type, data))
+
+    def _take(self, type: str, data: bytes) -> Iterator[bytes]:
+        if type == TEXT:
+            yield from self._say(decode_text(data).delta)
+        elif type == TOOL_CALL:
+            yield from self._call(decode_call(data))
+        elif type == ResponseCreated.type:
+            yield from self._begin(decode(data))
+        elif type == ResponseReset.type:
+            yield from self._catch_up(decode(data))
+        elif type != REASONING:
+            yield from self._end(decode(data).response)
+
+    def _event(self, type: str, *, is_last: bool = False, **data: Any) -> Iterator[bytes]:  # Any: JSON.
+        number = self._number
+        self._number += 1
+        if number <= self._after:
+            if not is_last:
+                return
+            number = self._after + 1
+        whole = encode({"type": type, "sequence_number": number, **data})
+        yield b"event: %b\ndata: %b\n\n" % (type.encode(), whole)
+
+    def _begin(self, told: EventData) -> Iterator[bytes]:
+        if told.message is not None:
+            self._letters = letters_of(told.message.id)
+        begun = structs.replace(told.response, status="in_progress", finish_reason=None, completed_at=None, error=None)
+        response = responses.shown(begun, self._asked, [])
+        yield from self._event("response.created", response=response)
+        yield from self._event("response.in_progress", response=response)
+
+    def _say(self, delta: str) -> Iterator[bytes]:
+        self._texts.append(delta)
+        place = self._places.get(None)
+        if place is None:
+            place = self._places[None] = len(self._places)
+            self._open.add(None)
+            item = self._message("in_progress")
+            yield from self._event("response.output_item.added", output_index=place, item=item)
+            part: Json = output_part(TextPart(""))
+            yield from self._event("response.content_part.added", **self._of_text(place), part=part)
+        yield from self._event("response.output_text.delta", **self._of_text(place), delta=delta, logprobs=[])
+
+    def _call(self, part: ToolCallDelta) -> Iterator[bytes]:
+        add_call(self._calls, part)
+        call = self._calls[part.index]
+        if part.index in self._places:
+            yield from self._arguments(part.index, part.arguments)
+        elif call.id and call.name:
+            yield from self._begin_call(part.index)
+
+    def _begin_call(self, index: int) -> Iterator[bytes]:
+        """Tell of a call. What was open is done: models speak of one thing after the other."""
+        yield from self._close("completed")
+        place = self._places[index] = len(self._places)
+        self._called.append(index)
+        self._open.add(index)
+        yield from self._event("response.output_item.added", output_index=place, item=self._item(index, "in_progress"))
+        yield from self._arguments(index, "".join(self._calls[index].texts))
+
+    def _arguments(self, index: int, delta: str) -> Iterator[bytes]:
+        if delta:
+            item = self._item(index, "in_progress")
+            yield from self._event(
+                "response.function_call_arguments.delta",
+                item_id=item.id,
+                output_index=self._places[index],
+                delta=delta,
+            )
+
+    def _close(self, status: str) -> Iterator[bytes]:
+        """Tell that what is open is done."""
+        for key in sorted(self._open, key=self._places.__getitem__):
+            self._open.remove(key)
+            if key is None:
+                yield from self._close_text(status)
+            elif finished_calls({key: self._calls[key]}):
+                item = self._item(key)
+                yield from self._event(
+                    "response.function_call_arguments.done",
+                    item_id=item.id,
+                    output_index=self._places[key],
+                    name=item.name,
+                    arguments=item.arguments,
+                )
+                yield from self._event("response.output_item.done", output_index=self._places[key], item=item)
+
+    def _close_text(self, status: str) -> Iterator[bytes]:
+        place, item = self._places[None], self._message(status)
+        [part] = item.content
+        yield from self._event("response.output_text.done", **self._of_text(place), text=self._text, logprobs=[])
+        yield from self._event("response.content_part.done", **self._of_text(place), part=part)
+        yield from self._event("response.output_item.done", output_index=place, item=item)
+
+    def _catch_up(self, told: EventData) -> Iterator[bytes]:
+        """Tell as one what the events said that are gone."""
+        if self._number == 0:
+            yield from self._begin(told)
+        whole, known_text = told.response.output_text, self._text
+        if whole.startswith(known_text) and whole != known_text:
+            yield from self._say(whole[len(known_text) :])
+        calls: Sequence[ToolCall] = () if told.message is None else told.message.tool_calls or ()
+        for index, call in enumerate(calls):
+            known = "".join(self._calls[index].texts) if index in self._calls else ""
+            rest = call.function.arguments.removeprefix(known)
+            if rest or index not in self._places:
+                yield from self._call(ToolCallDelta(index=index, id=call.id, name=call.function.name, arguments=rest))
+
+    def _end(self, response: Told) -> Iterator[bytes]:
+        # Calls whose id or name never came get one, if they are kept.
+        for index in sorted(self._calls.keys() - self._places.keys()):
+            if finished_calls({index: self._calls[index]}):
+                yield from self._begin_call(index)
+        is_cut = response.status != "completed" or response.finish_reason == "length"
+        yield from self._close("incomplete" if is_cut else "completed")
+        output = self._output("incomplete" if is_cut else "completed") if response.message_id is not None else []
+        whole = responses.shown(response, self._asked, output)
+        type = LAST.get(whole.status, "response.incomplete")
+        yield from self._event(type, is_last=True, response=whole)
+
+    def _output(self, status: str) -> list[ItemOut]:
+        """Return the items in the order in which they were told of."""
+        found: list[ItemOut] = []
+        for key in self._places:
+            if key is None:
+                found.append(self._message(status))
+            elif finished_calls({key: self._calls[key]}):
+                found.append(self._item(key))
+        return found
+
+    def _of_text(self, place: int) -> Json:
+        return {"item_id": f"msg_{self._letters}", "output_index": place, "content_index": 0}
+
+    def _message(self, status: str) -> MessageItem:
+        content = [] if status == "in_progress" else [TextPart(self._text)]
+        return items.said(f"msg_{self._letters}", "assistant", content, status)
+
+    @property
+    def _text(self) -> str:
+        return "".join(self._texts)
+
+    def _item(self, index: int, status: str = "completed") -> CallItem:
+        """Return a call; its id counts calls as its message does."""
+        call = self._calls[index]
+        arguments = "" if status == "in_progress" else "".join(call.texts)
+        place = self._called.index(index)
+        # One without an id gets one by its index, as in its message.
+        return items.call_item(self._letters, place, call.id or f"call_{index}", call.name or "", arguments, status)
