@@ -151,7 +151,8 @@ async def do_some(tx: ScopedTransaction, job: HeldBulk) -> HeldBulk:
     row = await tx.fetch_one(NEXT_PART, bulk=job.key, position=job.position)
     if row is None:
         return job._replace(status=COMPLETED)
-    place, part = row[0], Part(*row[1:])
+    place, *columns = row
+    part = Part(*columns)
     held = [HeldThread(*each) for each in await tx.fetch(HOLD, threads=part.threads)]
     refused = refused_by(job)
     refused[ThreadNotFound.code] += part.thread_count - len(held)

@@ -8,6 +8,7 @@ from threadkeep import clock
 from threadkeep.contract.answers import ListPage
 from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.messages import MessagesQuery
+from threadkeep.database.columns import firsts, lasts, without_last
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import Statement, scoped
@@ -26,7 +27,6 @@ LINE_SORT = "line"
 CURRENT = "current"
 # Stands for the parent of the first message of a page when all parents must be looked up.
 BRANCHED = ""
-COLUMNS_COUNT = len(StoredMessage._fields)
 
 FIND_BY_ID = scoped("""
     select m.seq from threads t
@@ -103,28 +103,29 @@ async def list_messages(tx: ScopedTransaction, thread_id: str, query: MessageQue
     bounds = {"limit": query.window.limit + 1, "page_bytes": PAGE_BYTES_MAX}
     looks_up = any(filters)
     rows = await tx.fetch(page_statement(*query.form, looks_up), **place, **bounds, **query.filters)
-    if query.branch is not None and (not rows or rows[0][-1] == BRANCHED):
+    last = lasts(rows)
+    is_branched = not looks_up and last[:1] == [BRANCHED]
+    if query.branch is not None and (not rows or is_branched):
         return await list_line(tx, thread_id, query)
     if not rows:
         await explain(tx, thread_id, Action.READ)
         return paging.page_of([], query.window, None)
-    before_id = rows[0][-1]
-    if not looks_up and before_id == BRANCHED:
+    if is_branched:
         looks_up = True
         rows = await tx.fetch(page_statement(*query.form, looks_up), **place, **bounds, **query.filters)
-    if looks_up:
-        parent_ids = [row[-1] for row in rows]
-    else:
+        last = lasts(rows)
+    if not looks_up:
         # A thread that never branched: each message follows the one before it.
-        ids = [row[0] for row in rows]
-        parent_ids = [*ids[1:], None] if descending else [before_id, *ids[:-1]]
+        ids = firsts(rows)
+        last = [*ids[1:], None] if descending else [*last[:1], *ids[:-1]]
+    rows = without_last(rows)
     if query.branch is None:
-        return await page_of(tx, thread_id, query, rows, parent_ids, SORT, ())
+        return await page_of(tx, thread_id, query, rows, last, SORT, ())
     # The thread never branched, so its current line is all of it. Its cursors keep where the line ends now.
-    newest_seq = StoredMessage(*rows[0][:COLUMNS_COUNT]).seq
+    newest_seq = StoredMessage(*rows[0]).seq
     if query.window.cursor is not None or not descending:
         _, _, newest_seq = await tx.fetch_one(THREAD, thread_id=thread_id) or (0, 0, newest_seq)
-    return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (newest_seq,))
+    return await page_of(tx, thread_id, query, rows, last, LINE_SORT, (newest_seq,))
 
 
 async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) -> ListPage:
@@ -150,6 +151,7 @@ async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) 
         [its_seq, *_] = await tx.fetch_one(placing.FIND_BY_EXTERNAL_ID, **place) or (0,)
         spans = lines.clip(spans, its_seq, its_seq)
     rows: list[Row] = []
+    parent_ids: list[str | None] = []
     wanted, bytes_left = query.window.limit + 1, PAGE_BYTES_MAX
     count = wanted
     while spans and len(rows) < wanted and bytes_left >= 0:
@@ -163,12 +165,14 @@ async def list_line(tx: ScopedTransaction, thread_id: str, query: MessageQuery) 
             page_bytes=bytes_left,
             **query.filters,
         )
-        rows += found
-        bytes_left -= sum(row[-2] for row in found)
+        parent_ids += lasts(found)
+        sized = without_last(found)
+        bytes_left -= sum(lasts(sized))
+        rows += without_last(sized)
         spans = lines.clip(spans, 0, some[-1][0] - 1) if descending else lines.clip(spans, some[0][1] + 1, KEY_MAX)
         # Where many messages were deleted, or few have the role, fewer and fewer looks reach over the gap.
         count *= 2
-    return await page_of(tx, thread_id, query, rows, [row[-1] for row in rows], LINE_SORT, (last_seq,))
+    return await page_of(tx, thread_id, query, rows, parent_ids, LINE_SORT, (last_seq,))
 
 
 async def find_end(
@@ -191,8 +195,8 @@ async def page_of(
     tx: ScopedTransaction, thread_id: str, query: MessageQuery, rows: Sequence[Row], parent_ids: Sequence[str | None],
     sort: str, more: tuple[int, ...],
 ) -> ListPage:  # fmt: skip
-    """Make the page of rows, which begin with COLUMNS. A position is a number with `more` behind it."""
-    found = messages_of([row[:COLUMNS_COUNT] for row in rows], thread_id, parent_ids)
+    """Make the page of rows of COLUMNS. A position is a number with `more` behind it."""
+    found = messages_of(rows, thread_id, parent_ids)
     kept = paging.fitting(found[: query.window.limit], size_of)
     if query.with_payload:
         for thread, *_ in await tx.fetch(THREAD, thread_id=thread_id):

@@ -106,20 +106,18 @@ async def mark(tx: ScopedTransaction, thread: int, hidden: Hidden) -> None:
 async def last_input_id(tx: ScopedTransaction, row: StoredResponse) -> str | None:
     """Return the last message that a response was asked with, of those that are left."""
     after_seq = max(row.cleared_seq, row.message_seq - row.input_count - 1)
-    found = await tx.fetch_one(LAST_INPUT, thread=row.thread, after_seq=after_seq, message_seq=row.message_seq)
-    return None if found is None else str(found[0])
+    found = await tx.fetch(LAST_INPUT, thread=row.thread, after_seq=after_seq, message_seq=row.message_seq)
+    return next((str(id) for (id,) in found), None)
 
 
 async def kind_of(tx: ScopedTransaction, thread_id: str) -> int:
     """Return 0 for a caller's thread. Raises ThreadNotFound."""
-    row = await tx.fetch_one(KIND, thread_id=thread_id)
-    if row is None:
-        raise ThreadNotFound()
-    return int(row[0])
+    for (kind,) in await tx.fetch(KIND, thread_id=thread_id):
+        return int(kind)
+    raise ThreadNotFound()
 
 
 async def leave(tx: ScopedTransaction, thread_id: str) -> None:
     """Delete a thread whose one answer is out; leave any other, and one that is gone already."""
-    row = await tx.fetch_one(KIND, thread_id=thread_id)
-    if row is not None and row[0] == FOR_ONE_ANSWER:
+    if (FOR_ONE_ANSWER,) in [tuple(row) for row in await tx.fetch(KIND, thread_id=thread_id)]:
         await threads.erase_if_there(tx, [thread_id])
