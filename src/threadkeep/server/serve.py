@@ -16,20 +16,20 @@ from threadkeep.runtime.runtime import Runtime
 from threadkeep.runtime.tally import Tally
 from threadkeep.server.app import App
 from threadkeep.server.tokens import server_secret
-from threadkeep.server.transport.server import Server, StopSignals
+from threadkeep.server.transport.server import BACKLOG, Server, StopSignals
 from threadkeep.settings import SettingError, Settings
 
-Started = Callable[[Database, str], Any]  # Any: awaitable; called with the database and the secret before listening.
+Started = Callable[[Database, str], Any]  # Any: awaitable; called with the database and the secret.
 
 
 def run(
     settings: Settings,
     sockets: list[socket.socket],
-    before_listening: Started | None = None,
+    before_serving: Started | None = None,
     tally: Tally | None = None,
 ) -> None:
     """Serve on `sockets` until SIGTERM or SIGINT, which also end a server that is still starting."""
-    run_until_signal(serve(settings, sockets, before_listening, tally))
+    run_until_signal(serve(settings, sockets, before_serving, tally))
 
 
 def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
@@ -43,7 +43,7 @@ def run_until_signal(work: Coroutine[Any, Any, None]) -> bool:
 
 
 async def serve(
-    settings: Settings, sockets: list[socket.socket], before_listening: Started | None, tally: Tally | None
+    settings: Settings, sockets: list[socket.socket], before_serving: Started | None, tally: Tally | None
 ) -> None:
     signals = StopSignals()
     # First: a model that cannot be used must end the program before anything is created or printed.
@@ -54,10 +54,13 @@ async def serve(
     database = await open_database(settings, serving=True)
     try:
         secret = secret or server_secret(settings, path)
-        if before_listening is not None:
-            await before_listening(database, secret)
         runtime = Runtime(database, settings, catalogue, tally)
         app = App(database, settings, secret, runtime)
+        # Whoever reads that it serves may connect at once, and waits for the little that is left to do.
+        for each in sockets:
+            each.listen(BACKLOG)
+        if before_serving is not None:
+            await before_serving(database, secret)
         try:
             await runtime.start()
             server = Server(app, settings, runtime.drain)
