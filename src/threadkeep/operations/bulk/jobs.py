@@ -59,9 +59,11 @@ CANCEL = scoped(f"""
     returning {COLUMNS}
     """)
 
+# One that has ended and changed nothing is undone at once.
 UNDO = scoped(f"""
-    update bulks set status = '{UNDOING}', lease_until = 0, worker = null, change = null, position = 0,
-        caller = :caller
+    update bulks set worker = null, change = null, position = 0, caller = :caller,
+        status = case when changed = 0 and status <> '{IN_PROGRESS}' then '{UNDONE}' else '{UNDOING}' end,
+        lease_until = case when changed = 0 and status <> '{IN_PROGRESS}' then null else 0 end
     where organization = :organization and id = :bulk_id and user_id = coalesce(:member, user_id)
       and status in ('{IN_PROGRESS}', '{COMPLETED}', '{CANCELLED}') and until_ms > :now_ms
     returning {COLUMNS}
