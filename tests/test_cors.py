@@ -71,6 +71,7 @@ async def test_an_answer_names_the_origin_and_shows_its_headers(open_to_browsers
     assert exposed.split(", ") == [
         *("etag", "thread-etag", "x-request-id", "idempotent-replayed", "retry-after", "ratelimit-limit"),
         *("ratelimit-remaining", "ratelimit-reset", "location", "content-location", "x-error-code"),
+        *("x-should-retry", "openai-poll-after-ms"),
     ]
 
 

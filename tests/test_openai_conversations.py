@@ -338,3 +338,46 @@ async def test_each_user_of_a_product_has_conversations_of_their_own(ada):
         assert (await ada.get(native_id(made))).userId == "uid_lea"
         error = await refusal(openai.NotFoundError, tom.conversations.items.list(made.id))
         assert error.code == "conversation_not_found"
+
+
+PDF = "https://example.com/a.pdf"
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        (
+            {
+                "role": "user",
+                "content": [{"type": "input_file", "file_url": PDF, "filename": "n" * 513}],
+            },
+            "filename",
+        ),
+        ({"type": "function_call", "call_id": "c", "name": "f", "arguments": "1" * (256 * 1024 + 1)}, "arguments"),
+        ({"role": "user", "content": [{"type": "input_text", "text": "x"}] * 65}, "content"),
+        (
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "x"}] * 65},
+            "output",
+        ),
+    ],
+)
+async def test_what_no_message_may_hold_is_refused_and_the_conversation_stays_readable(ada, item, param):
+    made = await ada.request("POST", "/openai/v1/conversations", {})
+
+    refused = await ada.request("POST", f"/openai/v1/conversations/{made.id}/items", {"items": [item]})
+
+    assert (refused.status, refused.code) == (400, "invalid_field")
+    assert param in refused.param
+    assert (await ada.request("GET", f"/openai/v1/conversations/{made.id}/items")).data == []
+
+
+async def test_so_much_reasoning_belongs_to_one_message(ada):
+    made = await ada.request("POST", "/openai/v1/conversations", {})
+    reasoning = {"type": "reasoning", "summary": []}
+    answer = {"role": "assistant", "content": "x"}
+    path = f"/openai/v1/conversations/{made.id}/items"
+
+    refused = await ada.request("POST", "/openai/v1/responses/input_tokens", {"input": [reasoning] * 101 + [answer]})
+
+    assert (refused.status, refused.code, refused.param) == (400, "invalid_field", "input[100]")
+    assert (await ada.request("GET", path)).data == []

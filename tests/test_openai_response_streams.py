@@ -468,3 +468,18 @@ def test_any_number_is_a_place_to_go_on(after):
     expected = [each for each in whole if each["sequence_number"] > after]
     assert [each["type"] for each in events] == [each["type"] for each in expected or whole[-1:]]
     assert events[-1]["sequence_number"] > after
+
+
+def test_calls_that_are_made_side_by_side_are_each_done():
+    events = told(
+        CREATED,
+        call(0, "", "call_0", "find"),
+        call(1, '{"n"', "call_1", "find"),
+        call(0, '{"n": 0}'),
+        call(1, ": 1}"),
+        ended(""),
+    )
+
+    done = [each for each in events if each["type"] == "response.function_call_arguments.done"]
+    assert sorted((each["output_index"], each["arguments"]) for each in done) == [(0, '{"n": 0}'), (1, '{"n": 1}')]
+    assert sum(each["type"] == "response.output_item.done" for each in events) == 2

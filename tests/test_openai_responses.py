@@ -560,3 +560,15 @@ async def test_a_locked_conversation_takes_no_response(ada, client, responses, m
     error = await refusal(openai.ConflictError, responses.create(input="hi", conversation=conversation.id))
 
     assert (error.code, model.calls) == ("thread_locked", [])
+
+
+async def test_an_answer_that_is_not_stored_is_found_by_a_retry_for_a_minute(ada, responses, model):
+    model.answer("Once")
+    headers = {"Idempotency-Key": "unstored"}
+
+    first = await responses.create(input="one", store=False, extra_headers=headers)
+    again = await responses.create(input="one", store=False, extra_headers=headers)
+
+    assert (again.id, again.output_text) == (first.id, "Once")
+    assert len(model.calls) == 1
+    assert (await ada.list_threads(visibleInUi=False, limit=100)).data[0]["expiresAt"] is not None

@@ -23,9 +23,9 @@ RANDOM_MASK = (1 << 80) - 1 ^ (0xF << 76 | 0b11 << 62)
 BITS_40 = (1 << 40) - 1
 
 
-def new_id(prefix: str) -> str:
+def new_id(prefix: str, at_ms: int | None = None) -> str:
     """Return `prefix`, an underscore and 26 characters that sort by creation time (RFC 9562, version 7)."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // 1_000_000 if at_ms is None else at_ms
     rest = int.from_bytes(os.urandom(10)) & RANDOM_MASK | VERSION_AND_VARIANT
     return f"{prefix}_{PAIRS[now_ms >> 40]}{text_of(now_ms & BITS_40)}{text_of(rest >> 40)}{text_of(rest & BITS_40)}"
 

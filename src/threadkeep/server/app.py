@@ -89,7 +89,7 @@ class App:
                 allow_origins=split(settings.cors_origins),
                 allow_methods=["GET", "POST", "PATCH", "PUT", "DELETE"],
                 allow_headers=[*ALLOWED_HEADERS, *(name for each in spoken for name in each.speech.headers)],
-                expose_headers=EXPOSED_HEADERS,
+                expose_headers=[*EXPOSED_HEADERS, *(name for each in spoken for name in each.speech.answer_headers)],
                 max_age=600,
             )
 

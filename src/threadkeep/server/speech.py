@@ -27,6 +27,8 @@ class Speech:
     ignored_parameters: frozenset[str] = frozenset()
     # Headers that its clients send from browsers, besides the native ones.
     headers: tuple[str, ...] = ()
+    # Headers of its own in answers, which such clients read.
+    answer_headers: tuple[str, ...] = ()
     # Returns the key that a parameter's name filters by, or None.
     metadata_key: Callable[[str], str | None] = native_metadata_key
     # Returns the error as it is worded here, given also the request's path.

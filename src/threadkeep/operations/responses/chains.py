@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 from msgspec import structs
 
 from threadkeep import clock
@@ -18,6 +19,9 @@ from threadkeep.operations.responses.chain_rows import CHAINS_TEXT, Chain
 from threadkeep.operations.responses.manner import Asked
 from threadkeep.operations.responses.rows import COLUMNS
 from threadkeep.operations.threads.rows import explain, hold
+
+# So many chains are read at a time.
+PART = 25
 
 # Without the answers' texts, which nobody wants of many chains at once.
 LIST_TEXT = CHAINS_TEXT.replace(COLUMNS, COLUMNS.replace("m.content", "null"))
@@ -40,8 +44,8 @@ SET_METADATA = scoped("""
     """)
 
 
-async def find(tx: ScopedTransaction, thread_id: str, first_id: str) -> Chain:
-    """Return the chain that begins with a response, with the results of its calls.
+async def find(tx: ScopedTransaction, thread_id: str, first_id: str, *, with_results: bool = True) -> Chain:
+    """Return the chain that begins with a response, with the results of its calls if they are wanted.
 
     Raises ThreadNotFound, or ResponseNotFound, also for a later response of a chain.
     """
@@ -49,7 +53,8 @@ async def find(tx: ScopedTransaction, thread_id: str, first_id: str) -> Chain:
     if chain is None:
         await explain(tx, thread_id, Action.READ)
         raise ResponseNotFound()
-    return await chain_rows.with_results(tx, await as_it_is(tx, chain))
+    chain = await as_it_is(tx, chain)
+    return await chain_rows.with_results(tx, chain) if with_results else chain
 
 
 async def of(tx: ScopedTransaction, response_id: str) -> Chain:
@@ -76,9 +81,17 @@ async def list_chains(tx: ScopedTransaction, thread_id: str, window: Window) -> 
     Without their texts and the results of their calls. The page's ids are those of first responses.
     """
     at_id = paging.text_position(window, responses.SORT, "resp")
-    found = await chain_rows.read(
-        tx, LISTS[window.reads_descending], thread_id=thread_id, at_id=at_id, limit=window.limit + 1
-    )
+    found: list[Chain] = []
+    wanted, bytes_left = window.limit + 1, paging.PAGE_BYTES_MAX
+    while len(found) < wanted and bytes_left >= 0:
+        # What one was asked may be long: no more are held in memory than a page and a part have.
+        limit = min(PART, wanted - len(found))
+        some = await chain_rows.read(tx, LISTS[window.reads_descending], thread_id=thread_id, at_id=at_id, limit=limit)
+        found += some
+        bytes_left -= sum(map(size_of, some))
+        if len(some) < limit:
+            break
+        at_id = some[-1].id
     if not found:
         await explain(tx, thread_id, Action.READ)
     chains = [await as_it_is(tx, chain) for chain in found]
@@ -88,7 +101,8 @@ async def list_chains(tx: ScopedTransaction, thread_id: str, window: Window) -> 
 def size_of(chain: Chain) -> int:
     """Return about how many bytes a chain takes of a page."""
     texts = [call.name + call.arguments for each in chain.responses for call in each.calls]
-    return sum(len(each.row.metadata) for each in chain.responses) + sum(map(len, texts))
+    asked = 0 if chain.asked is None else len(msgspec.json.encode(chain.asked))
+    return asked + sum(len(each.row.metadata) for each in chain.responses) + sum(map(len, texts))
 
 
 async def cancel(tx: ScopedTransaction, thread_id: str, first_id: str) -> tuple[Chain, bool]:

@@ -16,7 +16,7 @@ from threadkeep.contract.threads import ThreadCreate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
 from threadkeep.errors import ApiError, InvalidField, RateLimited, ThreadEmpty
-from threadkeep.ids import new_id
+from threadkeep.ids import made_ms, new_id
 from threadkeep.operations import idempotency, metadata
 from threadkeep.operations.idempotency import Concerns, Stored
 from threadkeep.operations.messages import lines, messages, placing
@@ -49,6 +49,12 @@ COUNT_LIVE = scoped("""
     join responses r on r.organization = t.organization and r.id = t.response_id
     where t.organization = :organization and t.response_id is not null and t.lease_until >= lease_clock()
     """, every_user=True)  # fmt: skip
+
+NEWEST_ID = scoped("""
+    select r.id from responses r
+    where r.organization = :organization and r.thread = :thread
+    order by r.id desc limit 1
+    """)
 
 INSERT_ANSWER = scoped("""
     insert into messages (organization, thread, seq, id, role, content, preview, size_bytes, status, user_id,
@@ -131,6 +137,8 @@ async def claim(
     await tx.fetch(LOCK_COUNTS)
     if thread_id is None:
         assert manner.hidden is not None
+        # Whoever has too many running must not have lines copied in vain.
+        await require_capacity(tx, terms)
         # Locks the thread's row, as what follows does: only after the counts, as every other claim.
         thread_id = await service_made.thread_for(tx, manner.hidden)
     held = await hold_idle(tx, thread_id, body)
@@ -293,7 +301,7 @@ async def store(
     """Store input, the empty answer and the response, and take the turn. Return the answer's and response's ids."""
     now_ms = clock.now_ms()
     made = {
-        "response_id": new_id("resp"),
+        "response_id": await next_id(tx, held, kept),
         "message_id": new_id("msg"),
         "seq": held.last_seq + len(drafts) + 1,
         "thread": held.key,
@@ -331,6 +339,19 @@ async def store(
         now_ms=now_ms,
     )
     return made
+
+
+async def next_id(tx: ScopedTransaction, held: HeldThread, kept: dict[str, Any]) -> str:
+    """Return the id of a new response. Where chains are kept it sorts behind the thread's others, whatever the clock
+    of the process that began those: the newest one decides whether a chain still waits.
+    """
+    response_id = new_id("resp")
+    if kept["asked"] is None and kept["first"] is None:
+        return response_id
+    for (newest_id,) in await tx.fetch(NEWEST_ID, thread=held.key):
+        if response_id <= newest_id:
+            return new_id("resp", made_ms(newest_id) + 1)
+    return response_id
 
 
 INPUT_MESSAGES = scoped(f"""

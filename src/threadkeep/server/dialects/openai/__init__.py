@@ -19,4 +19,6 @@ SAID = ("Arch", "Async", "Custom-Event-Handler", "Custom-Poll-Interval", "Helper
         "Timeout")  # fmt: skip
 HEADERS = ("OpenAI-Beta", "OpenAI-Organization", "OpenAI-Project", *(f"X-Stainless-{name}" for name in SAID))
 
-DIALECT = Dialect(Speech(PREFIX, IGNORED, HEADERS, metadata_key, reworded), ENDPOINTS, document)
+ANSWER_HEADERS = ("X-Should-Retry", "OpenAI-Poll-After-Ms")
+
+DIALECT = Dialect(Speech(PREFIX, IGNORED, HEADERS, ANSWER_HEADERS, metadata_key, reworded), ENDPOINTS, document)

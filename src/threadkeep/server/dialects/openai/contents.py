@@ -1,10 +1,12 @@
 """What a message says: the parts that a client sends, and those that it gets."""
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
+from threadkeep.contract.limits import PARTS_MAX
 from threadkeep.contract.messages import ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
 from threadkeep.operations.responses.context import text_of
@@ -37,7 +39,7 @@ class ImageFileIn(Body, tag_field="type", tag="image_file"):
 
 
 PartIn: TypeAlias = TextIn | ImageIn | ImageFileIn
-ContentIn: TypeAlias = str | list[PartIn]
+ContentIn: TypeAlias = str | Annotated[list[PartIn], Meta(max_length=PARTS_MAX)]
 
 
 class Text(Object):

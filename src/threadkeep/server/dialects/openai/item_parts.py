@@ -1,7 +1,9 @@
 """What an item says: the parts that a client sends, and those that it gets."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
@@ -20,7 +22,7 @@ class PartIn(Body, kw_only=True):
     refusal: str | None = None
     image_url: str | None = None
     file_url: str | None = None
-    filename: str | None = None
+    filename: Annotated[str, Meta(max_length=512)] | None = None
     file_id: Any | None = None
     file_data: Any | None = None
     detail: Any | None = None

@@ -15,9 +15,10 @@ from msgspec import Meta, structs
 from threadkeep.contract import messages as native
 from threadkeep.contract.basis import MessageRole, Payload
 from threadkeep.contract.lifecycle import Action
+from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.errors import ApiError, InvalidCursor, MessageNotFound
+from threadkeep.errors import ApiError, InvalidCursor, InvalidField, MessageNotFound
 from threadkeep.operations.messages import appending, messages, parts
 from threadkeep.operations.messages.rows import is_json
 from threadkeep.operations.paging import Window
@@ -45,6 +46,9 @@ from threadkeep.server.paths import ITEM
 FORMAT = "openai/item"
 TYPES = ("message", "function_call", "function_call_output")
 NATIVE_NAME = re.compile(r"(?:messages|input)\[(\d+)\](\.content.*)?")
+# As many items of reasoning stand before one message.
+REASONING_MAX = 100
+Content = str | Annotated[list[Json], Meta(max_length=PARTS_MAX)]
 CallId = Annotated[str, Meta(min_length=1, max_length=256)]
 FunctionName = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -64,7 +68,7 @@ class MessageIn(Item, kw_only=True):
     """What somebody says. `content` is a text, or parts."""
 
     role: Literal["user", "assistant", "system", "developer"]
-    content: str | list[Json]
+    content: Content
 
 
 class CallIn(Item, kw_only=True):
@@ -72,7 +76,7 @@ class CallIn(Item, kw_only=True):
 
     call_id: CallId
     name: FunctionName
-    arguments: str
+    arguments: Annotated[str, Meta(max_length=TEXT_CHARACTERS_MAX)]
     parsed_arguments: Any | None = None
 
 
@@ -80,7 +84,7 @@ class ResultIn(Item, kw_only=True):
     """The result of a call. `output` is a text, or parts."""
 
     call_id: CallId
-    output: str | list[Json]
+    output: Content
     name: Any | None = None
 
 
@@ -178,6 +182,8 @@ def given(items: Sequence[Json], param: str = "items") -> Given:
     for position, item in enumerate(items):
         at = f"{param}[{position}]"
         if item.get("type") == "reasoning":
+            if len(reasoning) == REASONING_MAX:
+                raise InvalidField(f"At most {REASONING_MAX} items of reasoning belong to one message.", param=at)
             reasoning.append(read(item, Reasoning, at))
             continue
         message = message_given(item, at, reasoning)
@@ -370,6 +376,8 @@ async def find(tx: ScopedTransaction, thread_id: str, item_id: str) -> tuple[nat
 
 async def delete(tx: ScopedTransaction, thread_id: str, item_id: str) -> Versioned:
     """Delete one item, and its message with the last of them; return the thread."""
+    # Where an item stands in its message must not change before it is removed.
+    await hold(tx, thread_id)
     message, item = await find(tx, thread_id, item_id)
     kept = kept_of(message)
     if isinstance(item, Reasoning):

@@ -85,7 +85,8 @@ async def create(
     with worded(asking):
         answered = await answering.create(db, keyed, asking.thread_id, asking.body, allowed, presence, asking.manner)
     hidden = asking.manner.hidden
-    is_kept = hidden is None or hidden.is_kept
+    # Whoever may ask again with the same key finds the answer for a minute: the thread goes by itself.
+    is_kept = hidden is None or hidden.is_kept or keyed is not None
     if isinstance(answered, Follower):
         asked = await read_begun(db, asked_of, answered.row.thread_id, answered.row.id)
         return ResponseStream(db, answered, asked, is_kept=is_kept)

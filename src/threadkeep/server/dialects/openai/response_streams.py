@@ -164,10 +164,12 @@ class Translation:
     def _close(self, status: str) -> Iterator[bytes]:
         """Tell that what is open is done."""
         for key in sorted(self._open, key=self._places.__getitem__):
-            self._open.remove(key)
             if key is None:
+                self._open.remove(key)
                 yield from self._close_text(status)
             elif finished_calls({key: self._calls[key]}):
+                # One whose arguments are not whole yet stays open: models may make calls side by side.
+                self._open.remove(key)
                 item = self._item(key)
                 yield from self._event(
                     "response.function_call_arguments.done",

@@ -57,6 +57,11 @@ def items_given(request: Request) -> list[Any]:
     return [*in_thread(request), found.places, MessagesCreate(found.messages), request.precondition]
 
 
+def list_messages_mode(arguments: Sequence[Any]) -> ExecutionMode:
+    # The messages of one run may be anywhere in a long thread.
+    return ExecutionMode.READ_ONE_COMMIT if arguments[-1].run_id is None else ExecutionMode.READ_SLOWLY
+
+
 def model_and_path(request: Request) -> Sequence[Any]:
     return [request.answering.default_model, *request.path]
 
@@ -85,7 +90,7 @@ MESSAGES = [
              errors=(*MESSAGE_WRITE, "unsupported_value", *METADATA)),
     Endpoint("GET", f"{THREAD}/messages", messages.list_messages, "List messages",
              lambda request: [*request.path, request.query], (Page, messages.Message),
-             ExecutionMode.READ_ONE_COMMIT, query=messages.MessagesQuery,
+             list_messages_mode, query=messages.MessagesQuery,
              errors=("thread_not_found", "invalid_cursor")),
     Endpoint("GET", MESSAGE, messages.read, "Retrieve a message", path_only, messages.Message,
              errors=("thread_not_found", "message_not_found")),

@@ -313,7 +313,7 @@ def response_id(run_id: str) -> str:
 
 
 async def read(tx: ScopedTransaction, thread_id: str, run_id: str) -> Run:
-    return shown(await chains.find(tx, thread_id, response_id(run_id)))
+    return shown(await chains.find(tx, thread_id, response_id(run_id), with_results=False))
 
 
 async def list_runs(tx: ScopedTransaction, thread_id: str, window: Window) -> Page:

@@ -12,6 +12,9 @@ from threadkeep.operations.paging import Window
 
 T = TypeVar("T")
 
+# So many messages are read at one look, at most.
+LOOK_MAX = 1_000
+
 Make = Callable[[Sequence[Message]], Awaitable[list[list[T]]]]
 
 
@@ -42,7 +45,10 @@ async def walk(
             found += objects[::-1] if window.reads_descending else objects
         if len(found) > limit or page.next_cursor is None:
             break
-        if found and len(page.data) < reads_on.limit:
+        if len(page.data) == reads_on.limit:
+            # Where few messages give an object, fewer and fewer looks reach over the others.
+            reads_on = replace(reads_on, limit=min(2 * reads_on.limit, LOOK_MAX))
+        elif found:
             # The page was full of bytes. What follows is read only to know whether there is more.
             limit = min(limit, len(found))
         reads_on = (
