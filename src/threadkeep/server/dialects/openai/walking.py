@@ -34,7 +34,8 @@ async def walk(
     """
     found: list[T] = [*first]
     limit = window.limit
-    reads_on, is_backwards = window, window.before is not None
+    # One more than is asked for: it shows that there is more.
+    reads_on, is_backwards = replace(window, limit=window.limit + 1), window.before is not None
     while True:
         query = MessageQuery(reads_on, branch=CURRENT, with_payload=with_payload)
         page = await listing.list_messages(tx, thread_id, query)
