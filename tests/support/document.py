@@ -22,12 +22,7 @@ class Document:
 
     def __init__(self, *documents: dict[str, Any]) -> None:
         self.operations = [
-            (
-                method.upper(),
-                re.compile(re.sub(r"\{\w+\}", "[^/]+", path)),
-                item[method]["responses"],
-                each["components"],
-            )
+            (method.upper(), pattern_of(path), item[method]["responses"], each["components"])
             for each in documents
             # A path with fewer parameters comes first: /v1/threads/bulk names no thread.
             for path, item in sorted(each["paths"].items(), key=lambda its: its[0].count("{"))

@@ -208,8 +208,8 @@ def bulk_of(stored: StoredBulk, scope: Scope) -> Bulk:
         stored.created_ms // 1000,
         scope.organization_id,
         stored.user_id,
-        stored.action,  # type: ignore[arg-type] # As it came in.
-        stored.status,  # type: ignore[arg-type]
+        stored.action,  # type: ignore[arg-type]  # As it came in.
+        stored.status,  # type: ignore[arg-type]  # One of those above.
         stored.matched,
         stored.done,
         stored.changed,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -317,17 +318,13 @@ async def made(tx: ScopedTransaction, found: Sequence[native.Message]) -> list[l
 
 async def list_items(tx: ScopedTransaction, thread_id: str, query: ListQuery) -> Page:
     """Return one page of the current line's items, the newest first unless asked otherwise."""
-
-    async def make(found: Sequence[native.Message]) -> list[list[ItemOut]]:
-        return await made(tx, found)
-
     window, rest = window_of(query), list[ItemOut]()
     place = position_of(window)
     if place is not None:
         after, before = (place.message_id, None) if window.before is None else (None, place.message_id)
         window = replace(window, after=after, before=before)
         rest = beyond(await of_message(tx, thread_id, place.message_id), place.rank, window)
-    return page_of(*await walk(tx, thread_id, window, make, rest, with_payload=True))
+    return page_of(*await walk(tx, thread_id, window, partial(made, tx), rest, with_payload=True))
 
 
 async def of_message(tx: ScopedTransaction, thread_id: str, message_id: str) -> list[ItemOut]:
