@@ -18,6 +18,6 @@ class Dialect(NamedTuple):
 
 
 def load(name: str) -> Dialect:
-    """Return a dialect by its name in THREADKEEP_DIALECTS. What nobody speaks takes no memory."""
+    """Return a dialect by its name in THREADKEEP_DIALECTS. One that is not named there is never imported."""
     dialect: Dialect = import_module(f"{__name__}.{name}").DIALECT
     return dialect
