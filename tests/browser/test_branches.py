@@ -48,10 +48,11 @@ async def test_an_edit_is_answered_anew_and_keeps_what_was_there(visit, model, a
     thread = await ada.create_thread()
     screen = await visit(ada, thread)
     model.answer("Hello!")
-    await screen.write("helo")
-    await screen.write("and then?")
+    for words in ("helo", "and then?"):
+        await screen.write(words)
+        await expect(screen.texts.last).to_have_text("Hello!")
+        await expect(screen.button("Send")).to_be_visible()
     await expect(screen.texts).to_have_text(["helo", "Hello!", "and then?", "Hello!"])
-    await expect(screen.button("Send")).to_be_visible()
     go = asyncio.Event()
     model.script = ["Good ", go, "day!", finish(), DONE]
 
@@ -98,6 +99,25 @@ async def test_the_switch_shows_the_other_versions_with_what_followed_them(visit
     await screen.button("Next version").click()
 
     await expect(screen.texts).to_have_text(["question", "answer two"])
+
+
+async def test_two_steps_at_once_lead_two_versions_on(visit, ada, tree):
+    screen = await visit(ada, tree)
+    await expect(screen.texts).to_have_text(["question", "answer three", "more of three"])
+    go = asyncio.Event()
+    await screen.page.route("**/messages?*", lambda route: _when(go, route))
+
+    await screen.button("Previous version").click()
+    await screen.button("Previous version").click()
+    await screen.button("Previous version").click()
+    go.set()
+
+    await expect(screen.texts).to_have_text(["question", "answer one", "more of one"])
+
+
+async def _when(go, route):
+    await go.wait()
+    await route.continue_()
 
 
 async def test_the_switch_is_used_by_keyboard_and_heard(visit, ada, tree):
