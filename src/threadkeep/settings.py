@@ -77,6 +77,9 @@ class Settings:
     answer_characters_max: int = setting(TEXT_CHARACTERS_MAX, "Longest answer, in characters.")
     context_tokens: int = setting(8_000, "Tokens of context that a model gets unless a request or assistant says.")
     auto_name: bool = setting(True, "Whether a thread without a title is named after its first answer.")
+    dialect_body_bytes_max: int = setting(
+        32 * 1024 * 1024, "Largest request body of other services' clients, which send whole conversations; in bytes."
+    )
     dialects: str = setting(",".join(DIALECTS), "Other services whose clients may call, separated by commas.")
     url: str = setting("http://127.0.0.1:8000", "The server that the command line talks to.")
     api_key: str = setting("", "The API key that the command line sends.")

@@ -1,6 +1,6 @@
 """The answers to callers who wait or stream: objects, and frames of Server-Sent Events (WHATWG HTML, 9.2)."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,9 @@ class Answered:
     """The answer to a caller who does not stream; without a value it has no body (204)."""
 
     status: int
-    value: Any = None  # Any: a struct.
+    value: Any = None  # Any: a struct; a str is sent as plain text.
     was_replayed: bool = False
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 class Presence:
@@ -48,6 +49,8 @@ class Streamed:
     """An answer as a stream of frames."""
 
     was_replayed = False
+    # Besides those that all streams have.
+    headers: Sequence[tuple[bytes, bytes]] = ()
     # The id of the request, for errors within the stream.
     request_id = ""
 

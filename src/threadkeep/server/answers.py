@@ -1,6 +1,7 @@
 """Encodes answers: results of operations as JSON with their headers, and errors in their one shape."""
 
 import hashlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,12 @@ from threadkeep.server.transport.cycle import SAFE_HEADERS, Headers
 encode = msgspec.json.Encoder().encode
 
 
+# Returns the media type and the body of an error, given also the request's id.
+Written = Callable[[ApiError, str], tuple[bytes, bytes]]
+JSON = b"application/json"
+TEXT = b"text/plain; charset=utf-8"
+
+
 class Result(msgspec.Struct):
     """A whole answer, with its body encoded."""
 
@@ -22,24 +29,31 @@ class Result(msgspec.Struct):
     revision: int | None
     thread_revision: int | None = None
     replayed: bool = False
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    media_type: bytes = JSON
 
 
 def result_of(value: Any, status: int) -> Result:
     if type(value) is Versioned:
         return Result(status, encode(value.object), value.revision, value.thread_revision)
-    return Result(status, encode(value), None)
+    return Result(status, b"" if status == 204 else encode(value), None)
 
 
 def result_of_answered(answered: Answered) -> Result:
     body = b"" if answered.value is None else encode(answered.value)
-    return Result(answered.status, body, None, replayed=answered.was_replayed)
+    media_type = JSON
+    if isinstance(answered.value, str):
+        media_type, body = TEXT, answered.value.encode()
+    return Result(
+        answered.status, body, None, replayed=answered.was_replayed, headers=answered.headers, media_type=media_type
+    )
 
 
 def headers_of(result: Result, request_id: bytes) -> Headers:
     if result.status == 204:
-        return [(b"x-request-id", request_id), *SAFE_HEADERS]
+        return [(b"x-request-id", request_id), *SAFE_HEADERS, *result.headers]
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", result.media_type),
         (b"content-length", b"%d" % len(result.body)),
         (b"x-request-id", request_id),
         *SAFE_HEADERS,
@@ -50,6 +64,8 @@ def headers_of(result: Result, request_id: bytes) -> Headers:
         headers.append((b"thread-etag", b'"%d"' % result.thread_revision))
     if result.replayed:
         headers.append((b"idempotent-replayed", b"true"))
+    if result.headers:
+        headers += result.headers
     return headers
 
 
@@ -68,13 +84,17 @@ def unless_known(known: bytes, status: int, headers: Headers, body: bytes) -> tu
     return 304, [header for header in tagged if not header[0].startswith(b"content-")], b""
 
 
-def error_answer(error: ApiError, request_id: bytes) -> tuple[int, Headers, bytes]:
-    """Return status, headers and body of an error, in the one shape that all have."""
+def native_written(error: ApiError, request_id: str) -> tuple[bytes, bytes]:
     # In another service's shape some errors have no code.
     code: Any = error.code or None
-    body = encode(Error(ErrorDetail(error.message, error.type, code, error.param, request_id.decode())))
+    return JSON, encode(Error(ErrorDetail(error.message, error.type, code, error.param, request_id)))
+
+
+def error_answer(error: ApiError, request_id: bytes, written: Written = native_written) -> tuple[int, Headers, bytes]:
+    """Return status, headers and body of an error, in the shape that the API has for all."""
+    media_type, body = written(error, request_id.decode())
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", media_type),
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
         *SAFE_HEADERS,

@@ -63,10 +63,8 @@ class App:
         self._api = Pipeline(ENDPOINTS, *shared, limits)
         spoken = [dialects.load(name) for name in split(settings.dialects) if name != NONE]
         # The pipeline of each dialect, by what its paths begin with.
-        self._dialects = {
-            f"{each.speech.prefix}/v1/": Pipeline(each.endpoints, *shared, limits, each.speech) for each in spoken
-        }
-        self._documents = {f"{each.speech.prefix}/v1/openapi.json": each for each in spoken}
+        self._dialects = {each.speech.prefix: Pipeline(each.endpoints, *shared, limits, each.speech) for each in spoken}
+        self._documents = {f"{each.speech.prefix}/openapi.json": each for each in spoken}
         self._pages = Starlette(
             routes=[
                 Route("/healthz", self._health),
@@ -122,8 +120,9 @@ class App:
     def _pipeline_of(self, path: str) -> Pipeline | None:
         if path.startswith("/v1/"):
             return self._api
-        for begin, pipeline in self._dialects.items():
-            if path.startswith(begin) and path not in self._documents:
+        for prefix, pipeline in self._dialects.items():
+            # The prefix alone may be a path, and another path may begin with the same letters.
+            if path.startswith(prefix) and path[len(prefix) :][:1] in ("", "/") and path not in self._documents:
                 return pipeline
         return None
 

@@ -152,7 +152,7 @@ def operation(endpoint: Endpoint) -> Json:
 
 def tag(path: str) -> str:
     segments = path.split("/")
-    return next(name for segment, name in TAGS.items() if segment in segments)
+    return next((name for segment, name in TAGS.items() if segment in segments), "Responses")
 
 
 def description(endpoint: Endpoint) -> str:

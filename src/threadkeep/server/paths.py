@@ -62,47 +62,61 @@ class Route:
         return endpoint
 
 
-def build_routes(endpoints: Iterable[Endpoint], prefix: str) -> dict[Any, Route]:
-    """Return the routes: by path or, for paths with parameters, by the count of segments and the fixed segments.
+class Junction:
+    """A place between two segments of paths. A fixed segment goes before a parameter."""
 
-    In a path with parameters, every second segment after <prefix>/v1/<collection> is one. `threads/bulk` is one
-    collection.
-    """
-    routes: dict[Any, Route] = {}
-    for endpoint in endpoints:
-        segments = segments_of(endpoint.path.removeprefix(prefix).split("/"))
-        has_parameters = "{" in endpoint.path
-        key = (len(segments), *segments[2::2]) if has_parameters else endpoint.path
-        route = routes.setdefault(key, Route(endpoint.path))
-        route.endpoints[endpoint.method] = endpoint
-    return routes
+    __slots__ = ("fixed", "parameter", "route")
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, Junction] = {}
+        self.parameter: Junction | None = None
+        self.route: Route | None = None
 
 
-def find_route(routes: dict[Any, Route], scope: dict[str, Any], prefix: str) -> tuple[Route, list[str]]:
-    """Return the route of a path and the values of its parameters. Raises NotFound."""
-    path: str = scope["path"]
-    route = routes.get(path)
-    if route is not None:
-        return route, []
-    segments = path[len(prefix) :].split("/")
-    # Not `in`, which tries to make a number of what it looks for.
-    if scope["raw_path"].find(b"%") >= 0:
-        # An escaped slash is part of its segment.
-        segments = [unquote(each) for each in scope["raw_path"][len(prefix) :].decode("ascii").split("/")]
-    route = routes.get((len(segments), *segments[2::2]))
-    if route is None:
-        segments = segments_of(segments)
-        route = routes.get((len(segments), *segments[2::2]))
-        if route is None:
+class Routes:
+    """Every route of an API: those without parameters by their path, the others in a tree."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._whole: dict[str, Route] = {}
+        self._root = Junction()
+        for endpoint in endpoints:
+            junction = self._root
+            for segment in endpoint.path.split("/")[1:]:
+                if segment.startswith("{"):
+                    junction.parameter = junction = junction.parameter or Junction()
+                else:
+                    junction = junction.fixed.setdefault(segment, Junction())
+            route = junction.route = junction.route or Route(endpoint.path)
+            route.endpoints[endpoint.method] = endpoint
+            if not route.names:
+                self._whole[endpoint.path] = route
+
+    def find(self, scope: dict[str, Any]) -> tuple[Route, list[str]]:
+        """Return the route of a path and the values of its parameters. Raises NotFound."""
+        path: str = scope["path"]
+        route = self._whole.get(path)
+        if route is not None:
+            return route, []
+        segments = path.split("/")
+        # Not `in`, which tries to make a number of what it looks for.
+        if scope["raw_path"].find(b"%") >= 0:
+            # An escaped slash is part of its segment.
+            segments = [unquote(each) for each in scope["raw_path"].decode("ascii").split("/")]
+        junction: Junction | None = self._root
+        values: list[str] = []
+        for segment in segments[1:]:
+            assert junction is not None
+            following = junction.fixed.get(segment)
+            if following is None:
+                following = junction.parameter
+                if following is None:
+                    raise NotFound()
+                values.append(segment)
+            junction = following
+        assert junction is not None
+        if junction.route is None:
             raise NotFound()
-    return route, segments[3::2]
-
-
-def segments_of(segments: list[str]) -> list[str]:
-    """Return the segments of a path, with the two of `threads/bulk` as one: no thread has that id."""
-    if segments[2:4] != ["threads", "bulk"]:
-        return segments
-    return [*segments[:2], "threads/bulk", *segments[4:]]
+        return junction.route, values
 
 
 def check_path(route: Route, values: list[str], method: str) -> None:

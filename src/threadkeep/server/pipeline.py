@@ -45,7 +45,7 @@ from threadkeep.server.connection_limits import HOLDER, ByteBudget
 from threadkeep.server.cursors import CursorSeal
 from threadkeep.server.endpoint import Endpoint, ExecutionMode, Request
 from threadkeep.server.metrics import Metrics
-from threadkeep.server.paths import build_routes, check_path, find_route
+from threadkeep.server.paths import Routes, check_path
 from threadkeep.server.query import parse_query
 from threadkeep.server.rates import RateLimit, network_of
 from threadkeep.server.request_heads import idempotency_request, join_repeated, request_id_of
@@ -103,7 +103,7 @@ class Pipeline:
         speech: Speech = NATIVE,
     ) -> None:
         self._speech = speech
-        self._routes = build_routes(endpoints, speech.prefix)
+        self._routes = Routes(endpoints)
         self._limits = limits
         self._database = database
         self._authenticator = authenticator
@@ -129,6 +129,8 @@ class Pipeline:
         try:
             if len(request.headers) < len(raw_headers):
                 request.headers = join_repeated(raw_headers)
+            if self._speech.heard is not None:
+                request.headers = self._speech.heard(request.headers)
             result = await self._result(request, scope, receive)
             if isinstance(result, Stream):
                 self._metrics.count(method, request.route, 200, time.perf_counter() - started_s)
@@ -144,21 +146,21 @@ class Pipeline:
                 whole = unless_known(request.headers[b"if-none-match"], *whole)
         except ApiError as error:
             refused = self._count_refused(error, scope) if error.status == 401 else error
-            whole = error_answer(self._speech.error(refused, scope["path"]), request_id)
+            whole = error_answer(self._speech.error(refused, scope["path"]), request_id, self._speech.written)
         except Disconnected:
             return None
         except Exception:  # Where a request ends: the log gets what happened, the caller gets no internals.
             logger.exception("Request %s failed.", request_id.decode())
             if isinstance(result, Stream):
                 return None  # A part was sent already: the connection is closed.
-            whole = error_answer(Internal(), request_id)
+            whole = error_answer(Internal(), request_id, self._speech.written)
         self._metrics.count(method, request.route, whole[0], time.perf_counter() - started_s)
         return whole
 
     async def _result(self, request: Request, scope: dict[str, Any], receive: Receive) -> Result | Stream:
         method, headers = scope["method"], request.headers
         # Route.
-        route, values = find_route(self._routes, scope, self._speech.prefix)
+        route, values = self._routes.find(scope)
         request.route = route.path
         endpoint = route.endpoint(method)
         request.answer_headers = endpoint.headers
@@ -296,7 +298,10 @@ class Pipeline:
     ) -> tuple[Decoded, Any]:  # Any: the endpoint's own body struct.
         settings = self._settings
         with Reservation(self._limits.body_budget) as reservation:
-            bytes_max = settings.body_bytes_max + (settings.payload_bytes_max if endpoint.payloads_at else 0)
+            if self._speech is NATIVE:
+                bytes_max = settings.body_bytes_max + (settings.payload_bytes_max if endpoint.payloads_at else 0)
+            else:
+                bytes_max = settings.dialect_body_bytes_max
             raw = await read_body(headers, receive, bytes_max, settings.body_read_s, reservation)
             if len(raw) > LARGE_BYTES:
                 return await asyncio.to_thread(self._decode_body, endpoint, raw)

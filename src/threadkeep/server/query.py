@@ -137,7 +137,10 @@ def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech
     pairs: list[tuple[str, str]] = []
     for name, text in split(raw):
         key = speech.metadata_key(name) if "pairs" in kind.__struct_fields__ else None
-        if name in speech.ignored_parameters:
+        if speech.ignored_parameters is None:
+            if name not in kinds and key is None:
+                continue
+        elif name in speech.ignored_parameters:
             continue
         if key is not None:
             if not 1 <= len(key) <= METADATA_KEY_CHARACTERS_MAX:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from threadkeep.errors import ApiError
+from threadkeep.server.answers import Written, native_written
 
 METADATA_PREFIX = "metadata."
 
@@ -21,10 +22,10 @@ def native_error(error: ApiError, _path: str) -> ApiError:
 class Speech:
     """A way of speaking. Who may see or do what, and what is stored, is the same in all."""
 
-    # What the paths begin with, before /v1.
-    prefix: str = ""
-    # Parameters that clients send and that change nothing here.
-    ignored_parameters: frozenset[str] = frozenset()
+    # What the paths begin with; its OpenAPI document is there too.
+    prefix: str = "/v1"
+    # Parameters that clients send and that change nothing here; None: all that are unknown.
+    ignored_parameters: frozenset[str] | None = frozenset()
     # Headers that its clients send from browsers, besides the native ones.
     headers: tuple[str, ...] = ()
     # Headers of its own in answers, which such clients read.
@@ -33,6 +34,10 @@ class Speech:
     metadata_key: Callable[[str], str | None] = native_metadata_key
     # Returns the error as it is worded here, given also the request's path.
     error: Callable[[ApiError, str], ApiError] = native_error
+    # Returns the media type and the body of an error, given also the request's id.
+    written: Written = native_written
+    # Returns the headers of a request under their native names, where clients have others for them.
+    heard: Callable[[dict[bytes, bytes]], dict[bytes, bytes]] | None = None
 
 
 NATIVE = Speech()

@@ -26,7 +26,7 @@ HEADERS = [
 async def send_stream(streamed: Streamed, receive: Receive, send: Send, request_id: bytes, allowed: Allowed) -> None:
     """Send the frames of a stream. One that is cut off ends without a terminal event."""
     streamed.request_id = request_id.decode()
-    headers = [*HEADERS, (b"x-request-id", request_id)]
+    headers = [*HEADERS, (b"x-request-id", request_id), *streamed.headers]
     if streamed.was_replayed:
         headers.append((b"idempotent-replayed", b"true"))
     await send({"type": "http.response.start", "status": 200, "headers": headers, TAKE_WRITE: streamed.take_write})

@@ -19,5 +19,5 @@ class Dialect(NamedTuple):
 
 def load(name: str) -> Dialect:
     """Return a dialect by its name in THREADKEEP_DIALECTS. One that is not named there is never imported."""
-    dialect: Dialect = import_module(f"{__name__}.{name}").DIALECT
+    dialect: Dialect = import_module(f"{__name__}.{name.replace('-', '_')}").DIALECT
     return dialect

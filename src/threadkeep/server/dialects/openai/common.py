@@ -19,7 +19,7 @@ from threadkeep.runtime.following import RETRY_S
 from threadkeep.server.body import convert
 from threadkeep.server.dialects.openai.errors import UnsupportedValue
 
-PREFIX = "/openai"
+PREFIX = "/openai/v1"
 # How often what belongs to a response that has begun is tried to be read.
 READS_MAX = 60
 # How values that are no strings are shown begins like this. Cheaper than reading what is stored at each update.

@@ -35,7 +35,7 @@ from threadkeep.server.routes import (
 )
 
 WRITE = ExecutionMode.WRITE
-V1 = f"{PREFIX}/v1"
+V1 = PREFIX
 THREAD = f"{V1}/threads/{{threadId}}"
 MESSAGE = f"{THREAD}/messages/{{messageId}}"
 CONVERSATION = f"{V1}/conversations/{{conversationId}}"
