@@ -13,7 +13,12 @@ from msgspec import NODEFAULT
 
 
 def strict(kind: Any) -> Any:  # Any: any annotation of a field.
-    """Return the type that reads what `kind` reads, but refuses fields that it does not know."""
+    """Return the type that reads what `kind` reads, but refuses fields that it does not know.
+
+    A kind that says `is_lenient` stays as it is.
+    """
+    if getattr(kind, "is_lenient", False):
+        return kind
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return strict_struct(kind)
     origin, arguments = get_origin(kind), get_args(kind)
