@@ -13,6 +13,7 @@ from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ExternalIdTaken, InvalidField, ThreadBusy, ThreadNotFound
 from threadkeep.operations.idempotency import IdempotentRequest
 from threadkeep.operations.responses import responses
+from threadkeep.operations.threads.threads import check_assistant
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.following import Follower
 from threadkeep.runtime.frames import Allowed, Presence, Streamed
@@ -65,13 +66,13 @@ async def run(
     """Answer what is new, follow what runs, or show the thread. Raises ThreadBusy, ThreadLocked, ThreadArchived."""
     if body.resume:
         raise InvalidField("There are no interrupts here that a run could resume: leave it out.", param="resume")
-    new = await db.read_one_commit(find_new, body)
+    new = await db.read_one_commit(find_new, body, assistant_id)
     if new.messages:
         try:
             return await begin(answering, db, keyed, body, new, assistant_id, allowed, presence)
         except (ExternalIdTaken, ThreadBusy):
             # The same request, sent twice, may have been quicker.
-            new = await db.read_one_commit(find_new, body)
+            new = await db.read_one_commit(find_new, body, assistant_id)
             if new.messages:
                 raise
     if new.thread_id is None:
@@ -85,8 +86,9 @@ async def run(
     return Translated(followed, RunTelling(told).translate)
 
 
-async def find_new(tx: ScopedTransaction, body: RunAgentInput) -> New:
-    """Return which of the client's messages are not stored. Raises InvalidField."""
+async def find_new(tx: ScopedTransaction, body: RunAgentInput, assistant_id: str | None) -> New:
+    """Return which of the client's messages are not stored. Raises AssistantNotFound, ThreadNotFound, InvalidField."""
+    await check_assistant(tx, assistant_id)
     kept = [(place, each) for place, each in enumerate(body.messages) if each.role in KEPT]
     thread = await chats.find_thread(tx, body.thread_id)
     if thread is None:
