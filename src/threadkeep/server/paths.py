@@ -37,6 +37,10 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "stepId": (SHORT, NotFound),
     "conversationId": (re.compile("conv_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
     "itemId": (ITEM, MessageNotFound),
+    # Ids that a dialect reads itself.
+    "graphThreadId": (SHORT, NotFound),
+    "graphRunId": (SHORT, NotFound),
+    "graphAssistantId": (SHORT, NotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),

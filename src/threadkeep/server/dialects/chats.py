@@ -68,9 +68,16 @@ async def count_known(tx: ScopedTransaction, thread_id: str, names: Sequence[str
 
 
 async def current_line(
-    tx: ScopedTransaction, thread_id: str, *, with_payload: bool = False, newest: int | None = None
+    tx: ScopedTransaction,
+    thread_id: str,
+    *,
+    with_payload: bool = False,
+    newest: int | None = None,
+    branch: str = "current",
 ) -> list[Message]:
     """Return the current line, decoded, the oldest first: all of it, or the newest messages of it.
+
+    `branch` is the id of a message at which another line ends.
 
     To be read in one commit: it takes several pages.
     """
@@ -79,7 +86,7 @@ async def current_line(
     while newest is None or len(found) < newest:
         limit = PAGE if newest is None else min(PAGE, newest - len(found))
         # Newest first: `after` leads to what is older.
-        query = MessageQuery(window(limit, "desc", before, None), branch="current", with_payload=with_payload)
+        query = MessageQuery(window(limit, "desc", before, None), branch=branch, with_payload=with_payload)
         page = await message_lists.list_messages(tx, thread_id, query)
         found += page.data
         before = page.next_cursor
