@@ -140,9 +140,13 @@ class Answering:
         streams: bool,
         allowed: Allowed,
         presence: Presence,
+        *,
+        keeps_title: bool = False,
     ) -> Answered | Streamed:
-        """Name a thread after what its user wants."""
-        return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
+        """Name a thread after what its user wants; with `keeps_title` one that has a title keeps it."""
+        return await self._namer.generate(
+            db, keyed, thread_id, body, allowed, presence, streams=streams, keeps_title=keeps_title
+        )
 
     def wake(self, organization: int, id: str) -> None:
         """Make the readers in this process look at once: a change may have ended a response, or that of a thread."""

@@ -72,6 +72,7 @@ class Namer:
         presence: Presence,
         *,
         streams: bool,
+        keeps_title: bool = False,
     ) -> "Answered | NameStream":
         """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and the errors of the thread's state.
 
@@ -79,7 +80,7 @@ class Namer:
         """
         place = self._places.take(db.scope)
         try:
-            begun = await db.write(names.begin, thread_id, body, keyed)
+            begun = await db.write(names.begin, thread_id, body, keyed, keeps_title=keeps_title)
         except BaseException:  # A cancellation too: the place must be given back. Raised again.
             place.leave()
             raise

@@ -37,6 +37,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "stepId": (SHORT, NotFound),
     "conversationId": (re.compile("conv_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
     "itemId": (ITEM, MessageNotFound),
+    # A message, by its id or its `externalId`.
+    "rowId": (SHORT, MessageNotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),

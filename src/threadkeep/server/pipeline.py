@@ -183,6 +183,8 @@ class Pipeline:
         # Scope.
         organization_id = named_organization(endpoint, request.query, decoded, values)
         acting = caller.scope(organization_id, acting_for)
+        if self._speech.check is not None:
+            self._speech.check(headers, acting)
         check_path(route, values, method)
         request.path = values
         if method == "POST" and b"idempotency-key" in headers and endpoint.takes_idempotency_key:

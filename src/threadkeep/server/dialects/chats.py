@@ -37,7 +37,12 @@ async def find_thread(tx: ScopedTransaction, chat_id: str) -> Thread | None:
             native: Thread = (await threads.read_without_payload(tx, chat_id)).object
             return native
         return None
-    mine = listing.Filter(user_id=tx.scope.user_id, external_id=chat_id, every_state=True)
+    return await find_own_thread(tx, chat_id)
+
+
+async def find_own_thread(tx: ScopedTransaction, external_id: str) -> Thread | None:
+    """Return the acting user's thread with this `externalId`; None if there is none."""
+    mine = listing.Filter(user_id=tx.scope.user_id, external_id=external_id, every_state=True)
     page = await listing.list_threads(tx, listing.Query(mine, window(1, "desc", None, None)))
     found: Thread | None = page.data[0] if page.data else None
     return found
