@@ -439,6 +439,8 @@ async def test_a_key_acts_for_a_user_in_that_users_workspace(ada, thread):
         made = await lea.request("POST", THREADS, {})
         assert (await ada.get(made.thread_id)).userId == "uid_lea"
     assert (await lea.request("GET", path(thread))).status == 404
+    two = await lea.with_headers({"x-user-id": "uid_other"}).request("GET", THREADS)
+    assert (two.status, two.code) == (403, "insufficient_permissions")
     shared = ada.with_headers({"aui-user-id": "uid_lea", "aui-workspace-id": "team"})
     refused = await shared.request("GET", THREADS)
     assert (refused.status, refused.code) == (403, "insufficient_permissions")

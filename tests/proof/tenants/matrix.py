@@ -65,7 +65,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         return []  # Models are of the server.
     if last in victim.ids:
         return [victim.ids[last]]
-    if name in ("body after", "body parentId", "query branch", "query through"):
+    if name in ("body after", "body parentId", "body parent_id", "body parent_external_id", "query branch",
+                "query through"):  # fmt: skip
         return [victim.ids["messageId"]]
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
@@ -80,6 +81,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "metadata": [victim.canary],
         "conversation": [victim.ids["conversationId"]],
         "previous_response_id": [victim.ids["responseId"]],
+        "thread_id": [victim.ids["threadId"]],
+        "message_ids": [victim.ids["messageId"]],
         "run_id": [victim.ids["runId"]],
         "assistant_id": [victim.ids["assistantId"]],
     }

@@ -55,7 +55,13 @@ def reworded(error: ApiError, path: str) -> ApiError:
 def heard(headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
     """Return the headers with the user whom a key acts for under its native name."""
     user_id = headers.get(USER)
-    return headers if user_id is None else {**headers, b"x-user-id": user_id}
+    if user_id is None:
+        return headers
+    if headers.get(b"x-user-id", user_id) != user_id:
+        raise InsufficientPermissions(
+            "Aui-User-Id and X-User-Id name two users: send one of them.", param="Aui-User-Id"
+        )
+    return {**headers, b"x-user-id": user_id}
 
 
 def check_workspace(headers: dict[bytes, bytes], scope: Scope) -> None:
