@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed is compiled when it is first imported: most of it never is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
-.PHONY: serve wheel test test-all test-distributed test-browser test-clients screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-all test-distributed test-browser test-clients test-examples screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -53,6 +53,15 @@ $(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json
 	@command -v npm > /dev/null || { echo "make test-clients needs node 20 or newer, with npm: install it first."; exit 1; }
 	cd $(CLIENTS) && npm ci --no-audit --no-fund --loglevel=error
 	touch $@
+
+# Front ends that work as they stand in examples/, built with npm, in a real browser.
+EXAMPLE := examples/assistant-ui
+test-examples: $(VENV)/.browser $(EXAMPLE)/dist/index.html
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/examples
+
+$(EXAMPLE)/dist/index.html: $(EXAMPLE)/package.json $(EXAMPLE)/index.html $(EXAMPLE)/main.jsx
+	@command -v npm > /dev/null || { echo "make test-examples needs node 20 or newer, with npm: install it first."; exit 1; }
+	cd $(EXAMPLE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
 
 # Takes the pictures of docs/page.md anew.
 screenshots: $(VENV)/.browser
