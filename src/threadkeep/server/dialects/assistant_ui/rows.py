@@ -3,7 +3,7 @@
 What a front end sent is kept word for word as the message's payload, beside the native message that is made of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -244,10 +244,8 @@ async def list_rows(tx: ScopedTransaction, thread_id: str, query: RowsQuery) -> 
         groups = [group for group in groups if group.first_seq < last.seq]
     groups = groups[-query.limit :]
     seqs = [message.seq for group in groups for message in group.members if message.payload_format is not None]
-    if seqs:
-        kept = {each.seq: each for each in await read(tx, thread_id, min(seqs), max(seqs))}
-        groups = [group._replace(members=[kept.get(each.seq, each) for each in group.members]) for group in groups]
-    return Rows([row(group, query.format) for group in reversed(groups)])
+    kept = {each.seq: each for each in await read(tx, thread_id, min(seqs), max(seqs))} if seqs else {}
+    return Rows([row(group, kept, query.format) for group in reversed(groups)])
 
 
 async def read(tx: ScopedTransaction, thread_id: str, from_seq: int | None = None, to_seq: int = 0) -> list[Message]:
@@ -257,7 +255,7 @@ async def read(tx: ScopedTransaction, thread_id: str, from_seq: int | None = Non
     while from_seq is None or not found or found[-1].seq < to_seq:
         query = MessageQuery(window(PAGE, "asc", after, None), with_payload=from_seq is not None)
         page = await message_lists.list_messages(tx, thread_id, query)
-        found += [decoded(each) for each in page.data]
+        found += page.data
         after = page.next_cursor
         if after is None:
             break
@@ -281,10 +279,12 @@ def grouped(found: Sequence[Message]) -> list[Group]:
     return groups
 
 
-def row(group: Group, asked_format: str | None) -> Row:
-    first = group.members[0]
-    format, content = rendered(group.members, asked_format)
-    changed_at = max(each.updated_at for each in group.members)
+def row(group: Group, kept: Mapping[int, Message], asked_format: str | None) -> Row:
+    """Return a group as a row, given its messages that have originals."""
+    members = [decoded(kept.get(each.seq, each)) for each in group.members]
+    first = members[0]
+    format, content = rendered(members, asked_format)
+    changed_at = max(each.updated_at for each in members)
     return Row(
         first.id,
         group.parent_id,
