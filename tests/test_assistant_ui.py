@@ -98,6 +98,12 @@ async def test_a_thread_is_made_read_changed_and_deleted(ada):
     assert (await ada.request("PUT", path(made.thread_id), {})).status == 404
 
 
+async def test_an_organization_that_is_none_is_ignored_as_any_unknown_field(ada, thread):
+    for value in ([[]], {"a": 1}, 5, True):
+        answer = await ada.request("PUT", path(thread), {"organizationId": value, "title": "kept"})
+        assert answer.status == 204
+
+
 async def test_what_does_not_fit_is_refused_and_never_cut(ada, thread):
     for body in ({"title": "x" * 201}, {"metadata": {"a": {"nested": 1}}}, {"metadata": {"a": "x" * 513}}):
         assert (await ada.request("PUT", path(thread), body)).status == 400
