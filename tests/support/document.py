@@ -9,7 +9,7 @@ METHODS = ("get", "post", "put", "patch", "delete")
 
 
 # Of the native way in, and of each dialect.
-PATHS = ("/openapi.json", "/openai/v1/openapi.json")
+PATHS = ("/openapi.json", "/openai/v1/openapi.json", "/ai-sdk/openapi.json")
 
 
 async def documents_of(client: Any) -> list[dict[str, Any]]:  # Any: an httpx client, or a quicker one.
