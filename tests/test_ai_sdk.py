@@ -12,6 +12,7 @@ from support.scripted_model import DONE, Head, answer_of, finish, reasoning, tex
 CHAT = "/ai-sdk/chat"
 SOON_S = 10
 TEXT = ["text-start", "text-delta", "text-end"]
+CALL = ["tool-input-start", "tool-input-delta"]
 
 CALLS = [
     reasoning("hm"), text("I "), text("look"),
@@ -200,7 +201,7 @@ async def test_calls_are_told_and_their_results_go_on_in_the_same_message(ada, m
     first = await turn(ada, chat_id, said("u1", "Look"), tools={"look": {"description": "Looks.", "parameters": {}}})
     assert kinds(first) == [
         "start", "start-step", "reasoning-start", "reasoning-delta", "reasoning-end", *TEXT,
-        "tool-input-start", "tool-input-delta", "tool-input-start", "tool-input-delta", "tool-input-available", "finish-step", "finish",
+        *CALL, *CALL, "tool-input-available", "finish-step", "finish",
     ]  # fmt: skip
     assert [each["input"] for each in first if each["type"] == "tool-input-available"] == [{"n": 1}, {}]
     assert first[-1]["finishReason"] == "tool-calls"

@@ -9,11 +9,11 @@ import json
 import pytest
 
 from proof.tenants import references
+from proof.tenants.all_rows import ROWS
 from proof.tenants.references import operations
-from proof.tenants.rows_openai import ROWS
-from threadkeep.server import openapi
-from threadkeep.server.dialects import openai
+from threadkeep.server import dialects, openapi
 from threadkeep.server.routes import ENDPOINTS
+from threadkeep.settings import DIALECTS
 
 
 @pytest.fixture
@@ -21,18 +21,19 @@ def document():
     return copy.deepcopy(json.loads(openapi.document(tuple(ENDPOINTS))))
 
 
-OPENAI = json.loads(openai.DIALECT.document())
+SPOKEN = [dialects.load(name) for name in DIALECTS]
+OTHERS = [json.loads(each.document()) for each in SPOKEN]
 
 
 def mistakes(document):
-    return references.mistakes(document, OPENAI)
+    return references.mistakes(document, *OTHERS)
 
 
 def test_every_operation_and_every_reference_has_a_row(document):
     assert mistakes(document) == []
-    assert len(operations(document)) + len(operations(OPENAI)) == len(ROWS)
+    assert sum(map(len, map(operations, (document, *OTHERS)))) == len(ROWS)
     assert len(operations(document)) == len(ENDPOINTS)
-    assert len(operations(OPENAI)) == len(openai.DIALECT.endpoints)
+    assert [len(operations(each)) for each in OTHERS] == [len(each.endpoints) for each in SPOKEN]
 
 
 def test_a_new_operation_without_a_row_is_noticed(document):

@@ -42,7 +42,7 @@ async def place(new_database, zygote, installed):
 
 async def run_script(place: Place, name: str) -> None:
     """Run a program of these tests; it ends with 0 if all that it says of the client holds."""
-    environment = {**os.environ, "BASE_URL": f"{place.server.url}/openai/v1", "KEY": str(place.cast.ada.key)}
+    environment = {**os.environ, "SERVER": place.server.url, "KEY": str(place.cast.ada.key)}
     process = await asyncio.create_subprocess_exec(
         "node", "--no-warnings", name, cwd=NODE, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

@@ -20,6 +20,7 @@ import httpx
 from proof.place import Place
 from proof.record import Record, proof
 from proof.retried_calls import Given, Work
+from proof.retried_front_ends import KINDS as FRONT_ENDS
 from proof.retried_kinds import KINDS as NATIVE
 from proof.retried_kinds import NEVER_REPLAYED
 from proof.retried_openai import KINDS as OPENAI
@@ -31,7 +32,7 @@ from support.quick_client import QuickClient
 from support.scripted_model import STALL, Call, answer_of, finish, tool_call
 from support.server import Server
 
-KINDS = [*NATIVE, *OPENAI]
+KINDS = [*NATIVE, *OPENAI, *FRONT_ENDS]
 SENDERS = 8
 # What is asked before a work begins, and is not counted.
 PREPARED = ("stall", "call")

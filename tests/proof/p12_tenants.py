@@ -12,13 +12,13 @@ import httpx
 
 from proof.place import Place
 from proof.record import Record, proof
+from proof.tenants.all_rows import ROWS
 from proof.tenants.callers import make_everybody
 from proof.tenants.cancelling import CANCELLED, POOL_SIZE, application
 from proof.tenants.crowd import TENANTS, Tenant, check_stored, crowd
 from proof.tenants.matrix import try_above, try_others, try_outside
 from proof.tenants.references import mistakes
 from proof.tenants.retrying import try_cursors, try_keys_of_retries
-from proof.tenants.rows_openai import ROWS
 from proof.tenants.worlds import Speaker, World
 from support.cast import Caller
 from support.document import documents_of

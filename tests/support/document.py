@@ -5,11 +5,14 @@ from typing import Any
 
 import jsonschema_rs
 
+from threadkeep.server import dialects
+from threadkeep.settings import DIALECTS
+
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
 # Of the native way in, and of each dialect.
-PATHS = ("/openapi.json", "/openai/v1/openapi.json", "/ai-sdk/openapi.json")
+PATHS = ("/openapi.json", *(f"{dialects.load(name).speech.prefix}/openapi.json" for name in DIALECTS))
 
 
 async def documents_of(client: Any) -> list[dict[str, Any]]:  # Any: an httpx client, or a quicker one.

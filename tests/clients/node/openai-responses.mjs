@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.KEY });
+const client = new OpenAI({ baseURL: `${process.env.SERVER}/openai/v1`, apiKey: process.env.KEY });
 
 const conversation = await client.conversations.create({ metadata: { topic: "x" } });
 const first = await client.responses.create({ model: "scripted", input: "plain", conversation: conversation.id });

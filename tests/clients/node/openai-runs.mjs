@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: process.env.BASE_URL, apiKey: process.env.KEY });
+const client = new OpenAI({ baseURL: `${process.env.SERVER}/openai/v1`, apiKey: process.env.KEY });
 const { threads, assistants } = client.beta;
 const look = { type: "function", function: { name: "look", parameters: { type: "object", properties: {} } } };
 

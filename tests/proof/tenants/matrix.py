@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proof.record import Record
+from proof.tenants.all_rows import ROWS
 from proof.tenants.asking import Answered, Asked, asked
 from proof.tenants.callers import Everybody, Kind
 from proof.tenants.rows import ACTED_FOR, CHOSEN_ASSISTANT_ID, CHOSEN_ID, FILTER, NO_ROLE, OK, RETRY, USER, Row
 from proof.tenants.rows import Kind as Reference
-from proof.tenants.rows_openai import ROWS
 from proof.tenants.worlds import CANARY, World, make_world, near
 from support.people import People
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from proof.tenants.all_rows import ROWS
 from proof.tenants.rows import PLAIN, PLAIN_PATHS
-from proof.tenants.rows_openai import ROWS
 
 Json = dict[str, Any]  # Any: JSON.
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -197,4 +197,9 @@ PLAIN_PATHS = (
     "externalId",
     "messages.assistantId",
     "input.assistantId",
+    # A front end's own names of a message and of a run, of which only those in the thread are looked for.
+    "messages.id",
+    "runId",
+    # It is refused.
+    "resume",
 )

@@ -1,6 +1,5 @@
-"""The rows of the ways in for OpenAI's clients, and all rows together."""
+"""The rows of the ways in for OpenAI's clients."""
 
-from proof.tenants import rows
 from proof.tenants.rows import (
     ASSISTANT,
     BY_ID,
@@ -91,5 +90,3 @@ OPENAI = {
     f"GET {V1}/models": Row("member", EVERY),
     f"GET {V1}/models/{{model}}": Row("member", EVERY | {"path model": MODEL}),
 }
-
-ROWS = rows.ROWS | OPENAI

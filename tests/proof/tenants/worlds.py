@@ -16,6 +16,8 @@ CANARY = re.compile("canary[a-z0-9]+")
 STARTED_S = 20
 numbers = itertools.count(1)
 
+NEW_CHAT = {"threadId": "changed", "runId": "r", "messages": [{"id": "m", "role": "user", "content": "changed"}]}
+
 # What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
@@ -33,6 +35,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
     "POST /v1/tokens": {"userId": "uid_of_the_product"},
+    "POST /ag-ui": NEW_CHAT,
+    "POST /ag-ui/{assistantId}": NEW_CHAT,
     "POST /openai/v1/threads/{threadId}": {"metadata": {"to": "changed"}},
     "POST /openai/v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
     "POST /openai/v1/threads/{threadId}/messages/{messageId}": {"metadata": {"to": "changed"}},

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from threadkeep.contract.messages import Message
+import msgspec
+
+from threadkeep.contract.messages import Message, Part, ToolCall
 from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import MessageNotFound, ThreadNotFound
@@ -16,6 +18,16 @@ from threadkeep.operations.threads import listing, threads
 NATIVE_THREAD = "thread_"
 NATIVE_MESSAGE = "msg_"
 PAGE = 100
+
+decode_parts = msgspec.json.Decoder(list[Part]).decode
+decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
+
+
+def decoded(message: Message) -> Message:
+    """Return a message as it was read from the database with its content and calls as objects."""
+    content = decode_parts(message.content)  # type: ignore[arg-type]  # The JSON that is stored.
+    calls = decode_calls(message.tool_calls)  # type: ignore[arg-type]  # The JSON that is stored.
+    return msgspec.structs.replace(message, content=content, tool_calls=calls)
 
 
 async def find_thread(tx: ScopedTransaction, chat_id: str) -> Thread | None:
@@ -58,7 +70,7 @@ async def count_known(tx: ScopedTransaction, thread_id: str, names: Sequence[str
 async def current_line(
     tx: ScopedTransaction, thread_id: str, *, with_payload: bool = False, newest: int | None = None
 ) -> list[Message]:
-    """Return the current line, the oldest first: all of it, or the newest messages of it.
+    """Return the current line, decoded, the oldest first: all of it, or the newest messages of it.
 
     To be read in one commit: it takes several pages.
     """
@@ -73,4 +85,4 @@ async def current_line(
         before = page.next_cursor
         if before is None:
             break
-    return found[::-1]
+    return [decoded(each) for each in reversed(found)]

@@ -1,6 +1,7 @@
 """A stream of a response in another tongue: what each native event adds is told by a dialect in its own words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 
@@ -32,6 +33,9 @@ decode = msgspec.json.Decoder(EventData).decode
 class Telling:
     """A stream, as far as it was told. What it says depends on nothing but the native events."""
 
+    # Reads the data of an event that is no part of the answer.
+    decode: Callable[[bytes], Any] = staticmethod(decode)
+
     def __init__(self) -> None:
         self.texts: list[str] = []
         self.calls: dict[int, CallSoFar] = {}
@@ -42,7 +46,7 @@ class Telling:
             return b"".join(self._text(decode_text(data).delta))
         return b"".join(self._take(type, data))
 
-    def begin(self, told: EventData) -> Iterator[bytes]:
+    def begin(self, told: Any) -> Iterator[bytes]:
         """Tell that the answer begins; its message is in `told.message`, unless it was deleted."""
         raise NotImplementedError
 
@@ -58,7 +62,7 @@ class Telling:
         """Tell more of a call, of which `calls` holds what is known with this part."""
         raise NotImplementedError
 
-    def end(self, response: Response) -> Iterator[bytes]:
+    def end(self, response: Any) -> Iterator[bytes]:
         """Tell how the answer ended."""
         raise NotImplementedError
 
@@ -69,11 +73,11 @@ class Telling:
             yield from self._call(decode_call(data))
         elif type == ResponseCreated.type:
             self.has_begun = True
-            yield from self.begin(decode(data))
+            yield from self.begin(self.decode(data))
         elif type == ResponseReset.type:
-            yield from self._catch_up(decode(data))
+            yield from self._catch_up(self.decode(data))
         else:
-            yield from self.end(decode(data).response)
+            yield from self.end(self.decode(data).response)
 
     def _text(self, delta: str) -> Iterator[bytes]:
         if delta:
@@ -84,15 +88,16 @@ class Telling:
         add_call(self.calls, part)
         yield from self.call(part)
 
-    def _catch_up(self, told: EventData) -> Iterator[bytes]:
+    def _catch_up(self, told: Any) -> Iterator[bytes]:
         """Tell as one what the events said that are gone."""
         if not self.has_begun:
             self.has_begun = True
             yield from self.begin(told)
-        whole, known = told.response.output_text, "".join(self.texts)
+        message = told.message
+        whole, known = message.text if message else told.response.output_text, "".join(self.texts)
         if whole.startswith(known):
             yield from self._text(whole[len(known) :])
-        for index, call in enumerate((told.message and told.message.tool_calls) or ()):
+        for index, call in enumerate((message and message.tool_calls) or ()):
             so_far = self.calls.get(index)
             rest = call.function.arguments[len("".join(so_far.texts)) if so_far else 0 :]
             if rest or so_far is None:

@@ -18,8 +18,9 @@ from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.following import Follower
 from threadkeep.runtime.frames import Allowed, Answered, Presence
 from threadkeep.runtime.translated import Translated
+from threadkeep.server.dialects.common import read_begun
 from threadkeep.server.dialects.openai import runs, threads
-from threadkeep.server.dialects.openai.common import Body, read_begun
+from threadkeep.server.dialects.openai.common import Body
 from threadkeep.server.dialects.openai.errors import RunState, name_run
 from threadkeep.server.dialects.openai.run_streams import RunStream, begun
 

@@ -1,9 +1,7 @@
 """What all objects of this dialect share: structs, lists, metadata, and what is refused."""
 
-import asyncio
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeAlias
 
 import msgspec
@@ -11,17 +9,13 @@ from msgspec import Meta
 
 from threadkeep.contract.basis import OrganizationQuery, Value
 from threadkeep.contract.limits import PAGE_OBJECTS_MAX
-from threadkeep.database.scoped import ScopedDatabase
-from threadkeep.errors import ApiError, StorageFull, Unavailable
+from threadkeep.errors import ApiError
 from threadkeep.operations import metadata
 from threadkeep.operations.paging import Window, window
-from threadkeep.runtime.following import RETRY_S
 from threadkeep.server.body import convert
 from threadkeep.server.dialects.openai.errors import UnsupportedValue
 
 PREFIX = "/openai/v1"
-# How often what belongs to a response that has begun is tried to be read.
-READS_MAX = 60
 # How values that are no strings are shown begins like this. Cheaper than reading what is stored at each update.
 SHOWN_FORM = re.compile(r"[\[\-0-9tf]")
 PLAIN = re.compile("[a-z0-9_]{1,64}")
@@ -131,18 +125,6 @@ def read(value: Any, kind: type[Any], param: str) -> Any:  # Any: JSON; an insta
     except ApiError as error:
         error.param = param if error.param in (None, "body") else f"{param}.{error.param}"
         raise
-
-
-async def read_begun(db: ScopedDatabase, operation: Any, *arguments: Any) -> Any:
-    """Read what belongs to a response that has begun. Any: an operation that reads, its arguments and its result.
-
-    While the storage is away it is tried again: an error would make the client begin another one.
-    """
-    for _ in range(READS_MAX):
-        with suppress(Unavailable, StorageFull):
-            return await db.read(operation, *arguments)
-        await asyncio.sleep(RETRY_S)
-    raise Unavailable()
 
 
 def require_no_resources(resources: Any, param: str = "tool_resources") -> None:  # Any: JSON of a caller.

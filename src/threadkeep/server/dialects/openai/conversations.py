@@ -11,6 +11,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.ids import with_prefix
 from threadkeep.operations.revisions import Precondition, Versioned
 from threadkeep.operations.threads import threads as native_threads
+from threadkeep.server.dialects.common import named
 from threadkeep.server.dialects.openai import items, threads
 from threadkeep.server.dialects.openai.common import (
     Body,
@@ -81,7 +82,7 @@ def told(found: Versioned) -> Versioned:
 
 async def create(tx: ScopedTransaction, places: Sequence[int], body: native.ThreadCreate) -> Versioned:
     """Create a conversation, which was mapped before: how it is stored depends on what is in it."""
-    with items.named(places, "items"):
+    with named(places, "items"):
         return told(await native_threads.create(tx, body))
 
 

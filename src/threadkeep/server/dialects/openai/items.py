@@ -3,9 +3,7 @@
 Each item that is sent becomes a message of its own. What no native field takes stands in that message's payload.
 """
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,7 +17,7 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.database.scoped import ScopedTransaction
-from threadkeep.errors import ApiError, InvalidCursor, InvalidField, MessageNotFound
+from threadkeep.errors import InvalidCursor, InvalidField, MessageNotFound
 from threadkeep.operations.messages import appending, messages, parts
 from threadkeep.operations.messages.rows import is_json
 from threadkeep.operations.paging import Window
@@ -27,6 +25,7 @@ from threadkeep.operations.responses import origins
 from threadkeep.operations.revisions import Precondition, Versioned
 from threadkeep.operations.threads import threads
 from threadkeep.operations.threads.rows import hold
+from threadkeep.server.dialects.common import named
 from threadkeep.server.dialects.openai.common import (
     Body,
     Json,
@@ -46,7 +45,6 @@ from threadkeep.server.paths import ITEM
 # The format of payloads that keep what no native field takes.
 FORMAT = "openai/item"
 TYPES = ("message", "function_call", "function_call_output")
-NATIVE_NAME = re.compile(r"(?:messages|input)\[(\d+)\](\.content.*)?")
 # As many items of reasoning stand before one message.
 REASONING_MAX = 100
 Content = str | Annotated[list[Json], Meta(max_length=PARTS_MAX)]
@@ -229,17 +227,6 @@ def kept_of(message: native.Message) -> Kept:
         return decode_kept(payload.data)
     except (msgspec.DecodeError, RecursionError):
         return Kept()
-
-
-@contextmanager
-def named(places: Sequence[int], param: str) -> Iterator[None]:
-    """Let native errors about messages name the items that these were."""
-    try:
-        yield
-    except ApiError as error:
-        if match := NATIVE_NAME.match(error.param or ""):
-            error.param = f"{param}[{places[int(match[1])]}]{match[2] or ''}"
-        raise
 
 
 def shown(message: native.Message, finish_reason: str | None = None) -> list[ItemOut]:

@@ -21,8 +21,9 @@ from threadkeep.operations.threads import service_made
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.following import Follower
 from threadkeep.runtime.frames import Allowed, Answered, Presence, Streamed
-from threadkeep.server.dialects.openai import items, tools
-from threadkeep.server.dialects.openai.common import Deleted, Object, read_begun
+from threadkeep.server.dialects.common import named, read_begun
+from threadkeep.server.dialects.openai import tools
+from threadkeep.server.dialects.openai.common import Deleted, Object
 from threadkeep.server.dialects.openai.errors import ConversationNotFound, PreviousResponseNotFound
 from threadkeep.server.dialects.openai.response_streams import ResponseStream
 from threadkeep.server.dialects.openai.responses import (
@@ -52,7 +53,7 @@ class InputTokens(Object):
 def worded(asking: Asking) -> Iterator[None]:
     """Let the errors of a request name what it names."""
     try:
-        with items.named(asking.places, "input"), without_call():
+        with named(asking.places, "input"), without_call():
             yield
     except ThreadNotFound:
         if asking.thread_id is None:

@@ -4,7 +4,7 @@ What is said, and its numbers, depend on nothing but the native events, which ar
 any process can count them anew, and a client may go on behind any number.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,17 +12,10 @@ from msgspec import structs
 
 from threadkeep.contract import responses as native
 from threadkeep.contract.basis import Raw
-from threadkeep.contract.events import ResponseCreated, ResponseReset, ToolCallDelta
-from threadkeep.contract.messages import Message, TextPart, ToolCall
+from threadkeep.contract.events import ToolCallDelta
+from threadkeep.contract.messages import Message, TextPart
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.operations.responses.events import (
-    REASONING,
-    TEXT,
-    TOOL_CALL,
-    CallSoFar,
-    add_call,
-    decode_call,
-    decode_text,
     finished_calls,
 )
 from threadkeep.operations.responses.manner import Asked
@@ -34,6 +27,7 @@ from threadkeep.server.dialects.openai import items, responses
 from threadkeep.server.dialects.openai.common import Json
 from threadkeep.server.dialects.openai.item_parts import output_part
 from threadkeep.server.dialects.openai.items import CallItem, ItemOut, MessageItem, letters_of
+from threadkeep.server.dialects.telling import Telling
 
 LAST = {"completed": "response.completed", "failed": "response.failed"}
 encode = msgspec.json.Encoder().encode
@@ -45,14 +39,11 @@ class Told(native.Response):
     metadata: Raw
 
 
-class EventData(msgspec.Struct, rename="camel"):
+class ResponseEventData(msgspec.Struct, rename="camel"):
     """What is taken of the data of an event."""
 
     response: Told
     message: Message | None = None
-
-
-decode = msgspec.json.Decoder(EventData).decode
 
 
 class ResponseStream(Translated):
@@ -72,37 +63,23 @@ class ResponseStream(Translated):
             await self._db.write(service_made.leave, self._thread_id)
 
 
-class Translation:
+class Translation(Telling):
     """The events of one response so far."""
+
+    decode = staticmethod(msgspec.json.Decoder(ResponseEventData).decode)
 
     def __init__(self, asked: Asked | None, after: int) -> None:
         """Only events with numbers above `after` are told, and the last one in any case."""
+        super().__init__()
         self._asked = asked
         self._after = after
         self._number = 0
         self._letters = ""
-        self._texts: list[str] = []
-        self._calls: dict[int, CallSoFar] = {}
         # The indexes of the calls that were told of, in that order; the place in the output of each, and of the text.
         self._called: list[int] = []
         self._places: dict[int | None, int] = {}
         # Which item is not done yet: the text is None.
         self._open: set[int | None] = set()
-
-    def translate(self, _response_id: str, _n: int, type: str, data: bytes) -> bytes:
-        return b"".join(self._take(type, data))
-
-    def _take(self, type: str, data: bytes) -> Iterator[bytes]:
-        if type == TEXT:
-            yield from self._say(decode_text(data).delta)
-        elif type == TOOL_CALL:
-            yield from self._call(decode_call(data))
-        elif type == ResponseCreated.type:
-            yield from self._begin(decode(data))
-        elif type == ResponseReset.type:
-            yield from self._catch_up(decode(data))
-        elif type != REASONING:
-            yield from self._end(decode(data).response)
 
     def _event(self, type: str, *, is_last: bool = False, **data: Any) -> Iterator[bytes]:  # Any: JSON.
         number = self._number
@@ -114,7 +91,7 @@ class Translation:
         whole = encode({"type": type, "sequence_number": number, **data})
         yield b"event: %b\ndata: %b\n\n" % (type.encode(), whole)
 
-    def _begin(self, told: EventData) -> Iterator[bytes]:
+    def begin(self, told: ResponseEventData) -> Iterator[bytes]:
         if told.message is not None:
             self._letters = letters_of(told.message.id)
         begun = structs.replace(told.response, status="in_progress", finish_reason=None, completed_at=None, error=None)
@@ -122,8 +99,7 @@ class Translation:
         yield from self._event("response.created", response=response)
         yield from self._event("response.in_progress", response=response)
 
-    def _say(self, delta: str) -> Iterator[bytes]:
-        self._texts.append(delta)
+    def say(self, delta: str) -> Iterator[bytes]:
         place = self._places.get(None)
         if place is None:
             place = self._places[None] = len(self._places)
@@ -134,9 +110,8 @@ class Translation:
             yield from self._event("response.content_part.added", **self._of_text(place), part=part)
         yield from self._event("response.output_text.delta", **self._of_text(place), delta=delta, logprobs=[])
 
-    def _call(self, part: ToolCallDelta) -> Iterator[bytes]:
-        add_call(self._calls, part)
-        call = self._calls[part.index]
+    def call(self, part: ToolCallDelta) -> Iterator[bytes]:
+        call = self.calls[part.index]
         if part.index in self._places:
             yield from self._arguments(part.index, part.arguments)
         elif call.id and call.name:
@@ -149,7 +124,7 @@ class Translation:
         self._called.append(index)
         self._open.add(index)
         yield from self._event("response.output_item.added", output_index=place, item=self._item(index, "in_progress"))
-        yield from self._arguments(index, "".join(self._calls[index].texts))
+        yield from self._arguments(index, "".join(self.calls[index].texts))
 
     def _arguments(self, index: int, delta: str) -> Iterator[bytes]:
         if delta:
@@ -167,7 +142,7 @@ class Translation:
             if key is None:
                 self._open.remove(key)
                 yield from self._close_text(status)
-            elif finished_calls({key: self._calls[key]}):
+            elif finished_calls({key: self.calls[key]}):
                 # One whose arguments are not whole yet stays open: models may make calls side by side.
                 self._open.remove(key)
                 item = self._item(key)
@@ -183,28 +158,14 @@ class Translation:
     def _close_text(self, status: str) -> Iterator[bytes]:
         place, item = self._places[None], self._message(status)
         [part] = item.content
-        yield from self._event("response.output_text.done", **self._of_text(place), text=self._text, logprobs=[])
+        yield from self._event("response.output_text.done", **self._of_text(place), text=self._whole_text, logprobs=[])
         yield from self._event("response.content_part.done", **self._of_text(place), part=part)
         yield from self._event("response.output_item.done", output_index=place, item=item)
 
-    def _catch_up(self, told: EventData) -> Iterator[bytes]:
-        """Tell as one what the events said that are gone."""
-        if self._number == 0:
-            yield from self._begin(told)
-        whole, known_text = told.response.output_text, self._text
-        if whole.startswith(known_text) and whole != known_text:
-            yield from self._say(whole[len(known_text) :])
-        calls: Sequence[ToolCall] = () if told.message is None else told.message.tool_calls or ()
-        for index, call in enumerate(calls):
-            known = "".join(self._calls[index].texts) if index in self._calls else ""
-            rest = call.function.arguments.removeprefix(known)
-            if rest or index not in self._places:
-                yield from self._call(ToolCallDelta(index=index, id=call.id, name=call.function.name, arguments=rest))
-
-    def _end(self, response: Told) -> Iterator[bytes]:
+    def end(self, response: Told) -> Iterator[bytes]:
         # Calls whose id or name never came get one, if they are kept.
-        for index in sorted(self._calls.keys() - self._places.keys()):
-            if finished_calls({index: self._calls[index]}):
+        for index in sorted(self.calls.keys() - self._places.keys()):
+            if finished_calls({index: self.calls[index]}):
                 yield from self._begin_call(index)
         is_cut = response.status != "completed" or response.finish_reason == "length"
         yield from self._close("incomplete" if is_cut else "completed")
@@ -219,7 +180,7 @@ class Translation:
         for key in self._places:
             if key is None:
                 found.append(self._message(status))
-            elif finished_calls({key: self._calls[key]}):
+            elif finished_calls({key: self.calls[key]}):
                 found.append(self._item(key))
         return found
 
@@ -227,16 +188,16 @@ class Translation:
         return {"item_id": f"msg_{self._letters}", "output_index": place, "content_index": 0}
 
     def _message(self, status: str) -> MessageItem:
-        content = [] if status == "in_progress" else [TextPart(self._text)]
+        content = [] if status == "in_progress" else [TextPart(self._whole_text)]
         return items.said(f"msg_{self._letters}", "assistant", content, status)
 
     @property
-    def _text(self) -> str:
-        return "".join(self._texts)
+    def _whole_text(self) -> str:
+        return "".join(self.texts)
 
     def _item(self, index: int, status: str = "completed") -> CallItem:
         """Return a call; its id counts calls as its message does."""
-        call = self._calls[index]
+        call = self.calls[index]
         arguments = "" if status == "in_progress" else "".join(call.texts)
         place = self._called.index(index)
         # One without an id gets one by its index, as in its message.

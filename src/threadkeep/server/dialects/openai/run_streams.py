@@ -7,37 +7,21 @@ from typing import Any, Literal
 import msgspec
 
 from threadkeep.contract.basis import Raw
-from threadkeep.contract.events import ResponseCreated, ResponseReset, ToolCallDelta
+from threadkeep.contract.events import ToolCallDelta
 from threadkeep.contract.messages import FunctionCall, Message, TextPart, ToolCall
 from threadkeep.contract.responses import Response
 from threadkeep.operations.responses.chain_rows import Chain, ChainResponse, calls_in
-from threadkeep.operations.responses.events import (
-    REASONING,
-    TEXT,
-    TOOL_CALL,
-    CallSoFar,
-    add_call,
-    decode_call,
-    decode_text,
-    finished_calls,
-)
+from threadkeep.operations.responses.events import finished_calls
 from threadkeep.operations.responses.origins import Origin
 from threadkeep.server.dialects.openai import messages, runs, steps
 from threadkeep.server.dialects.openai.steps import Step, ToolCallsDetails
 from threadkeep.server.dialects.openai.threads import Thread
+from threadkeep.server.dialects.telling import EventData, Telling
 
 DONE = b"event: done\ndata: [DONE]\n\n"
 
 
-class RunEvent(msgspec.Struct, rename="camel"):
-    """What is taken of the data of an event."""
-
-    response: Response
-    message: Message | None = None
-
-
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(RunEvent).decode
 
 
 def frame(name: str, data: Any) -> bytes:  # Any: an object, or JSON.
@@ -56,42 +40,24 @@ def begun(chain: Chain, response_id: str) -> Chain:
     return Chain([*before, replace(last, row=row, calls=())], asked, is_newest=True)
 
 
-class RunStream:
+class RunStream(Telling):
     """A stream, as far as it has been told. What it says depends on nothing but the events."""
 
     def __init__(self, chain: Chain, thread: Thread | None) -> None:
         """`chain` ends with the response of the stream, as it began; `thread` is one that was made with the run."""
+        super().__init__()
         self._chain = chain
         self._thread = thread
-        self._has_begun = False
         self._message: Message | None = None
-        self._texts: list[str] = []
-        self._is_message_open = False
-        self._calls: dict[int, CallSoFar] = {}
-
-    def translate(self, _response_id: str, _n: int, type: str, data: bytes) -> bytes:
-        return b"".join(self._take(type, data))
-
-    def _take(self, type: str, data: bytes) -> Iterator[bytes]:
-        if not self._has_begun:
-            self._has_begun = True
-            yield from self._begin()
-        if type == TEXT:
-            yield from self._say(decode_text(data).delta)
-        elif type == TOOL_CALL:
-            yield from self._call(decode_call(data))
-        elif type == ResponseCreated.type:
-            self._message = decode(data).message
-        elif type == ResponseReset.type:
-            yield from self._catch_up(decode(data).message)
-        elif type != REASONING:
-            yield from self._end(decode(data).response)
+        self._has_said = self._is_message_open = False
+        self._has_called = False
 
     @property
     def _place(self) -> int:
         return len(self._chain.responses) - 1
 
-    def _begin(self) -> Iterator[bytes]:
+    def begin(self, told: EventData) -> Iterator[bytes]:
+        self._message = told.message
         if self._thread is not None:
             yield frame("thread.created", self._thread)
         run = runs.shown(self._chain)
@@ -103,23 +69,21 @@ class RunStream:
         yield frame("thread.run.queued", queued)
         yield frame("thread.run.in_progress", run)
 
-    def _say(self, text: str) -> Iterator[bytes]:
-        if not text or self._message is None:
+    def say(self, delta: str) -> Iterator[bytes]:
+        if self._message is None:
             return
-        if not self._texts:
-            self._is_message_open = True
+        if not self._has_said:
+            self._has_said = self._is_message_open = True
             yield from begun_step(steps.message_step(self._with_calls(()), self._place))
             message = self._shown_message("in_progress")
             yield frame("thread.message.created", message)
             yield frame("thread.message.in_progress", message)
-        self._texts.append(text)
-        part = {"index": 0, "type": "text", "text": {"value": text, "annotations": []}}
+        part = {"index": 0, "type": "text", "text": {"value": delta, "annotations": []}}
         yield delta_frame("thread.message.delta", self._message.id, {"content": [part]})
 
-    def _call(self, part: ToolCallDelta) -> Iterator[bytes]:
-        is_first = not self._calls
-        add_call(self._calls, part)
-        if is_first:
+    def call(self, part: ToolCallDelta) -> Iterator[bytes]:
+        if not self._has_called:
+            self._has_called = True
             self._chain = self._with_calls([ToolCall(part.id or "", "function", FunctionCall(part.name or "", ""))])
             # The client would tell of the call twice if a step ended after it.
             yield from self._end_message("completed")
@@ -133,22 +97,10 @@ class RunStream:
             function = {"arguments": part.arguments}
             yield self._call_frame({"index": part.index, "type": "function", "function": function})
 
-    def _catch_up(self, message: Message | None) -> Iterator[bytes]:
-        """Say what is missing up to where the message stands; the events in between are not kept any more."""
-        if message is None:
-            return
-        self._message = self._message or message
-        yield from self._say(message.text[len("".join(self._texts)) :])
-        for index, call in enumerate(message.tool_calls or ()):
-            so_far = self._calls.get(index)
-            rest = call.function.arguments[len("".join(so_far.texts)) if so_far else 0 :]
-            id, name = (None, None) if so_far else (call.id, call.function.name)
-            yield from self._call(ToolCallDelta(index=index, id=id, name=name, arguments=rest))
-
-    def _end(self, response: Response) -> Iterator[bytes]:
+    def end(self, response: Response) -> Iterator[bytes]:
         self._chain = self._ended(response)
         yield from self._end_message("completed" if response.status == "completed" else "incomplete")
-        if self._calls:
+        if self.calls:
             step = steps.calls_step(self._chain, self._place)
             if step.status != "in_progress":
                 yield step_frame(step)
@@ -175,7 +127,7 @@ class RunStream:
             input_tokens=response.usage.input_tokens,
             output_tokens=response.usage.output_tokens,
         )
-        return self._with_last(replace(self._chain.last, row=row, calls=calls_in(finished_calls(self._calls))))
+        return self._with_last(replace(self._chain.last, row=row, calls=calls_in(finished_calls(self.calls))))
 
     def _with_calls(self, calls: Any) -> Chain:
         return self._with_last(replace(self._chain.last, calls=calls_in(calls)))
@@ -185,10 +137,12 @@ class RunStream:
 
     def _shown_message(self, status: Literal["completed", "in_progress", "incomplete"]) -> messages.Message:
         assert self._message is not None
+        # It begins without its first words, which follow.
+        text = "" if status == "in_progress" else "".join(self.texts)
         row = self._chain.last.row
         message = msgspec.structs.replace(
             self._message,
-            content=Raw(encode([TextPart(text) for text in ("".join(self._texts),) if text])),
+            content=Raw(encode([TextPart(text)] if text else [])),
             metadata=Raw(encode(self._message.metadata)),
             status=status,
         )

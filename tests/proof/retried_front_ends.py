@@ -1,0 +1,46 @@
+"""Every POST of the ways in for front ends. Their clients send no keys: the ids of their messages do that work."""
+
+import copy
+from typing import Any
+
+from proof.retried_calls import Given, Kind, Trace, Work, assistant, nothing
+from support.cast import Caller
+
+
+async def told(work: Work, who: Caller, path: str, body: Any, *lasts: str) -> Given:
+    """Send without a key, and read a stream to its end. What it says depends on when it is read.
+
+    Nothing tells whether it was told before. Raises ConnectionError when it breaks off.
+    """
+    keyless = copy.copy(who)
+    keyless.extra = {name: value for name, value in who.extra.items() if name != "idempotency-key"}
+    answer = await keyless.request("POST", path, body)
+    if answer.status == 200 and not any(last in answer.text for last in lasts):
+        raise ConnectionError("the stream broke off")
+    return Given(answer.status, answer.code, None, was_replayed=True)
+
+
+def said(work: Work) -> dict[str, Any]:
+    return {"id": f"{work.word}-1", "role": "user", "content": work.word}
+
+
+async def ag_ui(work: Work, who: Caller) -> Given:
+    path = f"/ag-ui/{work.made['assistant'].id}" if "assistant" in work.made else "/ag-ui"
+    body = {"threadId": work.word, "runId": "run", "messages": [said(work)]}
+    return await told(work, who, path, body, "RUN_FINISHED", "RUN_ERROR")
+
+
+async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
+    """Return how often the question is stored, in whatever thread."""
+    found = [
+        message
+        for thread in (await who.list_threads(externalId=work.word)).data
+        for message in (await who.list_messages(thread)).data
+    ]
+    return sum(each["role"] == "user" for each in found), [each["id"] for each in found]
+
+
+KINDS = [
+    Kind("ag-ui: run", "/ag-ui", nothing, ag_ui, asked_in_its_chat, calls=1),
+    Kind("ag-ui: run an assistant", "/ag-ui/{assistantId}", assistant, ag_ui, asked_in_its_chat, calls=1),
+]

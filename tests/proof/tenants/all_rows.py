@@ -1,0 +1,7 @@
+"""The rows of every way in."""
+
+from proof.tenants import rows
+from proof.tenants.rows_ag_ui import AG_UI
+from proof.tenants.rows_openai import OPENAI
+
+ROWS = rows.ROWS | OPENAI | AG_UI
