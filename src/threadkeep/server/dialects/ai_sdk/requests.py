@@ -54,8 +54,10 @@ def read_message(message: Json, param: str) -> UIMessage:
 def given_messages(message: Json, param: str, external_id: str | None = None) -> list[MessageCreate]:
     """Return a UIMessage natively, with its id. Raises InvalidField with its place in the body."""
     ui = read_message(message, param)
-    first, *others = named(msgspec.to_builtins(given_group(ui)), list[MessageCreate], param)
-    return [msgspec.structs.replace(first, external_id=external_id or ui.id or None), *others]
+    first, *others = given_group(ui)
+    messages = [msgspec.structs.replace(first, external_id=external_id or ui.id or None), *others]
+    checked: list[MessageCreate] = named(msgspec.to_builtins(messages), list[MessageCreate], param)
+    return checked
 
 
 def named(value: Any, kind: Any, param: str) -> Any:  # Any: JSON; an instance of the kind.
