@@ -7,6 +7,7 @@ from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import Thread, ThreadCreate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import Conflict, InvalidField, MessageNotFound, ThreadNotFound
+from threadkeep.operations.messages import messages
 from threadkeep.server.dialects.ai_sdk.lines import find_edited, group_from, newest_of, next_of
 from threadkeep.server.dialects.ai_sdk.requests import (
     HERE,
@@ -69,7 +70,8 @@ async def plan(tx: ScopedTransaction, body: ChatCreate) -> Begin | Follow:
     message, edits = known
     if body.trigger == "regenerate-message":
         return Begin(thread.id, ResponseCreate(after=message.id, **settings_of(body)))
-    if body.message_id == last.id and not (edits > 1 and is_same(last, message)):
+    # The client names it also when it sends the same again.
+    if body.message_id == last.id and not await is_same(tx, thread.id, last, message.id):
         return begin(thread.id, body, f"{last.id}~{edits + 1}", message.parent_id)
     return await follow_answer(tx, thread.id, message, None)
 
@@ -139,6 +141,8 @@ async def follow_answer(tx: ScopedTransaction, thread_id: str, message: Message,
     return Follow(thread_id, answer.response_id, head)
 
 
-def is_same(last: UIMessage, stored: Message) -> bool:
+async def is_same(tx: ScopedTransaction, thread_id: str, last: UIMessage, message_id: str) -> bool:
     """Return whether what came is what is stored."""
-    return list(content_of(given(last))) == list(content_of(stored))
+    stored: Message = (await messages.read(tx, thread_id, message_id)).object
+    came = given(last)
+    return [*content_of(came)] == [*content_of(stored)] and came.payload == (stored.payload or None)
