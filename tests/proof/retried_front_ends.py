@@ -3,7 +3,8 @@
 import copy
 from typing import Any
 
-from proof.retried_calls import Given, Kind, Trace, Work, assistant, nothing
+from proof.retried_calls import Given, Kind, Trace, Work, assistant, cancelled, nothing, running
+from proof.retried_kinds import post
 from support.cast import Caller
 
 
@@ -30,6 +31,15 @@ async def ag_ui(work: Work, who: Caller) -> Given:
     return await told(work, who, path, body, "RUN_FINISHED", "RUN_ERROR")
 
 
+async def ai_sdk(work: Work, who: Caller) -> Given:
+    message = {"id": f"{work.word}-1", "role": "user", "parts": [{"type": "text", "text": work.word}]}
+    return await told(work, who, "/ai-sdk/chat", {"id": work.word, "messages": [message]}, "[DONE]")
+
+
+async def stop(work: Work, who: Caller) -> Given:
+    return await post(work, who, f"/ai-sdk/chat/{work.made['thread'].id}/stop", {})
+
+
 async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
     """Return how often the question is stored, in whatever thread."""
     found = [
@@ -42,5 +52,7 @@ async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
 
 KINDS = [
     Kind("ag-ui: run", "/ag-ui", nothing, ag_ui, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: turn", "/ai-sdk/chat", nothing, ai_sdk, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: stop", "/ai-sdk/chat/{chatId}/stop", running, stop, cancelled),
     Kind("ag-ui: run an assistant", "/ag-ui/{assistantId}", assistant, ag_ui, asked_in_its_chat, calls=1),
 ]

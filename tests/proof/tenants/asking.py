@@ -82,7 +82,9 @@ class Asked:
                     async for piece in response.aiter_raw():
                         received += piece
         text = received.decode()
-        code = json.loads(text)["error"]["code"] if response.status_code >= 400 else ""
+        code = ""
+        if response.status_code >= 400:
+            code = response.headers.get("x-error-code") or json.loads(text)["error"]["code"]
         return Answered(response.status_code, code, dict(response.headers), text)
 
 
@@ -91,7 +93,7 @@ def asked(operation: str, world: World) -> Asked:
     method, _, path = operation.partition(" ")
     ids = dict(world.ids)
     if path.endswith("/stream") and world.live:
-        ids["threadId"] = world.live
+        ids["threadId"] = ids["chatId"] = world.live
     body = body_of(operation) if method in ("POST", "PUT", "PATCH") else None
     if body is not None and "assistant_id" in body:
         body["assistant_id"] = ids["assistantId"]

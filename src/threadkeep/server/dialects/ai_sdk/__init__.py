@@ -23,6 +23,4 @@ def as_text(error: ApiError, _request_id: str) -> tuple[bytes, bytes]:
     return TEXT, error.message.encode()
 
 
-DIALECT = Dialect(
-    Speech(PREFIX, None, answer_headers=(ERROR_CODE,), error=with_code, written=as_text), ENDPOINTS, document
-)
+DIALECT = Dialect(Speech(PREFIX, None, error=with_code, written=as_text), ENDPOINTS, document)

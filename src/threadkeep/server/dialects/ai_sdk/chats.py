@@ -9,7 +9,8 @@ from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.contract.limits import PAGE_OBJECTS_MAX
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
 from threadkeep.errors import ExternalIdTaken, MessageNotFound, ThreadNotFound
-from threadkeep.operations.idempotency import IdempotentRequest
+from threadkeep.operations import idempotency
+from threadkeep.operations.idempotency import Concerns, IdempotentRequest, Stored
 from threadkeep.operations.responses import responses
 from threadkeep.runtime.answering import Answering
 from threadkeep.runtime.following import Follower
@@ -105,20 +106,25 @@ async def running(tx: ScopedTransaction, chat_id: str) -> tuple[str, str, list[J
     return thread.id, head, ui_message(group[:-1], head)["parts"] if len(group) > 1 else []
 
 
-async def stop(answering: Answering, db: ScopedDatabase, _keyed: object, chat_id: str) -> Answered:
+async def stop(answering: Answering, db: ScopedDatabase, keyed: IdempotentRequest | None, chat_id: str) -> Answered:
     """End what runs, if anything does."""
-    thread_id = await db.write(cancel_running, chat_id)
-    answering.wake(db.scope.organization, thread_id)
-    return Answered(200, Stopped())
+    thread_id = await db.write(cancel_running, chat_id, keyed)
+    if thread_id is not None:
+        answering.wake(db.scope.organization, thread_id)
+    return Answered(200, Stopped(), thread_id is None)
 
 
-async def cancel_running(tx: ScopedTransaction, chat_id: str) -> str:
+async def cancel_running(tx: ScopedTransaction, chat_id: str, keyed: IdempotentRequest | None) -> str | None:
+    """Return the id of the thread; None if an earlier request with the same key did this."""
+    if await idempotency.find_or_reserve(tx, keyed) is not None:
+        return None
     thread = await find_thread(tx, chat_id)
     if thread is None:
         raise ThreadNotFound()
     response_id = await responses.find_running(tx, thread.id)
     if response_id is not None:
         await responses.cancel(tx, thread.id, response_id)
+    await idempotency.store(tx, keyed, Stored(200), Concerns(thread.id))
     return thread.id
 
 
