@@ -311,6 +311,17 @@ async def test_stop_ends_the_answer_and_keeps_what_was_said(ada, model, chat_id)
     assert (await ada.request("POST", f"{CHAT}/{chat_id}/stop")).body == {"success": True}
 
 
+async def test_a_stop_that_is_sent_again_with_its_key_does_its_work_once(ada, model, chat_id):
+    await turn(ada, chat_id, said("u1", "One"))
+    keyed = ada.with_headers({"idempotency-key": chat_id})
+
+    first, again = [await keyed.request("POST", f"{CHAT}/{chat_id}/stop", {}) for _ in range(2)]
+
+    assert first.body == again.body == {"success": True}
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+
+
 async def test_an_answer_that_fails_ends_with_a_sentence(ada, model, chat_id):
     model.script = [Head(status=400)]
     frames = await turn(ada, chat_id, said("u1", "One"))

@@ -34,6 +34,9 @@ class Stopped(msgspec.Struct):
     success: Literal[True] = True
 
 
+STOPPED = msgspec.json.encode(Stopped())
+
+
 class ChatMessages(msgspec.Struct, rename="camel"):
     """Messages of a chat, the oldest first."""
 
@@ -124,7 +127,8 @@ async def cancel_running(tx: ScopedTransaction, chat_id: str, keyed: IdempotentR
     response_id = await responses.find_running(tx, thread.id)
     if response_id is not None:
         await responses.cancel(tx, thread.id, response_id)
-    await idempotency.store(tx, keyed, Stored(200), Concerns(thread.id))
+    # What it holds is not read: without a body its thread would count as deleted.
+    await idempotency.store(tx, keyed, Stored(200, STOPPED), Concerns(thread.id))
     return thread.id
 
 
