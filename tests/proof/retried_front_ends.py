@@ -10,16 +10,19 @@ from proof.retried_calls import (
     Work,
     added,
     assistant,
+    cancelled,
     empty_thread,
     given,
     its_message,
     message,
     named,
     nothing,
+    running,
     shared_thread,
     threads_made,
     was_replayed,
 )
+from proof.retried_kinds import post
 from support.cast import Caller
 
 
@@ -44,6 +47,15 @@ async def ag_ui(work: Work, who: Caller) -> Given:
     path = f"/ag-ui/{work.made['assistant'].id}" if "assistant" in work.made else "/ag-ui"
     body = {"threadId": work.word, "runId": "run", "messages": [said(work)]}
     return await told(work, who, path, body, "RUN_FINISHED", "RUN_ERROR")
+
+
+async def ai_sdk(work: Work, who: Caller) -> Given:
+    message = {"id": f"{work.word}-1", "role": "user", "parts": [{"type": "text", "text": work.word}]}
+    return await told(work, who, "/ai-sdk/chat", {"id": work.word, "messages": [message]}, "[DONE]")
+
+
+async def stop(work: Work, who: Caller) -> Given:
+    return await post(work, who, f"/ai-sdk/chat/{work.made['thread'].id}/stop", {})
 
 
 async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
@@ -91,5 +103,7 @@ KINDS = [
     Kind("assistant-ui: keep feedback", f"{ROW}/{{rowId}}/feedback", message, cloud_feedback, its_message),
     Kind("assistant-ui: make a title", f"{CLOUD}/runs/stream", empty_thread, cloud_title, named, calls=1, is_name=True),
     Kind("ag-ui: run", "/ag-ui", nothing, ag_ui, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: turn", "/ai-sdk/chat", nothing, ai_sdk, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: stop", "/ai-sdk/chat/{chatId}/stop", running, stop, cancelled),
     Kind("ag-ui: run an assistant", "/ag-ui/{assistantId}", assistant, ag_ui, asked_in_its_chat, calls=1),
 ]

@@ -103,6 +103,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "bulkId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
     "model": {"type": "string"},
+    "chatId": {"type": "string"},
 }
 
 

@@ -42,6 +42,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),
+    # A thread's id, or its external one.
+    "chatId": (re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}"), ThreadNotFound),
     "bulkId": (ids.made("bulk"), BulkNotFound),
 }
 

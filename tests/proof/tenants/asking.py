@@ -86,8 +86,10 @@ class Asked:
                     async for piece in response.aiter_raw():
                         received += piece
         text = received.decode()
-        error = json.loads(text)["error"] if response.status_code >= 400 else ""
-        code = error if isinstance(error, str) else error["code"]
+        code = response.headers.get("x-error-code", "")
+        if response.status_code >= 400 and not code:
+            error = json.loads(text)["error"]
+            code = error if isinstance(error, str) else error["code"]
         return Answered(response.status_code, code, dict(response.headers), text)
 
 
@@ -96,7 +98,7 @@ def asked(operation: str, world: World) -> Asked:
     method, _, path = operation.partition(" ")
     ids = dict(world.ids)
     if path.endswith("/stream") and world.live:
-        ids["threadId"] = world.live
+        ids["threadId"] = ids["chatId"] = world.live
     body = body_of(operation) if method in ("POST", "PUT", "PATCH") or operation in BODIES else None
     for name, value in (body or {}).items():
         if name in OWN and value in ("", [""]):

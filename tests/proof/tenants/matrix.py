@@ -60,7 +60,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     place, _, key = name.partition(" ")
     last = key.rpartition(".")[2]
     if place == "path" and operation.endswith("/stream"):
-        return [victim.live] if last == "threadId" else [victim.ids[last]]
+        return [victim.live] if last in ("threadId", "chatId") else [victim.ids[last]]
     if last == "model":
         return []  # Models are of the server.
     if last in victim.ids:

@@ -18,6 +18,13 @@ numbers = itertools.count(1)
 
 NEW_CHAT = {"threadId": "changed", "runId": "r", "messages": [{"id": "m", "role": "user", "content": "changed"}]}
 
+# Also for a caller who asked already: known messages are answered anew.
+NEW_TURN = {
+    "id": "changed here",
+    "messages": [{"id": "t", "role": "user", "parts": [{"type": "text", "text": "changed"}]}],
+    "trigger": "regenerate-message",
+}
+
 # What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
@@ -35,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
     "POST /v1/tokens": {"userId": "uid_of_the_product"},
+    "POST /ai-sdk/chat": NEW_TURN,
     "POST /ag-ui": NEW_CHAT,
     "POST /ag-ui/{assistantId}": NEW_CHAT,
     "PUT /assistant-ui/v1/threads/{threadId}": {"title": "changed"},
@@ -112,6 +120,7 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
     bulk = await user.request("POST", "/v1/threads/bulk", {"action": "archive", "ids": ["thread_never"]})
     ids = {
         "threadId": thread.id,
+        "chatId": thread.id,
         "messageId": messages.ids[0],
         "rowId": messages.ids[0],
         "responseId": response.id,
