@@ -18,11 +18,9 @@ numbers = itertools.count(1)
 
 NEW_CHAT = {"threadId": "changed", "runId": "r", "messages": [{"id": "m", "role": "user", "content": "changed"}]}
 
-# Also for a caller who asked already: known messages are answered anew.
 NEW_TURN = {
     "id": "changed here",
     "messages": [{"id": "t", "role": "user", "parts": [{"type": "text", "text": "changed"}]}],
-    "trigger": "regenerate-message",
 }
 
 # What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
