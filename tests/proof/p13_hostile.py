@@ -94,6 +94,16 @@ def check(name: str, reply: Reply, record: Record) -> None:
     record.count("refusals")
     if not reply.body and reply.headers.get("content-length", "0") != "0":
         return  # The answer to a HEAD.
+    if "/ai-sdk/" in name and reply.headers["content-type"].startswith("text/plain"):
+        record.check("x-error-code" in reply.headers, f"a sentence without its code for {what}")
+    else:
+        check_json(name, what, reply, record)
+    said = reply.body.decode(errors="replace")
+    record.check(ECHO[:11] not in said, f"an error that echoes its input for {what}")
+    record.check(not INTERNALS.search(said), f"an error that tells of the inside for {what}")
+
+
+def check_json(name: str, what: str, reply: Reply, record: Record) -> None:
     try:
         told = json.loads(reply.body)
         error = told["error"]
@@ -105,9 +115,6 @@ def check(name: str, reply: Reply, record: Record) -> None:
     except (ValueError, KeyError, TypeError, AttributeError):
         has_shape = False
     record.check(has_shape, f"an error of another shape for {what}")
-    said = reply.body.decode(errors="replace")
-    record.check(ECHO[:11] not in said, f"an error that echoes its input for {what}")
-    record.check(not INTERNALS.search(said), f"an error that tells of the inside for {what}")
 
 
 def all_operations(document: dict[str, Any]) -> list[Described]:
