@@ -8,6 +8,7 @@ from threadkeep.contract.threads import Thread, ThreadCreate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import Conflict, InvalidField, MessageNotFound, ThreadNotFound
 from threadkeep.operations.messages import messages
+from threadkeep.operations.threads.threads import check_assistant
 from threadkeep.server.dialects.ai_sdk.lines import find_edited, group_from, newest_of, next_of
 from threadkeep.server.dialects.ai_sdk.requests import (
     HERE,
@@ -56,6 +57,8 @@ async def plan(tx: ScopedTransaction, body: ChatCreate) -> Begin | Follow:
     """Return what a request asks for. To be read in one commit."""
     if not body.said:
         raise InvalidField("Send the chat's messages, or the last one as message.", param="messages")
+    # Also where a turn that is known is only followed.
+    await check_assistant(tx, body.assistant_id)
     thread = await find_thread(tx, body.id)
     if thread is None and body.id.startswith(NATIVE_THREAD):
         raise ThreadNotFound()
