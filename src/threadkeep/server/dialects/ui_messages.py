@@ -5,7 +5,7 @@ step of it. What the native form would lose is kept as the message's payload: th
 group, and of a tool's message its part.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -23,6 +23,7 @@ from threadkeep.contract.messages import (
     ToolCall,
 )
 from threadkeep.errors import InvalidField
+from threadkeep.operations.messages.rows import decode_parts
 from threadkeep.server.dialects.lenient import Lenient
 
 FORMAT = "ai-sdk/v6"
@@ -36,7 +37,6 @@ FORGOTTEN = "forgotten"
 Json: TypeAlias = dict[str, Any]  # Any: JSON.
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
-decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
 
 
@@ -185,11 +185,6 @@ def text_at(part: Json, key: str) -> str:
 def name_of(message: Message) -> str:
     """Return the id by which front ends know a message."""
     return message.external_id or message.id
-
-
-def ui_messages(line: Sequence[Message], named: Callable[[Message], str] = name_of) -> list[Json]:
-    """Return a line of messages as UIMessages."""
-    return [ui_message(group, named(group[0])) for group in grouped(line)]
 
 
 def grouped(line: Sequence[Message]) -> list[list[Message]]:

@@ -7,7 +7,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.operations.messages.listing import CURRENT, MessageQuery, list_messages
 from threadkeep.operations.paging import window
 from threadkeep.server.dialects.chats import PAGE, current_line, find_message
-from threadkeep.server.dialects.ui_messages import continues, grouped, name_of
+from threadkeep.server.dialects.ui_messages import grouped, name_of
 
 # What the id of an edited message ends with: an external id never changes, so each edit has one of its own.
 EDIT = re.compile(r"~[0-9]+\Z")
@@ -44,21 +44,6 @@ async def next_of(tx: ScopedTransaction, thread_id: str, message: Message) -> Me
     page = await list_messages(tx, thread_id, MessageQuery(window(1, "asc", message.id, None), through=message.id))
     found: Message | None = page.data[0] if page.data else None
     return found
-
-
-async def group_from(tx: ScopedTransaction, thread_id: str, head: Message) -> list[Message]:
-    """Return the group that a message begins, on the newest line through it."""
-    group = [head]
-    while head.role == "assistant":
-        query = MessageQuery(window(PAGE, "asc", group[-1].id, None), through=head.id)
-        page = await list_messages(tx, thread_id, query)
-        for message in page.data:
-            if not continues(group, message):
-                return group
-            group.append(message)
-        if page.next_cursor is None:
-            break
-    return group
 
 
 async def newest_groups(

@@ -9,7 +9,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import Conflict, InvalidField, MessageNotFound, ThreadNotFound
 from threadkeep.operations.messages import messages
 from threadkeep.operations.threads.threads import check_assistant
-from threadkeep.server.dialects.ai_sdk.lines import find_edited, group_from, newest_of, next_of
+from threadkeep.server.dialects.ai_sdk.lines import find_edited, newest_of, next_of
 from threadkeep.server.dialects.ai_sdk.requests import (
     HERE,
     ChatCreate,
@@ -20,7 +20,7 @@ from threadkeep.server.dialects.ai_sdk.requests import (
     refuse_approvals,
     settings_of,
 )
-from threadkeep.server.dialects.chats import NATIVE_THREAD, find_thread
+from threadkeep.server.dialects.chats import NATIVE_THREAD, find_thread, group_from
 from threadkeep.server.dialects.ui_messages import (
     UIMessage,
     calls_of,

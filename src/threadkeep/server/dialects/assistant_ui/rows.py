@@ -25,7 +25,7 @@ from threadkeep.operations.threads.rows import HeldThread, hold
 from threadkeep.server.body import convert
 from threadkeep.server.dialects import aui_messages, ui_messages
 from threadkeep.server.dialects.assistant_ui.common import time_text
-from threadkeep.server.dialects.chats import PAGE, decoded, find_message
+from threadkeep.server.dialects.chats import PAGE, decoded, find_message, group_from
 from threadkeep.server.dialects.lenient import Lenient
 from threadkeep.server.dialects.ui_messages import Json, encode
 
@@ -191,17 +191,7 @@ async def members_of(tx: ScopedTransaction, thread_id: str, name: str, param: st
     first = await find_message(tx, thread_id, name)
     if first is None:
         raise MessageNotFound(param=param)
-    group = [first]
-    after: str | None = first.id
-    while after is not None and first.role == "assistant":
-        query = MessageQuery(window(PAGE, "asc", after, None), through=first.id)
-        page = await message_lists.list_messages(tx, thread_id, query)
-        for message in page.data:
-            if not ui_messages.continues(group, message):
-                return group
-            group.append(message)
-        after = page.next_cursor
-    return group
+    return await group_from(tx, thread_id, first)
 
 
 async def update(tx: ScopedTransaction, thread_id: str, name: str, body: RowUpdate) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
 from threadkeep.contract.limits import PARTS_MAX
@@ -69,8 +68,6 @@ class ImageOut(Object, tag_field="type", tag="image_url"):
 
 
 PartOut: TypeAlias = TextOut | ImageOut
-
-decode_parts = msgspec.json.Decoder(list[Part]).decode
 
 
 def given(content: ContentIn, param: str) -> str | list[Part]:

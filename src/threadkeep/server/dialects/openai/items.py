@@ -19,7 +19,7 @@ from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, Tool
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import InvalidCursor, InvalidField, MessageNotFound
 from threadkeep.operations.messages import appending, messages, parts
-from threadkeep.operations.messages.rows import is_json
+from threadkeep.operations.messages.rows import decode_parts, is_json
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import origins
 from threadkeep.operations.revisions import Precondition, Versioned
@@ -37,7 +37,6 @@ from threadkeep.server.dialects.openai.common import (
     refuse_type,
     window_of,
 )
-from threadkeep.server.dialects.openai.contents import decode_parts
 from threadkeep.server.dialects.openai.item_parts import given_parts, input_part, output_part, shown_output
 from threadkeep.server.dialects.openai.walking import walk
 from threadkeep.server.paths import ITEM
