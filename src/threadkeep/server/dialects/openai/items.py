@@ -25,7 +25,7 @@ from threadkeep.operations.responses import origins
 from threadkeep.operations.revisions import Precondition, Versioned
 from threadkeep.operations.threads import threads
 from threadkeep.operations.threads.rows import hold
-from threadkeep.server.dialects.common import named
+from threadkeep.server.dialects.common import named, read
 from threadkeep.server.dialects.openai.common import (
     Body,
     Json,
@@ -33,7 +33,6 @@ from threadkeep.server.dialects.openai.common import (
     Object,
     Page,
     page_of,
-    read,
     refuse_type,
     window_of,
 )
