@@ -15,6 +15,7 @@ from threadkeep import ids
 from threadkeep.client.failures import NotSendable, UnexpectedAnswer
 from threadkeep.client.fields import Tag, encodable, encode, text
 from threadkeep.contract.basis import Revised
+from threadkeep.decoding import decoder
 
 T = TypeVar("T")
 
@@ -144,7 +145,7 @@ def is_generated(thread_id: str) -> bool:
 def decode(answer: HttpAnswer, kind: type[T]) -> T:
     """Return the object in an answer, with its revision. Raises UnexpectedAnswer."""
     try:
-        value = msgspec.json.decode(answer.content, type=kind)
+        value = decoder(kind).decode(answer.content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         request_id = answer.headers.get("x-request-id", "")
         raise UnexpectedAnswer(f"The answer is not what this version expects: {error}.", request_id) from None

@@ -20,6 +20,7 @@ from threadkeep.contract.responses import Context, ContextMessage
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decoder
 from threadkeep.errors import ThreadNotFound
 from threadkeep.operations.messages import lines
 from threadkeep.operations.messages.lines import ThreadLine
@@ -40,7 +41,7 @@ CANCELLED = "cancelled: no result was given"
 
 COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id"
 
-decode_calls = msgspec.json.Decoder(list[ToolCall]).decode
+decode_calls = decoder(list[ToolCall]).decode
 
 # The thread is a subquery: with a join, PostgreSQL would sort all messages to find the newest.
 IN_THREAD = """m.organization = :organization and m.thread = (select key from t)

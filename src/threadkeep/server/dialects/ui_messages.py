@@ -22,6 +22,7 @@ from threadkeep.contract.messages import (
     TextPart,
     ToolCall,
 )
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidField
 from threadkeep.operations.messages.rows import decode_parts
 from threadkeep.server.dialects.lenient import Lenient
@@ -37,7 +38,7 @@ FORGOTTEN = "forgotten"
 Json: TypeAlias = dict[str, Any]  # Any: JSON.
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder().decode
-decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
+decode_calls = decoder(list[ToolCall] | None).decode
 
 
 class UIMessage(Lenient):

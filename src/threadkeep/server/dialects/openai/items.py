@@ -17,6 +17,7 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidCursor, InvalidField, MessageNotFound
 from threadkeep.operations.messages import appending, messages, parts
 from threadkeep.operations.messages.rows import decode_parts, is_json
@@ -165,8 +166,8 @@ class Place(NamedTuple):
     rank: tuple[int, int]
 
 
-decode_kept = msgspec.json.Decoder(Kept).decode
-decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
+decode_kept = decoder(Kept).decode
+decode_calls = decoder(list[ToolCall] | None).decode
 
 
 def given(items: Sequence[Json], param: str = "items") -> Given:
