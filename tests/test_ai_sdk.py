@@ -10,7 +10,6 @@ from support.answering import open_place
 from support.scripted_model import DONE, Head, answer_of, finish, reasoning, text, tool_call, usage
 
 CHAT = "/ai-sdk/chat"
-SOON_S = 10
 TEXT = ["text-start", "text-delta", "text-end"]
 CALL = ["tool-input-start", "tool-input-delta"]
 

@@ -11,10 +11,9 @@ from browser.conftest import chromium, chromium_path, database_kind  # noqa: F40
 from support.answering import open_place, texts
 from support.ports import free_port
 from support.scripted_model import answer_of
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 BUILT = Path(__file__).parents[2] / "examples" / "assistant-ui" / "dist"
-SOON_S = 10
 
 
 async def serve_file(reader, writer):
