@@ -209,3 +209,9 @@ def test_a_runner_goes_on_in_the_next_process(service, run):
     assert shown[:4] == ["What is 1 + 2? 1", "", "3", "It is 3."]
     service.threads.delete(thread.id)
     assert ThreadkeepChatMessageHistory("calculator", service).messages == []
+
+
+def test_the_page_about_frameworks_shows_what_works(documented, run):
+    program, printed = documented("LangChain")
+
+    assert run(program) == printed
