@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed is compiled when it is first imported: most of it never is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
-.PHONY: serve wheel test test-all test-distributed test-browser test-clients screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-all test-distributed test-browser test-clients test-examples test-integrations screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -52,6 +52,32 @@ test-clients: $(VENV)/.test $(CLIENTS)/node_modules/.installed
 $(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json
 	@command -v npm > /dev/null || { echo "make test-clients needs node 20 or newer, with npm: install it first."; exit 1; }
 	cd $(CLIENTS) && npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+# Front ends that work as they stand in examples/, built with npm, in a real browser.
+EXAMPLE := examples/assistant-ui
+test-examples: $(VENV)/.browser $(EXAMPLE)/dist/index.html
+	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/examples
+
+$(EXAMPLE)/dist/index.html: $(EXAMPLE)/package.json $(EXAMPLE)/index.html $(EXAMPLE)/main.jsx
+	@command -v npm > /dev/null || { echo "make test-examples needs node 20 or newer, with npm: install it first."; exit 1; }
+	cd $(EXAMPLE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
+
+# Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
+# ONLY names those to run. CI runs the smallest: the others are large.
+INTEGRATIONS := langchain
+ONLY ?= $(INTEGRATIONS)
+test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
+	@for each in $(ONLY); do \
+		echo "tests/integrations/$$each" && .integrations/$$each/bin/python -m pytest tests/integrations/$$each || exit 1; \
+	done
+
+.integrations/%/.installed: pyproject.toml tests/integrations/%/constraints.txt $(VENV)/.test
+	$(PYTHON) -m venv --clear .integrations/$*
+	echo "import site; site.addsitedir('$(CURDIR)/$$(echo $(VENV)/lib/python3.*/site-packages)')" \
+		> $$(echo .integrations/$*/lib/python3.*/site-packages)/ours.pth
+	.integrations/$*/bin/pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint tests/integrations/$*/constraints.txt $$($(PYTHON) tests/integrations/extra.py $*)
 	touch $@
 
 # Takes the pictures of docs/page.md anew.

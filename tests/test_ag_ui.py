@@ -262,3 +262,13 @@ async def test_an_assistant_in_the_path_answers(ada, model):
     refused = await post(ada, f"{PATH}/asst_unknown", body_of("brief 2", user("m1", "hi")))
     assert refused.status == 404
     await eventually(lambda: ada.list_threads(), lambda page: len(page.data) == 1, 5)
+
+
+async def test_a_body_may_be_larger_than_natively_but_not_beyond_its_own_limit(ada, model):
+    image = {"type": "image", "source": {"type": "data", "value": "A" * 6 * 2**20, "mimeType": "image/png"}}
+    events = await run(ada, "pictures", user("m1", [image]))
+    assert events[1]["messages"][0]["content"] == [image]
+
+    refused = await post(ada, PATH, body_of("more", user("m1", "A" * 33 * 2**20)))
+    assert (refused.status, refused.code) == (413, "too_large")
+    assert len((await ada.list_threads()).data) == 1

@@ -159,7 +159,7 @@ print("done")
 """
     finished = await run_program(program, server, ada)
 
-    assert (finished.stdout, finished.stderr) == ("done\n", "")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "done\n", "")
 
 
 async def test_an_embedded_client_works_in_two_loops(tmp_path, server, ada):
@@ -212,7 +212,7 @@ print(len(made))
 """
     finished = await run_program(program, server, ada)
 
-    assert (finished.stdout, finished.stderr) == ("5\n", "")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "5\n", "")
 
 
 async def test_a_client_of_ones_own_from_another_loop_is_told_in_a_sentence(server, ada):

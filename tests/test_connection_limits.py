@@ -7,9 +7,9 @@ import pytest
 
 from conftest import connect as http_client
 from support.people import People
+from support.waiting import SOON_S
 
 LONG = "x" * 200_000
-SOON_S = 20
 CONNECTIONS = 8
 
 # Nothing here reaches the database in a way of its own, so one kind is enough.

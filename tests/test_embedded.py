@@ -17,9 +17,8 @@ import threadkeep
 from support.either_client import KINDS, Threaded
 from support.scripted_model import DONE, ScriptedModel, finish
 from support.server import Database, Server, run_threadkeep
+from support.waiting import SOON_S
 from threadkeep import errors
-
-SOON_S = 20
 
 
 @pytest.fixture(params=KINDS)

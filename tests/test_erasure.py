@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from support.postgres import connected
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 THREADS = 120
+TRIES = 5
 WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
@@ -36,21 +37,27 @@ async def test_erasing_goes_on_while_somebody_else_deletes_some_of_the_threads(a
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
 async def test_a_thread_that_vanishes_between_finding_and_erasing_it_does_not_stop_the_erasure(ada, leaver, server):
-    threads = [await ada.create_thread(userId=leaver) for _ in range(3)]
+    for _ in range(TRIES):
+        threads = [await ada.create_thread(userId=leaver) for _ in range(3)]
+        async with connected(server.database.url) as holder, connected(server.database.url) as observer:
 
-    async with connected(server.database.url) as holder, connected(server.database.url) as observer:
+            async def waiting(observer=observer):
+                return await observer.fetchval(WAITING)
 
-        async def waiting():
-            return await observer.fetchval(WAITING)
+            # While a row is held here, the delete waits for it, and behind that the erasure, which has found it.
+            async with holder.transaction():
+                await holder.execute("select 1 from threads where id = $1 for update", threads[1].id)
+                deleting = asyncio.create_task(ada.delete(threads[1]))
+                await eventually(waiting, lambda count: count == 1, SOON_S)
+                erasing = asyncio.create_task(ada.delete_member(leaver, threads="delete"))
+                await eventually(waiting, lambda count: count == 2, SOON_S)
+            deleted, erased = await deleting, await erasing
 
-        # While a row is held here, the delete waits for it, and behind that the erasure, which has found it.
-        async with holder.transaction():
-            await holder.execute("select 1 from threads where id = $1 for update", threads[1].id)
-            deleting = asyncio.create_task(ada.delete(threads[1]))
-            await eventually(waiting, lambda count: count == 1, within_s=30)
-            erasing = asyncio.create_task(ada.delete_member(leaver, threads="delete"))
-            await eventually(waiting, lambda count: count == 2, within_s=30)
-        deleted, erased = await deleting, await erasing
+        # A row that is held for 3 s, as on a machine that stands still, is given up.
+        assert {deleted.status, erased.status} <= {200, 503}
+        if (deleted.status, erased.status) == (200, 200):
+            break
+        await ada.put_member(leaver, "member")
 
     assert (deleted.status, erased.status) == (200, 200)
     assert await threads_of(ada, leaver) == 0

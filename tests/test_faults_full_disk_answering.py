@@ -2,25 +2,26 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from shutil import chown
 
 import pytest
 
 from conftest import connect
-from support.answering import SOON_S, SWEPT_S, check_all_ended, texts
+from support.answering import check_all_ended, texts
 from support.people import People
 from support.postgres import connected
 from support.scripted_model import DONE, ScriptedModel, finish
 from support.server import Database, Server, run_threadkeep
 from support.small_disk import SmallDisk
 from support.streams import FAILED, Stream, check_whole, responses_path
-from support.waiting import eventually
+from support.waiting import SOON_S, SWEPT_S, eventually
 
 pytestmark = pytest.mark.prove
 
 LEASE_S = 2
 # As the contract has it for an answer whose process died.
-ENDED_S = 20
+ENDED_S = SWEPT_S
 
 
 @pytest.fixture
@@ -33,12 +34,16 @@ def disk(workspace, database_kind):
 
 
 @pytest.fixture
-async def database(disk, database_kind, tmp_path, request):
+def cluster(database_kind, request):
+    return request.getfixturevalue("postgres") if database_kind == "postgres" else None
+
+
+@pytest.fixture
+async def database(disk, cluster, database_kind, tmp_path):
     """A database whose tables are on the disk that will be full."""
     if database_kind == "sqlite":
         yield Database("sqlite", f"sqlite:///{disk.folder / 'threadkeep.db'}", tmp_path)
         return
-    cluster = request.getfixturevalue("postgres")
     folder = disk.folder / "tables"
     folder.mkdir()
     if cluster.wheel.system_user:
@@ -63,11 +68,12 @@ async def test_who_waits_is_told_of_the_end_that_cannot_be_stored(disk, database
     model.script = ["Hel", go, os.urandom(100_000).hex(), finish(), DONE]
     server = await Server(database, {**model.settings, "THREADKEEP_LEASE_S": str(LEASE_S)}).start()
     try:
-        async with connect(server) as client:
+        async with connect(server) as client, AsyncExitStack() as ending:
             owner = await People(server, client, zygote).owner()
             thread, other = await owner.create_thread(), await owner.create_thread()
             waiting = asyncio.create_task(owner.respond(thread, input="hi"))
             stream = await Stream.post(owner, responses_path(other), input="hi")
+            ending.callback(stream.cut)
             for each in (thread, other):
                 await eventually(lambda each=each: said_in(owner, each), lambda text: text == "Hel", SOON_S)
 
@@ -88,7 +94,6 @@ async def test_who_waits_is_told_of_the_end_that_cannot_be_stored(disk, database
             disk.free()
             await eventually(lambda: owner.post_message(thread, "more"), lambda answer: answer.status == 201, SWEPT_S)
             assert (await owner.get_response(thread, answer)).body == answer.body
-            stream.cut()
         await check_all_ended(database)
         verified = run_threadkeep("verify", database=database)
         assert verified.returncode == 0, verified.stdout

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from conftest import stored_in
-from support.answering import SOON_S, SWEPT_S, open_place
+from support.answering import open_place
 from support.cast import Caller
 from support.scripted_model import CLOSE, DONE, STALL, ScriptedModel, chunk, finish, reasoning, text, tool_call
-from support.waiting import eventually
+from support.waiting import SOON_S, SWEPT_S, eventually
 from threadkeep.operations.messages.wanted_back import CHARACTERS_MAX
 
 SIGNED = {"google": {"thought_signature": "canary-signature"}}

@@ -12,12 +12,10 @@ from conftest import connect
 from support.ending import in_the_end
 from support.issuer import Issuer
 from support.people import People
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 from threadkeep.errors import InvalidCredentials, Unavailable
 from threadkeep.server import jwks
 from threadkeep.server.jwks import JwksCache
-
-SOON_S = 10
 
 
 def head(handler, **headers):

@@ -13,7 +13,7 @@ SOURCE = Path(threadkeep.__file__).parent
 TRANSPORT = SOURCE / "server" / "transport"
 
 # Which rooms each room may import: those that stand before it.
-WORDS = {"contract", "objects", "errors", "ids", "clock", "scope", "settings", "files"}
+WORDS = {"contract", "decoding", "objects", "errors", "ids", "clock", "scope", "settings", "files"}
 LAYERS = [
     "words",
     "client",
@@ -24,6 +24,7 @@ LAYERS = [
     "runtime",
     "server",
     "embedded",
+    "integrations",
     "commands",
     "cli",
 ]
@@ -125,6 +126,27 @@ def test_the_pipeline_knows_nothing_of_the_domain():
         "threadkeep.operations.responses.expiring",
         "threadkeep.operations.revisions",
     }
+
+
+def test_only_one_module_gives_a_type_to_msgspec():
+    """Two threads that did so at once would end the process; that module does it for one at a time."""
+    found = {name for _, name, tree in trees() if any(gives_a_type(node) for node in ast.walk(tree))}
+
+    assert found == {"threadkeep.decoding"}
+
+
+@pytest.mark.parametrize(
+    "line", ["msgspec.json.Decoder(Thread)", "msgspec.json.decode(text, type=Thread)", "msgspec.convert(value, Thread)"]
+)
+def test_a_line_that_gives_a_type_to_msgspec_is_found(line):
+    assert any(gives_a_type(node) for node in ast.walk(ast.parse(line)))
+
+
+def gives_a_type(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("msgspec."):
+        return False
+    called, given = ast.unparse(node.func), len(node.args) + len(node.keywords)
+    return given > {"msgspec.json.Decoder": 0, "msgspec.json.decode": 1, "msgspec.convert": 0}.get(called, given)
 
 
 def test_only_the_transport_imports_uvicorn():

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from support.answering import SOON_S, open_place
+from support.answering import open_place
 from support.naming import (
     CONVERSATION,
     NAME,
@@ -17,6 +17,7 @@ from support.naming import (
     parts_of,
 )
 from support.scripted_model import CLOSE, DONE, STALL, Head, answer_of, chunk, finish
+from support.waiting import SOON_S
 
 # A model that has spoken, and the name is made of it.
 MADE_S = 1.0

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from conftest import connect
-from support.answering import SOON_S, open_place
+from support.answering import open_place
 from support.naming import CONVERSATION, NAME, PASSPORT, asked, asks_for_name, hold_name
 from support.people import People
 from support.scripted_model import DONE, Head, answer_of, finish
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 OTHER = "Another fine name"
 # Empty counts as unset: what the server does by itself.

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from support.answering import SOON_S, change_stored, open_place
+from support.answering import change_stored, open_place
 from support.naming import (
     CONVERSATION,
     NAME,
@@ -18,7 +18,7 @@ from support.naming import (
     parts_of,
 )
 from support.scripted_model import Head, answer_of
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 from threadkeep.operations import idempotency
 from threadkeep.runtime import namer
 

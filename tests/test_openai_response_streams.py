@@ -15,14 +15,13 @@ from support.cast import Caller
 from support.openai_client import PATH, client_of, refusal
 from support.people import People
 from support.scripted_model import DONE, Head, finish, reasoning, text, tool_call, usage
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 from threadkeep.contract.events import ResponseCompleted, ResponseCreated, ResponseReset, TextDelta, ToolCallDelta
 from threadkeep.contract.messages import FunctionCall, Message, TextPart, ToolCall
 from threadkeep.contract.responses import Response, ResponseUsage
 from threadkeep.runtime.frames import encode
 from threadkeep.server.dialects.openai.response_streams import Translation
 
-SOON_S = 10
 LETTERS = "0" * 26
 ITEM_BEGINS = ["response.output_item.added", "response.content_part.added"]
 ITEM_ENDS = ["response.output_text.done", "response.content_part.done", "response.output_item.done"]

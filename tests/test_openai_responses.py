@@ -19,9 +19,8 @@ from pydantic import BaseModel
 from support.answering import open_place
 from support.openai_client import PATH, all_of, client_of, refusal
 from support.scripted_model import DONE, Head, finish, tool_call, usage
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
-SOON_S = 10
 FIND = {
     "type": "function",
     "name": "find",

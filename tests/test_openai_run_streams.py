@@ -11,11 +11,11 @@ import pytest
 from openai import AssistantEventHandler, AsyncAssistantEventHandler
 from openai._streaming import SSEDecoder
 
-from support.answering import SOON_S, open_place
+from support.answering import open_place
 from support.openai_client import PATH, client_of
 from support.openai_runs import OUTPUTS, billing, calling_first
 from support.scripted_model import DONE, answer_of, finish, reasoning, tool_call
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 from test_translated import Given, emitted
 from threadkeep.contract.assistants import Configuration
 from threadkeep.contract.events import (

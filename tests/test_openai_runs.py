@@ -7,13 +7,13 @@ import openai
 import pytest
 
 from conftest import connect
-from support.answering import SOON_S, open_place
+from support.answering import open_place
 from support.cast import Caller
 from support.openai_client import PATH, all_of, client_of, refusal
 from support.openai_runs import OUTPUTS, billing, calling_first
 from support.people import People
 from support.scripted_model import DONE, STALL, finish, usage
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 # Its methods for assistants say that OpenAI has them no more.
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")

@@ -11,13 +11,12 @@ from support.holding import holding
 from support.naming import CONVERSATION, hold_name
 from support.scripted_model import DONE, STALL, finish
 from support.streams import Stream, events_path, responses_path, stream_path
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 pytestmark = pytest.mark.one_database("counted in the process's memory")
 
 USER_MAX, ORGANIZATION_MAX, NAMES_MAX = 4, 9, 2
 CONNECTIONS = 60
-SOON_S = 10
 
 
 @pytest.fixture(scope="module")

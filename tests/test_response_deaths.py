@@ -6,27 +6,18 @@ import signal
 import pytest
 
 from conftest import connect
-from support.answering import (
-    SOON_S,
-    SWEPT_S,
-    begin_talk,
-    change_stored,
-    check_all_ended,
-    ended,
-    expire_lease,
-    open_place,
-    texts,
-)
+from support.answering import begin_talk, change_stored, check_all_ended, ended, expire_lease, open_place, texts
 from support.cast import Caller
 from support.holding import holding, locks_of
 from support.people import People
 from support.postgres import connected
 from support.scripted_model import DONE, STALL, finish
 from support.stored import stored_in
-from support.waiting import eventually
+from support.waiting import SOON_S, SWEPT_S, eventually
 
 pytestmark = pytest.mark.prove
 
+PROMISED_S = 20
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -139,7 +130,7 @@ async def test_a_response_ends_within_20_s_of_its_processs_death(start_server, m
         owner = Caller(client, organization=owner.organization, user=owner.user, key=owner.key)
 
         response = await eventually(
-            lambda: owner.get_response(talk.thread, talk), lambda answer: answer["status"] != "in_progress", SWEPT_S
+            lambda: owner.get_response(talk.thread, talk), lambda answer: answer["status"] != "in_progress", PROMISED_S
         )
         thread = await owner.get(talk.thread)
         model.answer("back")

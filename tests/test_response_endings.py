@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from support.answering import SOON_S, begin_talk, ended, open_place, texts
+from support.answering import begin_talk, ended, open_place, texts
 from support.scripted_model import (
     CLOSE,
     DONE,
@@ -18,6 +18,7 @@ from support.scripted_model import (
     finish,
     tool_call,
 )
+from support.waiting import SOON_S
 
 CHARACTERS_MAX = 1000
 PLAIN = {"content-type": "application/json", "connection": "close"}

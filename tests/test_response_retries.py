@@ -5,8 +5,9 @@ import itertools
 
 import pytest
 
-from support.answering import SOON_S, begin_talk, change_stored, ended, open_place
+from support.answering import begin_talk, change_stored, ended, open_place
 from support.scripted_model import CLOSE, DONE, finish
+from support.waiting import SOON_S
 
 numbers = itertools.count()
 

@@ -21,11 +21,10 @@ from support.streams import (
     stream_path,
     text_of,
 )
-from support.waiting import eventually
+from support.waiting import SWEPT_S, eventually
 
 CUTS = 30
 WORDS = [f"w{number}·" for number in range(300)]
-SWEPT_S = 10
 MALFORMED = ["12", "resp_", "resp_x:1", "msg_01m83e979ce2jrryx7ddqstp6x:1", "{}:", "{}:-1", "{}:1x", "{}: 1", "{} :1"]
 
 

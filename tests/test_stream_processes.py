@@ -28,11 +28,10 @@ from support.streams import (
     stream_path,
     text_of,
 )
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 pytestmark = pytest.mark.parametrize("database_kind", ["postgres"], indirect=True, scope="session")
 
-SOON_S = 5
 # What is promised for the default lease; these tests shorten it.
 SETTLED_S = 20
 REVOKED_S = 10

@@ -22,9 +22,8 @@ from support.streams import (
     stream_path,
     text_of,
 )
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
-SOON_S = 5
 PING_S = 15
 REVOKED_S = 10
 READERS = 50

@@ -8,10 +8,9 @@ import pytest
 
 from support.holding import held
 from support.server import SECRET
-from support.waiting import eventually
+from support.waiting import SWEPT_S, eventually
 
 # The sweeper comes every 3 ± 1 s.
-SWEPT_S = 20
 FIELDS = {"token", "expiresAt", "userId", "organizationId"}
 USERS_AUDIENCE = "threadkeep-users"
 

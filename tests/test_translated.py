@@ -63,6 +63,34 @@ FRAMES = [frame("resp_1", n, "response.output_text.delta", f'{{"n":{n}}}') for n
 LINES = [f'resp_1 {n} response.output_text.delta {{"n":{n}}}\n'.encode() for n in (1, 2, 3)]
 
 
+class GivenAtOnce(Given):
+    """A stream that writes its first part at once, and again through `run` if the client was too slow for it."""
+
+    def take_write(self, write):
+        self.write = write
+
+    async def run(self, emit, allowed):
+        first, *rest = self.parts
+        self.parts = rest if self.write(first) else [first, *rest]
+        await super().run(emit, allowed)
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_frame_that_is_written_at_once_or_refused_is_there_once(is_slow):
+    written = []
+    streamed = Translated(GivenAtOnce(*FRAMES), tongue)
+
+    def write(data):
+        if not is_slow:
+            written.append(data)
+        return not is_slow
+
+    streamed.take_write(write)
+
+    emitted_later = await emitted(streamed)
+    assert [*written, *emitted_later] == LINES
+
+
 @pytest.mark.parametrize("size", [1, 7, 50, 1000])
 async def test_frames_are_translated_however_they_are_cut(size):
     whole = b"".join(FRAMES)

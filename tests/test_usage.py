@@ -8,7 +8,7 @@ import pytest
 
 from support.postgres import connected
 from support.server import Database
-from support.waiting import eventually
+from support.waiting import SWEPT_S, eventually
 from threadkeep.database import open_database
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.operations.organizations import usage
@@ -17,7 +17,6 @@ from threadkeep.scope import Credential, Role, make_scope
 from threadkeep.settings import Settings
 
 # The sweeper comes every 3 ± 1 s.
-SWEPT_S = 20
 
 
 class Ledger:

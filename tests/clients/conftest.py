@@ -26,11 +26,12 @@ def installed() -> Path:
 
 
 def speak(call: Call) -> Sequence[Any]:
-    """Say again what was asked; call two functions at once where tools are to be used, and have no results yet."""
+    """Say again what was asked, slowly if that is asked for; call two functions at once where tools are to be used, and
+    have no results yet."""
     asked = call.last_user_text
     if "tools" in asked and call.body["messages"][-1]["role"] == "user":
         return [tool_call(0, "call_1", "look", "{}"), tool_call(1, "call_2", "look", "{}"), finish("tool_calls")]
-    return answer_of("said ", asked)
+    return answer_of("said ", *([1.0] if "slowly" in asked else []), asked)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,9 @@ async def place(new_database, zygote, installed):
 
 async def run_script(place: Place, name: str) -> None:
     """Run a program of these tests; it ends with 0 if all that it says of the client holds."""
-    environment = {**os.environ, "SERVER": place.server.url, "KEY": str(place.cast.ada.key)}
+    # Each in an organization of its own: some look at whole lists.
+    ada = await place.people.owner()
+    environment = {**os.environ, "SERVER": place.server.url, "KEY": str(ada.key), "TOKEN": str(ada.token)}
     process = await asyncio.create_subprocess_exec(
         "node", "--no-warnings", name, cwd=NODE, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

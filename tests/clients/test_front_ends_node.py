@@ -5,6 +5,6 @@ import pytest
 from clients.conftest import run_script
 
 
-@pytest.mark.parametrize("name", ["ag-ui.mjs"])
+@pytest.mark.parametrize("name", ["ag-ui.mjs", "ai-sdk.mjs", "assistant-cloud.mjs"])
 async def test_the_program_runs(place, name):
     await run_script(place, name)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proof.canaries import WORD, Canaries
-from support.answering import SOON_S
 from support.cast import Caller, identifier
 from support.scripted_model import CLOSE, DONE, Call, ScriptedModel, finish, reasoning, text, tool_call
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 
 @dataclass

@@ -11,6 +11,7 @@ from support.cast import Answer, Caller
 from threadkeep.ids import with_prefix
 
 PAGE = 100
+ROWS = 200
 numbers = itertools.count(1)
 # What was said in a thread, the oldest first: who, and the text.
 Said = list[tuple[str, str]]
@@ -96,10 +97,32 @@ async def read_ag_ui(who: Caller, thread_id: str) -> Said:
     return [(each["role"], each["content"]) for each in await snapshot(who, thread_id)]
 
 
+async def read_assistant_ui(who: Caller, thread_id: str) -> Said:
+    """Return the line that ends at the newest row."""
+    rows: list[Any] = []
+    path = f"/assistant-ui/v1/threads/{thread_id}/messages"
+    while len(rows) % ROWS == 0:
+        after = {"after": rows[-1]["id"]} if rows else {}
+        page = (await who.request("GET", path, params={"format": "ai-sdk/v6", **after})).messages
+        rows += page
+        if not page:
+            break
+    by_id = {each["id"]: each for each in rows}
+    found: Said = []
+    row = rows[0] if rows else None
+    while row is not None:
+        content = row["content"]
+        found.insert(0, (content["role"], "".join(part.get("text", "") for part in content["parts"])))
+        row = by_id.get(row["parent_id"])
+    return found
+
+
 NATIVE = Door("native", read_natively, ask_natively)
 DOORS = [
     NATIVE,
     Door("openai: conversations", read_items, converse),
     Door("openai: threads", read_openai, run_openai),
+    # Nothing is asked there.
+    Door("assistant-ui", read_assistant_ui),
     Door("ag-ui", read_ag_ui, run_ag_ui, has_ids=True),
 ]

@@ -13,10 +13,9 @@ from support.cast import Answer, Caller
 from support.scripted_model import STALL, Call
 from support.server import Server
 from support.streams import FAILED, TEXT, Stream, check_whole, responses_path
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 SHOWN_S = 20
-SOON_S = 20
 LOOK_S = 0.1
 WORD_S = 0.05
 # A model that talks without a pause, one that fell silent, and one that has not said anything yet.

@@ -15,12 +15,12 @@ from proof.freezing import Looker, freeze, thaw
 from proof.place import Place
 from proof.record import Record, proof
 from proof.rivals import Office, impatient, speak, words_of
-from support.answering import RUNNING, SWEPT_S, texts
+from support.answering import RUNNING, texts
 from support.cast import Caller
 from support.server import Server
 from support.stored import Stored
 from support.streams import RESET, Stream, check_whole
-from support.waiting import eventually
+from support.waiting import SWEPT_S, eventually
 
 PROCESSES = 8
 THREADS = 6

@@ -94,16 +94,27 @@ def check(name: str, reply: Reply, record: Record) -> None:
     record.count("refusals")
     if not reply.body and reply.headers.get("content-length", "0") != "0":
         return  # The answer to a HEAD.
-    try:
-        error = json.loads(reply.body)["error"]
-        has_shape = error.keys() == FIELDS and error["requestId"] == reply.headers["x-request-id"]
-        has_shape = has_shape and reply.headers["content-type"].startswith("application/json")
-    except (ValueError, KeyError, TypeError):
-        has_shape = False
-    record.check(has_shape, f"an error of another shape for {what}")
+    if "/ai-sdk/" in name and reply.headers["content-type"].startswith("text/plain"):
+        record.check("x-error-code" in reply.headers, f"a sentence without its code for {what}")
+    else:
+        check_json(name, what, reply, record)
     said = reply.body.decode(errors="replace")
     record.check(ECHO[:11] not in said, f"an error that echoes its input for {what}")
     record.check(not INTERNALS.search(said), f"an error that tells of the inside for {what}")
+
+
+def check_json(name: str, what: str, reply: Reply, record: Record) -> None:
+    try:
+        told = json.loads(reply.body)
+        error = told["error"]
+        if "/assistant-ui/" in name:
+            has_shape = told.keys() == {"error", "message"} and all(isinstance(each, str) for each in told.values())
+        else:
+            has_shape = error.keys() == FIELDS and error["requestId"] == reply.headers["x-request-id"]
+        has_shape = has_shape and reply.headers["content-type"].startswith("application/json")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        has_shape = False
+    record.check(has_shape, f"an error of another shape for {what}")
 
 
 def all_operations(document: dict[str, Any]) -> list[Described]:

@@ -16,13 +16,12 @@ from support.answering import NOT_ENDED, RUNNING
 from support.cast import Caller
 from support.load import Load, check
 from support.server import Server
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
 
 PROCESSES = 2
 DRAINS_S = (2, 1, 3, 1, 2)
 # What stopping may take beyond its drain, on a machine that is busy with much else.
 LATE_S = 8
-SOON_S = 20
 WRITERS = 4
 THREADS = 4
 CLAIMS = 4

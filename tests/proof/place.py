@@ -11,14 +11,14 @@ import httpx
 
 from conftest import connect
 from proof.record import Record
-from support.answering import NOT_ENDED, RUNNING, SWEPT_S
+from support.answering import NOT_ENDED, RUNNING
 from support.cast import Caller
 from support.people import People
 from support.postgres import Postgres
 from support.scripted_model import ScriptedModel
 from support.server import SECRET, ZYGOTE, Database, Server, run_forked
 from support.stored import WRONG_COUNTS, Stored, stored_in
-from support.waiting import eventually
+from support.waiting import SWEPT_S, eventually
 
 # What a server writes when something happened that its code did not foresee.
 UNFORESEEN = ("Traceback (most recent call last)", "Internal Server Error")

@@ -3,7 +3,26 @@
 import copy
 from typing import Any
 
-from proof.retried_calls import Given, Kind, Trace, Work, assistant, nothing
+from proof.retried_calls import (
+    Given,
+    Kind,
+    Trace,
+    Work,
+    added,
+    assistant,
+    cancelled,
+    empty_thread,
+    given,
+    its_message,
+    message,
+    named,
+    nothing,
+    running,
+    shared_thread,
+    threads_made,
+    was_replayed,
+)
+from proof.retried_kinds import post
 from support.cast import Caller
 
 
@@ -30,6 +49,15 @@ async def ag_ui(work: Work, who: Caller) -> Given:
     return await told(work, who, path, body, "RUN_FINISHED", "RUN_ERROR")
 
 
+async def ai_sdk(work: Work, who: Caller) -> Given:
+    message = {"id": f"{work.word}-1", "role": "user", "parts": [{"type": "text", "text": work.word}]}
+    return await told(work, who, "/ai-sdk/chat", {"id": work.word, "messages": [message]}, "[DONE]")
+
+
+async def stop(work: Work, who: Caller) -> Given:
+    return await post(work, who, f"/ai-sdk/chat/{work.made['thread'].id}/stop", {})
+
+
 async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
     """Return how often the question is stored, in whatever thread."""
     found = [
@@ -40,7 +68,42 @@ async def asked_in_its_chat(work: Work, who: Caller) -> Trace:
     return sum(each["role"] == "user" for each in found), [each["id"] for each in found]
 
 
+CLOUD = "/assistant-ui/v1"
+ROW = f"{CLOUD}/threads/{{threadId}}/messages"
+
+
+def rows(work: Work) -> str:
+    return f"{CLOUD}/threads/{work.made['thread'].id}/messages"
+
+
+async def cloud_thread(work: Work, who: Caller) -> Given:
+    return given(await who.request("POST", f"{CLOUD}/threads", {"metadata": {"work": work.word}}))
+
+
+async def cloud_row(work: Work, who: Caller) -> Given:
+    content = {"role": "user", "parts": [{"type": "text", "text": f"{work.word} one"}]}
+    return given(await who.request("POST", rows(work), {"format": "ai-sdk/v6", "content": content}))
+
+
+async def cloud_feedback(work: Work, who: Caller) -> Given:
+    where = f"{rows(work)}/{work.made['message'].id}/feedback"
+    return given(await who.request("POST", where, {"type": "negative", "comment": work.word}))
+
+
+async def cloud_title(work: Work, who: Caller) -> Given:
+    said = [{"role": "user", "content": work.word}]
+    body = {"thread_id": work.made["thread"].id, "assistant_id": "system/thread_title", "messages": said}
+    answer = await who.request("POST", f"{CLOUD}/runs/stream", body)
+    return Given(answer.status, answer.code, answer.text, was_replayed(answer.headers))
+
+
 KINDS = [
+    Kind("assistant-ui: create", f"{CLOUD}/threads", nothing, cloud_thread, threads_made),
+    Kind("assistant-ui: add a message", ROW, shared_thread, cloud_row, added("one")),
+    Kind("assistant-ui: keep feedback", f"{ROW}/{{rowId}}/feedback", message, cloud_feedback, its_message),
+    Kind("assistant-ui: make a title", f"{CLOUD}/runs/stream", empty_thread, cloud_title, named, calls=1, is_name=True),
     Kind("ag-ui: run", "/ag-ui", nothing, ag_ui, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: turn", "/ai-sdk/chat", nothing, ai_sdk, asked_in_its_chat, calls=1),
+    Kind("ai-sdk: stop", "/ai-sdk/chat/{chatId}/stop", running, stop, cancelled),
     Kind("ag-ui: run an assistant", "/ag-ui/{assistantId}", assistant, ag_ui, asked_in_its_chat, calls=1),
 ]

@@ -37,8 +37,15 @@ THREAD = "/v1/threads/{threadId}"
 RESPONSES = f"{THREAD}/responses"
 NAME = f"{THREAD}/generateName"
 BULK = "/v1/threads/bulk"
-# Each call makes a token of its own: the contract says that it knows no key (section 1). The other one only reads.
-NEVER_REPLAYED = {"/v1/tokens", "/openai/v1/responses/input_tokens"}
+# Each call makes a token of its own: the contract says that it knows no key (section 1). The others only read, or keep
+# nothing.
+NEVER_REPLAYED = {
+    "/v1/tokens",
+    "/assistant-ui/v1/auth/tokens",
+    "/assistant-ui/v1/runs",
+    "/assistant-ui/v1/events",
+    "/openai/v1/responses/input_tokens",
+}
 ORGANIZATION = "/v1/organizations/{organizationId}"
 
 

@@ -11,8 +11,8 @@ from proof.record import Record
 from support.cast import Caller
 from support.scripted_model import DONE, STALL, Call, finish
 from support.streams import COMPLETED, CREATED, FAILED, TEXT, Stream, check_whole, responses_path
+from support.waiting import SOON_S
 
-SOON_S = 20
 WORD_S = 0.02
 # One user may run at most 8.
 STREAMS_OF_ONE_USER = 5

@@ -16,12 +16,8 @@ from support.postgres import connected
 from support.scripted_model import DONE, ScriptedModel, finish
 from support.server import Database, Server, run_threadkeep
 from support.stored import WRONG_COUNTS, stored_in
-from support.waiting import eventually
+from support.waiting import SOON_S, SWEPT_S, eventually
 from support.zygote import Zygote
-
-SOON_S = 10
-# Sweepers come every 3 ± 1 s.
-SWEPT_S = 20
 
 RUNNING = "select t.id, t.response_id from threads t where t.response_id is not null"
 NOT_ENDED = "select r.id, r.status from responses r where r.status = 'in_progress' or r.ended_ms is null"

@@ -11,6 +11,7 @@ from support.cast import Caller
 
 ENDINGS = ("lock", "archive")
 CHECKED = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+PLAIN = ("not_a_server_error", "status_code_conformance", "content_type_conformance")
 
 
 def checks() -> list[Any]:
@@ -49,6 +50,8 @@ def try_operation(operation: Any, owner: Caller, real: dict[str, str], examples:
         if with_real_ids and case.path_parameters:
             case.path_parameters = {name: real[re.match("[a-z]+", name)[0]] for name in case.path_parameters}  # type: ignore[index]
         response = case.call(headers={"x-api-key": owner.key})
-        case.validate_response(response, checks=found)
+        # A stream, and a sentence: there is no schema for what they say.
+        is_text = response.headers.get("content-type", ["text"])[0].startswith("text")
+        case.validate_response(response, checks=[each for each in found if not is_text or each.__name__ in PLAIN])
 
     run()

@@ -7,6 +7,11 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# No test is timed: these only end one that would wait for ever, and machines that do much else may stand still.
+SOON_S = 30
+# Sweepers come every 3 ± 1 s.
+SWEPT_S = 60
+
 
 async def eventually(ask: Callable[[], Awaitable[Result]], holds: Callable[[Result], bool], within_s: float) -> Result:
     """Ask again and again until the answer holds; fail with the last answer when the time is over."""

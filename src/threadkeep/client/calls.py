@@ -15,6 +15,7 @@ from threadkeep import ids
 from threadkeep.client.failures import NotSendable, UnexpectedAnswer
 from threadkeep.client.fields import Tag, encodable, encode, text
 from threadkeep.contract.basis import Revised
+from threadkeep.decoding import decoder
 
 T = TypeVar("T")
 
@@ -83,9 +84,11 @@ def path(*segments: str) -> str:
 
 
 def query(organization_id: str | None = None, **parameters: Any) -> tuple[tuple[str, str], ...]:
-    """Return parameters under the API's names, without those that are None."""
+    """Return parameters under the API's names, without those that are None, or a list without items."""
     named = {"organizationId": organization_id, **{camel(name): value for name, value in parameters.items()}}
-    return tuple((name, encodable(name, text(name, value))) for name, value in named.items() if value is not None)
+    return tuple(
+        (name, encodable(name, text(name, value))) for name, value in named.items() if value not in (None, [], ())
+    )
 
 
 def camel(name: str) -> str:
@@ -144,7 +147,7 @@ def is_generated(thread_id: str) -> bool:
 def decode(answer: HttpAnswer, kind: type[T]) -> T:
     """Return the object in an answer, with its revision. Raises UnexpectedAnswer."""
     try:
-        value = msgspec.json.decode(answer.content, type=kind)
+        value = decoder(kind).decode(answer.content)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         request_id = answer.headers.get("x-request-id", "")
         raise UnexpectedAnswer(f"The answer is not what this version expects: {error}.", request_id) from None

@@ -19,9 +19,10 @@ import msgspec
 
 from threadkeep import clock, errors
 from threadkeep.contract.answers import Error, ErrorDetail
+from threadkeep.decoding import decoder
 from threadkeep.errors import ApiError, LeaseExpired, ThreadkeepError
 
-read_error = msgspec.json.Decoder(Error).decode
+read_error = decoder(Error).decode
 
 
 class NotSendable(ThreadkeepError, ValueError):

@@ -9,6 +9,7 @@ from threadkeep.client.transcript import Frame, Frames
 from threadkeep.contract.answers import Error
 from threadkeep.contract.events import NameCompleted, NameDelta, NameFailed
 from threadkeep.contract.names import NameGenerated
+from threadkeep.decoding import decode
 from threadkeep.errors import ApiError
 
 
@@ -37,13 +38,13 @@ class NameTranscript:
 
     def _take(self, frame: Frame) -> Iterator[str]:
         if frame.event == NameDelta.type:
-            self._name += msgspec.json.decode(frame.data, type=NameDelta).delta
+            self._name += decode(frame.data, NameDelta).delta
             if self._name.startswith(self._given) and self._name != self._given:
                 piece = self._name[len(self._given) :]
                 self._given = self._name
                 yield piece
         elif frame.event == NameCompleted.type:
-            self.generated = msgspec.json.decode(frame.data, type=NameGenerated)
+            self.generated = decode(frame.data, NameGenerated)
         elif frame.event == NameFailed.type:
-            detail = msgspec.json.decode(frame.data, type=Error).error
+            detail = decode(frame.data, Error).error
             raise api_error(BY_CODE.get(detail.code, ApiError).status, detail, {})

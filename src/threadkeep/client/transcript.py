@@ -19,6 +19,7 @@ from threadkeep.contract.events import (
     TextDelta,
 )
 from threadkeep.contract.responses import Response
+from threadkeep.decoding import decoder
 
 
 class Frame(msgspec.Struct):
@@ -52,7 +53,7 @@ def frame_of(text: str) -> Frame:
 
 
 Decode = Callable[[bytes | str], Event]
-DECODERS: dict[str, Decode] = {kind.type: msgspec.json.Decoder(kind).decode for kind in KINDS}
+DECODERS: dict[str, Decode] = {kind.type: decoder(kind).decode for kind in KINDS}
 
 
 class Transcript:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from threadkeep.decoding import decoder
+
 VERSION = 1
 
 
@@ -25,7 +27,7 @@ MARK = b'{"object":"threadkeep.export'
 LINE_ENDS = [(end.encode(), f"\\u{ord(end):04x}".encode()) for end in "\u0085\u2028\u2029"]
 
 _encode = msgspec.json.Encoder().encode
-_decoder: msgspec.json.Decoder[Begin | End] = msgspec.json.Decoder(Begin | End)
+_decoder: msgspec.json.Decoder[Begin | End] = decoder(Begin | End)
 
 
 def encode(value: object) -> bytes:

@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-import msgspec
 from msgspec import Raw
 
 from threadkeep import clock
 from threadkeep.commands.export_format import Begin, End, encode
 from threadkeep.commands.shared import fail
 from threadkeep.commands.showing import HARMLESS_LINES
+from threadkeep.decoding import decode
 from threadkeep.errors import NotFound
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Exporter:
     async def _spool(self, thread: "Thread") -> Line:
         # Closed in _copy. Otherwise it is closed with the process; it has no name, so nothing stays behind.
         file = SpooledTemporaryFile(SPOOL_BYTES_MAX)  # noqa: SIM115
-        fields = msgspec.json.decode(encode(thread), type=dict[str, Raw])
+        fields = decode(encode(thread), dict[str, Raw])
         fields["assistantName"] = Raw(encode(self._assistant_names.get(thread.assistant_id or "")))
         # Counted while the messages are read: some may have come since the thread was read.
         del fields["messageCount"]

@@ -5,6 +5,8 @@ import re
 import msgspec
 from msgspec import Raw
 
+from threadkeep.decoding import decode
+
 UNPACK = "unpack it and import the JSON file in it"
 OBJECTS = (
     "conversations are imported from JSON objects with id and messages, one a line or in a list (docs/importing.md)"
@@ -92,7 +94,7 @@ def plain_text(text: str) -> tuple[str, str]:
 def shape_of(first: bytes | bytearray) -> tuple[str, str] | None:
     """Return what a file with this first object is and what to do instead; None if it may be a conversation."""
     try:
-        record = msgspec.json.decode(first, type=dict[str, Raw])
+        record = decode(first, dict[str, Raw])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     if IDS & record.keys() and MESSAGES & record.keys():

@@ -16,6 +16,7 @@ from threadkeep.contract.lifecycle import STATES, State
 from threadkeep.contract.limits import METADATA_PAIRS_MAX
 from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.contract.threads import Thread, ThreadCreate
+from threadkeep.decoding import convert, decode, decoder
 from threadkeep.errors import InvalidRequest
 from threadkeep.operations.metadata import check_limits
 
@@ -36,7 +37,7 @@ Line: TypeAlias = bytes | bytearray
 Record: TypeAlias = dict[str, Any]  # Any: values of somebody's file.
 NULL = Raw(b"null")
 encode = msgspec.json.Encoder().encode
-read_message = msgspec.json.Decoder(dict[str, Raw]).decode
+read_message = decoder(dict[str, Raw]).decode
 
 
 class BadLine(Exception):
@@ -136,7 +137,7 @@ def conversation_of(line: Line) -> Conversation:
 def values_of(line: Line) -> tuple[dict[str, Raw], Record, int]:
     """Return a line's messages undecoded, its other values, and how many values were dropped as too long."""
     try:
-        record = msgspec.json.decode(line, type=dict[str, Raw])
+        record = decode(line, dict[str, Raw])
         long: dict[str, Raw] = {name: record.pop(name) for name in ("messages", "turns") if name in record}
         too_long = {name for name, value in record.items() if len(value) > FIELD_BYTES_MAX}
         short = {name: msgspec.json.decode(value) for name, value in record.items() if name not in too_long}
@@ -187,7 +188,7 @@ def thread_id_of(record: Record) -> str:
 def kept_of(record: Record) -> Kept:
     """Return the Kept fields of an exported thread. Raises BadLine for a field of the wrong type."""
     try:
-        return msgspec.convert(record, Kept)
+        return convert(record, Kept)
     except msgspec.ValidationError:
         raise BadLine(
             "its userId, assistantId and assistantName are not all texts, visibleInUi and locked not both true or "
@@ -202,12 +203,12 @@ def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int
         raise BadLine("it has neither messages nor turns")
     if is_null(messages):
         try:
-            texts = msgspec.json.decode(turns, type=list[str])
+            texts = decode(turns, list[str])
         except msgspec.MsgspecError:
             raise BadLine("its turns are not a list of texts") from None
         return [Raw(encode({"role": "user", "content": text})) for text in texts], 0
     try:
-        listed = msgspec.json.decode(messages, type=list[Raw])
+        listed = decode(messages, list[Raw])
         dropped_count = sum(dropped_fields_count(read_message(each), known) for each in listed)
     except msgspec.MsgspecError:
         raise BadLine("its messages are not a list of objects") from None
@@ -221,7 +222,7 @@ class Linked(msgspec.Struct, rename="camel"):
     parent_id: str | UnsetType | None = UNSET
 
 
-read_link = msgspec.json.Decoder(Linked).decode
+read_link = decoder(Linked).decode
 
 
 def parents_of(messages: Sequence[Raw]) -> dict[int, int]:
@@ -284,7 +285,7 @@ def metadata_of(record: Record, taken: Set[str]) -> tuple[Record, int]:
 def fits(name: str, value: Any) -> bool:
     """Return whether a field is within metadata's limits."""
     try:
-        pair = msgspec.convert({name: value}, dict[str, Value], strict=True)
+        pair = convert({name: value}, dict[str, Value])
         check_limits(pair)
     except (msgspec.ValidationError, InvalidRequest):
         return False

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
+from threadkeep.decoding import decoder
+
 
 class OpenAIText(msgspec.Struct):
     """A text, and what stands in it besides: citations, links to files."""
@@ -27,9 +29,9 @@ class OpenAIMessage(msgspec.Struct):
     object: Literal["thread.message"]
 
 
-read_parts = msgspec.json.Decoder(list[Raw]).decode
-read_part = msgspec.json.Decoder(OpenAITextPart).decode
-read_message = msgspec.json.Decoder(OpenAIMessage).decode
+read_parts = decoder(list[Raw]).decode
+read_part = decoder(OpenAITextPart).decode
+read_message = decoder(OpenAIMessage).decode
 
 
 def in_order_of_time(messages: list[Raw]) -> list[Raw]:

@@ -60,10 +60,15 @@ Metadata: TypeAlias = Annotated[dict[str, Value], Meta(extra_json_schema={"maxPr
 Raw: Any = msgspec.Raw
 
 
+GivenFormat: TypeAlias = Annotated[
+    str, Meta(pattern=r"^[a-z0-9][a-z0-9._/+-]{0,63}$(?!\n)", examples=["acme/message+json"])
+]
+
+
 class Payload(msgspec.Struct, frozen=True):
     """Data of your own, kept word for word and never read by the service; at most 4 MiB of UTF-8."""
 
-    format: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._/+-]{0,63}$(?!\n)", examples=["acme/message+json"])]
+    format: GivenFormat
     """What it is, in a word of your own."""
     data: Annotated[str, Meta(examples=['{"draft": 3}'])]
     """The data as text; a program puts its JSON in as text."""

@@ -9,12 +9,13 @@ from threadkeep.contract.basis import Scalar, Value
 from threadkeep.contract.limits import METADATA_KEY_CHARACTERS_MAX, METADATA_PAIRS_MAX, METADATA_VALUE_CHARACTERS_MAX
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decoder
 from threadkeep.errors import MetadataKeyTooLong, MetadataTooMany, MetadataValueTooLong, member_path
 
 EMPTY = "{}"
 PAIR_BYTES = 16
 
-decode: Any = msgspec.json.Decoder(dict[str, Any]).decode  # Any: values were checked when they came in.
+decode: Any = decoder(dict[str, Any]).decode  # Any: values were checked when they came in.
 
 INSERT_PAIR = scoped("""
     insert into thread_metadata (organization, pair, shelf, created_ms, thread, user_id)

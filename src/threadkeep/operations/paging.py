@@ -9,6 +9,7 @@ import msgspec
 from threadkeep import ids
 from threadkeep.contract.answers import ListPage
 from threadkeep.database.statement import Statement, scoped
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidCursor, InvalidParameter
 
 PAGE_BYTES_MAX = 4 * 1024 * 1024
@@ -23,7 +24,7 @@ T = TypeVar("T")
 
 # A position is the values by which the list is sorted, e.g. [created_ms, key], [seq], ["uid_user123"].
 Position = list[int | str]
-decode_position: Any = msgspec.json.Decoder(tuple[str, list[int | str]]).decode
+decode_position: Any = decoder(tuple[str, list[int | str]]).decode
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from threadkeep.decoding import convert
 from threadkeep.providers import Provider, echo
 from threadkeep.providers.echo import Echo
 from threadkeep.providers.manners import (
@@ -198,7 +199,7 @@ def read_file(path: str, place: str) -> dict[str, ModelTable]:
     except ValueError:
         raise SettingError(f"{place} is not TOML: write a table [name] with url for each model.") from None
     try:
-        return msgspec.convert(tables, dict[str, ModelTable])
+        return convert(tables, dict[str, ModelTable])
     except msgspec.ValidationError as error:
         raise SettingError(f"{place}: {error}. {RIGHT_TABLE} A name with a dot needs quotes.") from None
 

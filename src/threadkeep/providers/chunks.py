@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from threadkeep.decoding import decoder
 from threadkeep.providers.wanted_back import is_thinking
 
 JSON: TypeAlias = Any  # Whatever a server sends.
@@ -131,8 +132,8 @@ class Quick(msgspec.Struct, gc=False):
     base_resp: None = None
 
 
-quick = msgspec.json.Decoder(Quick).decode
-decoder = msgspec.json.Decoder(Completion)
+quick = decoder(Quick).decode
+completions = decoder(Completion)
 
 # An event that has one of these fields, no choices and nothing else of a chunk is an error.
 ERROR_FIELDS = {"message", "detail", "details", "code", "errors", "error_code", "error_msg", "error_message", "msg"}
@@ -146,7 +147,7 @@ ARGUMENTS_FIELDS = ("arguments", "input", "args", "parameters")
 def decode(data: bytes | bytearray) -> Completion:
     """Raises UnreadableChunk."""
     try:
-        completion = decoder.decode(data)
+        completion = completions.decode(data)
     except (ValueError, RecursionError):
         return decode_patiently(data)
     # Without choices it may be an error in the server's own form.

@@ -11,6 +11,7 @@ from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, T
 from threadkeep.operations import idempotency
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import claiming, configuration, context, models, responses
+from threadkeep.operations.responses.chosen import ContextTooLong
 from threadkeep.operations.responses.claiming import Claim, Terms
 from threadkeep.operations.responses.manner import NATIVE, Manner
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, find_by_id, response_of
@@ -124,7 +125,7 @@ class Answering:
         read = db.read_slowly if asked.context_mode in (None, "full") else db.read_one_commit
         try:
             return Answered(200, await read(preview, thread_id, asked, self._terms))
-        except context.ContextTooLong as error:
+        except ContextTooLong as error:
             raise InvalidParameter(str(error), param="contextTokens") from None
 
     async def models(self, _db: ScopedDatabase, _keyed: None, window: Window) -> Answered:
@@ -140,9 +141,13 @@ class Answering:
         streams: bool,
         allowed: Allowed,
         presence: Presence,
+        *,
+        keeps_title: bool = False,
     ) -> Answered | Streamed:
-        """Name a thread after what its user wants."""
-        return await self._namer.generate(db, keyed, thread_id, body, allowed, presence, streams=streams)
+        """Name a thread after what its user wants; with `keeps_title` one that has a title keeps it."""
+        return await self._namer.generate(
+            db, keyed, thread_id, body, allowed, presence, streams=streams, keeps_title=keeps_title
+        )
 
     def wake(self, organization: int, id: str) -> None:
         """Make the readers in this process look at once: a change may have ended a response, or that of a thread."""

@@ -15,11 +15,12 @@ from threadkeep.contract.events import NameCompleted, NameDelta, NameFailed
 from threadkeep.contract.names import NameCreate, NameGenerated
 from threadkeep.database.driver import Database
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
+from threadkeep.decoding import decode
 from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable, StorageFull, Unavailable
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Stored
 from threadkeep.operations.organizations import usage
-from threadkeep.operations.responses.context import estimate
+from threadkeep.operations.responses.estimating import estimate
 from threadkeep.operations.threads import names
 from threadkeep.operations.threads.names import Question
 from threadkeep.providers import ModelError, ModelRequest, Text, TokenCounts
@@ -72,6 +73,7 @@ class Namer:
         presence: Presence,
         *,
         streams: bool,
+        keeps_title: bool = False,
     ) -> "Answered | NameStream":
         """Name a thread. Raises ThreadEmpty, ModelUnavailable, ModelTimeout and the errors of the thread's state.
 
@@ -79,7 +81,7 @@ class Namer:
         """
         place = self._places.take(db.scope)
         try:
-            begun = await db.write(names.begin, thread_id, body, keyed)
+            begun = await db.write(names.begin, thread_id, body, keyed, keeps_title=keeps_title)
         except BaseException:  # A cancellation too: the place must be given back. Raised again.
             place.leave()
             raise
@@ -88,7 +90,7 @@ class Namer:
             place.leave()
             if streams:
                 return stream
-            return Answered(200, msgspec.json.decode(begun.body, type=NameGenerated), was_replayed=True)
+            return Answered(200, decode(begun.body, NameGenerated), was_replayed=True)
         work = stream.make(begun) if streams else self.finish(db, keyed, thread_id, begun)
         task: asyncio.Task[Any] = self.start(work)
         task.add_done_callback(lambda _: place.leave())
@@ -262,7 +264,7 @@ class NameStream(Streamed):
     async def run(self, emit: Emit, allowed: Allowed) -> None:
         """Emit the name. A caller who loses access meanwhile gets none, and it is not saved."""
         if isinstance(self._begun, Stored):
-            self._complete(msgspec.json.decode(self._begun.body, type=NameGenerated))
+            self._complete(decode(self._begun.body, NameGenerated))
             self.end()
         try:
             await emit(PING)

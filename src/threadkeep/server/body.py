@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from threadkeep import decoding
 from threadkeep.contract.messages import Message
 from threadkeep.contract.organizations import Key
 from threadkeep.contract.strict import strict
@@ -280,7 +281,7 @@ def check_text(text: str, place: BodyValue) -> None:
 def convert(value: dict[str, Any], kind: Any) -> Any:
     """Convert a decoded body to the endpoint's struct. Raises UnknownField or InvalidField with the field's path."""
     try:
-        return msgspec.convert(value, strict(kind))
+        return decoding.convert(value, strict(kind))
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at `$")
         path = path.rstrip("`").removeprefix(".").replace("[...]", "")

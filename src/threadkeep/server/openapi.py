@@ -98,6 +98,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "stepId": {"type": "string"},
     "conversationId": {"type": "string"},
     "itemId": {"type": "string"},
+    "rowId": {"type": "string"},
     "graphThreadId": {"type": "string"},
     "graphRunId": {"type": "string"},
     "graphAssistantId": {"type": "string"},
@@ -105,6 +106,7 @@ PARAMETER_SCHEMAS: dict[str, Json] = {
     "bulkId": {"type": "string"},
     "userId": {"type": "string", "pattern": f"^{ids.OPAQUE_SHAPE}$"},
     "model": {"type": "string"},
+    "chatId": {"type": "string"},
 }
 
 
@@ -268,7 +270,8 @@ def answer(endpoint: Endpoint, status: int) -> Json:
     if status == 304:
         return {"description": "The content has not changed since `If-None-Match`.", "headers": headers}
     if status == 204:
-        return {"description": "Nothing runs, or nothing is left to read.", "headers": headers}
+        text = "Nothing runs, or nothing is left to read." if endpoint.method == "GET" else "Done."
+        return {"description": text, "headers": headers}
     content: Json = {}
     if endpoint.answer is not None:
         content["application/json"] = {"schema": schema_of(endpoint.answer)}

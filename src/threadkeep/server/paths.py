@@ -37,6 +37,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "stepId": (SHORT, NotFound),
     "conversationId": (re.compile("conv_[A-Za-z0-9_-]{1,121}"), ThreadNotFound),
     "itemId": (ITEM, MessageNotFound),
+    # A message, by its id or its `externalId`.
+    "rowId": (SHORT, MessageNotFound),
     # Ids that a dialect reads itself.
     "graphThreadId": (SHORT, NotFound),
     "graphRunId": (SHORT, NotFound),
@@ -44,6 +46,8 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),
+    # A thread's id, or its external one.
+    "chatId": (re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,255}"), ThreadNotFound),
     "bulkId": (ids.made("bulk"), BulkNotFound),
 }
 

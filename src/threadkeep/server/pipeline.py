@@ -183,6 +183,8 @@ class Pipeline:
         # Scope.
         organization_id = named_organization(endpoint, request.query, decoded, values)
         acting = caller.scope(organization_id, acting_for)
+        if self._speech.check is not None:
+            self._speech.check(headers, acting)
         check_path(route, values, method)
         request.path = values
         if method == "POST" and b"idempotency-key" in headers and endpoint.takes_idempotency_key:
@@ -349,7 +351,9 @@ def named_organization(endpoint: Endpoint, query: OrganizationQuery, decoded: De
     """
     organization_id = query.organization_id
     for path in endpoint.organization_at if decoded else ():
-        organization_id = agreed(organization_id, value_at(decoded, path))
+        named = value_at(decoded, path)
+        # In a body whose unknown fields are ignored it may be anything.
+        organization_id = agreed(organization_id, named if isinstance(named, str) else None)
     return agreed(organization_id, values.pop(0)) if endpoint.names_organization else organization_id
 
 

@@ -18,6 +18,7 @@ from threadkeep.contract.limits import METADATA_FILTERS_MAX, METADATA_KEY_CHARAC
 from threadkeep.contract.responses import ContextQuery
 from threadkeep.contract.threads import ThreadsQuery
 from threadkeep.contract.usage import UsageQuery
+from threadkeep.decoding import convert
 from threadkeep.errors import InvalidField, InvalidParameter, InvalidString, UnknownParameter
 from threadkeep.operations import metadata
 from threadkeep.operations.organizations.usage import Days, days_between
@@ -159,7 +160,7 @@ def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech
     if pairs:
         values["pairs"] = tuple(dict.fromkeys(pairs))
     try:
-        return msgspec.convert(values, kind)
+        return convert(values, kind)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).replace("`", "").partition(" - at $.")
         path = path.partition("[")[0]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from threadkeep.errors import ApiError
+from threadkeep.scope import Scope
 from threadkeep.server.answers import Written, native_written
 
 METADATA_PREFIX = "metadata."
@@ -38,6 +39,8 @@ class Speech:
     written: Written = native_written
     # Returns the headers of a request under their native names, where clients have others for them.
     heard: Callable[[dict[bytes, bytes]], dict[bytes, bytes]] | None = None
+    # Raises what refuses a request whose headers ask for something that is not there, given who is calling.
+    check: Callable[[dict[bytes, bytes], Scope], None] | None = None
 
 
 NATIVE = Speech()

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from proof.tenants.worlds import World, body_of
+from proof.tenants.worlds import BODIES, World, body_of
 from support.cast import JSON, Caller
 
 # A stream that goes on is read no further.
 READ_S = 2.0
+# Fields of bodies that are one's own where nothing stands in them.
+OWN = {"assistant_id": "assistantId", "thread_id": "threadId", "message_ids": "messageId"}
 # Said anew in every answer, or as long as a request's id is.
 UNSTEADY = {"date", "content-length", "x-request-id", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"}
 
@@ -56,6 +58,8 @@ class Asked:
             other.headers[key] = value
         elif key == "replaces" and self.operation.endswith("/messages"):
             other.body = {"messages": [self.body], key: value}
+        elif key == "message_ids":
+            other.body = {key: [value]}
         elif key == "ids":
             other.body = {"action": "unarchive", key: [value], "dryRun": True}
         elif key.startswith("change."):
@@ -82,7 +86,10 @@ class Asked:
                     async for piece in response.aiter_raw():
                         received += piece
         text = received.decode()
-        code = json.loads(text)["error"]["code"] if response.status_code >= 400 else ""
+        code = response.headers.get("x-error-code", "")
+        if response.status_code >= 400 and not code:
+            error = json.loads(text)["error"]
+            code = error if isinstance(error, str) else error["code"]
         return Answered(response.status_code, code, dict(response.headers), text)
 
 
@@ -91,11 +98,15 @@ def asked(operation: str, world: World) -> Asked:
     method, _, path = operation.partition(" ")
     ids = dict(world.ids)
     if path.endswith("/stream") and world.live:
-        ids["threadId"] = world.live
-    body = body_of(operation) if method in ("POST", "PUT", "PATCH") else None
-    if body is not None and "assistant_id" in body:
-        body["assistant_id"] = ids["assistantId"]
-    return Asked(operation, ids, {}, {}, body)
+        ids["threadId"] = ids["chatId"] = world.live
+    body = body_of(operation) if method in ("POST", "PUT", "PATCH") or operation in BODIES else None
+    for name, value in (body or {}).items():
+        if name in OWN and value in ("", [""]):
+            own = ids[OWN[name]]
+            body = {**(body or {}), name: own if value == "" else [own]}
+    # For whom a key makes a token stands in a header there.
+    headers = {"Aui-User-Id": "uid_of_the_product"} if path.endswith("/auth/tokens") else {}
+    return Asked(operation, ids, {}, headers, body)
 
 
 def with_field(body: dict[str, Any], path: list[str], value: str) -> dict[str, Any]:

@@ -60,12 +60,13 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     place, _, key = name.partition(" ")
     last = key.rpartition(".")[2]
     if place == "path" and operation.endswith("/stream"):
-        return [victim.live] if last == "threadId" else [victim.ids[last]]
+        return [victim.live] if last in ("threadId", "chatId") else [victim.ids[last]]
     if last == "model":
         return []  # Models are of the server.
     if last in victim.ids:
         return [victim.ids[last]]
-    if name in ("body after", "body parentId", "query branch", "query through"):
+    if name in ("body after", "body parentId", "body parent_id", "body parent_external_id", "query branch",
+                "query through"):  # fmt: skip
         return [victim.ids["messageId"]]
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
@@ -80,6 +81,8 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "metadata": [victim.canary],
         "conversation": [victim.ids["conversationId"]],
         "previous_response_id": [victim.ids["responseId"]],
+        "thread_id": [victim.ids["threadId"]],
+        "message_ids": [victim.ids["messageId"]],
         "run_id": [victim.ids["runId"]],
         "assistant_id": [victim.ids["assistantId"]],
     }

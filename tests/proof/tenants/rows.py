@@ -185,7 +185,8 @@ PLAIN = frozenset(
     prompt_cache_retention max_output_tokens max_tool_calls reasoning safety_identifier service_tier store
     stream_options top_logprobs truncation user verbosity items starting_after
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
-    action filter dryRun change
+    action filter dryRun change message system trigger
+    upsert is_archived open_run lease_id comment
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
 # `id` is a reference everywhere but here: the model's own name of a call, looked for nowhere but in its thread.
@@ -195,6 +196,7 @@ PLAIN_PATHS = (
     "messages.parentId",
     "input.parentId",
     "externalId",
+    "external_id",
     "messages.assistantId",
     "input.assistantId",
     # A front end's own names of a message and of a run, of which only those in the thread are looked for.

@@ -18,6 +18,11 @@ numbers = itertools.count(1)
 
 NEW_CHAT = {"threadId": "changed", "runId": "r", "messages": [{"id": "m", "role": "user", "content": "changed"}]}
 
+NEW_TURN = {
+    "id": "changed here",
+    "messages": [{"id": "t", "role": "user", "parts": [{"type": "text", "text": "changed"}]}],
+}
+
 # What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
@@ -35,8 +40,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /v1/organizations/{organizationId}/members/{userId}": {"role": "member"},
     "POST /v1/organizations/{organizationId}/keys": {"userId": "uid_bot", "role": "member"},
     "POST /v1/tokens": {"userId": "uid_of_the_product"},
+    "POST /ai-sdk/chat": NEW_TURN,
     "POST /ag-ui": NEW_CHAT,
     "POST /ag-ui/{assistantId}": NEW_CHAT,
+    "PUT /assistant-ui/v1/threads/{threadId}": {"title": "changed"},
+    "POST /assistant-ui/v1/threads/{threadId}/messages": {"format": "ai-sdk/v6", "content": {}},
+    "DELETE /assistant-ui/v1/threads/{threadId}/messages": {"message_ids": [""]},
+    "PUT /assistant-ui/v1/threads/{threadId}/messages/{rowId}": {"content": {}},
+    "POST /assistant-ui/v1/threads/{threadId}/messages/{rowId}/feedback": {"type": "positive"},
+    "POST /assistant-ui/v1/runs/stream": {"thread_id": "", "assistant_id": "system/thread_title"},
     "POST /openai/v1/threads/{threadId}": {"metadata": {"to": "changed"}},
     "POST /openai/v1/threads/{threadId}/messages": {"role": "user", "content": "changed"},
     "POST /openai/v1/threads/{threadId}/messages/{messageId}": {"metadata": {"to": "changed"}},
@@ -106,7 +118,9 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
     bulk = await user.request("POST", "/v1/threads/bulk", {"action": "archive", "ids": ["thread_never"]})
     ids = {
         "threadId": thread.id,
+        "chatId": thread.id,
         "messageId": messages.ids[0],
+        "rowId": messages.ids[0],
         "responseId": response.id,
         "runId": with_prefix(run.id, "run"),
         "stepId": f"{with_prefix(run.id, 'step')}_2",

@@ -9,11 +9,12 @@ from threadkeep.contract.basis import Raw
 from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decoder
 from threadkeep.errors import AssistantNotFound
 from threadkeep.operations.revisions import Versioned
 from threadkeep.scope import Scope
 
-decode_configuration = msgspec.json.Decoder(Configuration).decode
+decode_configuration = decoder(Configuration).decode
 
 
 class StoredAssistant(NamedTuple):

@@ -10,6 +10,7 @@ from threadkeep.contract.bulk import Bulk, BulkCreate, BulkPreview
 from threadkeep.contract.threads import ThreadUpdate
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decode
 from threadkeep.errors import BulkNotFound, InvalidField, RateLimited, ThreadNotFound
 from threadkeep.ids import new_id
 from threadkeep.operations.bulk.finding import FoundThreads
@@ -220,4 +221,4 @@ def bulk_of(stored: StoredBulk, scope: Scope) -> Bulk:
 
 
 def change_of(stored: str | None) -> ThreadUpdate | Any:  # Any: UNSET.
-    return UNSET if stored is None else msgspec.json.decode(stored, type=ThreadUpdate)
+    return UNSET if stored is None else decode(stored, ThreadUpdate)

@@ -12,6 +12,7 @@ from threadkeep import clock
 from threadkeep.database.driver import Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import everywhere, finder, scoped
+from threadkeep.decoding import decode
 from threadkeep.errors import AuthenticationError, PermissionDenied, ThreadNotFound
 from threadkeep.operations.bulk import acting, undoing
 from threadkeep.operations.bulk.finding import Part, held_statement
@@ -129,7 +130,7 @@ async def work(tx: Transaction, within: int | None, *, worker: str) -> int:
 
 async def step(tx: Transaction, organization: int, job: HeldBulk) -> HeldBulk:
     """Do one step with the rights that the caller has now, and return how far the bulk is then."""
-    caller = msgspec.json.decode(job.caller, type=BulkCaller)
+    caller = decode(job.caller, BulkCaller)
     inside = ScopedTransaction(tx, caller.scope(organization))
     try:
         await judge(inside, caller.membership(organization))
@@ -192,7 +193,7 @@ async def undo_some(tx: ScopedTransaction, job: HeldBulk) -> HeldBulk:
 
 
 def refused_by(job: HeldBulk) -> Counter[str]:
-    return Counter(msgspec.json.decode(job.refused, type=dict[str, int]))
+    return Counter(decode(job.refused, dict[str, int]))
 
 
 def encoded(refused: Counter[str]) -> str:

@@ -11,13 +11,14 @@ from threadkeep.contract.basis import Raw
 from threadkeep.contract.limits import PREVIEW_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, Message, MessageCreate, Part, TextPart, ToolCall
 from threadkeep.database.driver import Row
+from threadkeep.decoding import decoder
 from threadkeep.errors import InsufficientPermissions, InvalidField
 from threadkeep.ids import new_id
 from threadkeep.operations import metadata
 from threadkeep.scope import Scope
 
 NULL = Raw(b"null")
-decode_parts = msgspec.json.Decoder(list[Part]).decode
+decode_parts = decoder(list[Part]).decode
 
 URL_CHARACTERS_MAX = 8 * 1024
 # A model's server may fetch an address: only web addresses are allowed, and data: URLs, which hold their content.

@@ -13,9 +13,11 @@ import msgspec
 from threadkeep.contract.assistants import Configuration
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decoder
 from threadkeep.operations.paging import PAGE_BYTES_MAX
 from threadkeep.operations.responses import context
-from threadkeep.operations.responses.context import BYTES_PER_TOKEN, THE_THREAD, Chosen
+from threadkeep.operations.responses.context import THE_THREAD, Chosen
+from threadkeep.operations.responses.estimating import BYTES_PER_TOKEN
 
 # The limit for one message. Longer data is dropped and not cut: half a signature is worthless.
 CHARACTERS_MAX = 256 * 1024
@@ -51,7 +53,7 @@ class WantedBack(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True)
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(WantedBack).decode
+decode = decoder(WantedBack).decode
 
 
 def stored(wanted: WantedBack) -> str | None:

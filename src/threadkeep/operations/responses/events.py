@@ -13,6 +13,7 @@ from threadkeep.contract.messages import FunctionCall, Message, TextPart, ToolCa
 from threadkeep.database.driver import Row, Transaction
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import keyed, scoped
+from threadkeep.decoding import decoder
 from threadkeep.operations.messages.rows import NULL, is_json, size_bytes
 from threadkeep.operations.metadata import EMPTY
 
@@ -225,8 +226,8 @@ DELETE = scoped(DELETE_TEXT)
 FORGET = scoped(FORGET_TEXT)
 
 
-decode_text = msgspec.json.Decoder(TextDelta).decode
-decode_call = msgspec.json.Decoder(ToolCallDelta).decode
+decode_text = decoder(TextDelta).decode
+decode_call = decoder(ToolCallDelta).decode
 encode = msgspec.json.Encoder().encode
 
 

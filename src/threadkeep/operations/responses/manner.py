@@ -6,6 +6,7 @@ import msgspec
 
 from threadkeep.contract.assistants import Configuration
 from threadkeep.contract.basis import Raw
+from threadkeep.decoding import decoder
 
 NULL = Raw(b"null")
 
@@ -57,4 +58,4 @@ class Asked(msgspec.Struct, rename="camel", omit_defaults=True):
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Asked).decode
+decode = decoder(Asked).decode

@@ -2,14 +2,13 @@
 
 from typing import Any, NamedTuple
 
-import msgspec
-
 from threadkeep import clock
 from threadkeep.contract.basis import Raw
 from threadkeep.contract.messages import Message, Part, TextPart
 from threadkeep.contract.responses import Response, ResponseError, ResponseUsage
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
+from threadkeep.decoding import decoder
 from threadkeep.operations import metadata
 from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.responses.events import LEFT_MS
@@ -31,8 +30,8 @@ READ_BY_ID = scoped(f"""
     where r.organization = :organization and r.id = :response_id and t.user_id = coalesce(:member, t.user_id)
     """)
 
-decode_ids: Any = msgspec.json.Decoder(list[str]).decode
-decode_parts: Any = msgspec.json.Decoder(list[Part]).decode
+decode_ids: Any = decoder(list[str]).decode
+decode_parts: Any = decoder(list[Part]).decode
 
 
 class StoredResponse(NamedTuple):

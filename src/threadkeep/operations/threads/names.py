@@ -21,6 +21,7 @@ from threadkeep.operations.responses.rows import text_of
 from threadkeep.operations.threads.rows import HeldThread, fold, hold
 
 PERSON_WON = "The title was changed while a name was being made; it stays as it was set."
+KEPT = "The thread has a title already; it stays."
 
 READ_TITLE_REVISION = scoped("""
     select t.title_revision from threads t
@@ -68,17 +69,27 @@ class Question(NamedTuple):
 
 
 async def begin(
-    tx: ScopedTransaction, thread_id: str, body: NameCreate, keyed: idempotency.IdempotentRequest | None
+    tx: ScopedTransaction,
+    thread_id: str,
+    body: NameCreate,
+    keyed: idempotency.IdempotentRequest | None,
+    *,
+    keeps_title: bool = False,
 ) -> Question | Stored:
     """Reserve the idempotency key and return what to make a name from; or return the stored answer of an earlier try.
 
-    Raises ThreadEmpty when there is nothing to name, RequestInProgress for a key whose work goes on.
+    With `keeps_title` a title that is there is the answer. Raises ThreadEmpty when there is nothing to name,
+    RequestInProgress for a key whose work goes on.
     """
     stored = await idempotency.find_or_reserve(tx, keyed, idempotency.RESERVED_MS)
     if stored is not None:
         return stored
     held = await hold(tx, thread_id)
     held.allow(Action.GENERATE_NAME)
+    if keeps_title and held.title:
+        kept = Stored(200, msgspec.json.encode(NameGenerated(True, thread_id, held.title, KEPT)))
+        await idempotency.store(tx, keyed, kept, Concerns(thread_id))
+        return kept
     question = await read(tx, held, body, tx.scope.user_id)
     if not any(text.strip() for _, text in question.texts):
         raise ThreadEmpty()

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from threadkeep.database.driver import Row
+from threadkeep.decoding import decode
 from threadkeep.operations.bulk.jobs import CANCELLED, COMPLETED, IN_PROGRESS, UNDOING, UNDONE
 from threadkeep.operations.upkeep.walks import walk
 
@@ -20,7 +21,7 @@ def broken_in_bulk(row: Row) -> Iterator[str]:
         yield f"{bulk_id} is a bulk with a status that does not exist"
     if (lease_until is not None) != (status in (IN_PROGRESS, UNDOING)):
         yield f"{bulk_id} is a bulk that goes on and nobody works at, or the other way"
-    refused_count = sum(msgspec.json.decode(refused, type=dict[str, int]).values())
+    refused_count = sum(decode(refused, dict[str, int]).values())
     if not undone <= changed <= done - refused_count <= done <= matched:
         yield f"{bulk_id} counts more threads than it has"
     if status == IN_PROGRESS and left != matched - done:

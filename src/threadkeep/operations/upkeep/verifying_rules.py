@@ -11,6 +11,7 @@ from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX, TITLE_CHA
 from threadkeep.contract.messages import Part, ToolCall
 from threadkeep.contract.strict import strict
 from threadkeep.database.driver import Row
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidRequest
 from threadkeep.operations import metadata
 from threadkeep.operations.messages import wanted_back
@@ -23,10 +24,10 @@ MESSAGE_ROLES = get_args(get_args(MessageRole)[0])
 MESSAGE_STATUSES = ("completed", "in_progress", "incomplete")
 RESPONSE_STATUSES = ("in_progress", "completed", "cancelled", "failed")
 ROLES = tuple(Role)
-CONFIGURATION = msgspec.json.Decoder(strict(Configuration))
-PARTS = msgspec.json.Decoder(strict(list[Part]))
-TOOL_CALLS = msgspec.json.Decoder(strict(list[ToolCall]))
-METADATA = msgspec.json.Decoder(dict[str, Value])
+CONFIGURATION = decoder(strict(Configuration))
+PARTS = decoder(strict(list[Part]))
+TOOL_CALLS = decoder(strict(list[ToolCall]))
+METADATA = decoder(dict[str, Value])
 
 
 class ThreadFacts(NamedTuple):
@@ -389,9 +390,8 @@ def broken_in_key(row: Row) -> Iterator[str]:
 
 
 def broken_in_answer(row: Row) -> Iterator[str]:
-    *_, status = row
     # 0: the key is reserved while a name is being made.
-    if status != 0 and not 200 <= status <= 299:
+    if (status := row[-1]) != 0 and not 200 <= status <= 299:
         yield f"an answer with status {status} is stored for retries; only successes may be"
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import msgspec
 
-from threadkeep.contract.messages import Message, Part, ToolCall
+from threadkeep.contract.messages import Message
 from threadkeep.contract.threads import Thread
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import MessageNotFound, ThreadNotFound
@@ -14,20 +14,17 @@ from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.listing import MessageQuery
 from threadkeep.operations.paging import window
 from threadkeep.operations.threads import listing, threads
+from threadkeep.server.dialects.ui_messages import calls_of, content_of, continues
 
 NATIVE_THREAD = "thread_"
 NATIVE_MESSAGE = "msg_"
 PAGE = 100
 
-decode_parts = msgspec.json.Decoder(list[Part]).decode
-decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
-
 
 def decoded(message: Message) -> Message:
     """Return a message as it was read from the database with its content and calls as objects."""
-    content = decode_parts(message.content)  # type: ignore[arg-type]  # The JSON that is stored.
-    calls = decode_calls(message.tool_calls)  # type: ignore[arg-type]  # The JSON that is stored.
-    return msgspec.structs.replace(message, content=content, tool_calls=calls)
+    calls = list(calls_of(message)) or None
+    return msgspec.structs.replace(message, content=list(content_of(message)), tool_calls=calls)
 
 
 async def find_thread(tx: ScopedTransaction, chat_id: str) -> Thread | None:
@@ -37,7 +34,12 @@ async def find_thread(tx: ScopedTransaction, chat_id: str) -> Thread | None:
             native: Thread = (await threads.read_without_payload(tx, chat_id)).object
             return native
         return None
-    mine = listing.Filter(user_id=tx.scope.user_id, external_id=chat_id, every_state=True)
+    return await find_own_thread(tx, chat_id)
+
+
+async def find_own_thread(tx: ScopedTransaction, external_id: str) -> Thread | None:
+    """Return the acting user's thread with this `externalId`; None if there is none."""
+    mine = listing.Filter(user_id=tx.scope.user_id, external_id=external_id, every_state=True)
     page = await listing.list_threads(tx, listing.Query(mine, window(1, "desc", None, None)))
     found: Thread | None = page.data[0] if page.data else None
     return found
@@ -53,6 +55,21 @@ async def find_message(tx: ScopedTransaction, thread_id: str, name: str) -> Mess
     page = await message_lists.list_messages(tx, thread_id, query)
     found: Message | None = page.data[0] if page.data else None
     return found
+
+
+async def group_from(tx: ScopedTransaction, thread_id: str, head: Message) -> list[Message]:
+    """Return the group that a message begins, on the newest line through it."""
+    group = [head]
+    while head.role == "assistant":
+        query = MessageQuery(window(PAGE, "asc", group[-1].id, None), through=head.id)
+        page = await message_lists.list_messages(tx, thread_id, query)
+        for message in page.data:
+            if not continues(group, message):
+                return group
+            group.append(message)
+        if page.next_cursor is None:
+            break
+    return group
 
 
 async def count_known(tx: ScopedTransaction, thread_id: str, names: Sequence[str]) -> tuple[int, Message | None]:

@@ -9,10 +9,20 @@ from typing import Any
 from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import ApiError, StorageFull, Unavailable
 from threadkeep.runtime.following import RETRY_S
+from threadkeep.server.body import convert
 
 # How often what belongs to a response that has begun is tried to be read.
 READS_MAX = 60
 NATIVE_NAME = re.compile(r"(?:messages|input)\[(\d+)\](\.content.*)?")
+
+
+def read(value: Any, kind: type[Any], param: str) -> Any:  # Any: JSON; an instance of the kind.
+    """Return a part of a body as a struct. Raises UnknownField or InvalidField with its place in the body."""
+    try:
+        return convert(value, kind)
+    except ApiError as error:
+        error.param = param if error.param in (None, "body") else f"{param}.{error.param}"
+        raise
 
 
 async def read_begun(db: ScopedDatabase, operation: Any, *arguments: Any) -> Any:

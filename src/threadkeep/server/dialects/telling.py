@@ -8,6 +8,7 @@ import msgspec
 from threadkeep.contract.events import ResponseCreated, ResponseReset, ToolCallDelta
 from threadkeep.contract.messages import Message
 from threadkeep.contract.responses import Response
+from threadkeep.decoding import decoder
 from threadkeep.operations.responses.events import (
     REASONING,
     TEXT,
@@ -27,7 +28,7 @@ class EventData(msgspec.Struct, rename="camel"):
     input_messages: list[Message] = []
 
 
-decode = msgspec.json.Decoder(EventData).decode
+decode = decoder(EventData).decode
 
 
 class Telling:

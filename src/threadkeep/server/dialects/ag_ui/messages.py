@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from threadkeep.contract.messages import FilePart, ImagePart, Message, MessageCreate, TextPart
-from threadkeep.errors import ApiError, InvalidField
-from threadkeep.server.body import convert
+from threadkeep.errors import InvalidField
+from threadkeep.server.dialects.common import read
 from threadkeep.server.dialects.lenient import Lenient
 
 Json = dict[str, Any]  # Any: JSON.
@@ -39,11 +39,7 @@ def given(message: RunMessage, place: int) -> MessageCreate:
         native["toolCalls"] = [call_given(each) for each in message.tool_calls]
     if message.tool_call_id is not None:
         native["toolCallId"] = message.tool_call_id
-    try:
-        taken: MessageCreate = convert(native, MessageCreate)
-    except ApiError as error:
-        error.param = f"{param}.{error.param}"
-        raise
+    taken: MessageCreate = read(native, MessageCreate, param)
     return taken
 
 

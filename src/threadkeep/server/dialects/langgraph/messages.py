@@ -1,7 +1,7 @@
 """Messages as LangGraph's clients send and show them, native ones made of them, and back."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -10,13 +10,12 @@ from threadkeep.contract import messages as native
 from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart, ToolCall
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import InvalidField
-from threadkeep.server.body import convert
 from threadkeep.server.dialects import chats
+from threadkeep.server.dialects.common import read
 from threadkeep.server.dialects.langgraph.errors import Unsupported
 from threadkeep.server.dialects.lenient import Lenient
 
 Json = dict[str, Any]  # Any: JSON.
-T = TypeVar("T")
 
 ROLES = {
     "human": "user", "user": "user", "ai": "assistant", "AIMessageChunk": "assistant", "assistant": "assistant",
@@ -96,7 +95,8 @@ def given(message: MessageGiven, place: str) -> native.MessageCreate:
         whole["toolCalls"] = [call_given(each) for each in message.tool_calls]
     if role == "tool":
         whole["toolCallId"] = message.tool_call_id
-    return read(whole, native.MessageCreate, place)
+    made: native.MessageCreate = read(whole, native.MessageCreate, place)
+    return made
 
 
 def call_given(call: Call) -> Json:
@@ -124,16 +124,6 @@ def parts_given(part: str | Json, place: str) -> list[Json]:
     more = part.get("metadata")
     name = part.get("filename") or (more.get("filename") or more.get("name") if isinstance(more, dict) else None)
     return [{"type": "file", "url": url, "name": name, "mimeType": media_type}]
-
-
-def read(value: Json, kind: type[T], param: str) -> T:
-    """Return a part of a body as a struct. Raises InvalidField with its place in the body."""
-    try:
-        made: T = convert(value, kind)
-    except InvalidField as error:
-        error.param = f"{param}.{error.param}"
-        raise
-    return made
 
 
 def several(messages: MessagesGiven | None) -> list[MessageGiven]:

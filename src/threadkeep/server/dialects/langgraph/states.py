@@ -11,7 +11,7 @@ from threadkeep.operations.messages import appending, listing
 from threadkeep.operations.messages.listing import MessageQuery
 from threadkeep.operations.paging import PAGE_BYTES_MAX, window
 from threadkeep.operations.threads import threads
-from threadkeep.server.dialects import chats
+from threadkeep.server.dialects import chats, common
 from threadkeep.server.dialects.langgraph import ids, messages
 from threadkeep.server.dialects.langgraph.errors import Unsupported
 from threadkeep.server.dialects.langgraph.messages import GraphMessage, MessagesGiven, Values
@@ -157,7 +157,7 @@ async def update(tx: ScopedTransaction, thread_id: str, body: StateUpdate) -> Up
     values = body.values or {}
     if values.keys() - {"messages"}:
         raise Unsupported("A state holds messages and nothing else: leave other keys out.", param="values")
-    sent = messages.several(messages.read(values, InputGiven, "values").messages)
+    sent = messages.several(common.read(values, InputGiven, "values").messages)
     new, _ = await messages.unknown_of(tx, thread_id, sent, "values.messages")
     if new:
         place = place_of(body.checkpoint, body.checkpoint_id)

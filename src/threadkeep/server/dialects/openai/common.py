@@ -9,10 +9,8 @@ from msgspec import Meta
 
 from threadkeep.contract.basis import OrganizationQuery, Value
 from threadkeep.contract.limits import PAGE_OBJECTS_MAX
-from threadkeep.errors import ApiError
 from threadkeep.operations import metadata
 from threadkeep.operations.paging import Window, window
-from threadkeep.server.body import convert
 from threadkeep.server.dialects.openai.errors import UnsupportedValue
 
 PREFIX = "/openai/v1"
@@ -116,15 +114,6 @@ def refuse_type(type: Any, param: str, there: str) -> NoReturn:  # Any: JSON.
     """Raise UnsupportedValue, naming the type of something that is not there, and what is."""
     name = f"The type {type}" if isinstance(type, str) and PLAIN.fullmatch(type) else "This type"
     refuse(param, f"{name} is not there: there are {there}.")
-
-
-def read(value: Any, kind: type[Any], param: str) -> Any:  # Any: JSON; an instance of the kind.
-    """Return a part of a body as a struct. Raises UnknownField or InvalidField with its place in the body."""
-    try:
-        return convert(value, kind)
-    except ApiError as error:
-        error.param = param if error.param in (None, "body") else f"{param}.{error.param}"
-        raise
 
 
 def require_no_resources(resources: Any, param: str = "tool_resources") -> None:  # Any: JSON of a caller.

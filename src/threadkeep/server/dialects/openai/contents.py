@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeAlias
 
-import msgspec
 from msgspec import Meta
 
 from threadkeep.contract.limits import PARTS_MAX
 from threadkeep.contract.messages import ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
-from threadkeep.operations.responses.context import text_of
+from threadkeep.operations.responses.estimating import text_of
 from threadkeep.server.dialects.openai.common import NO_FILES, Body, Object, refuse
 
 
@@ -69,8 +68,6 @@ class ImageOut(Object, tag_field="type", tag="image_url"):
 
 
 PartOut: TypeAlias = TextOut | ImageOut
-
-decode_parts = msgspec.json.Decoder(list[Part]).decode
 
 
 def given(content: ContentIn, param: str) -> str | list[Part]:

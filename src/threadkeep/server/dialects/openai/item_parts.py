@@ -7,8 +7,9 @@ from msgspec import Meta
 
 from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
-from threadkeep.operations.responses.context import text_of
-from threadkeep.server.dialects.openai.common import NO_FILES, Body, Json, read, refuse, refuse_type
+from threadkeep.operations.responses.estimating import text_of
+from threadkeep.server.dialects.common import read
+from threadkeep.server.dialects.openai.common import NO_FILES, Body, Json, refuse, refuse_type
 
 TEXTS = ("input_text", "output_text", "text", "summary_text")
 PARTS = (*TEXTS, "refusal", "input_image", "input_file")

@@ -17,15 +17,16 @@ from threadkeep.contract.lifecycle import Action
 from threadkeep.contract.limits import PARTS_MAX, TEXT_CHARACTERS_MAX
 from threadkeep.contract.messages import FunctionCall, MessageCreate, Part, ToolCall
 from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidCursor, InvalidField, MessageNotFound
 from threadkeep.operations.messages import appending, messages, parts
-from threadkeep.operations.messages.rows import is_json
+from threadkeep.operations.messages.rows import decode_parts, is_json
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import origins
 from threadkeep.operations.revisions import Precondition, Versioned
 from threadkeep.operations.threads import threads
 from threadkeep.operations.threads.rows import hold
-from threadkeep.server.dialects.common import named
+from threadkeep.server.dialects.common import named, read
 from threadkeep.server.dialects.openai.common import (
     Body,
     Json,
@@ -33,11 +34,9 @@ from threadkeep.server.dialects.openai.common import (
     Object,
     Page,
     page_of,
-    read,
     refuse_type,
     window_of,
 )
-from threadkeep.server.dialects.openai.contents import decode_parts
 from threadkeep.server.dialects.openai.item_parts import given_parts, input_part, output_part, shown_output
 from threadkeep.server.dialects.openai.walking import walk
 from threadkeep.server.paths import ITEM
@@ -167,8 +166,8 @@ class Place(NamedTuple):
     rank: tuple[int, int]
 
 
-decode_kept = msgspec.json.Decoder(Kept).decode
-decode_calls = msgspec.json.Decoder(list[ToolCall] | None).decode
+decode_kept = decoder(Kept).decode
+decode_calls = decoder(list[ToolCall] | None).decode
 
 
 def given(items: Sequence[Json], param: str = "items") -> Given:

@@ -10,6 +10,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.errors import MessageNotFound
 from threadkeep.ids import with_prefix
 from threadkeep.operations.messages import appending, messages
+from threadkeep.operations.messages.rows import decode_parts
 from threadkeep.operations.responses import origins
 from threadkeep.operations.responses.origins import Origin
 from threadkeep.operations.revisions import Precondition, Versioned
@@ -109,7 +110,7 @@ def shown(message: native.Message, by: Mapping[str, Origin]) -> Message:
         ended_at if is_complete else None,
         None if reason is None else ended_at,
         None if reason is None else IncompleteDetails(reason),  # type: ignore[arg-type]  # One of REASONS.
-        contents.shown(contents.decode_parts(message.content)),  # type: ignore[arg-type]  # The JSON that is stored.
+        contents.shown(decode_parts(message.content)),  # type: ignore[arg-type]  # The JSON that is stored.
         message.assistant_id,
         None if origin is None else with_prefix(origin.first_id, "run"),
         [],

@@ -15,6 +15,7 @@ from threadkeep.contract.basis import Raw
 from threadkeep.contract.events import ToolCallDelta
 from threadkeep.contract.messages import Message, TextPart
 from threadkeep.database.scoped import ScopedDatabase
+from threadkeep.decoding import decoder
 from threadkeep.operations.responses.events import (
     finished_calls,
 )
@@ -66,7 +67,7 @@ class ResponseStream(Translated):
 class Translation(Telling):
     """The events of one response so far."""
 
-    decode = staticmethod(msgspec.json.Decoder(ResponseEventData).decode)
+    decode = staticmethod(decoder(ResponseEventData).decode)
 
     def __init__(self, asked: Asked | None, after: int) -> None:
         """Only events with numbers above `after` are told, and the last one in any case."""

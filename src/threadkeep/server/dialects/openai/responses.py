@@ -11,6 +11,7 @@ from threadkeep.contract.assistants import Configuration, Instructions, ModelNam
 from threadkeep.contract.basis import OrganizationQuery
 from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidCursor, MessageNotFound, ResponseNotFound, ThreadNotFound
 from threadkeep.ids import with_prefix
 from threadkeep.operations import payloads
@@ -187,7 +188,7 @@ class Asking(NamedTuple):
     places: list[int]
 
 
-decode_echo = msgspec.json.Decoder(Echo | None).decode
+decode_echo = decoder(Echo | None).decode
 
 
 def given(body: ResponseCreate) -> Asking:

@@ -21,6 +21,7 @@ from threadkeep.contract.limits import CONTEXT_MESSAGES_MAX
 from threadkeep.contract.messages import FunctionCall, ToolCall
 from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
 from threadkeep.database.scoped import ScopedTransaction
+from threadkeep.decoding import decoder
 from threadkeep.errors import InvalidField
 from threadkeep.ids import with_prefix
 from threadkeep.operations.paging import Window
@@ -177,7 +178,7 @@ class Run(Object):
 
 NOTHING_ASKED = Configuration()
 encode = msgspec.json.Encoder().encode
-decode_own = msgspec.json.Decoder(RunAsked | None).decode
+decode_own = decoder(RunAsked | None).decode
 
 
 def given(body: RunCreate) -> tuple[ResponseCreate, Manner]:

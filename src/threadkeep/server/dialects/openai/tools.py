@@ -14,7 +14,8 @@ from threadkeep.contract.assistants import (
     Tool,
     ToolChoice,
 )
-from threadkeep.server.dialects.openai.common import Body, Json, read, refuse, refuse_type
+from threadkeep.server.dialects.common import read
+from threadkeep.server.dialects.openai.common import Body, Json, refuse, refuse_type
 
 NO_TOOL = "There are functions here and no other tools: leave it out, or call a function of your own."
 NO_OTHERS = "functions of your own, and no other tools"
