@@ -11,7 +11,7 @@ from threadkeep.contract.basis import MetadataChange, OrganizationQuery
 from threadkeep.contract.responses import ResponseCreate, ResponseInThreadCreate
 from threadkeep.contract.threads import Thread, ThreadCreate, ThreadUpdate
 from threadkeep.database.scoped import ScopedDatabase, ScopedTransaction
-from threadkeep.errors import MessageNotFound, ThreadNotFound, Unavailable
+from threadkeep.errors import ExternalIdTaken, MessageNotFound, ThreadBusy, ThreadExists, ThreadNotFound, Unavailable
 from threadkeep.operations import metadata
 from threadkeep.operations.idempotency import IdempotentRequest
 from threadkeep.operations.paging import window
@@ -172,8 +172,21 @@ async def begin(
 ) -> Follower:  # fmt: skip
     """Begin a run, or find the one that the same request began."""
     asked = await db.read_one_commit(ask, thread_id, body)
-    if asked.earlier_id is not None:
-        return await following(answering, db, thread_id, asked.earlier_id)
+    if asked.earlier_id is None:
+        try:
+            return await begin_new(answering, db, keyed, thread_id, asked, allowed, presence)
+        except (ExternalIdTaken, ThreadBusy, ThreadExists):
+            # The same request, sent twice, may have been quicker.
+            asked = await db.read_one_commit(ask, thread_id, body)
+            if asked.earlier_id is None:
+                raise
+    return await following(answering, db, thread_id, asked.earlier_id)
+
+
+async def begin_new(
+    answering: Answering, db: ScopedDatabase, keyed: IdempotentRequest | None, thread_id: str, asked: Asked,
+    allowed: Allowed, presence: Presence,
+) -> Follower:  # fmt: skip
     made, assistant_id = asked.body, asked.body.assistant_id
     made.stream = True
     whole_id: str | None = thread_id

@@ -65,7 +65,6 @@ class HistoryAsked(Lenient):
 
     limit: Limit = 10
     before: Place | str | None = None
-    checkpoint: Place | None = None
     metadata: Json | None = None
 
 

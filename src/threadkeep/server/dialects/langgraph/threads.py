@@ -189,6 +189,8 @@ async def first_of(tx: ScopedTransaction, thread: native.Thread) -> list[Message
 async def count(tx: ScopedTransaction, body: ThreadSearch) -> int:
     if body.status in ("interrupted", "error"):
         return 0
+    if body.ids is not None:
+        return len(await named(tx, body))
     query = listing.Query(await filter_of(tx, body), window(1, "desc", None, None), with_total=True)
     total = (await listing.list_threads(tx, query)).total
     assert isinstance(total, int)
