@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 
 from support.answering import change_stored, open_place, texts
-from support.scripted_model import answer_of
+from support.scripted_model import STALL, answer_of
 from support.stored import stored_in
 from support.streams import RESET, TEXT, Stream
-from support.waiting import SWEPT_S, eventually
+from support.waiting import SOON_S, SWEPT_S, eventually
 from test_ag_ui import run, said, user
-from test_ai_sdk import frames_in, kinds, messages_of, text_in, thread_of, turn
+from test_ai_sdk import frames_in, kinds, messages_of, text_in, text_of, thread_of, turn
 from test_ai_sdk import said as ui
 from threadkeep.server.dialects.ai_sdk.streams import RELOAD, AnswerStream
 
@@ -118,3 +119,25 @@ async def test_a_chat_that_ag_ui_began_goes_on_in_the_ai_sdk_and_back(ada, model
     assert [each["role"] for each in shown] == ["user", "assistant"] * 2
     assert texts((await ada.list_messages(await thread_of(ada, "both"))).data)[::2] == ["One", "Two"]
     assert len(model.calls) == 2
+
+
+async def test_what_a_dead_worker_said_is_shown_before_anybody_has_noticed(place, ada, model):
+    thread = await ada.create_thread()
+    model.script = ["Hel", STALL]
+    asking = asyncio.create_task(turn(ada, thread.id, ui("u1", "One")))
+    await eventually(lambda: messages_natively(ada, thread), lambda found: texts(found) == ["One", "Hel"], SOON_S)
+    assert [text_of(each) for each in (await messages_of(ada, thread.id)).messages] == ["One"]
+
+    # It has run out, and the response does not yet count as left.
+    just_now = int(time.time() * 1000) - 50
+    await change_stored(place.server.database, f"update threads set lease_until = {just_now} where id = '{thread.id}'")
+    shown = (await messages_of(ada, thread.id)).messages
+    snapshot = (await run(ada, thread.id))[1]["messages"]
+
+    assert [text_of(each) for each in shown] == ["One", "Hel"]
+    assert [each["content"] for each in snapshot] == ["One", "Hel"]
+    assert kinds(await asking)[-1] == "error"
+
+
+async def messages_natively(who, thread):
+    return (await who.list_messages(thread)).data

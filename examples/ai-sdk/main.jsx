@@ -23,9 +23,7 @@ async function readChat(id, through) {
   if (!thread) return [];
   const line = through ? `through=${through}` : "branch=current";
   const messages = await call(`/v1/threads/${thread.id}/messages?order=desc&limit=100&include=siblings&${line}`);
-  // What is being written comes whole by the stream.
-  const written = messages.reverse().filter((message) => message.status !== "in_progress");
-  return written.map(({ id, role, content, siblingIds }) => ({ id, role, parts: content, metadata: { siblingIds } }));
+  return messages.reverse().map(({ id, role, content, siblingIds }) => ({ id, role, parts: content, metadata: { siblingIds } }));
 }
 
 function App() {

@@ -49,7 +49,8 @@ async def test_a_reload_in_mid_answer_shows_the_whole_answer(page):
     await expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.go.set()
 
-    await expect(messages(page, "assistant")).to_contain_text("said slowly")
+    await expect(page.get_by_role("button", name="Again")).to_be_visible()
+    await expect(messages(page, "assistant").locator("p")).to_have_text("said slowly")
     await expect(messages(page, "user")).to_have_count(1)
     assert len([call for call in page.model.calls if call.last_user_text == "slowly"]) == 1
 
