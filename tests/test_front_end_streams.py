@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from support.waiting import SOON_S, SWEPT_S, eventually
 from test_ag_ui import run, said, user
 from test_ai_sdk import frames_in, kinds, messages_of, text_in, text_of, thread_of, turn
 from test_ai_sdk import said as ui
+from threadkeep.server.dialects.ag_ui.stream import Run, RunTelling
 from threadkeep.server.dialects.ai_sdk.streams import RELOAD, AnswerStream
 
 GONE = "update responses set events_until_ms = 1 where events_until_ms is not null"
@@ -70,6 +72,19 @@ async def test_a_reset_in_mid_answer_goes_on_where_it_can_and_else_asks_for_a_re
     else:
         assert kinds(frames)[-3:] == ["text-delta", "text-end", "error"]
         assert frames[-1]["errorText"] == RELOAD
+
+
+async def test_whoever_comes_as_the_thread_is_deleted_is_told_a_beginning_and_the_end(ada, model):
+    thread = await ada.create_thread()
+    async with await Stream.post(ada, f"/v1/threads/{thread.id}/responses", input="hi") as stream:
+        end = (await stream.rest())[-1]
+    data = json.dumps(end.data).encode()
+
+    by_ai_sdk = AnswerStream(None, ()).translate(end.response_id, 1, end.type, data).decode()
+    by_ag_ui = RunTelling(Run("chat", "run", [])).translate(end.response_id, 1, end.type, data).decode()
+
+    assert re.findall('"type":"([^"]*)"', by_ai_sdk) == ["start", "start-step", "finish-step", "finish"]
+    assert re.findall('"type":"([^"]*)"', by_ag_ui) == ["RUN_STARTED", "MESSAGES_SNAPSHOT", "RUN_FINISHED"]
 
 
 async def copy(who, thread, text, id):

@@ -92,6 +92,17 @@ BUGS = [
         ("P9",),
     ),
     Bug(
+        "AG-UI is not told that an answer was cancelled",
+        (
+            Edit(
+                "server/dialects/ag_ui/stream.py",
+                'yield self._run.finish(outcome={"type": "cancelled"})',
+                'yield b""',
+            ),
+        ),
+        ("P9",),
+    ),
+    Bug(
         "a reader of a cancelled response is told so by its last event, and then once more as it leaves",
         (
             Edit(

@@ -67,6 +67,7 @@ class Told:
     trouble: str = ""
     is_over: bool = False
     is_live: bool = False
+    is_cut: bool = False
 
 
 def told_by(tongue: Tongue, frames: Sequence[Any], is_complete: bool) -> Told:
@@ -88,6 +89,7 @@ def told_by(tongue: Tongue, frames: Sequence[Any], is_complete: bool) -> Told:
         if type == "MESSAGES_SNAPSHOT" and (last := frame["messages"][-1])["role"] == "assistant":
             told.parts[TEXT] += last.get("content", "")
         told.is_over = told.is_over or type in tongue.last
+    told.is_cut = not is_complete
     if is_complete and not told.is_over:
         told.trouble = f"came to an end in order without its last frame, after {frames[-1:]}"
     return told
@@ -104,6 +106,19 @@ class FrontEndStream(Stream):
         if frame.startswith("data: "):
             data = frame.removeprefix("data: ")
             self.frames.append({"type": data} if data == "[DONE]" else json.loads(data))
+
+
+async def look(who: Caller, tongue: Tongue, thread_id: str, port: int | None = None) -> tuple[int, Told]:
+    """Follow what runs in a thread to the end, or until it is cut off; return the answer's status and what it told."""
+    path, body = tongue.path.format(thread_id), tongue.body(thread_id)
+    stream = await FrontEndStream.open(who, tongue.method, path, body, port=port)
+    assert isinstance(stream, FrontEndStream)
+    try:
+        await stream.rest()
+    finally:
+        stream.cut()
+    is_stream = stream.status == 200
+    return stream.status, told_by(tongue, stream.frames, stream.is_complete) if is_stream else Told()
 
 
 class Onlooker:
@@ -127,22 +142,13 @@ class Onlooker:
         """Follow what runs, to the end or until it is cut off; return whether it ran."""
         door = random.choice(self._doors)
         port = door.cutting_port if self._cuts_left > 0 else door.port
-        thread_id, tongue = self._wanderer.chosen_id, self.tongue
         try:
-            stream = await FrontEndStream.open(
-                self._who, tongue.method, tongue.path.format(thread_id), tongue.body(thread_id), port=port
-            )
+            status, told = await look(self._who, self.tongue, self._wanderer.chosen_id, port)
         except ConnectionError:
             return False
-        try:
-            await stream.rest()
-        finally:
-            stream.cut()
-        if stream.status != 200:
-            self.refusals.add(stream.status)
+        if status != 200:
+            self.refusals.add(status)
             return False
         self._cuts_left -= 1
-        assert isinstance(stream, FrontEndStream)
-        told = told_by(tongue, stream.frames, stream.is_complete)
         self.told.append(told)
         return told.is_live
