@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is installed is compiled when it is first imported: most of it never is.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable
 
-.PHONY: serve wheel test test-all test-distributed test-browser test-clients test-examples screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
+.PHONY: serve wheel test test-all test-distributed test-browser test-clients test-examples test-integrations screenshots prove proofs planted-bugs try-operations newest check docs bench bench-alternatives clean generated dev test-fast fix
 
 PORT ?= 8000
 serve: $(VENV)/.service
@@ -62,6 +62,23 @@ test-examples: $(VENV)/.browser $(EXAMPLES)
 $(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 	@command -v npm > /dev/null || { echo "make test-examples needs node 20 or newer, with npm: install it first."; exit 1; }
 	cd $* && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
+
+# Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
+# ONLY names those to run. CI runs the smallest: the others are large.
+INTEGRATIONS := langchain
+ONLY ?= $(INTEGRATIONS)
+test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
+	@for each in $(ONLY); do \
+		echo "tests/integrations/$$each" && .integrations/$$each/bin/python -m pytest tests/integrations/$$each || exit 1; \
+	done
+
+.integrations/%/.installed: pyproject.toml tests/integrations/%/constraints.txt $(VENV)/.test
+	$(PYTHON) -m venv --clear .integrations/$*
+	echo "import site; site.addsitedir('$(CURDIR)/$$(echo $(VENV)/lib/python3.*/site-packages)')" \
+		> $$(echo .integrations/$*/lib/python3.*/site-packages)/ours.pth
+	.integrations/$*/bin/pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint tests/integrations/$*/constraints.txt $$($(PYTHON) tests/integrations/extra.py $*)
+	touch $@
 
 # Takes the pictures of the page and of the examples anew.
 screenshots: $(VENV)/.browser $(EXAMPLES)

@@ -1,5 +1,6 @@
 """The client against a server: what it gives, page by page, and what it raises."""
 
+import asyncio
 import pickle
 from collections.abc import AsyncIterator
 from typing import Any
@@ -66,6 +67,54 @@ async def test_messages_are_added_read_changed_and_deleted(adas):
     assert [each.text async for each in adas.threads.messages.list(thread.id)] == ["one", "zwei", "four"]
     assert [each.text async for each in adas.threads.messages.list(thread.id, role="assistant")] == ["zwei"]
     assert (await adas.threads.messages.delete_all(thread.id)).deleted == 3
+
+
+async def test_a_thread_is_found_by_an_id_of_ones_own_or_created(adas, people):
+    own, other = (adas.with_options(user_id=people.new_user()) for _ in range(2))
+    payload = {"format": "x", "data": "y"}
+
+    assert await own.threads.find("ticket 1") is None
+    first, again, *_ = await asyncio.gather(
+        *(own.threads.find_or_create("ticket 1", title="Once", payload=payload) for _ in range(8))
+    )
+    archived = await own.threads.archive(first.id)
+    found = await own.threads.find("ticket 1", include=["payload"])
+    others = await other.threads.find_or_create("ticket 1")
+
+    assert (first.id, first.title, first.external_id) == (again.id, "Once", "ticket 1")
+    assert (found.id, found.state, found.payload.data) == (archived.id, "archived", "y")
+    assert others.id != first.id
+
+
+async def test_many_messages_are_added_in_as_few_calls_as_their_limits_allow(adas):
+    thread = await adas.threads.create()
+    messages = [{"role": "user", "content": str(number)} for number in range(250)]
+    large = [{"role": "user", "payload": {"format": "x", "data": str(number) * 900_000}} for number in range(8)]
+
+    added = await adas.threads.messages.create_many(thread.id, messages)
+    more = await adas.threads.messages.create_many(thread.id, large, idempotency_key=f"key {thread.id}")
+    again = await adas.threads.messages.create_many(thread.id, large, idempotency_key=f"key {thread.id}")
+    newest = await adas.threads.messages.newest(thread.id, 150)
+
+    assert [each.text for each in added] == [str(number) for number in range(250)]
+    assert [each.id for each in more] == [each.id for each in again]
+    assert [each.seq for each in newest] == list(range(109, 259))
+    assert await adas.threads.messages.newest(thread.id, 0) == ()
+    assert len(await adas.threads.messages.newest(thread.id, 1000)) == 258
+
+
+async def test_several_calls_stop_when_somebody_else_changes_the_thread_between_them(adas):
+    thread = await adas.threads.create()
+    read = await adas.threads.retrieve(thread.id)
+    messages = [{"role": "user", "content": str(number)} for number in range(150)]
+
+    added = await adas.threads.messages.create_many(thread.id, messages, if_match=read.etag, thread={"title": "t"})
+    with pytest.raises(threadkeep.PreconditionFailed):
+        await adas.threads.messages.create_many(thread.id, messages, if_match=read.etag, replaces="all")
+    replaced = await adas.threads.messages.create_many(thread.id, messages, if_match=added.thread_etag, replaces="all")
+
+    assert len(added) == len(replaced) == 150
+    assert (await adas.threads.retrieve(thread.id)).message_count == 150
 
 
 async def test_tool_calls_and_files_come_back_as_they_were_given(adas):

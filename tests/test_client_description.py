@@ -114,6 +114,9 @@ def parameters(method: Callable[..., Any]) -> dict[str, Any]:
 
 ASYNC_METHODS = dict(methods(AsyncClient("http://x", api_key="k")))
 SYNC_METHODS = dict(methods(Client("http://x", api_key="k")))
+# Made of others: they have parameters of their own.
+COMPOSED = {"threads.find", "threads.find_or_create", "threads.messages.newest"}
+CALLS = [name for name in ASYNC_METHODS if name not in COMPOSED]
 
 
 async def sent_by(kind: str, name: str) -> httpx.Request:
@@ -191,14 +194,14 @@ def rows(first: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_call_of_the_api_has_a_method(kind):
-    reached = [endpoint_of(await sent_by(kind, name)) for name in ASYNC_METHODS]
+    reached = [endpoint_of(await sent_by(kind, name)) for name in CALLS]
 
     assert {f"{each.method} {each.path}" for each in LISTED} - {
         f"{each.method} {each.path}" for each in reached
     } == set()
 
 
-@pytest.mark.parametrize("name", ASYNC_METHODS)
+@pytest.mark.parametrize("name", CALLS)
 async def test_a_method_has_a_parameter_for_every_field_and_sends_it_under_its_name(name):
     request = await sent_by("sync", name)
     endpoint = endpoint_of(request)

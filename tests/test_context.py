@@ -27,7 +27,9 @@ from threadkeep.database.sqlite import apply_migrations
 from threadkeep.errors import ThreadNotFound
 from threadkeep.operations.messages import appending, wanted_back
 from threadkeep.operations.responses import context
-from threadkeep.operations.responses.context import CANCELLED, CANCELLED_TOKENS, Chosen, ContextTooLong, estimate
+from threadkeep.operations.responses.chosen import CANCELLED, CANCELLED_TOKENS, ContextTooLong
+from threadkeep.operations.responses.context import Chosen
+from threadkeep.operations.responses.estimating import estimate
 from threadkeep.operations.threads import threads
 from threadkeep.runtime.chat_format import chat_messages
 from threadkeep.scope import Credential, Role, make_scope

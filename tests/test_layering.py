@@ -24,6 +24,7 @@ LAYERS = [
     "runtime",
     "server",
     "embedded",
+    "integrations",
     "commands",
     "cli",
 ]

@@ -21,7 +21,8 @@ from threadkeep.scope import Credential, Role, make_scope
 
 def statements() -> list[statement.Statement]:
     for module in pkgutil.walk_packages(threadkeep.__path__, "threadkeep."):
-        if not module.name.endswith("__main__"):
+        # What stands over the client has no statements, and needs frameworks that are not installed here.
+        if not module.name.endswith("__main__") and not module.name.startswith("threadkeep.integrations."):
             importlib.import_module(module.name)
     lists = []
     for sort in ("createdAt", "updatedAt"):

@@ -7,7 +7,7 @@ BUGS = [
         "a call that never got its result is sent without one",
         (
             Edit(
-                "operations/responses/context.py",
+                "operations/responses/chosen.py",
                 "for call_id in missing.elements())",
                 "for call_id in [])",
             ),

@@ -84,9 +84,11 @@ def path(*segments: str) -> str:
 
 
 def query(organization_id: str | None = None, **parameters: Any) -> tuple[tuple[str, str], ...]:
-    """Return parameters under the API's names, without those that are None."""
+    """Return parameters under the API's names, without those that are None, or a list without items."""
     named = {"organizationId": organization_id, **{camel(name): value for name, value in parameters.items()}}
-    return tuple((name, encodable(name, text(name, value))) for name, value in named.items() if value is not None)
+    return tuple(
+        (name, encodable(name, text(name, value))) for name, value in named.items() if value not in (None, [], ())
+    )
 
 
 def camel(name: str) -> str:

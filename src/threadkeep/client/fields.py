@@ -4,7 +4,7 @@ A field that is left out is not sent: unchanged in an update, the default in a c
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from threadkeep import objects
 from threadkeep.client.failures import NotSendable
 from threadkeep.contract.basis import Scalar
+from threadkeep.contract.limits import PAGE_OBJECTS_MAX
 from threadkeep.contract.messages import MessageCreate
 
 MetadataFilter: TypeAlias = Mapping[str, Scalar | Sequence[Scalar]]
@@ -33,6 +34,8 @@ CHANGES = (
     objects.AssistantUpdate,
     objects.OrganizationUpdate,
 )
+# Of messages in one call; a body may have 4 MiB with all that is around them.
+CALL_BYTES = 3_000_000
 HALF = "holds half of a surrogate pair, which is no character: remove it."
 
 
@@ -47,6 +50,21 @@ def body_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> bytes:
             if value is not UNSET:
                 encode(name, given(kind, name, value))
         raise
+
+
+def portions(messages: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Give messages in as few calls' worth as the limits of a call allow; none are one call's worth."""
+    for start in range(0, max(len(messages), 1), PAGE_OBJECTS_MAX):
+        yield from light(messages[start : start + PAGE_OBJECTS_MAX])
+
+
+def light(messages: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    half = len(messages) // 2
+    if half and len(encode("messages", messages)) > CALL_BYTES:
+        yield from light(messages[:half])
+        yield from light(messages[half:])
+    else:
+        yield messages
 
 
 def fields_of(kind: type[objects.Body], fields: Mapping[str, Any]) -> dict[str, Any]:

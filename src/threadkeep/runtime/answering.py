@@ -11,6 +11,7 @@ from threadkeep.errors import InvalidParameter, ResponseNotFound, StorageFull, T
 from threadkeep.operations import idempotency
 from threadkeep.operations.paging import Window
 from threadkeep.operations.responses import claiming, configuration, context, models, responses
+from threadkeep.operations.responses.chosen import ContextTooLong
 from threadkeep.operations.responses.claiming import Claim, Terms
 from threadkeep.operations.responses.manner import NATIVE, Manner
 from threadkeep.operations.responses.rows import StoredResponse, as_deleted, find_by_id, response_of
@@ -124,7 +125,7 @@ class Answering:
         read = db.read_slowly if asked.context_mode in (None, "full") else db.read_one_commit
         try:
             return Answered(200, await read(preview, thread_id, asked, self._terms))
-        except context.ContextTooLong as error:
+        except ContextTooLong as error:
             raise InvalidParameter(str(error), param="contextTokens") from None
 
     async def models(self, _db: ScopedDatabase, _keyed: None, window: Window) -> Answered:

@@ -8,7 +8,9 @@ import msgspec
 from threadkeep.contract.messages import Part, TextPart
 from threadkeep.operations.messages.rows import decode_parts
 from threadkeep.operations.messages.wanted_back import WantedBack
-from threadkeep.operations.responses.context import Chosen, ChosenMessage, shows_image, text_of
+from threadkeep.operations.responses.chosen import ChosenMessage
+from threadkeep.operations.responses.context import Chosen
+from threadkeep.operations.responses.estimating import shows_image, text_of
 
 NOTHING: Mapping[int, WantedBack] = {}
 

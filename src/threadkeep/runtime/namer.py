@@ -20,7 +20,7 @@ from threadkeep.errors import ApiError, Internal, ModelTimeout, ModelUnavailable
 from threadkeep.operations import idempotency
 from threadkeep.operations.idempotency import Stored
 from threadkeep.operations.organizations import usage
-from threadkeep.operations.responses.context import estimate
+from threadkeep.operations.responses.estimating import estimate
 from threadkeep.operations.threads import names
 from threadkeep.operations.threads.names import Question
 from threadkeep.providers import ModelError, ModelRequest, Text, TokenCounts

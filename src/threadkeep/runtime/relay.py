@@ -17,6 +17,7 @@ from threadkeep.database.scoped import ScopedDatabase
 from threadkeep.errors import StorageFull, Unavailable
 from threadkeep.operations.messages import wanted_back
 from threadkeep.operations.responses import context, events, settling
+from threadkeep.operations.responses.chosen import ContextTooLong
 from threadkeep.operations.responses.claiming import Claim
 from threadkeep.operations.responses.events import Answer, CallSoFar, finished_calls
 from threadkeep.operations.responses.settling import Ending, FencedOff, Finished
@@ -238,7 +239,7 @@ class Relay:
                     self._require_short(worker)
                     if not worker.generation.room.is_set():
                         await worker.generation.room.wait()
-        except context.ContextTooLong as error:
+        except ContextTooLong as error:
             return Ending("failed", "context_too_long", str(error))
         except ModelError as error:
             return Ending("failed", error.code, error.message)

@@ -1,7 +1,7 @@
 """`client.threads`: conversations."""
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 from msgspec import UNSET
 
@@ -26,6 +26,7 @@ from threadkeep.contract.answers import Deleted
 from threadkeep.contract.names import NameCreate, NameGenerated, NameMessage
 from threadkeep.contract.responses import Context
 from threadkeep.contract.threads import Thread, ThreadCopy, ThreadCreate, ThreadUpdate
+from threadkeep.errors import ExternalIdTaken
 
 
 class AsyncThreads:
@@ -65,6 +66,24 @@ class AsyncThreads:
     async def retrieve(self, thread_id: str) -> Thread:
         """Read a thread. Raises ThreadNotFound, also for one that the caller may not see."""
         return await self._connection.call(read(path("threads", thread_id)), Thread)
+
+    async def find(self, external_id: str, *, include: Sequence[Literal["payload"]] = ()) -> Thread | None:
+        """Return the caller's own thread with this id of yours, in whatever state; None if there is none."""
+        page = await self.list_own(external_id=external_id, state="all", limit=1, include=include).page()
+        return page.data[0] if page.data else None
+
+    async def find_or_create(self, external_id: str, /, **fields: Unpack[ThreadFields]) -> Thread:
+        """Return the caller's own thread with this id of yours; create it with `fields` if there is none."""
+        if (thread := await self.find(external_id)) is not None:
+            return thread
+        try:
+            fields["external_id"] = external_id
+            return await self.create(**fields)
+        except ExternalIdTaken:
+            # Somebody else was faster, or deletes it just now.
+            if (thread := await self.find(external_id)) is not None:
+                return thread
+            raise
 
     async def update(
         self,

@@ -21,7 +21,7 @@ from threadkeep.operations.messages.rows import (
     stored_content,
 )
 from threadkeep.operations.responses import events
-from threadkeep.operations.responses.context import decode_calls
+from threadkeep.operations.responses.chosen import decode_calls
 from threadkeep.operations.revisions import Versioned
 from threadkeep.operations.threads.rows import format_of, hold
 

@@ -16,7 +16,8 @@ from threadkeep.database.statement import scoped
 from threadkeep.decoding import decoder
 from threadkeep.operations.paging import PAGE_BYTES_MAX
 from threadkeep.operations.responses import context
-from threadkeep.operations.responses.context import BYTES_PER_TOKEN, THE_THREAD, Chosen
+from threadkeep.operations.responses.context import THE_THREAD, Chosen
+from threadkeep.operations.responses.estimating import BYTES_PER_TOKEN
 
 # The limit for one message. Longer data is dropped and not cut: half a signature is worthless.
 CHARACTERS_MAX = 256 * 1024

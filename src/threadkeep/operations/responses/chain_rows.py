@@ -15,7 +15,7 @@ from threadkeep.database.statement import Statement, scoped
 from threadkeep.operations.messages import lines
 from threadkeep.operations.messages.lines import Span
 from threadkeep.operations.responses import manner
-from threadkeep.operations.responses.context import decode_calls
+from threadkeep.operations.responses.chosen import decode_calls
 from threadkeep.operations.responses.manner import Asked
 from threadkeep.operations.responses.rows import ANSWER, COLUMNS, StoredResponse, text_of
 

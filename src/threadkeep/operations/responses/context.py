@@ -1,47 +1,34 @@
-"""The context of a response: which messages a model gets, within how many tokens.
-
-A message's tokens are estimated: its UTF-8 bytes as sent, divided by 4 and rounded up, plus 4. Sent are its text, a
-line for each file, and its calls' names and arguments. Of an image only the address is known: its length counts, up to
-IMAGE_BYTES_MAX, since models charge for images by their size in pixels.
-"""
+"""The context of a response: which messages a model gets, within how many tokens."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeGuard
-
-import msgspec
 
 from threadkeep.contract.assistants import Configuration
 from threadkeep.contract.basis import Raw
-from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart, ToolCall
 from threadkeep.contract.responses import Context, ContextMessage
-from threadkeep.database.driver import Row
 from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.database.statement import scoped
-from threadkeep.decoding import decoder
 from threadkeep.errors import ThreadNotFound
 from threadkeep.operations.messages import lines
 from threadkeep.operations.messages.lines import ThreadLine
-from threadkeep.operations.messages.rows import NULL, decode_parts
+from threadkeep.operations.messages.rows import NULL
 from threadkeep.operations.paging import KEY_MAX, PAGE_BYTES_MAX
+from threadkeep.operations.responses.chosen import (
+    LAST_MAX,
+    ChosenMessage,
+    ContextTooLong,
+    HistoryWalk,
+    chosen_of,
+    made_up,
+    with_results,
+)
+from threadkeep.operations.responses.estimating import BYTES_PER_TOKEN, TOKENS_PER_MESSAGE
 from threadkeep.operations.threads import rows as thread_rows
 
 FIRST_MAX = 3
-LAST_MAX = 7
-BYTES_PER_TOKEN = 4
-TOKENS_PER_MESSAGE = 4
-IMAGE_BYTES_MAX = 4096
-# A part with a data: URL counts as 1000 tokens. Where it is sent as text, its content is left out.
-DATA_URL_BYTES = 1_000 * BYTES_PER_TOKEN
-SHOWN_CHARACTERS_MAX = 100
 ROWS_AT_ONCE = 200
-CANCELLED = "cancelled: no result was given"
-
 COLUMNS = "m.id, m.seq, m.role, m.content, m.tool_calls, m.tool_call_id"
-
-decode_calls = decoder(list[ToolCall]).decode
 
 # The thread is a subquery: with a join, PostgreSQL would sort all messages to find the newest.
 IN_THREAD = """m.organization = :organization and m.thread = (select key from t)
@@ -103,33 +90,6 @@ NEWEST_ON_LINE = lines.within(f"""
 
 class Branched(Exception):
     """The thread has branches: its messages are not one line."""
-
-
-class ContextTooLong(Exception):
-    """The messages that must be in the context exceed its tokens."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The instructions, the newest input and (in smart) the first 3 messages need more tokens than "
-            "contextTokens allows: raise it, or send less."
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenMessage:
-    """A message as it is sent: a stored one, the instructions, or a stand-in for a missing tool result."""
-
-    id: str | None
-    seq: int
-    role: str
-    # Parts and calls, as JSON.
-    content: str
-    tool_calls: str | None
-    tool_call_id: str | None
-    call_ids: tuple[str, ...]
-    tokens: int
-    # Whether it has neither text nor calls; models refuse such a message.
-    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +186,7 @@ def shown(chosen: Chosen, thread_id: str, configuration: Configuration) -> Conte
     )
 
 
-def fit(
-    head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: "HistoryWalk", tokens_max: float
-) -> Chosen:
+def fit(head: Sequence[ChosenMessage], first: Sequence[ChosenMessage], walk: HistoryWalk, tokens_max: float) -> Chosen:
     """Return the whole context. Stand-ins for missing results of calls in `first` may push older messages out."""
     while True:
         stored = [message for message in (*first, *reversed(walk.taken)) if not message.is_empty]
@@ -266,7 +224,7 @@ async def read_first(
     return found
 
 
-async def walk_line(tx: ScopedTransaction, line: ThreadLine, walk: "HistoryWalk", below_seq: int) -> None:
+async def walk_line(tx: ScopedTransaction, line: ThreadLine, walk: HistoryWalk, below_seq: int) -> None:
     """Do as `walk_back` does, with the messages of one line only."""
     spans = lines.clip(line.spans, walk.above_seq + 1, below_seq - 1)
     # Where many messages were deleted, fewer and fewer looks reach over the gap.
@@ -295,14 +253,14 @@ async def walk_line(tx: ScopedTransaction, line: ThreadLine, walk: "HistoryWalk"
         spans = lines.clip(spans, 0, below_seq - 1)
 
 
-def bounds_of(walk: "HistoryWalk", below_seq: int) -> tuple[int, int]:
+def bounds_of(walk: HistoryWalk, below_seq: int) -> tuple[int, int]:
     """Return how many messages, and of how many bytes, the walk can still take, plus one."""
     tokens = max(0, walk.tokens_left)
     limit = int(min(ROWS_AT_ONCE, walk.count_wanted(below_seq), tokens / TOKENS_PER_MESSAGE + 1))
     return limit, int(min(PAGE_BYTES_MAX, tokens * BYTES_PER_TOKEN))
 
 
-async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", below_seq: int) -> None:
+async def walk_back(tx: ScopedTransaction, thread_id: str, walk: HistoryWalk, below_seq: int) -> None:
     """Give `walk` messages from the newest backwards. Reads no more than it can still take, plus one message."""
     while not walk.is_done:
         limit, bytes_max = bounds_of(walk, below_seq)
@@ -325,162 +283,3 @@ async def walk_back(tx: ScopedTransaction, thread_id: str, walk: "HistoryWalk", 
             below_seq = message.seq
         if len(rows) < limit and read_bytes <= bytes_max:
             return
-
-
-class HistoryWalk:
-    """Takes messages from the newest backwards, as long as they must stay or fit, down to `above_seq`.
-
-    Results of tools that must stay keep the message that called for them: without it they could not be sent.
-    """
-
-    def __init__(self, above_seq: int, tokens_max: float, count_max: float, kept_from_seq: float) -> None:
-        # The newest first.
-        self.taken: list[ChosenMessage] = []
-        # How many of them must stay.
-        self.required_count = 0
-        self.above_seq = above_seq
-        self.count_max = count_max
-        self.tokens_left = tokens_max
-        self._kept_from_seq = kept_from_seq
-        self._misses_call = False
-        # Calls whose results were taken while the calls themselves were not yet.
-        self._answered: Counter[str] = Counter()
-
-    def take(self, message: ChosenMessage) -> bool:
-        """Take the message, or return False: then it and all older ones stay out. Raises ContextTooLong."""
-        if message.is_empty:
-            return True
-        if not self.taken:
-            self._kept_from_seq = min(self._kept_from_seq, message.seq)
-        called = self._misses_call and message.role in ("assistant", "tool")
-        must_stay = called or message.seq >= self._kept_from_seq
-        if not must_stay and len(self.taken) >= self.count_max:
-            return False
-        self.tokens_left -= cost(message, self._answered)
-        if self.tokens_left < 0:
-            if must_stay:
-                raise ContextTooLong
-            return False
-        self._misses_call = must_stay and message.role == "tool"
-        self.taken.append(message)
-        self.required_count += must_stay
-        return True
-
-    def count_wanted(self, below_seq: int) -> float:
-        """Return how many messages below `below_seq` to read next: as many as it can take or must, if that is known."""
-        count = max(self.count_max - len(self.taken), below_seq - self._kept_from_seq)
-        return count if count > 0 else LAST_MAX
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing older can be taken."""
-        may_stop = bool(self.taken) and not self._misses_call and self.taken[-1].seq <= self._kept_from_seq
-        return may_stop and (len(self.taken) >= self.count_max or self.tokens_left < TOKENS_PER_MESSAGE)
-
-
-def cost(message: ChosenMessage, answered: Counter[str]) -> int:
-    """Return the tokens that a message adds: its own, and those of stand-ins for missing results of its calls.
-
-    `answered` counts results by call id, from newer messages. It is updated: the message's result is added, its calls
-    are removed.
-    """
-    if message.tool_call_id is not None:
-        answered[message.tool_call_id] += 1
-    missing = Counter(message.call_ids) - answered
-    for call_id in message.call_ids:
-        del answered[call_id]
-    return message.tokens + missing.total() * CANCELLED_TOKENS
-
-
-def with_results(stored: Sequence[ChosenMessage]) -> list[ChosenMessage]:
-    """Return messages so that each call is followed by its result, as models require.
-
-    A result belongs to the newest call with its id before it. A late result moves up to its call, a result without a
-    call is left out, and a missing result is made up. Calls of one message may share an id.
-    """
-    results: dict[int, list[ChosenMessage]] = {}
-    # For each call id without a result: the position of the newest message with it, once for each such call.
-    waiting: dict[str, list[int]] = {}
-    for message in stored:
-        for call_id, count in Counter(message.call_ids).items():
-            waiting[call_id] = [message.seq] * count
-        if message.role == "tool" and waiting.get(message.tool_call_id or ""):
-            results.setdefault(waiting[message.tool_call_id or ""].pop(), []).append(message)
-    complete: list[ChosenMessage] = []
-    for message in stored:
-        if message.role == "tool":
-            continue
-        complete.append(message)
-        given = results.get(message.seq, [])
-        complete.extend(given)
-        missing = Counter(message.call_ids) - Counter(result.tool_call_id or "" for result in given)
-        complete.extend(made_up(message.seq, "tool", CANCELLED, call_id) for call_id in missing.elements())
-    return complete
-
-
-def made_up(seq: int, role: str, text: str, tool_call_id: str | None = None) -> ChosenMessage:
-    """Return a message that is not stored."""
-    content = msgspec.json.encode([TextPart(text)]).decode()
-    return ChosenMessage(None, seq, role, content, None, tool_call_id, (), estimate(text))
-
-
-def chosen_of(row: Row) -> ChosenMessage:
-    """Make a message of a row of COLUMNS."""
-    id, seq, role, content, tool_calls, tool_call_id = row
-    calls = [] if tool_calls is None else decode_calls(tool_calls)
-    parts = decode_parts(content)
-    tokens = tokens_of(role, parts, calls)
-    is_empty = role != "tool" and not calls and not any(text_of(part).strip() for part in parts)
-    call_ids = tuple(call.id for call in calls)
-    return ChosenMessage(id, seq, role, content, tool_calls, tool_call_id, call_ids, tokens, is_empty)
-
-
-def tokens_of(role: str, parts: Sequence[Part], calls: Sequence[ToolCall]) -> int:
-    """Return the estimated tokens of a message."""
-    size_bytes = sum(part_bytes(part, role) for part in parts)
-    size_bytes += sum(len(call.function.name.encode()) + len(call.function.arguments.encode()) for call in calls)
-    return tokens_of_bytes(size_bytes)
-
-
-def estimate(text: str) -> int:
-    """Return the estimated tokens of a message with this text; estimated usage is counted the same way."""
-    return tokens_of_bytes(len(text.encode()))
-
-
-def tokens_of_bytes(size_bytes: int) -> int:
-    return -(-size_bytes // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE
-
-
-def part_bytes(part: Part, role: str) -> int:
-    if not isinstance(part, TextPart) and is_data_url(part.url):
-        return DATA_URL_BYTES
-    if shows_image(part, role):
-        return min(len(part.url.encode()), IMAGE_BYTES_MAX)
-    return len(text_of(part).encode())
-
-
-def is_data_url(url: str) -> bool:
-    return url[:5].lower() == "data:"
-
-
-def shows_image(part: Part, role: str) -> TypeGuard[ImagePart]:
-    """Return whether a model gets to see the part. Models take images from users only."""
-    return isinstance(part, ImagePart) and role == "user"
-
-
-def text_of(part: Part) -> str:
-    """Return a part as text, for models that take no other form; never longer than the stored part."""
-    match part:
-        case TextPart():
-            return part.text
-        case ImagePart():
-            return f"[Image: {shown_url(part.url)}]"
-        case FilePart():
-            return f"[File: {', '.join(filter(None, (part.name, part.mime_type, shown_url(part.url))))}]"
-
-
-def shown_url(url: str) -> str:
-    return url.partition(",")[0][:SHOWN_CHARACTERS_MAX] if is_data_url(url) else url
-
-
-CANCELLED_TOKENS = estimate(CANCELLED)

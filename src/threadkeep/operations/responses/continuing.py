@@ -11,8 +11,8 @@ from threadkeep.operations.assistants import rows as assistant_rows
 from threadkeep.operations.messages import lines
 from threadkeep.operations.responses import chain_rows, configuration
 from threadkeep.operations.responses.chain_rows import Chain
+from threadkeep.operations.responses.chosen import decode_calls
 from threadkeep.operations.responses.configuration import Combined
-from threadkeep.operations.responses.context import decode_calls
 from threadkeep.operations.threads.rows import HeldThread
 
 # How many messages back the call of a result is looked for, and how many at a time.

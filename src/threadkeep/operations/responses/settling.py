@@ -15,7 +15,7 @@ from threadkeep.errors import ApiError, ThreadNotFound
 from threadkeep.operations.messages import messages
 from threadkeep.operations.organizations import usage
 from threadkeep.operations.responses import events
-from threadkeep.operations.responses.context import estimate
+from threadkeep.operations.responses.estimating import estimate
 from threadkeep.operations.responses.events import Answer, answer_of
 from threadkeep.operations.threads.rows import HeldThread, hold, hold_free
 from threadkeep.scope import system_scope

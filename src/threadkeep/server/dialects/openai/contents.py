@@ -8,7 +8,7 @@ from msgspec import Meta
 from threadkeep.contract.limits import PARTS_MAX
 from threadkeep.contract.messages import ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
-from threadkeep.operations.responses.context import text_of
+from threadkeep.operations.responses.estimating import text_of
 from threadkeep.server.dialects.openai.common import NO_FILES, Body, Object, refuse
 
 

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from threadkeep.contract.messages import FilePart, ImagePart, Part, TextPart
 from threadkeep.errors import InvalidField
-from threadkeep.operations.responses.context import text_of
+from threadkeep.operations.responses.estimating import text_of
 from threadkeep.server.dialects.common import read
 from threadkeep.server.dialects.openai.common import NO_FILES, Body, Json, refuse, refuse_type
 

@@ -15,7 +15,7 @@ from threadkeep.errors import InvalidField, ResponseNotFound, StorageFull, Threa
 from threadkeep.operations.idempotency import IdempotentRequest
 from threadkeep.operations.responses import context, deleting
 from threadkeep.operations.responses import responses as native_responses
-from threadkeep.operations.responses.context import estimate, tokens_of
+from threadkeep.operations.responses.estimating import estimate, tokens_of
 from threadkeep.operations.revisions import Versioned
 from threadkeep.operations.threads import service_made
 from threadkeep.runtime.answering import Answering
