@@ -55,13 +55,13 @@ $(CLIENTS)/node_modules/.installed: $(CLIENTS)/package-lock.json
 	touch $@
 
 # Front ends that work as they stand in examples/, built with npm, in a real browser.
-EXAMPLE := examples/assistant-ui
-test-examples: $(VENV)/.browser $(EXAMPLE)/dist/index.html
+EXAMPLES := examples/ai-sdk/dist/index.html examples/assistant-ui/dist/index.html
+test-examples: $(VENV)/.browser $(EXAMPLES)
 	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/examples
 
-$(EXAMPLE)/dist/index.html: $(EXAMPLE)/package.json $(EXAMPLE)/index.html $(EXAMPLE)/main.jsx
+$(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 	@command -v npm > /dev/null || { echo "make test-examples needs node 20 or newer, with npm: install it first."; exit 1; }
-	cd $(EXAMPLE) && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
+	cd $* && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
 
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
 # ONLY names those to run. CI runs the smallest: the others are large.
@@ -80,9 +80,10 @@ test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 		--constraint tests/integrations/$*/constraints.txt $$($(PYTHON) tests/integrations/extra.py $*)
 	touch $@
 
-# Takes the pictures of docs/page.md anew.
-screenshots: $(VENV)/.browser
-	@chromium=$$(sh tests/browser/chromium.sh) && THREADKEEP_CHROMIUM="$$chromium" $(BIN)/pytest tests/browser/screenshots.py
+# Takes the pictures of the page and of the examples anew.
+screenshots: $(VENV)/.browser $(EXAMPLES)
+	@chromium=$$(sh tests/browser/chromium.sh) && export THREADKEEP_CHROMIUM="$$chromium" && \
+		$(BIN)/pytest tests/browser/screenshots.py && $(BIN)/pytest tests/examples/screenshots.py
 
 # The tests that kill, stop and starve servers; then every promise, attacked on both databases: docs/proof.md.
 prove: $(VENV)/.browser

@@ -35,7 +35,7 @@ async def open_to_browsers(new_database):
     server.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def people_of_browsers(open_to_browsers, zygote):
     return People(open_to_browsers.server, open_to_browsers, zygote)
 
@@ -114,6 +114,49 @@ async def test_a_products_user_calls_and_streams_from_another_origin(people_of_b
         assert headers["access-control-allow-origin"] == GOOD
         assert "access-control-allow-credentials" not in headers
     assert (thread.status, refused.code) == (201, "insufficient_permissions")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/ai-sdk/chat"), ("GET", "/ai-sdk/chat/a%20chat/stream"), ("POST", "/ai-sdk/chat/a%20chat/stop"),
+        ("GET", "/ai-sdk/chat/a%20chat/messages"), ("POST", "/ag-ui"), ("POST", "/ag-ui/asst_1"),
+    ],
+)  # fmt: skip
+async def test_front_ends_may_be_called_from_a_named_origin_alone(open_to_browsers, method, path):
+    asked = await open_to_browsers.options(path, headers=preflight(GOOD, method))
+    refused = await open_to_browsers.options(path, headers=preflight(EVIL, method))
+
+    assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, GOOD)
+    assert {"authorization", "content-type"} <= set(asked.headers["access-control-allow-headers"].lower().split(", "))
+    assert "access-control-allow-origin" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "end"),
+    [
+        (
+            "/ai-sdk/chat",
+            {"message": {"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}},
+            "[DONE]",
+        ),
+        ("/ag-ui", {"runId": "r", "messages": [{"id": "u1", "role": "user", "content": "hi"}]}, "RUN_FINISHED"),
+    ],
+)
+async def test_a_products_user_chats_through_front_ends_from_another_origin(people_of_browsers, path, body, end):
+    user = await people_of_browsers.product_user(await people_of_browsers.owner())
+    page = user.with_headers({"origin": GOOD})
+    chat = "id" if path.startswith("/ai-sdk") else "threadId"
+
+    told = await page.request("POST", path, {chat: "main", **body})
+    refused = await page.request("POST", path, {chat: "thread_that_is_not_there", **body})
+
+    assert end in told.text.strip().rpartition("data: ")[2]
+    assert refused.status == 404
+    for answer in (told, refused):
+        assert answer.headers["access-control-allow-origin"] == GOOD
+        assert "x-error-code" in answer.headers["access-control-expose-headers"].lower()
+    assert len((await user.list_threads(externalId="main")).data) == 1
 
 
 @pytest.mark.parametrize(

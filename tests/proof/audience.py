@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from proof.endings import INTERRUPTED, Kind, Models, Outcome, Scene
+from proof.onlookers import TONGUES, Tongue, look
 from proof.place import Place
 from proof.reading import broken, difference
 from proof.record import Record
@@ -74,6 +75,8 @@ class Audience:
                 self.response_id = self.events[0].response_id
                 self.begun.add(self.response_id)
                 reading += [asyncio.create_task(self._follow(each)) for each in self.servers]
+                for tongue in TONGUES:
+                    reading.append(asyncio.create_task(self._look_on(random.choice(self.servers), tongue)))
                 reading.append(asyncio.create_task(self._ask(random.choice(self.servers), question)))
                 await self._let_end(reading)
         finally:
@@ -145,6 +148,25 @@ class Audience:
         finally:
             stream.cut()
         return True
+
+    async def _look_on(self, server: Server, tongue: Tongue) -> None:
+        """Follow what runs in a front end's words: unless it is cut off, that has one end, too."""
+        name = f"{self.name} in the words of {tongue.name}"
+        try:
+            async with asyncio.timeout(READ_S):
+                status, told = await look(self.place.at(self.ada, server), tongue, str(self.thread.id))
+        except ConnectionError:
+            self._cut("has lost a reader")
+            return
+        except TimeoutError:
+            self.record.violation(f"{name}: a reader had no end within {READ_S} s")
+            return
+        self.record.check(status in (200, 204, 404, 503), f"{name}: a reader was answered {status}")
+        # A process that is asked to end lets go of those who read in it what another one generates.
+        may_be_let_go = self.may_be_cut and server is self.servers[-1]
+        self.record.check(may_be_let_go or not told.trouble, f"{name} {told.trouble}")
+        self.record.check(self.may_be_cut or not told.is_cut, f"{name} was cut off although no process ended")
+        self.record.count(f"streams of {tongue.name} that ended", told.is_over and told.is_live)
 
     def _cut(self, what: str) -> None:
         if self.record.check(self.may_be_cut, f"{self.name} {what} although no process ended"):

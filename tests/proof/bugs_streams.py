@@ -33,6 +33,33 @@ BUGS = [
         ("P8",),
     ),
     Bug(
+        "the AI SDK is told text behind reasoning before its part has begun",
+        (
+            Edit(
+                "server/dialects/ai_sdk/streams.py",
+                'if type == TEXT and self._open == "text":',
+                "if type == TEXT and self._open:",
+            ),
+        ),
+        ("P8",),
+    ),
+    Bug(
+        "AG-UI is shown what is written of an answer, and told it from its start as well",
+        (Edit("server/dialects/ag_ui/runs.py", "snapshot_of(line, running)", "snapshot_of(line, None)"),),
+        ("P8",),
+    ),
+    Bug(
+        "the AI SDK is told the answer from where it is, and not from its start",
+        (
+            Edit(
+                "server/dialects/ai_sdk/chats.py",
+                "answering.follow(db, None, thread_id, response_id, None, None)",
+                'answering.follow(db, None, thread_id, response_id, f"{response_id}:2", None)',
+            ),
+        ),
+        ("P8",),
+    ),
+    Bug(
         "a lock takes the thread's turn away and leaves the response as it is",
         (
             Edit(
@@ -60,6 +87,17 @@ BUGS = [
         raise FencedOff
     await end(tx, held, finished, is_worker=True)""",
                 """    await end(tx, held._replace(response_id=response_id), finished)""",
+            ),
+        ),
+        ("P9",),
+    ),
+    Bug(
+        "AG-UI is not told that an answer was cancelled",
+        (
+            Edit(
+                "server/dialects/ag_ui/stream.py",
+                'yield self._run.finish(outcome={"type": "cancelled"})',
+                'yield b""',
             ),
         ),
         ("P9",),

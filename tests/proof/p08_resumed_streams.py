@@ -1,4 +1,7 @@
-"""P8: a resumed stream loses and repeats nothing; streamed text = stored text = what the model sent."""
+"""P8: a resumed stream loses and repeats nothing; streamed text = stored text = what the model sent.
+
+Beside each reader another one follows the same answer in a front end's words, which tell it from its start each time.
+"""
 
 import asyncio
 import itertools
@@ -6,6 +9,7 @@ import random
 import time
 from collections.abc import Iterator
 
+from proof.onlookers import CALL, REASONING, TEXT, TONGUES, Onlooker
 from proof.place import Place
 from proof.reading import arguments_of, broken, difference, reasoning_of
 from proof.record import Record, proof
@@ -38,11 +42,12 @@ async def attack(place: Place, record: Record) -> None:
     proxies = [await CuttingProxy.start(server.port, random_cuts()) for server in servers]
     doors = [Door(server.port, proxy.port) for server, proxy in zip(servers, proxies, strict=True)]
     wanderers = [Wanderer(ada, doors, number) for number in range(streams)]
+    onlookers = [Onlooker(ada, doors, wanderer) for wanderer in wanderers]
     killing = asyncio.create_task(kill_in_the_middle(servers, wanderers, kills, record))
     try:
-        await read_all(wanderers, at_once, record)
+        await read_all(wanderers, onlookers, at_once, record)
         await killing
-        await check_all(place, servers, ada, wanderers, record)
+        await check_all(place, servers, ada, wanderers, onlookers, record)
     finally:
         killing.cancel()
         for proxy in proxies:
@@ -57,16 +62,16 @@ def random_cuts() -> Iterator[Cut]:
         yield Cut(answer_bytes=random.randint(1, CUT_BYTES_MAX), by_reset=random.random() < 0.5)
 
 
-async def read_all(wanderers: list[Wanderer], at_once: int, record: Record) -> None:
+async def read_all(wanderers: list[Wanderer], onlookers: list[Onlooker], at_once: int, record: Record) -> None:
     free = asyncio.Semaphore(at_once)
 
-    async def read(wanderer: Wanderer) -> None:
+    async def read(wanderer: Wanderer, onlooker: Onlooker) -> None:
         async with free:
-            await wanderer.read()
+            await asyncio.gather(wanderer.read(), onlooker.look_on())
         record.count("streams")
         record.check(not wanderer.trouble, f"stream {wanderer.number} {wanderer.trouble}")
 
-    await asyncio.gather(*(read(wanderer) for wanderer in wanderers))
+    await asyncio.gather(*map(read, wanderers, onlookers))
 
 
 async def kill_in_the_middle(servers: list[Server], wanderers: list[Wanderer], kills: int, record: Record) -> None:
@@ -98,15 +103,27 @@ async def wait_until_ripe(wanderers: list[Wanderer], begun: int) -> None:
 
 
 async def check_all(
-    place: Place, servers: list[Server], ada: Caller, wanderers: list[Wanderer], record: Record
+    place: Place,
+    servers: list[Server],
+    ada: Caller,
+    wanderers: list[Wanderer],
+    onlookers: list[Onlooker],
+    record: Record,
 ) -> None:
     free = asyncio.Semaphore(8)
 
-    async def check(wanderer: Wanderer) -> None:
+    async def check(wanderer: Wanderer, onlooker: Onlooker) -> None:
+        if wanderer.trouble:
+            return
         async with free:
             await check_one(place.at(ada, random.choice(servers)), wanderer, record)
+        check_onlooker(wanderer, onlooker, record)
 
-    await asyncio.gather(*(check(wanderer) for wanderer in wanderers if not wanderer.trouble))
+    await asyncio.gather(*map(check, wanderers, onlookers))
+    for tongue in TONGUES:
+        for what in ("streams", "whole streams"):
+            name = f"{what} of {tongue.name}"
+            record.need(record.counts[name], name, len(wanderers) // 10)
 
 
 async def check_one(who: Caller, wanderer: Wanderer, record: Record) -> None:
@@ -135,3 +152,23 @@ async def check_one(who: Caller, wanderer: Wanderer, record: Record) -> None:
     record.check((response["status"], code) == ("failed", "interrupted"), f"{name} ended {response['status']}, {code}")
     is_beginning = all(whole.startswith(part) for whole, part in zip(sent, shown, strict=True))
     record.check(is_beginning, f"{name} was cut off by a kill and is not how the model's words began")
+
+
+def check_onlooker(wanderer: Wanderer, onlooker: Onlooker, record: Record) -> None:
+    """Hold what each stream told in a front end's words against what was read natively."""
+    seen = wanderer.events
+    native = {TEXT: text_of(seen), REASONING: reasoning_of(seen), CALL: arguments_of(seen)}
+    name = f"stream {wanderer.number} of {onlooker.tongue.name}"
+    # Not begun, over, or too much to do just now.
+    record.check(onlooker.refusals <= {204, 404, 503}, f"{name} was answered {onlooker.refusals}")
+    for told in onlooker.told:
+        record.count(f"streams of {onlooker.tongue.name}")
+        record.check(not told.trouble, f"{name} {told.trouble}")
+        for part, whole in native.items():
+            said = told.parts[part]
+            record.check(whole.startswith(said), f"{name} told {said[-60:]!r}, which is not how its {part} begins")
+        if told.is_over:
+            record.count(f"whole streams of {onlooker.tongue.name}", told.is_live)
+            # A front end that comes too late is shown the text that is stored.
+            is_whole = told.parts == native if told.is_live else told.parts[TEXT] == native[TEXT]
+            record.check(is_whole, f"{name} came to its end with {told.parts[TEXT][-60:]!r} of {native[TEXT][-60:]!r}")

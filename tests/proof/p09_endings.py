@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from proof.audience import Audience, outcome_of
 from proof.endings import KINDS, SETTINGS, Kind, Models
+from proof.onlookers import TONGUES
 from proof.place import Place
 from proof.reading import broken
 from proof.record import Record, proof
@@ -36,6 +37,9 @@ async def attack(place: Place, record: Record) -> None:
     await stage.check_afterwards()
     for kind in ("completed", "cancelled", "cancelled (thread_deleted)", *FAILURES):
         record.need(record.faults[kind], f"responses that ended as {kind}", 2)
+    for tongue in TONGUES:
+        name = f"streams of {tongue.name} that ended"
+        record.need(record.counts[name], name, len(KINDS))
 
 
 FAILURES = [

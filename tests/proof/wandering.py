@@ -51,6 +51,11 @@ class Wanderer:
     def thread_id(self) -> str:
         return str(self.events[0].data["response"]["threadId"])
 
+    @property
+    def chosen_id(self) -> str:
+        """The id that it gives its thread: others know where to look before it has read anything."""
+        return f"thread_stream_{self.number}"
+
     async def read(self) -> None:
         self.has_begun = True
         try:
@@ -88,7 +93,7 @@ class Wanderer:
         port = door.cutting_port if self._cuts_left > 0 else door.port
         self._cuts_left -= 1
         if not self.events:
-            body: dict[str, Any] = {"thread": {}, "input": question(self.number)}
+            body: dict[str, Any] = {"thread": {"id": self.chosen_id}, "input": question(self.number)}
             return await Stream.post(self._who, "/v1/responses", port=port, **body)
         last_id = self.events[-1].id
         path = events_path(self.thread_id, self.events[0].response_id)

@@ -70,13 +70,13 @@ export function currentCaller() {
   return caller;
 }
 
-/** Call, and return `{status, data, tag}`. Raises ApiError and ConnectionLost. */
+/** Call, and return `{status, data, tag}`; `data` is a text with `isRaw`. Raises ApiError and ConnectionLost. */
 export async function call(method, path, options = {}) {
   const timeout = AbortSignal.timeout(CALL_MAX_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
   const answer = await send(method, path, { ...options, signal });
   const tag = answer.headers.get("ETag");
-  return { status: answer.status, data: EMPTY.has(answer.status) ? null : await read(answer), tag };
+  return { status: answer.status, data: EMPTY.has(answer.status) ? null : await read(answer, options.isRaw), tag };
 }
 
 export async function get(path, query, as) {
@@ -145,9 +145,9 @@ function address(path, query, organization) {
   return url;
 }
 
-async function read(answer) {
+async function read(answer, isRaw) {
   try {
-    return await answer.json();
+    return await (isRaw ? answer.text() : answer.json());
   } catch (error) {
     throw lost(error);
   }

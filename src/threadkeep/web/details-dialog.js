@@ -58,7 +58,20 @@ function actions(thread, close) {
     ${thread.state === "archived" ? act("archive", "Unarchive", unarchive) : act("archive", "Archive", archive)}
     ${thread.state === "open" && thread.expiresAt !== null ? act("check", "Keep for good", keep) : nothing}
     ${act("remove", "Delete", remove)}
+  </div>
+  <div class="actions">
+    ${act("save", "Save as Markdown", async () => (await saving()).saveMarkdown(thread, shownEnd()))}
+    ${act("save", "Save as JSON", async () => (await saving()).saveJson(thread))}
   </div>`;
+}
+
+function saving() {
+  return import("./saving.js");
+}
+
+/** The last message of the shown line; null if that is the newest one. */
+function shownEnd() {
+  return conversation.isCurrent ? null : conversation.end;
 }
 
 function assistantField(thread, change) {

@@ -26,6 +26,7 @@ const PATHS = {
   previous: "M15 6l-6 6 6 6",
   remove: "M5 7h14M10 7V4.5h4V7M7 7l1 12.5h8L17 7M10.5 11v5M13.5 11v5",
   retry: "M5 12a7 7 0 1 1 2.2 5.1M5 18v-4h4",
+  save: "M12 4v11M7 10.500l5 5 5-5M5 20h14",
   search: "M5 11a6 6 0 1 0 12 0a6 6 0 1 0-12 0M15.5 15.5L20 20",
   send: "M12 19V5M6 11l6-6 6 6",
   signOut: "M14 4H5v16h9M10 12h10M16 8l4 4-4 4",

@@ -154,6 +154,10 @@ function staleNote() {
   return html`<p class="stale" role="status">${list.error.message} The page keeps trying.</p>`;
 }
 
+async function saveAll() {
+  (await import("./saving.js")).saveAll();
+}
+
 function foot() {
   const theme = `Theme: ${THEMES[currentTheme()]}`;
   const role = isPerson() ? session.organization.role : `${session.organization.role}, by API key`;
@@ -164,6 +168,8 @@ function foot() {
       <input type="checkbox" .checked=${staysSignedIn()} @change=${(event) => staySignedIn(event.target.checked)}>
       Stay signed in</label>
     <button class="icon-button" aria-label=${theme} title=${theme} @click=${nextTheme}>${icon(currentTheme())}</button>
+    <button class="icon-button" aria-label="Save all threads" title="Save all threads as a file"
+      @click=${saveAll}>${icon("save")}</button>
     <button class="icon-button" aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)"
       @click=${openShortcuts}>${icon("help")}</button>
     <button class="icon-button" aria-label="Sign out" title="Sign out"

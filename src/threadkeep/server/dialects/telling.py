@@ -72,13 +72,16 @@ class Telling:
             yield from self.think(decode_text(data).delta)
         elif type == TOOL_CALL:
             yield from self._call(decode_call(data))
-        elif type == ResponseCreated.type:
-            self.has_begun = True
-            yield from self.begin(self.decode(data))
-        elif type == ResponseReset.type:
-            yield from self._catch_up(self.decode(data))
         else:
-            yield from self.end(self.decode(data).response)
+            told = self.decode(data)
+            # Events before it may be gone: of an old answer, or of a thread that is deleted at this moment.
+            if not self.has_begun:
+                self.has_begun = True
+                yield from self.begin(told)
+            if type == ResponseReset.type:
+                yield from self._catch_up(told)
+            elif type != ResponseCreated.type:
+                yield from self.end(told.response)
 
     def _text(self, delta: str) -> Iterator[bytes]:
         if delta:
@@ -91,9 +94,6 @@ class Telling:
 
     def _catch_up(self, told: Any) -> Iterator[bytes]:
         """Tell as one what the events said that are gone."""
-        if not self.has_begun:
-            self.has_begun = True
-            yield from self.begin(told)
         message = told.message
         whole, known = message.text if message else told.response.output_text, "".join(self.texts)
         if whole.startswith(known):

@@ -100,6 +100,13 @@ def part_shown(part: TextPart | ImagePart | FilePart) -> Json:
     return {"type": kind if kind in ("image", *FILES) else "document", "source": source}
 
 
-def snapshot_of(line: Sequence[Message]) -> list[Json]:
-    """Return the current line, without the answer that is being written: its events follow."""
-    return [shown(each) for each in line if each.status != "in_progress"]
+def snapshot_of(line: Sequence[Message], told: str | None) -> list[Json]:
+    """Return the current line, without the answer of the response that is told, and without one that has nothing yet.
+
+    One whose worker has died counts as being written until that is noticed: it is shown.
+    """
+    return [shown(each) for each in line if (told is None or each.response_id != told) and not is_blank(each)]
+
+
+def is_blank(message: Message) -> bool:
+    return message.status == "in_progress" and not (message.content or message.tool_calls)

@@ -77,13 +77,18 @@ async def run(
                 raise
     if new.thread_id is None:
         return Quiet(Run(body.thread_id, body.run_id, []))
-    running = await db.read(responses.find_running, new.thread_id)
-    told = Run(body.thread_id, body.run_id, snapshot_of(await db.read_one_commit(chats.current_line, new.thread_id)))
+    running, line = await db.read_one_commit(read_shown, new.thread_id)
+    told = Run(body.thread_id, body.run_id, snapshot_of(line, running))
     if running is None:
         return Quiet(told)
     followed = await answering.follow(db, None, new.thread_id, running, None, None)
     assert isinstance(followed, Follower)
     return Translated(followed, RunTelling(told).translate)
+
+
+async def read_shown(tx: ScopedTransaction, thread_id: str) -> tuple[str | None, list[Message]]:
+    """Return the id of the response that runs, and the current line. To be read in one commit."""
+    return await responses.find_running(tx, thread_id), await chats.current_line(tx, thread_id)
 
 
 async def find_new(tx: ScopedTransaction, body: RunAgentInput, assistant_id: str | None) -> New:
@@ -124,7 +129,9 @@ async def begin(
         return await chats.current_line(tx, follower.row.thread_id)
 
     line = await read_begun(db, read)
-    return Translated(follower, RunTelling(Run(body.thread_id, body.run_id, snapshot_of(line))).translate)
+    return Translated(
+        follower, RunTelling(Run(body.thread_id, body.run_id, snapshot_of(line, follower.row.id))).translate
+    )
 
 
 def tools_of(tools: Sequence[RunTool]) -> list[Tool]:

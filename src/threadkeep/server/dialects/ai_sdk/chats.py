@@ -93,20 +93,21 @@ async def follow(answering: Answering, db: ScopedDatabase, _keyed: None, chat_id
     found = await db.read_one_commit(running, chat_id)
     if found is None:
         return Answered(204)
-    thread_id, head, before = found
-    follower = await answering.follow_thread(db, None, thread_id, None, None)
+    thread_id, response_id, head, before = found
+    follower = await answering.follow(db, None, thread_id, response_id, None, None)
     return told(follower, head, before) if isinstance(follower, Follower) else follower
 
 
-async def running(tx: ScopedTransaction, chat_id: str) -> tuple[str, str, list[Json]] | None:
-    """Return the thread in which a response runs, the id of its message, and the parts before the answer."""
+async def running(tx: ScopedTransaction, chat_id: str) -> tuple[str, str, str, list[Json]] | None:
+    """Return what runs: the ids of thread, response and message, and the parts of the message before the answer."""
     thread = await find_thread(tx, chat_id)
-    if thread is None or await responses.find_running(tx, thread.id) is None:
+    response_id = await responses.find_running(tx, thread.id) if thread is not None else None
+    if thread is None or response_id is None:
         return None
     groups, _ = await newest_groups(tx, thread.id, 1)
     group = groups[-1]
     head = shown_id(group[0])
-    return thread.id, head, ui_message(group[:-1], head)["parts"] if len(group) > 1 else []
+    return thread.id, response_id, head, ui_message(group[:-1], head)["parts"] if len(group) > 1 else []
 
 
 async def stop(answering: Answering, db: ScopedDatabase, keyed: IdempotentRequest | None, chat_id: str) -> Answered:
@@ -144,6 +145,8 @@ async def messages(tx: ScopedTransaction, chat_id: str, query: ChatMessagesQuery
             raise MessageNotFound(param="before")
         before = known[0].id
     groups, has_more = await newest_groups(tx, thread.id, query.limit, before)
-    if groups and groups[-1][-1].status == "in_progress":
+    # One whose worker has died has that status until it is noticed; no stream gives it.
+    is_told = groups and groups[-1][-1].status == "in_progress" and await responses.find_running(tx, thread.id)
+    if is_told:
         groups.pop()
     return ChatMessages(chat_id, [ui_message(group, shown_id(group[0])) for group in groups], has_more)

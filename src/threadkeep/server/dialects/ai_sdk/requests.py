@@ -8,8 +8,8 @@ from msgspec import UNSET, UnsetType
 from threadkeep.contract.assistants import Instructions, ModelName, Tool
 from threadkeep.contract.basis import AssistantId, ExternalId
 from threadkeep.contract.messages import MessageCreate
-from threadkeep.errors import ApiError, InvalidField
-from threadkeep.server.body import convert
+from threadkeep.errors import InvalidField
+from threadkeep.server.dialects.common import read
 from threadkeep.server.dialects.lenient import Lenient
 from threadkeep.server.dialects.ui_messages import Json, UIMessage, given_group
 
@@ -47,7 +47,7 @@ def id_of(message: Json) -> str | None:
 
 def read_message(message: Json, param: str) -> UIMessage:
     """Raises InvalidField with its place in the body."""
-    found: UIMessage = named(message, UIMessage, param)
+    found: UIMessage = read(message, UIMessage, param)
     return found
 
 
@@ -56,16 +56,8 @@ def given_messages(message: Json, param: str, external_id: str | None = None) ->
     ui = read_message(message, param)
     first, *others = given_group(ui)
     messages = [msgspec.structs.replace(first, external_id=external_id or ui.id or None), *others]
-    checked: list[MessageCreate] = named(msgspec.to_builtins(messages), list[MessageCreate], param)
+    checked: list[MessageCreate] = read(msgspec.to_builtins(messages), list[MessageCreate], param)
     return checked
-
-
-def named(value: Any, kind: Any, param: str) -> Any:  # Any: JSON; an instance of the kind.
-    try:
-        return convert(value, kind)
-    except ApiError as error:
-        error.param = param
-        raise
 
 
 def given_tools(tools: Any) -> list[Tool] | None:  # Any: JSON of a caller.
@@ -74,7 +66,7 @@ def given_tools(tools: Any) -> list[Tool] | None:  # Any: JSON of a caller.
         return None
     if isinstance(tools, dict):
         tools = [{"type": "function", "function": {"name": name, **described(tool)}} for name, tool in tools.items()]
-    found: list[Tool] = named(tools, list[Tool], "tools")
+    found: list[Tool] = read(tools, list[Tool], "tools")
     return found
 
 

@@ -107,7 +107,7 @@ class AnswerStream(Telling):
     def _catch_up(self, told: EventData) -> Iterator[bytes]:
         self.texts += [decode_text(data).delta for data in self._unread]
         self._unread.clear()
-        if self.has_begun and not told.response.output_text.startswith("".join(self.texts)):
+        if not told.response.output_text.startswith("".join(self.texts)):
             self._is_over = True
             yield from self._turn_to(None)
             yield frame("error", errorText=RELOAD)
