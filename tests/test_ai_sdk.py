@@ -103,6 +103,7 @@ async def test_a_first_turn_makes_the_thread_and_streams_the_answer(ada, model, 
             },
         ],
         "hasMore": False,
+        "responseId": None,
     }
 
 
@@ -255,6 +256,28 @@ async def test_a_running_answer_is_followed_from_its_start(ada, model, chat_id):
     assert kinds(frames_in(await followed)) == kinds(await begun)
     assert text_in(frames_in(await followed)) == "Hello"
     assert (await ada.request("GET", f"{CHAT}/{chat_id}/stream")).status == 204
+
+
+async def test_an_answer_that_ends_before_a_page_follows_it_is_not_missed(ada, model, chat_id):
+    go = asyncio.Event()
+    model.script = ["Hel", go, "lo", *answer_of()]
+    begun = asyncio.create_task(turn(ada, chat_id, said("u1", "One")))
+    await model.called()
+    # The page is loaded now, and asks for the stream when the answer has ended.
+    loaded = await messages_of(ada, chat_id)
+    go.set()
+    frames = await begun
+    stream = f"{CHAT}/{chat_id}/stream"
+
+    followed = frames_in(await ada.request("GET", stream, params={"responseId": loaded.responseId}))
+    later = await messages_of(ada, chat_id)
+
+    assert [each["id"] for each in loaded.messages] == ["u1"]
+    assert (kinds(followed), text_in(followed), followed[0]) == (kinds(frames), "Hello", frames[0])
+    assert (later.responseId, [each["id"] for each in later.messages]) == (None, ["u1", frames[0]["messageId"]])
+    await turn(ada, chat_id, said("u2", "Two"))
+    for gone in (loaded.responseId, "resp_none"):
+        assert (await ada.request("GET", stream, params={"responseId": gone})).status == 204
 
 
 async def test_what_goes_on_is_followed_with_all_of_its_message(ada, model, chat_id):

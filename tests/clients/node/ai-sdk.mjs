@@ -134,6 +134,18 @@ for (const name of ["ai5", "ai6", "ai7"]) {
   assert.deepEqual(textOf(watcher.lastMessage), textOf(caller.lastMessage));
   await same(caller, "tools");
 
+  // An answer that ends while the page is loading.
+  const leaver = new Chat({ id: "gap" });
+  const going = leaver.sendMessage({ text: "slowly one" });
+  await until(() => leaver.status === "streaming");
+  const page = await (await fetch(`${api}/${encodeURIComponent(leaver.id)}/messages`, { headers })).json();
+  assert.deepEqual([page.messages.length, typeof page.responseId], [1, "string"]);
+  await going;
+  const prepareReconnectToStreamRequest = () => ({ api: `${api}/${encodeURIComponent(leaver.id)}/stream?responseId=${page.responseId}` });
+  const loader = new Chat({ id: "gap", messages: page.messages, transport: { prepareReconnectToStreamRequest } });
+  await loader.resumeStream();
+  assert.deepEqual(shown(loader.messages), shown(leaver.messages));
+
   // People are shown a sentence.
   let error;
   const refused = new ai.DefaultChatTransport({ api, headers });

@@ -13,7 +13,7 @@ AI_SDK = {
     "POST /ai-sdk/chat": Row(
         "member", EVERY | RETRIED | {"body id": THREAD, "body assistantId": ASSISTANT, "body messageId": SAME}
     ),
-    f"GET {CHAT}/stream": Row("member", EVERY | {"path chatId": NOTHING_RUNS}),
+    f"GET {CHAT}/stream": Row("member", EVERY | {"path chatId": NOTHING_RUNS, "query responseId": NOTHING_RUNS}),
     f"POST {CHAT}/stop": Row("member", IN_CHAT | RETRIED),
     f"GET {CHAT}/messages": Row("member", IN_CHAT | {"query before": MESSAGE}),
 }

@@ -43,6 +43,8 @@ class ChatMessages(msgspec.Struct, rename="camel"):
     id: str
     messages: list[Any]  # Any: UIMessages.
     has_more: bool
+    response_id: str | None
+    """The answer that runs, whose message is left out: `/stream` gives it, also when it has ended meanwhile."""
 
 
 class ChatMessagesQuery(OrganizationQuery, frozen=True):
@@ -51,6 +53,13 @@ class ChatMessagesQuery(OrganizationQuery, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=PAGE_OBJECTS_MAX)] = 100
     before: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     """A message's id: those before it."""
+
+
+class ChatStreamQuery(OrganizationQuery, frozen=True):
+    """Which answer to follow."""
+
+    response_id: Annotated[str, Meta(min_length=1, max_length=128)] | None = None
+    """The one that `/messages` named. Left out: the one that runs."""
 
 
 async def chat(
@@ -88,9 +97,11 @@ async def turn(
     return told(follower, planned.head)
 
 
-async def follow(answering: Answering, db: ScopedDatabase, _keyed: None, chat_id: str) -> Answered | Streamed:
-    """Follow what runs, from its start; 204 if nothing does, or there is no such chat."""
-    found = await db.read_one_commit(running, chat_id)
+async def follow(
+    answering: Answering, db: ScopedDatabase, _keyed: None, chat_id: str, query: ChatStreamQuery
+) -> Answered | Streamed:
+    """Follow what runs, or one answer, from its start; 204 if there is nothing to follow, or no such chat."""
+    found = await db.read_one_commit(followed, chat_id, query.response_id)
     if found is None:
         return Answered(204)
     thread_id, response_id, head, before = found
@@ -98,16 +109,21 @@ async def follow(answering: Answering, db: ScopedDatabase, _keyed: None, chat_id
     return told(follower, head, before) if isinstance(follower, Follower) else follower
 
 
-async def running(tx: ScopedTransaction, chat_id: str) -> tuple[str, str, str, list[Json]] | None:
-    """Return what runs: the ids of thread, response and message, and the parts of the message before the answer."""
+async def followed(tx: ScopedTransaction, chat_id: str, wanted: str | None) -> tuple[str, str, str, list[Json]] | None:
+    """Return what to follow: the ids of thread, response and message, and the parts of the message before the answer.
+
+    An answer that has ended is followed while its message is the newest one.
+    """
     thread = await find_thread(tx, chat_id)
-    response_id = await responses.find_running(tx, thread.id) if thread is not None else None
-    if thread is None or response_id is None:
+    running = await responses.find_running(tx, thread.id) if thread is not None else None
+    if thread is None or (running is None and wanted is None):
         return None
     groups, _ = await newest_groups(tx, thread.id, 1)
-    group = groups[-1]
+    group = groups[-1] if groups else []
+    if running is None and (not group or group[-1].response_id != wanted):
+        return None
     head = shown_id(group[0])
-    return thread.id, response_id, head, ui_message(group[:-1], head)["parts"] if len(group) > 1 else []
+    return thread.id, running or wanted or "", head, ui_message(group[:-1], head)["parts"] if len(group) > 1 else []
 
 
 async def stop(answering: Answering, db: ScopedDatabase, keyed: IdempotentRequest | None, chat_id: str) -> Answered:
@@ -145,8 +161,9 @@ async def messages(tx: ScopedTransaction, chat_id: str, query: ChatMessagesQuery
             raise MessageNotFound(param="before")
         before = known[0].id
     groups, has_more = await newest_groups(tx, thread.id, query.limit, before)
+    running = await responses.find_running(tx, thread.id)
     # One whose worker has died has that status until it is noticed; no stream gives it.
-    is_told = groups and groups[-1][-1].status == "in_progress" and await responses.find_running(tx, thread.id)
-    if is_told:
+    if running is not None and groups and groups[-1][-1].status == "in_progress":
         groups.pop()
-    return ChatMessages(chat_id, [ui_message(group, shown_id(group[0])) for group in groups], has_more)
+    shown = [ui_message(group, shown_id(group[0])) for group in groups]
+    return ChatMessages(chat_id, shown, has_more, running)
