@@ -11,6 +11,7 @@ from threadkeep.database.scoped import ScopedTransaction
 from threadkeep.operations import metadata
 from threadkeep.operations.assistants import assistants
 from threadkeep.operations.paging import window
+from threadkeep.server.auth import Caller
 from threadkeep.server.dialects.langgraph import ids
 from threadkeep.server.dialects.langgraph.errors import AmbiguousName
 from threadkeep.server.dialects.langgraph.walking import Limit, Offset, iso
@@ -56,7 +57,9 @@ class Information(msgspec.Struct):
     ok: Literal[True] = True
 
 
-def information(*_caller: object) -> Information:
+def information(caller: Caller, organization_id: str | None, acting_for: bytes | None) -> Information:
+    """Raises what `GET /v1/user` raises."""
+    caller.user(organization_id, acting_for)
     return Information(__version__, {"assistants": True, "crons": False, "langsmith": False})
 
 

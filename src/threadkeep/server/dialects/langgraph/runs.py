@@ -35,8 +35,6 @@ Json = dict[str, Any]  # Any: JSON.
 STATUSES = {"in_progress": "running", "completed": "success", "failed": "error", "cancelled": "interrupted"}
 # What a reader gets that does not say.
 MODES = ("values", "updates", "messages-tuple")
-# A run whose messages are known is looked for among this many of the newest.
-EARLIER_MAX = 20
 Mode = Literal[
     "values", "updates", "messages", "messages-tuple", "events", "tasks", "checkpoints", "debug", "custom", "tools",
     "lifecycle",
@@ -154,16 +152,10 @@ async def ask(tx: ScopedTransaction, thread_id: str, body: GraphRunCreate) -> As
     if place is not None:
         made.after = None if place == ROOT else place
     elif not new and known is not None:
-        earlier_id = await answering_to(tx, thread_id, known.id)
+        earlier_id = await chats.answering_to(tx, thread_id, known.id)
         made.after = known.id if earlier_id is None else UNSET
         return Asked(made, thread, earlier_id)
     return Asked(made, thread)
-
-
-async def answering_to(tx: ScopedTransaction, thread_id: str, message_id: str) -> str | None:
-    """Return the id of the newest response that this message began: its request was sent again."""
-    page = await responses.list_responses(tx, thread_id, window(EARLIER_MAX, "desc", None, None))
-    return next((each.id for each in page.data if message_id in each.input_message_ids), None)
 
 
 async def begin(
@@ -333,16 +325,11 @@ def says_yes(text: str | None) -> bool:
     return text in ("1", "true")
 
 
-async def cancel(
-    answering: Answering, db: ScopedDatabase, _keyed: IdempotentRequest | None, thread_id: str, run_id: str,
-    query: CancelQuery,
-) -> Answered:  # fmt: skip
+async def cancel(tx: ScopedTransaction, thread_id: str, run_id: str, query: CancelQuery) -> None:
     """End a run; its text so far is kept."""
     if query.action == "rollback":
         raise Unsupported("What a run wrote stays: cancel it with interrupt.", param="action")
-    await db.write(responses.cancel, thread_id, run_id)
-    answering.wake(db.scope.organization, thread_id)
-    return Answered(204 if says_yes(query.wait) else 202)
+    await responses.cancel(tx, thread_id, run_id)
 
 
 async def read(tx: ScopedTransaction, thread_id: str, run_id: str) -> GraphRun:
