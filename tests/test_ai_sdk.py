@@ -186,6 +186,16 @@ async def test_the_same_request_again_follows_the_answer_that_it_began(ada, mode
     assert (text_in(ended), ended[-1]["type"], len(model.calls)) == ("Hello", "finish", 1)
 
 
+async def test_a_message_whose_answer_failed_is_told_so_again(ada, model, chat_id):
+    model.script = [Head(status=400)]
+    failed = await turn(ada, chat_id, said("u1", "One"))
+
+    again = await turn(ada, chat_id, said("u1", "One"))
+
+    assert (again[-1], len(model.calls)) == (failed[-1], 1)
+    assert failed[-1]["type"] == "error"
+
+
 async def test_a_stored_message_without_an_answer_is_refused(ada, chat_id):
     thread = await ada.create_thread(
         externalId=chat_id, messages=[{"role": "user", "content": "hi", "externalId": "u1"}]

@@ -15,7 +15,7 @@ OF_CLIENTS = ("token", "organization")
 
 SECRET_CHARACTERS_MIN = 32
 # The other services whose clients are spoken to.
-DIALECTS = ("openai", "ai-sdk", "ag-ui", "assistant-ui")
+DIALECTS = ("openai", "ai-sdk", "ag-ui", "assistant-ui", "langgraph")
 NONE = "none"
 # A browser's own form: whatever differs from it never matches. Not "null", which any file and sandbox sends.
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?")

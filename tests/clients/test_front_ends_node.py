@@ -5,6 +5,6 @@ import pytest
 from clients.conftest import run_script
 
 
-@pytest.mark.parametrize("name", ["ag-ui.mjs", "ai-sdk.mjs", "assistant-cloud.mjs"])
+@pytest.mark.parametrize("name", ["ag-ui.mjs", "ai-sdk.mjs", "assistant-cloud.mjs", "langgraph.mjs"])
 async def test_the_program_runs(place, name):
     await run_script(place, name)

@@ -117,6 +117,17 @@ async def read_assistant_ui(who: Caller, thread_id: str) -> Said:
     return found
 
 
+async def run_langgraph(who: Caller, thread_id: str, text: str) -> Answer:
+    said = {"messages": [{"id": text, "type": "human", "content": text}]}
+    return await who.request("POST", f"/langgraph/threads/{thread_id}/runs/wait", {"input": said})
+
+
+async def read_langgraph(who: Caller, thread_id: str) -> Said:
+    state = await who.request("GET", f"/langgraph/threads/{thread_id}/state")
+    roles = {"human": "user", "ai": "assistant"}
+    return [(roles[each["type"]], each["content"]) for each in state["values"]["messages"]]
+
+
 NATIVE = Door("native", read_natively, ask_natively)
 DOORS = [
     NATIVE,
@@ -125,4 +136,5 @@ DOORS = [
     # Nothing is asked there.
     Door("assistant-ui", read_assistant_ui),
     Door("ag-ui", read_ag_ui, run_ag_ui, has_ids=True),
+    Door("langgraph", read_langgraph, run_langgraph, has_ids=True),
 ]

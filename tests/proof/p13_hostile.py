@@ -106,8 +106,10 @@ def check(name: str, reply: Reply, record: Record) -> None:
 def check_json(name: str, what: str, reply: Reply, record: Record) -> None:
     try:
         told = json.loads(reply.body)
-        error = told["error"]
-        if "/assistant-ui/" in name:
+        error = told.get("error")
+        if "/langgraph/" in name:
+            has_shape = told.keys() == {"detail", "code"} and all(isinstance(each, str) for each in told.values())
+        elif "/assistant-ui/" in name:
             has_shape = told.keys() == {"error", "message"} and all(isinstance(each, str) for each in told.values())
         else:
             has_shape = error.keys() == FIELDS and error["requestId"] == reply.headers["x-request-id"]

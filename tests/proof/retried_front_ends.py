@@ -17,6 +17,7 @@ from proof.retried_calls import (
     message,
     named,
     nothing,
+    responses_begun,
     running,
     shared_thread,
     threads_made,
@@ -97,7 +98,64 @@ async def cloud_title(work: Work, who: Caller) -> Given:
     return Given(answer.status, answer.code, answer.text, was_replayed(answer.headers))
 
 
+GRAPH = "/langgraph/threads"
+GRAPH_RUNS = f"{GRAPH}/{{graphThreadId}}/runs"
+
+
+def graph(work: Work, way: str) -> str:
+    return f"{GRAPH}/{work.made['thread'].id}/{way}"
+
+
+def graph_run(work: Work) -> dict[str, Any]:
+    return {"assistant_id": "agent", "input": {"messages": [said(work)]}}
+
+
+async def graph_thread(work: Work, who: Caller) -> Given:
+    return await post(work, who, GRAPH, {"metadata": {"work": work.word}})
+
+
+async def labelled_thread(work: Work, who: Caller) -> None:
+    work.made["thread"] = await who.create_thread(metadata={"work": work.word})
+
+
+async def graph_copy(work: Work, who: Caller) -> Given:
+    return await post(work, who, graph(work, "copy"), {})
+
+
+async def copies_made(work: Work, who: Caller) -> Trace:
+    times, found = await threads_made(work, who)
+    return times - 1, found
+
+
+async def graph_state(work: Work, who: Caller) -> Given:
+    said = {"role": "user", "content": f"{work.word} one"}
+    return await post(work, who, graph(work, "state"), {"values": {"messages": [said]}})
+
+
+async def graph_stream(work: Work, who: Caller) -> Given:
+    return await told(work, who, graph(work, "runs/stream"), graph_run(work), "event: end", "event: error")
+
+
+async def graph_wait(work: Work, who: Caller) -> Given:
+    return await told(work, who, graph(work, "runs/wait"), graph_run(work), "messages", "__error__")
+
+
+async def graph_begin(work: Work, who: Caller) -> Given:
+    return await told(work, who, graph(work, "runs"), graph_run(work), "run_id")
+
+
+async def graph_cancel(work: Work, who: Caller) -> Given:
+    return await post(work, who, graph(work, f"runs/{work.made['response'].id}/cancel"), {})
+
+
 KINDS = [
+    Kind("langgraph: create", GRAPH, nothing, graph_thread, threads_made),
+    Kind("langgraph: copy", f"{GRAPH}/{{graphThreadId}}/copy", labelled_thread, graph_copy, copies_made),
+    Kind("langgraph: add", f"{GRAPH}/{{graphThreadId}}/state", shared_thread, graph_state, added("one")),
+    Kind("langgraph: stream", f"{GRAPH_RUNS}/stream", empty_thread, graph_stream, responses_begun, calls=1),
+    Kind("langgraph: wait", f"{GRAPH_RUNS}/wait", empty_thread, graph_wait, responses_begun, calls=1),
+    Kind("langgraph: run", GRAPH_RUNS, empty_thread, graph_begin, responses_begun, calls=1),
+    Kind("langgraph: cancel", f"{GRAPH_RUNS}/{{graphRunId}}/cancel", running, graph_cancel, cancelled),
     Kind("assistant-ui: create", f"{CLOUD}/threads", nothing, cloud_thread, threads_made),
     Kind("assistant-ui: add a message", ROW, shared_thread, cloud_row, added("one")),
     Kind("assistant-ui: keep feedback", f"{ROW}/{{rowId}}/feedback", message, cloud_feedback, its_message),

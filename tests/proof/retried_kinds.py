@@ -43,6 +43,12 @@ NEVER_REPLAYED = {
     "/v1/tokens",
     "/assistant-ui/v1/auth/tokens",
     "/assistant-ui/v1/runs",
+    # They read.
+    "/langgraph/assistants/search",
+    "/langgraph/assistants/count",
+    "/langgraph/threads/search",
+    "/langgraph/threads/count",
+    "/langgraph/threads/{graphThreadId}/history",
     "/assistant-ui/v1/events",
     "/openai/v1/responses/input_tokens",
 }

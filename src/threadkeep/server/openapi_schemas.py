@@ -175,6 +175,8 @@ def schema_of(kind: Any) -> Json:
         if is_page(kind[0]):
             return reference(f"{kind[1].__name__}Page")
         return {"oneOf": [schema_of(each) for each in kind]}
+    if getattr(kind, "__origin__", None) is list:
+        return {"type": "array", "items": schema_of(kind.__args__[0])}
     if hasattr(kind, "__args__"):
         return {"oneOf": [reference(each.__name__) for each in kind.__args__]}
     return reference(kind.__name__)

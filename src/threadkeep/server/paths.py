@@ -39,6 +39,10 @@ PATH_PARAMETERS: dict[str, tuple[re.Pattern[str], type[ApiError]]] = {
     "itemId": (ITEM, MessageNotFound),
     # A message, by its id or its `externalId`.
     "rowId": (SHORT, MessageNotFound),
+    # Ids that a dialect reads itself.
+    "graphThreadId": (SHORT, NotFound),
+    "graphRunId": (SHORT, NotFound),
+    "graphAssistantId": (SHORT, NotFound),
     "keyId": (ids.made("key"), KeyNotFound),
     "userId": (ids.OPAQUE, MemberNotFound),
     "model": (SHORT, NotFound),

@@ -149,6 +149,8 @@ def parse(raw: bytes, kind: type[msgspec.Struct], kinds: dict[str, type], speech
             pairs.append((key, text))
         elif name not in kinds:
             raise UnknownParameter("This path does not take this parameter.", param=shown(name))
+        elif name in values and kinds[name] is tuple and speech.ignored_parameters is None:
+            values[name] += parse_value(name, text, tuple)
         elif name in values:
             raise InvalidParameter("This parameter stands twice: send it once.", param=name)
         else:

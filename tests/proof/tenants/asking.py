@@ -58,7 +58,7 @@ class Asked:
             other.headers[key] = value
         elif key == "replaces" and self.operation.endswith("/messages"):
             other.body = {"messages": [self.body], key: value}
-        elif key == "message_ids":
+        elif key == "message_ids" or (key == "ids" and self.operation.startswith("POST /langgraph")):
             other.body = {key: [value]}
         elif key == "ids":
             other.body = {"action": "unarchive", key: [value], "dryRun": True}
@@ -88,7 +88,8 @@ class Asked:
         text = received.decode()
         code = response.headers.get("x-error-code", "")
         if response.status_code >= 400 and not code:
-            error = json.loads(text)["error"]
+            told = json.loads(text)
+            error = told.get("error", told)
             code = error if isinstance(error, str) else error["code"]
         return Answered(response.status_code, code, dict(response.headers), text)
 

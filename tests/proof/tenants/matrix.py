@@ -13,6 +13,8 @@ from proof.tenants.rows import Kind as Reference
 from proof.tenants.worlds import CANARY, World, make_world, near
 from support.people import People
 
+# What is read of who calls, and not of an organization.
+OF_CALLER = ("GET /v1/user", "GET /langgraph/info", "GET /langgraph/ok")
 RANKS = ("member", "admin", "owner")
 Look = Callable[[], Awaitable[Any]]
 
@@ -24,8 +26,10 @@ async def try_outside(everybody: Everybody, record: Record) -> None:
             answered = await asked(operation, everybody.victim).by(who)
             record.count("requests of the matrix")
             wanted = named if "{organizationId}" in operation else unnamed
-            if operation == "GET /v1/user" and unnamed.startswith("400"):
+            if operation in OF_CALLER and unnamed.startswith("400"):
                 wanted = OK  # Whoever belongs to no organization may read that.
+            if " /langgraph/" in operation:
+                wanted = wanted.replace("400 ", "422 ")
             record.check(answered.short == wanted, f"{name}, {operation}: {answered.short} and not {wanted}")
             show(set(CANARY.findall(answered.text)), f"{name}, {operation}", record)
 
@@ -66,7 +70,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
     if last in victim.ids:
         return [victim.ids[last]]
     if name in ("body after", "body parentId", "body parent_id", "body parent_external_id", "query branch",
-                "query through"):  # fmt: skip
+                "query through", "body checkpoint_id", "body checkpoint.checkpoint_id"):  # fmt: skip
         return [victim.ids["messageId"]]
     if last in ("after", "before", "Last-Event-ID"):
         return positions(operation, victim)
@@ -83,6 +87,7 @@ def values(operation: str, name: str, victim: World) -> list[str]:
         "previous_response_id": [victim.ids["responseId"]],
         "thread_id": [victim.ids["threadId"]],
         "message_ids": [victim.ids["messageId"]],
+        "ids": [victim.ids["threadId"]],
         "run_id": [victim.ids["runId"]],
         "assistant_id": [victim.ids["assistantId"]],
     }
@@ -97,7 +102,7 @@ def positions(operation: str, victim: World) -> list[str]:
         return [victim.event, f"{victim.live_response}:1"]
     listed = {"threads": "threadId", "assistants": "assistantId", "members": "userId", "keys": "keyId"}
     listed |= {"messages": "messageId", "responses": "responseId", "runs": "runId", "steps": "stepId"}
-    listed |= {"items": "itemId", "input_items": "itemId"}
+    listed |= {"items": "itemId", "input_items": "itemId", "history": "messageId"}
     return [victim.ids[listed[path.rpartition("/")[2]]]]
 
 

@@ -187,12 +187,16 @@ PLAIN = frozenset(
     json_schema schema arguments expiresIn createdAt expiresAt retentionDays payload format data
     action filter dryRun change message system trigger
     upsert is_archived open_run lease_id comment
+    graph_id offset if_exists ttl supersteps extract select sort_by sort_order values as_node stream_mode wait
+    cancel_on_disconnect after_seconds command interrupt_after interrupt_before webhook multitask_strategy
+    on_disconnect if_not_exists checkpoint tool_calls args
     """.split()  # noqa: SIM905 - a list of fifty strings takes as many lines.
 )
 # `id` is a reference everywhere but here: the model's own name of a call, looked for nowhere but in its thread.
 # In a list a parent is what it is alone, and ids of the caller's own are looked for nowhere but in the user's threads.
 PLAIN_PATHS = (
     "toolCalls.id",
+    "tool_calls.id",
     "messages.parentId",
     "input.parentId",
     "externalId",

@@ -23,6 +23,8 @@ NEW_TURN = {
     "messages": [{"id": "t", "role": "user", "parts": [{"type": "text", "text": "changed"}]}],
 }
 
+NEW_RUN = {"assistant_id": "", "input": {"messages": "changed"}}
+
 # What every operation accepts; one that is missing here takes {}. An assistant is put in by its id.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/threads/bulk": {"action": "unarchive", "filter": {}, "dryRun": True},
@@ -43,6 +45,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /ai-sdk/chat": NEW_TURN,
     "POST /ag-ui": NEW_CHAT,
     "POST /ag-ui/{assistantId}": NEW_CHAT,
+    "PATCH /langgraph/threads/{graphThreadId}": {"metadata": {"to": "changed"}},
+    "POST /langgraph/threads/{graphThreadId}/state": {"values": {"messages": "changed"}},
+    "POST /langgraph/threads/{graphThreadId}/runs": NEW_RUN,
+    "POST /langgraph/threads/{graphThreadId}/runs/wait": NEW_RUN,
+    "POST /langgraph/threads/{graphThreadId}/runs/stream": NEW_RUN,
     "PUT /assistant-ui/v1/threads/{threadId}": {"title": "changed"},
     "POST /assistant-ui/v1/threads/{threadId}/messages": {"format": "ai-sdk/v6", "content": {}},
     "DELETE /assistant-ui/v1/threads/{threadId}/messages": {"message_ids": [""]},
@@ -132,6 +139,9 @@ async def make_world(owner: Caller, user: Caller, canary: str, *, lives: bool = 
         "userId": user.user,
         "organizationId": owner.organization,
         "model": "scripted",
+        "graphThreadId": thread.id,
+        "graphRunId": response.id,
+        "graphAssistantId": assistant.id,
     }
     world = World(canary, ids)
     if lives:

@@ -13,12 +13,15 @@ from threadkeep.operations.messages import listing as message_lists
 from threadkeep.operations.messages import messages
 from threadkeep.operations.messages.listing import MessageQuery
 from threadkeep.operations.paging import window
+from threadkeep.operations.responses import responses
 from threadkeep.operations.threads import listing, threads
 from threadkeep.server.dialects.ui_messages import calls_of, content_of, continues
 
 NATIVE_THREAD = "thread_"
 NATIVE_MESSAGE = "msg_"
 PAGE = 100
+# The answer to a message that was sent again is looked for among this many of the newest.
+EARLIER_MAX = 20
 
 
 def decoded(message: Message) -> Message:
@@ -85,9 +88,16 @@ async def count_known(tx: ScopedTransaction, thread_id: str, names: Sequence[str
 
 
 async def current_line(
-    tx: ScopedTransaction, thread_id: str, *, with_payload: bool = False, newest: int | None = None
+    tx: ScopedTransaction,
+    thread_id: str,
+    *,
+    with_payload: bool = False,
+    newest: int | None = None,
+    branch: str = "current",
 ) -> list[Message]:
     """Return the current line, decoded, the oldest first: all of it, or the newest messages of it.
+
+    `branch` is the id of a message at which another line ends.
 
     To be read in one commit: it takes several pages.
     """
@@ -96,10 +106,16 @@ async def current_line(
     while newest is None or len(found) < newest:
         limit = PAGE if newest is None else min(PAGE, newest - len(found))
         # Newest first: `after` leads to what is older.
-        query = MessageQuery(window(limit, "desc", before, None), branch="current", with_payload=with_payload)
+        query = MessageQuery(window(limit, "desc", before, None), branch=branch, with_payload=with_payload)
         page = await message_lists.list_messages(tx, thread_id, query)
         found += page.data
         before = page.next_cursor
         if before is None:
             break
     return [decoded(each) for each in reversed(found)]
+
+
+async def answering_to(tx: ScopedTransaction, thread_id: str, message_id: str) -> str | None:
+    """Return the id of the newest response that a message began, whatever came of it: its request was sent again."""
+    page = await responses.list_responses(tx, thread_id, window(EARLIER_MAX, "desc", None, None))
+    return next((each.id for each in page.data if message_id in each.input_message_ids), None)

@@ -1,6 +1,6 @@
 """The OpenAPI document of a dialect. What its fields mean stands in the reference of the service that has them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from threadkeep.server.endpoint import Endpoint
 from threadkeep.server.openapi_schemas import REF, error_examples, one_line, pages_of, reference, structs_of
 
 Json = dict[str, Any]  # Any: JSON.
+NO_OTHERS: Mapping[int, int] = {}
 
 
 def describing(
@@ -22,11 +23,13 @@ def describing(
     *own_errors: str,
     error: Any = Error,
     page: Any = None,
+    statuses: Mapping[int, int] = NO_OTHERS,
 ) -> Callable[[], bytes]:
     """Return what returns the document as JSON.
 
     `own_errors` are modules with errors of the dialect, `error` the struct that all are shown as (None: a sentence as
-    plain text), and `page` that of its lists. Any: a struct, or None.
+    plain text), and `page` that of its lists. Any: a struct, or None. `statuses` are those that errors have instead of
+    their native ones.
     """
 
     of_error: Json = {"text/plain": {"schema": {"type": "string"}}}
@@ -38,6 +41,8 @@ def describing(
         paths: Json = {}
         for endpoint in endpoints:
             described = openapi.operation(endpoint)
+            for status, other in statuses.items():
+                described["responses"][str(other)] = described["responses"].pop(str(status))
             for status, answer in described["responses"].items():
                 if "text/event-stream" in answer.get("content", {}):
                     # OpenAPI before 3.2 cannot describe a stream.

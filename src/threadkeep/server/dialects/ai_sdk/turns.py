@@ -20,7 +20,7 @@ from threadkeep.server.dialects.ai_sdk.requests import (
     refuse_approvals,
     settings_of,
 )
-from threadkeep.server.dialects.chats import NATIVE_THREAD, find_thread, group_from
+from threadkeep.server.dialects.chats import NATIVE_THREAD, answering_to, find_thread, group_from
 from threadkeep.server.dialects.ui_messages import (
     UIMessage,
     calls_of,
@@ -139,9 +139,10 @@ async def follow_results(tx: ScopedTransaction, thread_id: str, group: list[Mess
 async def follow_answer(tx: ScopedTransaction, thread_id: str, message: Message, head: str | None) -> Follow:
     """Follow the answer to a message. Raises MessageStored if there is none."""
     answer = await next_of(tx, thread_id, message)
-    if answer is None or answer.response_id is None:
+    response_id = await answering_to(tx, thread_id, message.id) if answer is None else answer.response_id
+    if response_id is None:
         raise MessageStored()
-    return Follow(thread_id, answer.response_id, head)
+    return Follow(thread_id, response_id, head)
 
 
 async def is_same(tx: ScopedTransaction, thread_id: str, last: UIMessage, message_id: str) -> bool:
