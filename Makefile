@@ -65,7 +65,7 @@ $(EXAMPLE)/dist/index.html: $(EXAMPLE)/package.json $(EXAMPLE)/index.html $(EXAM
 
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
 # ONLY names those to run. CI runs the smallest: the others are large.
-INTEGRATIONS := langchain
+INTEGRATIONS := langchain agents
 ONLY ?= $(INTEGRATIONS)
 test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 	@for each in $(ONLY); do \
