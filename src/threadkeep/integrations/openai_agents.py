@@ -22,7 +22,7 @@ from threadkeep.integrations.session_thread import SessionThread
 try:
     from agents import TResponseInputItem
     from agents.memory import SessionABC, SessionSettings
-    from agents.memory.session_settings import resolve_session_limit
+    from agents.memory.session_settings import coerce_session_settings, resolve_session_limit
 except ImportError as error:
     raise missing("agents", error) from error
 
@@ -43,10 +43,10 @@ class ThreadkeepSession(SessionABC):
         client: Client | AsyncClient,
         *,
         user_id: str | None = None,
-        session_settings: SessionSettings | None = None,
+        session_settings: SessionSettings | dict[str, Any] | None = None,
     ) -> None:
         self.session_id = session_id
-        self.session_settings = SessionSettings() if session_settings is None else session_settings
+        self.session_settings = coerce_session_settings(session_settings or SessionSettings())
         self._thread = SessionThread(session_id, client, source="openai-agents", user_id=user_id)
 
     @property
