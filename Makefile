@@ -64,12 +64,14 @@ $(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 	cd $* && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
 
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
-# ONLY names those to run. CI runs the smallest: the others are large.
-INTEGRATIONS := langchain
+# ONLY names those to run. CI runs the smallest: the others are large. SUITES is the folder of the source whose own tests
+# one of them runs too.
+INTEGRATIONS := langchain agents agent-framework
 ONLY ?= $(INTEGRATIONS)
 test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 	@for each in $(ONLY); do \
-		echo "tests/integrations/$$each" && .integrations/$$each/bin/python -m pytest tests/integrations/$$each || exit 1; \
+		echo "tests/integrations/$$each" && $(if $(SUITES),env "THREADKEEP_SUITE_$$(echo $$each | tr a-z- A-Z_)=$(SUITES)") \
+		.integrations/$$each/bin/python -m pytest tests/integrations/$$each || exit 1; \
 	done
 
 .integrations/%/.installed: pyproject.toml tests/integrations/%/constraints.txt $(VENV)/.test

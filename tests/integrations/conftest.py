@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,13 +35,17 @@ def service(way: str, server: Any, fresh_owner: Caller, tmp_path: Any) -> Iterat
 
 
 @pytest.fixture(params=["sync", "async"])
-def either(request: pytest.FixtureRequest, way: str, service: Client, server: Any, fresh_owner: Caller) -> Any:
+async def either(
+    request: pytest.FixtureRequest, way: str, service: Client, server: Any, fresh_owner: Caller
+) -> AsyncIterator[Client | AsyncClient]:
     """The same for frameworks with asyncio, which take a client of either kind."""
     if request.param == "sync":
-        return service
+        yield service
+        return
     if way == "embedded":
         pytest.skip("one client has the file; the asynchronous one is tried over HTTP")
-    return AsyncClient(server.url, api_key=fresh_owner.key, organization_id=fresh_owner.organization)
+    async with AsyncClient(server.url, api_key=fresh_owner.key, organization_id=fresh_owner.organization) as client:
+        yield client
 
 
 @pytest.fixture
