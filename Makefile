@@ -65,7 +65,7 @@ $(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
 # ONLY names those to run. CI runs the smallest: the others are large.
-INTEGRATIONS := langchain
+INTEGRATIONS := langchain pydantic-ai
 ONLY ?= $(INTEGRATIONS)
 test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 	@for each in $(ONLY); do \

@@ -1,10 +1,9 @@
 """What the tests of all integrations share: a client over HTTP and one inside the process, and programs that end."""
 
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,27 +34,17 @@ def service(way: str, server: Any, fresh_owner: Caller, tmp_path: Any) -> Iterat
 
 
 @pytest.fixture(params=["sync", "async"])
-def either(request: pytest.FixtureRequest, way: str, service: Client, server: Any, fresh_owner: Caller) -> Any:
+async def either(
+    request: pytest.FixtureRequest, way: str, service: Client, server: Any, fresh_owner: Caller
+) -> AsyncIterator[Client | AsyncClient]:
     """The same for frameworks with asyncio, which take a client of either kind."""
     if request.param == "sync":
-        return service
+        yield service
+        return
     if way == "embedded":
         pytest.skip("one client has the file; the asynchronous one is tried over HTTP")
-    return AsyncClient(server.url, api_key=fresh_owner.key, organization_id=fresh_owner.organization)
-
-
-@pytest.fixture
-def documented(request: pytest.FixtureRequest) -> Callable[[str], tuple[str, str]]:
-    """Return the program under a heading of docs/frameworks.md, and what it prints as the page has it."""
-
-    def documented(heading: str) -> tuple[str, str]:
-        page = (request.config.rootpath / "docs" / "frameworks.md").read_text()
-        section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-        [program] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-        [printed] = re.findall(r"```text\n(.*?)```", section, re.DOTALL)
-        return program, printed
-
-    return documented
+    async with AsyncClient(server.url, api_key=fresh_owner.key, organization_id=fresh_owner.organization) as client:
+        yield client
 
 
 @pytest.fixture
