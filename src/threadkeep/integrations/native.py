@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
+import msgspec
+
 from threadkeep.client.given import MessageFields, PayloadFields, ToolCallFields
 from threadkeep.contract.limits import TEXT_CHARACTERS_MAX, TOOL_CALLS_MAX
 from threadkeep.contract.messages import Message
+from threadkeep.contract.threads import Thread
 
 # Any: JSON of the framework's.
 Json: TypeAlias = Any
@@ -49,13 +52,25 @@ def text_of(texts: Iterable[str]) -> str:
 
 
 def call_of(id: str, name: str, arguments: Json) -> ToolCallFields:
-    """Return a call of a function; arguments that are no text are written as JSON."""
+    """Return a call of a function; arguments that are no text are written as JSON, and so is a text that is none."""
     written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, default=str)
+    written = text_of([written])
+    if written and not is_json(written):
+        written = json.dumps(written[: TEXT_CHARACTERS_MAX // 8], ensure_ascii=False)
     return {
         "id": short(id) or "call",
         "type": "function",
-        "function": {"name": short(name) or "function", "arguments": text_of([written])},
+        "function": {"name": short(name) or "function", "arguments": written},
     }
+
+
+def is_json(text: str) -> bool:
+    """Return whether the service takes it as JSON, which has no infinity and, cut off, no end."""
+    try:
+        msgspec.json.decode(text)
+        return True
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def short(text: str) -> str:
@@ -67,9 +82,9 @@ def payload_of(format: str, value: Json) -> PayloadFields:
     return {"format": format, "data": json.dumps(value, separators=(",", ":"))}
 
 
-def value_of(format: str, message: Message) -> Json | None:
-    """Return the value that was put into a message; None if somebody else wrote it, or edited it since."""
-    payload = message.payload
+def value_of(format: str, kept: Message | Thread) -> Json | None:
+    """Return the value that was put into a message or thread; None if somebody else wrote it, or edited it since."""
+    payload = kept.payload
     if not payload or payload.format != format:
         return None
     return json.loads(payload.data)

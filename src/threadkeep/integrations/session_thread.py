@@ -9,7 +9,7 @@ from threadkeep.client import AsyncClient, Client
 from threadkeep.client.fields import portions
 from threadkeep.client.given import MessageFields
 from threadkeep.contract.limits import EXTERNAL_ID_CHARACTERS_MAX, METADATA_VALUE_CHARACTERS_MAX
-from threadkeep.contract.messages import Message
+from threadkeep.contract.messages import Message, MessageCreate
 from threadkeep.contract.threads import Thread
 from threadkeep.errors import ExternalIdTaken, MessageNotFound, ThreadExists, ThreadNotFound
 from threadkeep.integrations.calls import Calls
@@ -92,6 +92,16 @@ class SessionThread:
                 self.thread_id = None
         raise ThreadNotFound
 
+    async def create(self, messages: Sequence[MessageCreate | MessageFields] = (), **fields: Any) -> Thread:
+        """Create the thread with at most 100 messages. Raises ExternalIdTaken or ThreadExists if it is there."""
+        own = {"source": self._source, "session": text_of([self.session_id])[:METADATA_VALUE_CHARACTERS_MAX]}
+        name = {"id": self.session_id} if self._names_thread else {"external_id": external_id_of(self.session_id)}
+        metadata = {**own, **(fields.get("metadata") or {})}
+        create = self.client.threads.create
+        thread: Thread = await self.call(create, **{**fields, **name, "metadata": metadata, "messages": messages})
+        self.thread_id = thread.id
+        return thread
+
     async def replace(self, messages: Sequence[MessageFields]) -> None:
         """Put messages in the place of all; who reads meanwhile sees the old ones, or the (first 100) new ones."""
         if messages or await self.find() is not None:
@@ -127,13 +137,7 @@ class SessionThread:
 
     async def _create(self, messages: Sequence[MessageFields], fields: Any) -> None:
         first, *rest = portions(messages)
-        own = {"source": self._source, "session": text_of([self.session_id])[:METADATA_VALUE_CHARACTERS_MAX]}
-        name = {"id": self.session_id} if self._names_thread else {"external_id": external_id_of(self.session_id)}
-        metadata = {**own, **(fields.get("metadata") or {})}
-        thread = await self.call(
-            self.client.threads.create, **{**fields, **name, "metadata": metadata, "messages": first}
-        )
-        self.thread_id = thread.id
+        thread = await self.create(first, **fields)
         for portion in rest:
             await self.call(self.client.threads.messages.create_many, thread.id, portion)
 
