@@ -1,6 +1,7 @@
 """What the tests of all integrations share: a client over HTTP and one inside the process, and programs that end."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
