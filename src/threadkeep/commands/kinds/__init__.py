@@ -1,0 +1,87 @@
+"""The kinds of conversations that `threadkeep import` reads besides its own, each a module of its own.
+
+Each says by which fields a conversation is known, what of it is read, and what talk it is.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from threadkeep.commands.kinds import chatgpt, claude, librechat, open_webui, openai, sharegpt
+from threadkeep.commands.kinds.talks import Notes, Record, Talk, thread_of
+from threadkeep.decoding import decode
+
+LOOK_BYTES = 4096
+# A message of OpenAI's threads, or a text as they have it.
+OF_OPENAI = re.compile(rb'"object"\s*:\s*"thread.message"|"text"\s*:\s*\{\s*"(value|annotations)"')
+OF_SHAREGPT = re.compile(rb'\[\s*\{[^\[]*?"from"\s*:')
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of conversations."""
+
+    name: str
+    is_one: Callable[[dict[str, Raw]], bool]
+    struct: type[msgspec.Struct]
+    talk_of: Callable[[Any], Talk]  # Any: an instance of `struct`.
+
+
+def having(*names: str) -> Callable[[dict[str, Raw]], bool]:
+    """Return whether the first of the fields is an object or a list, and the others are there."""
+    return lambda record: beginning(record, names[0])[:1] in (b"{", b"[") and set(names) <= record.keys()
+
+
+def beginning(record: dict[str, Raw], name: str) -> bytes:
+    return bytes(memoryview(record.get(name, Raw()))[:LOOK_BYTES])
+
+
+def is_of_openai(record: dict[str, Raw]) -> bool:
+    # Our own export says that it is a thread too, and has its time in other letters.
+    if "createdAt" in record or ("created_at" not in record and "messages" not in record):
+        return False
+    is_one = beginning(record, "object") in (b'"thread"', b'"conversation"') and "created_at" in record
+    return is_one or OF_OPENAI.search(beginning(record, "messages")) is not None
+
+
+def is_of_sharegpt(record: dict[str, Raw]) -> bool:
+    return OF_SHAREGPT.match(beginning(record, "conversations")) is not None
+
+
+KINDS = (
+    Kind("ChatGPT", having("mapping"), chatgpt.Conversation, chatgpt.talk_of),
+    Kind("Claude", having("chat_messages"), claude.Conversation, claude.talk_of),
+    Kind("LibreChat", having("messagesTree", "conversationId"), librechat.Conversation, librechat.talk_of),
+    Kind("LibreChat", having("messages", "conversationId"), librechat.Conversation, librechat.talk_of),
+    Kind("Open WebUI", having("chat"), open_webui.Record, open_webui.talk_of),
+    Kind("OpenAI", is_of_openai, openai.Record, openai.talk_of),
+    Kind("ShareGPT", is_of_sharegpt, sharegpt.Record, sharegpt.talk_of),
+)
+
+
+class BadTalk(Exception):
+    """A conversation of a known kind that is not as that kind has it; the message says what is wrong."""
+
+
+def kind_of_record(record: dict[str, Raw]) -> Kind | None:
+    return next((kind for kind in KINDS if kind.is_one(record)), None)
+
+
+def as_exported(line: bytes | bytearray) -> tuple[Record, Notes] | None:
+    """Return a conversation of one of these kinds as an export has it, or None for any other. Raises BadTalk."""
+    try:
+        kind = kind_of_record(decode(line, dict[str, Raw]))
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    if kind is None:
+        return None
+    try:
+        return thread_of(kind.talk_of(decode(line, kind.struct)))
+    except msgspec.MsgspecError as error:
+        raise BadTalk(f"it looks like {kind.name}'s and is not as that has it ({error})") from None
+    except RecursionError:
+        raise BadTalk(f"its messages stand too deep within one another: export it from {kind.name} as a list") from None
