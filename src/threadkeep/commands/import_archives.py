@@ -79,17 +79,20 @@ class Archive:
     """The files of a ZIP. Raises NotImportable if it cannot be read."""
 
     def __init__(self, file: io.RawIOBase | IO[bytes]) -> None:
-        self._file = file
         file.seek(0, io.SEEK_END)
         self._bytes_max = min(max(UNPACKED_BYTES_ALWAYS, RATIO_MAX * file.tell()), UNPACKED_BYTES_MAX)
         self._unpacked_bytes = 0
         # How far the archive is read.
         self.read_bytes = 0
-        guarded = Guarded(cast(io.RawIOBase, file))
+        self._file = Guarded(cast(io.RawIOBase, file))
         try:
-            self._zip = zipfile.ZipFile(guarded)
+            self._zip = zipfile.ZipFile(self._file)
         except (zipfile.BadZipFile, EOFError, ValueError, OverflowError):
+            self._file.close()
             raise NotImportable(DAMAGED) from None
+        except NotImportable:
+            self._file.close()
+            raise
 
     def files(self) -> Iterator[tuple[str, io.BufferedReader | str]]:
         """Give each file's name with its text, or why it cannot be read."""

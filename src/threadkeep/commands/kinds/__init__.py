@@ -73,15 +73,13 @@ def kind_of_record(record: dict[str, Raw]) -> Kind | None:
 
 def as_exported(line: bytes | bytearray) -> tuple[Record, Notes] | None:
     """Return a conversation of one of these kinds as an export has it, or None for any other. Raises BadTalk."""
+    kind = None
     try:
         kind = kind_of_record(decode(line, dict[str, Raw]))
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    if kind is None:
-        return None
-    try:
-        return thread_of(kind.talk_of(decode(line, kind.struct)))
-    except msgspec.MsgspecError as error:
-        raise BadTalk(f"it looks like {kind.name}'s and is not as that has it ({error})") from None
+        return None if kind is None else thread_of(kind.talk_of(decode(line, kind.struct)))
     except RecursionError:
-        raise BadTalk(f"its messages stand too deep within one another: export it from {kind.name} as a list") from None
+        raise BadTalk("its messages stand too deep within one another: export it as a list") from None
+    except msgspec.MsgspecError as error:
+        if kind is None:
+            return None
+        raise BadTalk(f"it looks like {kind.name}'s and is not as that has it ({error})") from None
