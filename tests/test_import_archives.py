@@ -112,7 +112,7 @@ async def test_a_dry_run_says_what_would_be_done_asks_nobody_and_sends_nothing(b
     assert said["left out: files of the archive: an image"] == "1"
     assert said["conversations that would fail"] == "1"
     assert "2023-08-01" in finished.stdout
-    assert "would fail, first conversation 5: its turns are not a list of texts" in finished.stdout
+    assert "would fail: conversation 5: its turns are not a list of texts" in finished.stdout
 
 
 def test_an_archive_within_an_archive_and_one_without_conversations_say_what_they_are(tmp_path):

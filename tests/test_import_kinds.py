@@ -355,6 +355,13 @@ def test_what_no_message_may_have_is_mended_or_left_out_and_counted():
 
 
 @ON_ONE
+def test_a_line_of_somebodys_own_may_have_a_field_that_another_program_has():
+    made = conversation_of(b'{"id": 1, "turns": ["a"], "mapping": {"a": {}}, "chat": "b"}')
+
+    assert (made.thread_id, made.fields["metadata"], made.left_out_count) == ("thread_1", {"chat": "b"}, 1)
+
+
+@ON_ONE
 def test_a_conversation_of_a_known_program_in_another_form_says_so():
     with pytest.raises(BadLine, match="it looks like Claude's and is not as that has it"):
         conversation_of(b'{"uuid": "a", "chat_messages": {"a": 1}}')

@@ -5,6 +5,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from tempfile import TemporaryFile
 from typing import IO, cast
 
@@ -57,22 +58,18 @@ def archive_in(source: Source) -> "Archive | None":
 
 def spooled(file: io.BufferedReader) -> IO[bytes]:
     """Return the rest of a pipe as a file that can be read from its end."""
-    kept = TemporaryFile()  # noqa: SIM115  # It is closed with the archive.
-    length = 0
-    try:
-        while piece := file.read1(PIECE_BYTES):
-            length += len(piece)
-            if length > SPOOLED_BYTES_MAX:
-                raise NotImportable(TOO_LONG_A_PIPE)
-            kept.write(piece)
-        kept.seek(0)
-    except OSError:
-        kept.close()
-        raise NotImportable(NO_ROOM) from None
-    except NotImportable:
-        kept.close()
-        raise
-    return kept
+    with ExitStack() as until_failed:
+        kept = until_failed.enter_context(TemporaryFile())
+        try:
+            while (piece := file.read1(PIECE_BYTES)) and kept.tell() < SPOOLED_BYTES_MAX:
+                kept.write(piece)
+            kept.seek(0)
+        except OSError:
+            raise NotImportable(NO_ROOM) from None
+        if piece:
+            raise NotImportable(TOO_LONG_A_PIPE)
+        until_failed.pop_all()
+        return kept
 
 
 class Archive:
@@ -84,15 +81,13 @@ class Archive:
         self._unpacked_bytes = 0
         # How far the archive is read.
         self.read_bytes = 0
-        self._file = Guarded(cast(io.RawIOBase, file))
-        try:
-            self._zip = zipfile.ZipFile(self._file)
-        except (zipfile.BadZipFile, EOFError, ValueError, OverflowError):
-            self._file.close()
-            raise NotImportable(DAMAGED) from None
-        except NotImportable:
-            self._file.close()
-            raise
+        with ExitStack() as until_failed:
+            self._file = until_failed.enter_context(Guarded(cast(io.RawIOBase, file)))
+            try:
+                self._zip = zipfile.ZipFile(self._file)
+            except (zipfile.BadZipFile, EOFError, ValueError, OverflowError):
+                raise NotImportable(DAMAGED) from None
+            until_failed.pop_all()
 
     def files(self) -> Iterator[tuple[str, io.BufferedReader | str]]:
         """Give each file's name with its text, or why it cannot be read."""

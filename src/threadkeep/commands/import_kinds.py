@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from threadkeep.commands.export_format import mark_of
-from threadkeep.commands.kinds import kind_of_record
+from threadkeep.commands.kinds import OWN_IDS, OWN_MESSAGES, kind_of_record
 from threadkeep.decoding import decode
 
 UNPACK = "unpack it and import the JSON file in it"
@@ -53,8 +53,6 @@ LOOKS_WITHOUT_JSON: tuple[tuple[str, str, str], ...] = (
 )
 JSON_LINE = re.compile(r"^\{.*\}\s*$", re.MULTILINE)
 
-IDS = {"id", "question_id"}
-MESSAGES = {"messages", "turns"}
 # Fields that hold the list when a file is one object around it.
 AROUND = ("conversations", "data", "threads", "items", "chats")
 
@@ -96,7 +94,7 @@ def fields_of(first: bytes | bytearray) -> dict[str, Raw]:
 def may_be_conversation(first: bytes | bytearray) -> bool:
     """Return whether a file with this first object has conversations: its own, another program's, or an export."""
     record = fields_of(first)
-    is_own = bool(IDS & record.keys() and MESSAGES & record.keys())
+    is_own = bool(OWN_IDS & record.keys() and OWN_MESSAGES & record.keys())
     return is_own or kind_of_record(record) is not None or mark_of(first) is not None
 
 
@@ -108,7 +106,7 @@ def shape_of(first: bytes | bytearray) -> tuple[str, str] | None:
     if {"role", "content"} <= record.keys():
         return "a list of messages, and not of conversations", OBJECTS
     for name in AROUND:
-        if not MESSAGES & record.keys() and bytes(record.get(name, Raw()))[:1] == b"[":
+        if not OWN_MESSAGES & record.keys() and bytes(record.get(name, Raw()))[:1] == b"[":
             return (
                 "one object around a list",
                 f"the list alone is imported: `jq .{name} FILE | threadkeep import -`",

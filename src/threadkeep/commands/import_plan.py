@@ -8,21 +8,15 @@ import msgspec
 
 from threadkeep.commands.import_records import BadLine, Conversation, conversation_of, without_marks
 from threadkeep.commands.import_sending import is_past
-from threadkeep.commands.kinds.talks import Notes
+from threadkeep.commands.kinds.talks import Notes, seconds
 from threadkeep.commands.showing import console_for_people, one_line, print_table, when
-from threadkeep.decoding import decoder
 
 if TYPE_CHECKING:
     from threadkeep.commands.import_reading import Records
 
 
-class Dated(msgspec.Struct, rename="camel"):
-    """As much of a message as tells its time."""
-
-    created_at: int | None = None
-
-
-read_time = decoder(Dated).decode
+# How many of the reasons why conversations would fail are shown.
+FAILED_MAX = 20
 
 
 @dataclass(slots=True)
@@ -50,10 +44,8 @@ class Plan:
         if conversation.notes is not None:
             self.notes.attachment_count += conversation.notes.attachment_count
             self.notes.left_out += conversation.notes.left_out
-        try:
-            times = [read_time(each).created_at for each in conversation.messages]
-        except msgspec.MsgspecError:
-            return  # The server will say what is wrong with it.
+        messages = map(msgspec.json.decode, conversation.messages)
+        times = (seconds(each.get("createdAt", each.get("created_at"))) for each in messages)
         known = [each for each in (self.first, self.last, *times) if each is not None]
         self.first, self.last = min(known, default=None), max(known, default=None)
 
@@ -96,7 +88,7 @@ def show(plan: Plan, unit: str) -> None:
         ("first message", when(plan.first) or "no time"),
         ("last message", when(plan.last) or "no time"),
         *((f"left out: {what}", count) for what, count in plan.notes.left_out.items() if count),
-        *((f"would fail, first {unit} {at}: {one_line(why)}", "") for why, at in list(plan.failed.items())[:20]),
+        *((f"would fail: {unit} {at}: {one_line(why)}", "") for why, at in list(plan.failed.items())[:FAILED_MAX]),
         *([(f"{unit}s that would fail", plan.failed_count)] if plan.failed_count else []),
     ):
         table.add_row(what, str(count))

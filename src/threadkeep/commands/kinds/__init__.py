@@ -15,6 +15,7 @@ from threadkeep.commands.kinds import chatgpt, claude, librechat, open_webui, op
 from threadkeep.commands.kinds.talks import Notes, Record, Talk, thread_of
 from threadkeep.decoding import decode
 
+OWN_IDS, OWN_MESSAGES = {"id", "question_id"}, {"messages", "turns"}
 LOOK_BYTES = 4096
 # A message of OpenAI's threads, or a text as they have it.
 OF_OPENAI = re.compile(rb'"object"\s*:\s*"thread.message"|"text"\s*:\s*\{\s*"(value|annotations)"')
@@ -52,13 +53,14 @@ def is_of_sharegpt(record: dict[str, Raw]) -> bool:
     return OF_SHAREGPT.match(beginning(record, "conversations")) is not None
 
 
+OPENAI = Kind("OpenAI", is_of_openai, openai.Record, openai.talk_of)
 KINDS = (
     Kind("ChatGPT", having("mapping"), chatgpt.Conversation, chatgpt.talk_of),
     Kind("Claude", having("chat_messages"), claude.Conversation, claude.talk_of),
     Kind("LibreChat", having("messagesTree", "conversationId"), librechat.Conversation, librechat.talk_of),
     Kind("LibreChat", having("messages", "conversationId"), librechat.Conversation, librechat.talk_of),
     Kind("Open WebUI", having("chat"), open_webui.Record, open_webui.talk_of),
-    Kind("OpenAI", is_of_openai, openai.Record, openai.talk_of),
+    OPENAI,
     Kind("ShareGPT", is_of_sharegpt, sharegpt.Record, sharegpt.talk_of),
 )
 
@@ -68,6 +70,9 @@ class BadTalk(Exception):
 
 
 def kind_of_record(record: dict[str, Raw]) -> Kind | None:
+    if OWN_IDS & record.keys() and OWN_MESSAGES & record.keys():
+        # A line of somebody's own: another field of it may be called as another program's is.
+        return OPENAI if OPENAI.is_one(record) else None
     return next((kind for kind in KINDS if kind.is_one(record)), None)
 
 

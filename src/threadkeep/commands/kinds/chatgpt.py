@@ -2,21 +2,9 @@
 
 import msgspec
 
+from threadkeep.commands.kinds import talks
 from threadkeep.commands.kinds.parts import Value, blocks_of
-from threadkeep.commands.kinds.talks import (
-    HIDDEN,
-    NOTHING,
-    REASONING,
-    ROLES,
-    UNKNOWN,
-    Attachment,
-    Block,
-    Call,
-    LeftOut,
-    Talk,
-    Turn,
-    seconds,
-)
+from threadkeep.commands.kinds.talks import Attachment, Block, Call, LeftOut, Talk, Turn, seconds
 
 # Content that only the model or the page was meant to see.
 REASONING_TYPES = {"thoughts", "reasoning_recap"}
@@ -81,13 +69,13 @@ def talk_of(record: Conversation) -> Talk:
 def turn_of(node_id: str, node: Node, mapping: dict[str, Node]) -> Turn:
     message = node.message
     if message is None:
-        return Turn(node_id, node.parent, "system", [NOTHING])
+        return Turn(node_id, node.parent, "system", [talks.NOTHING])
     about = message.metadata or {}
     model = about.get("model_slug")
     return Turn(
         node_id,
         node.parent,
-        ROLES.get(message.author.role, ""),
+        talks.ROLES.get(message.author.role, ""),
         said_by(node_id, message, about),
         seconds(message.create_time),
         model if isinstance(model, str) else None,
@@ -99,9 +87,9 @@ def turn_of(node_id: str, node: Node, mapping: dict[str, Node]) -> Turn:
 def said_by(node_id: str, message: Message, about: dict[str, Value]) -> list[Block]:
     content = message.content
     if content.content_type in REASONING_TYPES:
-        return [LeftOut(REASONING)]
+        return [LeftOut(talks.REASONING)]
     if about.get("is_visually_hidden_from_conversation") or content.content_type in CONTEXT_TYPES:
-        return [LeftOut(HIDDEN)]
+        return [LeftOut(talks.HIDDEN)]
     said = said_in(content, names_of(about.get("attachments")))
     if is_call(message):
         texts = [each for each in said if isinstance(each, str)]
@@ -127,7 +115,7 @@ def said_in(content: Content, names: dict[str, str]) -> list[Block]:
     if content.parts is None:
         text = content.text if content.text is not None else content.result
         texts = [each for each in (content.title, content.url, text) if isinstance(each, str)]
-        return ["\n".join(texts)] if texts else [LeftOut(UNKNOWN)]
+        return ["\n".join(texts)] if texts else [LeftOut(talks.UNKNOWN)]
     said = [block for each in content.parts for block in part_of(each, names)]
     return [*said, *map(Attachment, names.values())]
 

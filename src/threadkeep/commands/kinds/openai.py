@@ -2,20 +2,9 @@
 
 import msgspec
 
+from threadkeep.commands.kinds import talks
 from threadkeep.commands.kinds.parts import Value, attached, blocks_in, text_of
-from threadkeep.commands.kinds.talks import (
-    REASONING,
-    ROLES,
-    UNKNOWN,
-    Block,
-    Call,
-    LeftOut,
-    Result,
-    Talk,
-    Turn,
-    in_a_line,
-    seconds,
-)
+from threadkeep.commands.kinds.talks import Block, Call, LeftOut, Result, Talk, Turn, in_a_line, seconds
 
 
 class Item(msgspec.Struct):
@@ -60,7 +49,7 @@ def talk_of(record: Record) -> Talk:
 
 def turn_of(own_id: str, item: Item) -> Turn:
     role = "tool" if item.type.endswith("_output") else "assistant" if item.type != "message" else item.role
-    turn = Turn(own_id, None, ROLES.get(role, ""), said_in(item), seconds(item.created_at))
+    turn = Turn(own_id, None, talks.ROLES.get(role, ""), said_in(item), seconds(item.created_at))
     turn.assistant_id, turn.metadata = item.assistant_id, item.metadata or {}
     turn.is_incomplete = item.status == "incomplete"
     return turn
@@ -73,4 +62,4 @@ def said_in(item: Item) -> list[Block]:
         return [Call(item.call_id or item.id or "", item.name or "", item.arguments)]
     if item.type == "function_call_output":
         return [Result(text_of(item.output), item.call_id)]
-    return [LeftOut(REASONING if item.type == "reasoning" else UNKNOWN)]
+    return [LeftOut(talks.REASONING if item.type == "reasoning" else talks.UNKNOWN)]
