@@ -75,19 +75,19 @@ class Source:
     """A file or a pipe, read once from beginning to end: a pipe cannot be rewound."""
 
     def __init__(self, path: Path) -> None:
-        self._raw = io.FileIO(0 if path == STANDARD_INPUT else str(path))
+        self.raw = io.FileIO(0 if path == STANDARD_INPUT else str(path))
         # A pipe's size is not known: it is reported as 0.
-        self.size_bytes = os.fstat(self._raw.fileno()).st_size or None
+        self.size_bytes = os.fstat(self.raw.fileno()).st_size or None
         self.read_bytes = 0
         self.text = as_utf_8(unpacked(buffered(self._counted())))
 
     def _counted(self) -> Iterator[bytes]:
-        while piece := self._raw.read(PIECE_BYTES):
+        while piece := self.raw.read(PIECE_BYTES):
             self.read_bytes += len(piece)
             yield piece
 
     def close(self) -> None:
-        self._raw.close()
+        self.raw.close()
 
 
 def unpacked(file: io.BufferedReader) -> io.BufferedReader:

@@ -5,11 +5,14 @@ import re
 import msgspec
 from msgspec import Raw
 
+from threadkeep.commands.export_format import mark_of
+from threadkeep.commands.kinds import OWN_IDS, OWN_MESSAGES, kind_of_record
 from threadkeep.decoding import decode
 
 UNPACK = "unpack it and import the JSON file in it"
 OBJECTS = (
-    "conversations are imported from JSON objects with id and messages, one a line or in a list (docs/importing.md)"
+    "what is imported are JSON objects with id and messages, one a line or in a list, and the exports of other "
+    "programs that docs/importing.md names"
 )
 
 # Recognized by bytes at a fixed offset.
@@ -50,17 +53,6 @@ LOOKS_WITHOUT_JSON: tuple[tuple[str, str, str], ...] = (
 )
 JSON_LINE = re.compile(r"^\{.*\}\s*$", re.MULTILINE)
 
-# Recognized by the fields of the first object.
-SHAPES: tuple[tuple[set[str], str, str], ...] = (
-    ({"mapping"}, "ChatGPT's export: its conversations are trees of messages, which are not read yet", OBJECTS),
-    ({"chat_messages"}, "Claude's export, which is not read yet", OBJECTS),
-    ({"conversationId", "messages"}, "LibreChat's export, which is not read yet", OBJECTS),
-    ({"chat", "user_id"}, "Open WebUI's export, which is not read yet", OBJECTS),
-    ({"id", "conversations"}, "in the form of ShareGPT, which is not read yet", OBJECTS),
-    ({"role", "content"}, "a list of messages, and not of conversations", OBJECTS),
-)
-IDS = {"id", "question_id"}
-MESSAGES = {"messages", "turns"}
 # Fields that hold the list when a file is one object around it.
 AROUND = ("conversations", "data", "threads", "items", "chats")
 
@@ -91,19 +83,30 @@ def plain_text(text: str) -> tuple[str, str]:
     return ("a table in text, such as CSV", OBJECTS) if is_table else ("a text, and not JSON", OBJECTS)
 
 
+def fields_of(first: bytes | bytearray) -> dict[str, Raw]:
+    """Return the fields of the first object of a file; none if it is no object."""
+    try:
+        return decode(first, dict[str, Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def may_be_conversation(first: bytes | bytearray) -> bool:
+    """Return whether a file with this first object has conversations: its own, another program's, or an export."""
+    record = fields_of(first)
+    is_own = bool(OWN_IDS & record.keys() and OWN_MESSAGES & record.keys())
+    return is_own or kind_of_record(record) is not None or mark_of(first) is not None
+
+
 def shape_of(first: bytes | bytearray) -> tuple[str, str] | None:
     """Return what a file with this first object is and what to do instead; None if it may be a conversation."""
-    try:
-        record = decode(first, dict[str, Raw])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    record = fields_of(first)
+    if may_be_conversation(first):
         return None
-    if IDS & record.keys() and MESSAGES & record.keys():
-        return None
-    for fields, what, right in SHAPES:
-        if fields <= record.keys():
-            return what, right
+    if {"role", "content"} <= record.keys():
+        return "a list of messages, and not of conversations", OBJECTS
     for name in AROUND:
-        if not MESSAGES & record.keys() and bytes(record.get(name, Raw()))[:1] == b"[":
+        if not OWN_MESSAGES & record.keys() and bytes(record.get(name, Raw()))[:1] == b"[":
             return (
                 "one object around a list",
                 f"the list alone is imported: `jq .{name} FILE | threadkeep import -`",

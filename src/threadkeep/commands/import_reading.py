@@ -1,5 +1,6 @@
 """Reads the numbered conversations of a file: lines, or objects in a list or one after the other."""
 
+import io
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from threadkeep.commands.export_format import MARK
+from threadkeep.commands.import_archives import Archive, archive_in
 from threadkeep.commands.import_files import (
     PIECE_BYTES,
     STANDARD_INPUT,
@@ -15,7 +17,7 @@ from threadkeep.commands.import_files import (
     UnreadableFile,
     beginning,
 )
-from threadkeep.commands.import_kinds import kind_of, shape_of
+from threadkeep.commands.import_kinds import kind_of, may_be_conversation, shape_of
 from threadkeep.commands.import_records import BadLine, Line
 from threadkeep.commands.json_values import Found, Scanner, is_open
 
@@ -25,9 +27,19 @@ BYTES_PER_PART_MIN = 16
 # A longer object cannot be a mark of an export, even in another layout.
 MARK_BYTES_MAX = 512
 
+# How many files of an archive without conversations are named.
+LEFT_OUT_MAX = 3
 NOT_AN_OBJECT = "it is not a JSON object"
 
 Item = tuple[int, Line | BadLine]
+
+
+class Unfit(Exception):
+    """A file, or one of an archive, is of a kind that has no conversations."""
+
+    def __init__(self, what: str, right: str = "") -> None:
+        super().__init__(what)
+        self.what, self.right = what, right
 
 
 class Records:
@@ -41,6 +53,9 @@ class Records:
         self._record_mib = record_mib
         self.record_bytes_max = record_mib * MIB
         self.source = Source(path)
+        self._archive: Archive | None = None
+        # The files of an archive that have no conversations, and what they are.
+        self.left_out: list[tuple[str, str]] = []
         # The unit that conversations are counted in.
         self.unit = "line"
         try:
@@ -54,43 +69,79 @@ class Records:
     def __iter__(self) -> Iterator[Item]:
         return self._items_left
 
+    @property
+    def read_bytes(self) -> int:
+        return self._archive.read_bytes if self._archive else self.source.read_bytes
+
     def close(self) -> None:
+        if self._archive:
+            self._archive.close()
         self.source.close()
 
     def _items(self) -> Iterator[Item]:
         """Give each conversation, or why it cannot be read. Raises NotImportable before the first."""
+        is_empty = True
+        try:
+            self._archive = archive_in(self.source)
+            for item in self._of_archive(self._archive) if self._archive else self._of_file(self.source.text):
+                is_empty = False
+                yield item
+        except UnreadableFile as reason:
+            yield 1, BadLine(str(reason))
+            return
+        except Unfit as kind:
+            raise NotImportable(f"{self._name} is not imported. It is {kind.what}; {kind.right}.") from None
+        except NotImportable as reason:
+            raise NotImportable(f"{self._name} is not imported: {reason}.") from None
+        if is_empty and self._archive:
+            found = "".join(f"; {name} is {what}" for name, what in self.left_out[:LEFT_OUT_MAX])
+            raise NotImportable(f"{self._name} is an archive without conversations{found}.")
+        if is_empty:
+            raise NotImportable(f"{self._name} has no conversation in it: it is empty.")
+
+    def _of_archive(self, archive: Archive) -> Iterator[Item]:
+        """Give the conversations of all files in an archive, counted through."""
+        count = 0
+        for name, text in archive.files():
+            try:
+                if isinstance(text, str):
+                    raise Unfit(text)
+                before = count
+                for number, item in self._of_file(text, is_one_of_many=True):
+                    count = before + number
+                    yield count, item
+            except Unfit as kind:
+                self.left_out.append((name, kind.what))
+
+    def _of_file(self, text: io.BufferedReader, *, is_one_of_many: bool = False) -> Iterator[Item]:
         is_first = True
         number = 0
         try:
-            for number, item in self._found():
+            for number, item in self._found(text):
                 if is_first and not isinstance(item, BadLine):
-                    self._refuse(shape_of(item))
+                    if kind := shape_of(item):
+                        raise Unfit(*kind)
+                    if is_one_of_many and not may_be_conversation(item):
+                        raise Unfit("JSON of another kind")
                 is_first = False
                 yield number, self._bounded(item)
         except UnreadableFile as reason:
             yield number + 1, BadLine(str(reason))
-            is_first = False
-        if is_first:
-            raise NotImportable(f"{self._name} has no conversation in it: it is empty.")
 
-    def _found(self) -> Iterator[Item]:
-        start = beginning(self.source.text)
-        self._refuse(kind_of(start))
-        text = start.lstrip()
-        if text.startswith(b"["):
+    def _found(self, text: io.BufferedReader) -> Iterator[Item]:
+        start = beginning(text)
+        if kind := kind_of(start):
+            raise Unfit(*kind)
+        stripped = start.lstrip()
+        if stripped.startswith(b"["):
             self.unit = "conversation"
-            self.source.text.read(start.index(b"[") + 1)
-            return self._values(is_list=True)
-        first_line, newline, _ = text.partition(b"\n")
+            text.read(start.index(b"[") + 1)
+            return self._values(text, is_list=True)
+        first_line, newline, _ = stripped.partition(b"\n")
         if newline and first_line.startswith(b"{") and is_open(first_line):
             self.unit = "conversation"
-            return self._values(is_list=False)
-        return self._lines()
-
-    def _refuse(self, kind: tuple[str, str] | None) -> None:
-        if kind is not None:
-            what, right = kind
-            raise NotImportable(f"{self._name} is not imported. It is {what}; {right}.")
+            return self._values(text, is_list=False)
+        return self._lines(text)
 
     def _bounded(self, item: Line | BadLine) -> Line | BadLine:
         """Refuse a conversation that would take many times its length in memory when it is decoded."""
@@ -105,19 +156,19 @@ class Records:
 
     # Lines
 
-    def _lines(self) -> Iterator[Item]:
+    def _lines(self, text: io.BufferedReader) -> Iterator[Item]:
         number = 0
-        while line := self._read_line():
+        while line := self._read_line(text):
             number += 1
             if len(line) > self.record_bytes_max:
-                self._skip_rest(line)
+                self._skip_rest(text, line)
                 yield number, self._too_long
             elif not line.isspace():
                 yield number, line
 
-    def _read_line(self) -> Line:
+    def _read_line(self, text: io.BufferedReader) -> Line:
         """Read one line. A long one is read in pieces into one buffer: `readline` alone would hold it twice."""
-        readline = self.source.text.readline
+        readline = text.readline
         piece = readline(PIECE_BYTES)
         if len(piece) < PIECE_BYTES or piece.endswith(b"\n"):
             return piece
@@ -128,18 +179,18 @@ class Records:
                 break
         return line
 
-    def _skip_rest(self, line: Line) -> None:
+    def _skip_rest(self, text: io.BufferedReader, line: Line) -> None:
         while not line.endswith(b"\n"):
-            line = self.source.text.readline(PIECE_BYTES)
+            line = text.readline(PIECE_BYTES)
             if not line:
                 return
 
     # Objects that take any number of lines
 
-    def _values(self, *, is_list: bool) -> Iterator[Item]:
+    def _values(self, text: io.BufferedReader, *, is_list: bool) -> Iterator[Item]:
         numbers = itertools.count(1)
         has_ended = False
-        for found in Scanner(self.record_bytes_max).cut(iter(lambda: self.source.text.read1(PIECE_BYTES), b"")):
+        for found in Scanner(self.record_bytes_max).cut(iter(lambda: text.read1(PIECE_BYTES), b"")):
             if has_ended and (found.before or found.value is not None):
                 yield next(numbers), BadLine("something stands behind the end of the list: it is not read")
                 return

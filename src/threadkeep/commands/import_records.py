@@ -3,14 +3,15 @@
 import codecs
 import re
 from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from threadkeep.commands.export_format import VERSION, Begin, mark_of
-from threadkeep.commands.openai_threads import annotated_count, in_order_of_time, plain_content
+from threadkeep.commands.kinds import BadTalk, as_exported
+from threadkeep.commands.kinds.talks import Notes
 from threadkeep.contract.basis import THREAD_ID, Value
 from threadkeep.contract.lifecycle import STATES, State
 from threadkeep.contract.limits import METADATA_PAIRS_MAX
@@ -89,6 +90,8 @@ class Conversation:
     kept: Kept | None = None
     # Of messages that do not follow the one before them: the place of the one that they follow, or -1 for the root.
     parents: dict[int, int] = field(default_factory=dict)
+    # Of another program's conversation: what did not come along as it was. All its messages have the source's ids.
+    notes: Notes | None = None
 
 
 def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple[int, Line | BadLine]]:
@@ -119,6 +122,17 @@ def without_marks(lines: Iterable[tuple[int, Line | BadLine]]) -> Iterator[tuple
 def conversation_of(line: Line) -> Conversation:
     """Return the conversation in a line. Raises BadLine; other checks are left to the API."""
     check_utf_8(line)
+    try:
+        found = as_exported(line)
+    except BadTalk as reason:
+        raise BadLine(str(reason)) from None
+    if found is None:
+        return own_conversation_of(line)
+    record, notes = found
+    return replace(own_conversation_of(encode(record)), notes=notes)
+
+
+def own_conversation_of(line: Line) -> Conversation:
     long, short, too_long_count = values_of(line)
     is_exported = short.get("object") == "thread"
     thread_id = exported_id_of(short) if is_exported else thread_id_of(short)
@@ -212,13 +226,14 @@ def messages_of(record: dict[str, Raw], known: Set[str]) -> tuple[list[Raw], int
         dropped_count = sum(dropped_fields_count(read_message(each), known) for each in listed)
     except msgspec.MsgspecError:
         raise BadLine("its messages are not a list of objects") from None
-    return in_order_of_time(listed), dropped_count
+    return listed, dropped_count
 
 
 class Linked(msgspec.Struct, rename="camel"):
-    """What says which message an exported message follows."""
+    """What says which message an exported message is, and which it follows."""
 
     id: str = ""
+    external_id: str | None = None
     parent_id: str | UnsetType | None = UNSET
 
 
@@ -244,9 +259,12 @@ def parents_of(messages: Sequence[Raw]) -> dict[int, int]:
     return parents
 
 
+def external_id_of(message: Raw) -> str | None:
+    return read_link(message).external_id
+
+
 def dropped_fields_count(message: dict[str, Raw], known: Set[str]) -> int:
-    unknown_count = sum(name not in NEW_MESSAGE and name not in known for name in message)
-    return unknown_count + (annotated_count(message["content"]) if "content" in message else 0)
+    return sum(name not in NEW_MESSAGE and name not in known for name in message)
 
 
 def is_null(value: Raw) -> bool:
@@ -254,13 +272,15 @@ def is_null(value: Raw) -> bool:
     return len(value) == len(NULL) and bytes(value) == bytes(NULL)
 
 
-def sendable(message: Raw) -> Record:
-    """Return a message of a line as the API takes it, without its parent, which has another id here."""
-    # OpenAI writes null for a missing field; the API wants it absent.
+def sendable(message: Raw, left_out: Set[str] = frozenset()) -> Record:
+    """Return a message of a line as the API takes it, without some fields."""
+    # OpenAI writes null for a missing field; the API wants it absent. A parent that is null is the root.
     return {
-        NEW_MESSAGE[name]: plain_content(value) if name == "content" else value
+        NEW_MESSAGE[name]: value
         for name, value in read_message(message).items()
-        if name in NEW_MESSAGE and NEW_MESSAGE[name] != "parentId" and not is_null(value)
+        if name in NEW_MESSAGE
+        and NEW_MESSAGE[name] not in left_out
+        and (NEW_MESSAGE[name] == "parentId" or not is_null(value))
     }
 
 

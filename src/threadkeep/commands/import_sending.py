@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any
@@ -18,7 +18,7 @@ from threadkeep.client import Assistant, AsyncClient, Thread
 from threadkeep.client.calls import HttpAnswer, decode, path, post
 from threadkeep.client.failures import ConnectionFailed, TransportError, UnexpectedAnswer
 from threadkeep.client.options import address, certificates
-from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, sendable
+from threadkeep.commands.import_records import BadLine, Conversation, Kept, Record, encode, external_id_of, sendable
 from threadkeep.commands.options import ServerAccess, plain_refusals
 from threadkeep.contract.lifecycle import State
 
@@ -48,8 +48,9 @@ HOPELESS = (
 )
 
 
-NOTHING: frozenset[str] = frozenset()
 TIMES = frozenset({"createdAt"})
+# An exported message has another id here, and so has the one that it follows.
+PARENTS = frozenset({"parentId"})
 
 
 class ImportStopped(Exception):
@@ -257,21 +258,39 @@ class Sender:
 
     async def _fill(self, conversation: Conversation, start: int, outcome: Outcome) -> bool:
         """Append the messages from `start` on. Return False if another import was faster."""
-        thread_id = conversation.thread_id
+        thread_id, present_count = conversation.thread_id, start
+        if conversation.notes is not None:
+            conversation, start = await self._without_present(conversation), 0
         for place, chunk in self._chunks(conversation, start):
             parent = conversation.parents.get(place)
-            if parent is not None:
+            if parent is not None and conversation.notes is None:
                 chunk[0]["parentId"] = await self._id_at(thread_id, parent)
             body = encode({"messages": chunk})
             # The key names the position and not the content: if two runs send messages for it, only one succeeds.
-            key = f"import-{thread_id}-{place}"
-            if await self._post(path("threads", thread_id, "messages"), body, key, thread_id, place) is None:
+            position = present_count + place - start
+            key = f"import-{thread_id}-{position}"
+            try:
+                answer = await self._post(path("threads", thread_id, "messages"), body, key, thread_id, position)
+            except errors.ExternalIdTaken:
+                # Another import sent some of these meanwhile: which ones is looked up again.
+                if conversation.notes is None:
+                    raise
+                return False
+            if answer is None:
                 return False
             outcome.sent_count += len(chunk)
         return True
 
+    async def _without_present(self, conversation: Conversation) -> Conversation:
+        """Return another program's conversation with those of its messages that the thread does not have."""
+        listed = self._client.threads.messages.list(conversation.thread_id, limit=100)
+        present = {message.external_id async for message in listed}
+        missing = [each for each in conversation.messages if external_id_of(each) not in present]
+        return replace(conversation, messages=missing)
+
     def _chunks(self, conversation: Conversation, start: int) -> Iterator[tuple[int, list[Record]]]:
-        return chunks(conversation, start, NOTHING if self._target.keeps_times else TIMES)
+        left_out = frozenset() if conversation.notes else PARENTS
+        return chunks(conversation, start, left_out if self._target.keeps_times else left_out | TIMES)
 
     async def _id_at(self, thread_id: str, place: int) -> str | None:
         """Return the id of the message at a place of the file; None for the root, which is -1."""
@@ -308,6 +327,7 @@ def chunks(conversation: Conversation, start: int, left_out: Set[str]) -> Iterat
     """Cut the messages from `start` on into calls, always at the same places for the same start.
 
     A message that does not follow the one before it begins a call: by then what it follows is there, and has its id.
+    With the ids of another program messages name each other by these.
     """
     messages = conversation.messages
     while start < len(messages):
@@ -315,8 +335,9 @@ def chunks(conversation: Conversation, start: int, left_out: Set[str]) -> Iterat
         size_bytes = 0
         for place, each in enumerate(messages[start : start + MESSAGES_PER_CALL], start):
             size_bytes += len(each) + 1
-            if chunk and (size_bytes > MESSAGES_BYTES_MAX or place in conversation.parents):
+            begins = conversation.notes is None and place in conversation.parents
+            if chunk and (size_bytes > MESSAGES_BYTES_MAX or begins):
                 break
-            chunk.append({name: value for name, value in sendable(each).items() if name not in left_out})
+            chunk.append(sendable(each, left_out))
         yield start, chunk
         start += len(chunk)

@@ -3,9 +3,10 @@
 import asyncio
 import itertools
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from threadkeep.commands.showing import console_for_people, harmless, shown
 
 if TYPE_CHECKING:
     from threadkeep.commands.import_reading import Records
+    from threadkeep.commands.import_records import Conversation
     from threadkeep.commands.import_sending import Outcome, Sender
 
 INTERRUPTED = 130
@@ -38,6 +40,9 @@ class Summary:
     shown_count: int = 0
     without_assistant_count: int = 0
     expired_count: int = 0
+    # Of conversations of other programs, also of those that are there already: what is not in them here.
+    attachment_count: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     unit: str = "line"
 
     @property
@@ -48,9 +53,12 @@ class Summary:
     def lines_count(self) -> int:
         return self.threads_count + self.failed_count + self.expired_count
 
-    def add(self, outcome: "Outcome", left_out_count: int) -> None:
+    def add(self, outcome: "Outcome", conversation: "Conversation") -> None:
         self.messages_count += outcome.sent_count
-        self.left_out_count += left_out_count
+        self.left_out_count += conversation.left_out_count
+        if conversation.notes is not None:
+            self.attachment_count += conversation.notes.attachment_count
+            self.left_out += conversation.notes.left_out
         self.shown_count += outcome.is_shown
         self.without_assistant_count += outcome.lacks_assistant and outcome.is_new
         if outcome.is_expired:
@@ -77,6 +85,8 @@ class Summary:
             "threads hidden in the file and shown here, because only a user token hides": self.shown_count,
             "threads left out, because their expiry has passed": self.expired_count,
             "threads without their assistant, because none or several here have its name": self.without_assistant_count,
+            "attachments named in a line of text, because their files are not in the export": self.attachment_count,
+            **{f"{what} left out": count for what, count in self.left_out.items()},
         }
         lines[2:2] = [f"{what}: {count}" for what, count in notes.items() if count]
         return "\n".join(lines)
@@ -98,19 +108,25 @@ def import_file(
         Path,
         typer.Argument(
             callback=check_file,
-            help="JSON lines, or a list of JSON objects; plain, or compressed with gzip, bzip2 or xz; - reads a pipe.",
+            help="JSON lines, a list of JSON objects, or the export of another program; plain, in a ZIP, or compressed "
+            "with gzip, bzip2 or xz; - reads a pipe.",
         ),
     ],
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests at the same time.")] = 16,
     user: Annotated[
         str | None, typer.Option(help="Whose the threads become; needs the key of an admin or owner.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is in the file and what would not come along; send nothing.")
+    ] = False,
     conversation_mib: Annotated[
         int, typer.Option(min=1, max=4096, help="How long one conversation may be; so much memory is taken, in MiB.")
     ] = 256,
 ) -> None:
-    """Import an export of threadkeep, or conversations of your own: JSON objects, one a line or in a list.
+    """Import an export of threadkeep, conversations of your own, or an export of another program.
 
+    Known by what is in them: the exports of ChatGPT, Claude, LibreChat and Open WebUI, dumps of OpenAI's threads and
+    conversations, and the form of ShareGPT. Of your own, they are JSON objects, one a line or in a list:
     `id` or `question_id` becomes the thread's id thread_<id>; `messages` (objects with role and content) or `turns`
     (texts of a user) its messages; `title` its title; `metadata` and other short fields its metadata. It may be run
     again at any time, also after it was cut off: what is there is kept and continued, nothing is doubled.
@@ -122,6 +138,9 @@ def import_file(
         records = Records(file, conversation_mib)
     except NotImportable as reason:
         fail(str(reason))
+    if dry_run:
+        tell(records)
+        return
     summary = Summary(unit=records.unit)
     started_s = clock.monotonic_s()
     status = 0
@@ -131,6 +150,7 @@ def import_file(
         stopped, status = "Interrupted.", INTERRUPTED
     finally:
         records.close()
+    summary.left_out.update(f"files of the archive that are {what}" for _, what in records.left_out)
     if stopped is not None and not summary.lines_count and not status:
         fail(stopped)
     typer.echo(summary.text(clock.monotonic_s() - started_s))
@@ -138,6 +158,19 @@ def import_file(
         typer.echo(harmless(f"{stopped} Nothing is lost or doubled: run the same command again to continue."), err=True)
     if stopped is not None or summary.failed_count:
         raise typer.Exit(status or 1)
+
+
+def tell(records: "Records") -> None:
+    """Print what an import would do. The exit code is that of an import, as far as the file alone tells it."""
+    from threadkeep.commands.import_plan import planned, show
+
+    try:
+        plan = planned(records)
+    finally:
+        records.close()
+    show(plan, records.unit)
+    if plan.failed_count:
+        raise typer.Exit(1)
 
 
 def run(
@@ -159,7 +192,7 @@ def run(
             console.print(f"More {records.unit}s have something wrong with them: the end says how many failed.")
 
     def state() -> tuple[int, str]:
-        return records.source.read_bytes, f"{summary.threads_count} threads, {summary.messages_count} messages"
+        return records.read_bytes, f"{summary.threads_count} threads, {summary.messages_count} messages"
 
     async def inside() -> None:
         async with (
@@ -225,7 +258,7 @@ async def import_records(
                     summary.failed_count += 1
                     complain(number, str(reason))
                     continue
-            summary.add(outcome, conversation.left_out_count)
+            summary.add(outcome, conversation)
             if outcome.surplus_count:
                 more = f"{conversation.thread_id} has {outcome.surplus_count} messages more than the file"
                 complain(number, f"{more} and was left as it is")

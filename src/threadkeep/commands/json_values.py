@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# A string that ends within the piece is skipped in one match, escaped characters included.
-OUTSIDE = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["\[\]{}]', re.DOTALL)
+# All up to the next bracket is skipped in one match, strings that end within the piece and escaped characters included.
+OUTSIDE = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+["\[\]{}]', re.DOTALL)
 INSIDE = re.compile(rb'["\\]')
 QUOTE, BACKSLASH = b'"\\'
 OPENING = b"[{"
@@ -62,17 +62,17 @@ class Scanner:
                 self._is_protected = False
                 at += 1
                 continue
-            match = (INSIDE if self.is_in_string else OUTSIDE).search(piece, at)
+            match = INSIDE.search(piece, at) if self.is_in_string else OUTSIDE.match(piece, at)
             if match is None:
                 return -1
-            sign = piece[match.start()]
+            at = match.end()
+            sign = piece[at - 1]
             if sign not in (QUOTE, BACKSLASH):
-                return match.start()
+                return at - 1
             if sign == BACKSLASH:
                 self._is_protected = True
-            elif match.end() == match.start() + 1:
+            else:
                 self.is_in_string = not self.is_in_string
-            at = match.end()
         return -1
 
     def _keep(self, data: bytes) -> None:

@@ -260,7 +260,9 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: Any) -> None:  # Any: whatever the options' types are.
-        made = {name: makers[name](**{each: given.pop(each) for each in taken[name]}) for name in makers}
+        named = {name: {each: given.pop(each) for each in taken[name]} for name in makers}
+        # Nobody is asked who calls where nothing is sent.
+        made = {name: None if given.get("dry_run") else makers[name](**named[name]) for name in makers}
         command(**given, **made)
 
     own = [each for each in parameters if each.name not in makers]
