@@ -9,7 +9,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "threadkeep"
 MADE = PACKAGE / "client" / "synchronous"
 WORDS = re.compile(r"[A-Z][a-z]+")
-DIALECT = re.compile(r"server/dialects/\w+")
+# Where objects have the names that another program gives them.
+OTHERS = re.compile(r"server/dialects/\w+|commands/kinds/(?!talks|parts)\w+")
 # Words that whoever has written a service knows, of databases, HTTP and of what threadkeep keeps.
 STANDARD = """
     Address Answer Assistant Batched Batcher Bounds Bulk Call Channel Channels Checkpointer Collector Compiled
@@ -33,11 +34,12 @@ def definitions() -> dict[str, list[str]]:
 
 
 def test_no_two_classes_have_the_same_name():
-    """A dialect's objects have the names that the other service gives them: its own and ours would differ in vain."""
+    """Objects of a dialect, or of a kind of file, have the names that the other program gives them."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, files in definitions().items():
         for file in files:
-            found[name, DIALECT.match(file).group() if DIALECT.match(file) else ""].append(file)
+            others = OTHERS.match(file)
+            found[name, others.group() if others else ""].append(file)
 
     assert {name: files for name, files in found.items() if len(files) > 1} == {}
 

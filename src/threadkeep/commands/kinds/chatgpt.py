@@ -4,7 +4,7 @@ import msgspec
 
 from threadkeep.commands.kinds import talks
 from threadkeep.commands.kinds.parts import Value, blocks_of
-from threadkeep.commands.kinds.talks import Attachment, Block, Call, LeftOut, Talk, Turn, seconds
+from threadkeep.commands.kinds.talks import Attachment, Block, CallBlock, LeftOut, Talk, Turn, seconds
 
 # Content that only the model or the page was meant to see.
 REASONING_TYPES = {"thoughts", "reasoning_recap"}
@@ -94,7 +94,7 @@ def said_by(node_id: str, message: Message, about: dict[str, Value]) -> list[Blo
     if is_call(message):
         texts = [each for each in said if isinstance(each, str)]
         others = [each for each in said if not isinstance(each, str)]
-        return [Call(node_id, str(message.recipient), "\n".join(texts)), *others]
+        return [CallBlock(node_id, str(message.recipient), "\n".join(texts)), *others]
     if content.content_type == "code":
         return [fenced(each, content.language) if isinstance(each, str) else each for each in said]
     return said

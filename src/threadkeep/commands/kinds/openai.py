@@ -4,7 +4,7 @@ import msgspec
 
 from threadkeep.commands.kinds import talks
 from threadkeep.commands.kinds.parts import Value, attached, blocks_in, text_of
-from threadkeep.commands.kinds.talks import Block, Call, LeftOut, Result, Talk, Turn, in_a_line, seconds
+from threadkeep.commands.kinds.talks import Block, CallBlock, LeftOut, ResultBlock, Talk, Turn, in_a_line, seconds
 
 
 class Item(msgspec.Struct):
@@ -59,7 +59,7 @@ def said_in(item: Item) -> list[Block]:
     if item.type == "message":
         return blocks_in(item.content) + attached(item.attachments)
     if item.type == "function_call":
-        return [Call(item.call_id or item.id or "", item.name or "", item.arguments)]
+        return [CallBlock(item.call_id or item.id or "", item.name or "", item.arguments)]
     if item.type == "function_call_output":
-        return [Result(text_of(item.output), item.call_id)]
+        return [ResultBlock(text_of(item.output), item.call_id)]
     return [LeftOut(talks.REASONING if item.type == "reasoning" else talks.UNKNOWN)]

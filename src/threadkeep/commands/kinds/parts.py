@@ -2,7 +2,16 @@
 
 from typing import Any, TypeAlias
 
-from threadkeep.commands.kinds.talks import REASONING, UNKNOWN, Attachment, Block, Call, LeftOut, Result, encode
+from threadkeep.commands.kinds.talks import (
+    REASONING,
+    UNKNOWN,
+    Attachment,
+    Block,
+    CallBlock,
+    LeftOut,
+    ResultBlock,
+    encode,
+)
 
 Value: TypeAlias = Any  # Any: a value of somebody's file, in any form.
 ANNOTATIONS = "annotations of texts"
@@ -25,9 +34,9 @@ def blocks_of(part: Value) -> list[Block]:
     if kind in THOUGHTS:
         return [LeftOut(REASONING)]
     if kind == "tool_use":
-        return [Call(str(part.get("id") or ""), str(part.get("name") or ""), part.get("input"))]
+        return [CallBlock(str(part.get("id") or ""), str(part.get("name") or ""), part.get("input"))]
     if kind == "tool_result":
-        return [Result(text_of(part.get("content")), str(part.get("tool_use_id") or "") or None)]
+        return [ResultBlock(text_of(part.get("content")), str(part.get("tool_use_id") or "") or None)]
     if isinstance(call := part.get("tool_call"), dict):
         return called_in(call)
     text = part.get("text", part.get("refusal", part.get("error")))
@@ -43,8 +52,8 @@ def called_in(call: dict[str, Value]) -> list[Block]:
     about = call["function"] if isinstance(call.get("function"), dict) else call
     name, own_id = str(about.get("name") or call.get("type") or ""), str(call.get("id") or "")
     output = call.get("output", about.get("output"))
-    made = Call(own_id, name, about.get("args", about.get("arguments")))
-    return [made, Result(output, own_id)] if isinstance(output, str) else [made]
+    made = CallBlock(own_id, name, about.get("args", about.get("arguments")))
+    return [made, ResultBlock(output, own_id)] if isinstance(output, str) else [made]
 
 
 def text_of(content: Value) -> str:

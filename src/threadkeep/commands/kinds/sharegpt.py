@@ -5,7 +5,7 @@ from contextlib import suppress
 import msgspec
 
 from threadkeep.commands.kinds.parts import Value, text_of
-from threadkeep.commands.kinds.talks import ROLES, Block, Call, Talk, Turn, digest, encode, in_a_line
+from threadkeep.commands.kinds.talks import ROLES, Block, CallBlock, Talk, Turn, digest, encode, in_a_line
 
 
 class Said(msgspec.Struct, rename={"sender": "from"}):
@@ -38,11 +38,11 @@ def talk_of(record: Record) -> Talk:
     return Talk(own_id, turns, {"source": "sharegpt", "model": record.model}, record.title)
 
 
-def called(own_id: str, text: str) -> Call:
+def called(own_id: str, text: str) -> CallBlock:
     """Return a call, whose text is an object with name and arguments."""
     found = None
     with suppress(msgspec.MsgspecError):
         found = msgspec.json.decode(text)
     if isinstance(found, dict):
-        return Call(own_id, str(found.get("name") or "function"), found.get("arguments"))
-    return Call(own_id, "function", text)
+        return CallBlock(own_id, str(found.get("name") or "function"), found.get("arguments"))
+    return CallBlock(own_id, "function", text)

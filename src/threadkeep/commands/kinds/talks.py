@@ -47,7 +47,7 @@ encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallBlock:
     """A tool that the model called; `arguments` is JSON as a text, another text, or a value."""
 
     id: str
@@ -56,7 +56,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ResultBlock:
     """What a tool gave."""
 
     text: str
@@ -79,7 +79,7 @@ class LeftOut:
 
 # What holds others together and says nothing.
 NOTHING = LeftOut("")
-Block: TypeAlias = str | Call | Result | Attachment | LeftOut
+Block: TypeAlias = str | CallBlock | ResultBlock | Attachment | LeftOut
 
 
 @dataclass(slots=True)
@@ -220,17 +220,17 @@ def messages_of(turn: Turn, parent_id: str | None, notes: Notes) -> Iterator[Rec
         notes.left_out[BLANK] += 1
 
 
-def parted(turn: Turn) -> Iterator[tuple[list[str], list[Call], Result | None]]:
+def parted(turn: Turn) -> Iterator[tuple[list[str], list[CallBlock], ResultBlock | None]]:
     """Cut a turn into messages: what a tool gave is one of its own, and what is said on it another."""
     texts: list[str] = []
-    calls: list[Call] = []
+    calls: list[CallBlock] = []
     for block in turn.blocks:
-        if isinstance(block, Result):
+        if isinstance(block, ResultBlock):
             if texts or calls:
                 yield texts, calls, None
             texts, calls = [], []
             yield [block.text], [], block
-        elif isinstance(block, Call):
+        elif isinstance(block, CallBlock):
             calls.append(block)
         elif isinstance(block, Attachment):
             texts.append(f"[attachment: {' '.join(block.name.split())[:METADATA_VALUE_CHARACTERS_MAX] or 'no name'}]")
@@ -240,7 +240,7 @@ def parted(turn: Turn) -> Iterator[tuple[list[str], list[Call], Result | None]]:
         yield texts, calls, None
 
 
-def called(call: Call, notes: Notes) -> Record:
+def called(call: CallBlock, notes: Notes) -> Record:
     arguments = call.arguments
     if isinstance(arguments, str):
         with suppress(msgspec.MsgspecError):
