@@ -51,9 +51,13 @@ def model(place):
 
 async def finished(ada, model, *texts):
     """Return a thread, the id of its response that has ended, and the response's events."""
-    model.answer(*(each for text in texts for each in (text, 0.06)))
+    read = [asyncio.Event() for _ in texts]
+    model.script = [*(step for text, is_read in zip(texts, read, strict=True) for step in (text, is_read)), finish()]
     thread = await ada.create_thread()
     async with await Stream.post(ada, responses_path(thread), input="hello") as stream:
+        for is_read in read:
+            await stream.until(TEXT)
+            is_read.set()
         events = await stream.rest()
     check_whole(events)
     return thread, events[0].response_id, events

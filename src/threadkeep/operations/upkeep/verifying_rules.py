@@ -390,8 +390,9 @@ def broken_in_key(row: Row) -> Iterator[str]:
 
 
 def broken_in_answer(row: Row) -> Iterator[str]:
+    *_, status = row
     # 0: the key is reserved while a name is being made.
-    if (status := row[-1]) != 0 and not 200 <= status <= 299:
+    if status != 0 and not 200 <= status <= 299:
         yield f"an answer with status {status} is stored for retries; only successes may be"
 
 

@@ -22,9 +22,7 @@ def heard(headers: dict[bytes, bytes]) -> dict[bytes, bytes]:
 
 
 DIALECT = Dialect(
-    Speech(
-        PREFIX, None, ("X-Auth-Scheme",), ("Content-Location", "Location"), error=reworded, written=written, heard=heard
-    ),
+    Speech(PREFIX, None, ("X-Auth-Scheme",), error=reworded, written=written, heard=heard),
     ENDPOINTS,
     describing("LangGraph's API", DESCRIPTION, ENDPOINTS, error=LangGraphError, statuses={400: 422}),
 )
