@@ -209,3 +209,9 @@ async def test_a_runner_goes_on_in_the_next_process(service, run):
     assert exported.count('"format":"agent-framework/1"') == 12
     service.threads.delete(thread.id)
     assert await ThreadkeepHistoryProvider(service).get_messages("calculator") == []
+
+
+def test_the_page_about_frameworks_shows_what_works(documented, run):
+    program, printed = documented("Microsoft Agent Framework")
+
+    assert run(program) == printed

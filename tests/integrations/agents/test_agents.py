@@ -327,3 +327,9 @@ async def test_a_runner_goes_on_in_the_next_process(service, run):
     assert run("from threadkeep.__main__ import main; main()", "export").count('"format":"openai-agents/1"') == 12
     service.threads.delete(thread.id)
     assert await ThreadkeepSession("calculator", service).get_items() == []
+
+
+def test_the_page_about_frameworks_shows_what_works(documented, run):
+    program, printed = documented("OpenAI Agents SDK")
+
+    assert run(program) == printed

@@ -433,3 +433,9 @@ def test_a_runner_goes_on_in_the_next_process(service, run):
     assert shown[1].tool_calls[0].id == shown[2].tool_call_id
     service.threads.delete(thread.id)
     assert asyncio.run(ThreadkeepConversationStore(service).load("calculator")) is None
+
+
+def test_the_page_about_frameworks_shows_what_works(documented, run):
+    program, printed = documented("Pydantic AI")
+
+    assert run(program) == printed
