@@ -4,8 +4,12 @@ import asyncio
 
 import pytest
 
+from support.in_process import inside
 from support.postgres import connected
 from support.waiting import SOON_S, eventually
+from threadkeep.contract.threads import ThreadCreate
+from threadkeep.operations.organizations import members
+from threadkeep.operations.threads import threads
 
 THREADS = 120
 TRIES = 5
@@ -86,3 +90,21 @@ async def test_a_user_erased_together_with_the_membership_cannot_be_erased_again
 
     assert (erased.status, erased.threadsDeleted) == (200, 1)
     assert (again.status, again.code) == (404, "member_not_found")
+
+
+async def test_threads_that_the_sweeper_takes_meanwhile_are_counted_as_well(new_database, monkeypatch):
+    erase_some = members.erase_some
+
+    async def swept_before(tx, user_id):
+        while await erase_some(tx, user_id):
+            pass
+        return 0
+
+    monkeypatch.setattr(members, "erase_some", swept_before)
+    async with inside(await new_database()) as place:
+        for _ in range(3):
+            await place.scoped.write(threads.create, ThreadCreate(user_id="uid_gone"))
+
+        erased = await members.remove(place.scoped, "uid_gone", erases_threads=True)
+
+    assert erased.threads_deleted == 3

@@ -59,22 +59,21 @@ LOWER_KEYS = scoped("""
       and role <> :role and :role <> 'owner' and (role = 'owner' or :role = 'member')
     """)
 
-BEGIN_ERASURE = scoped("""
-    insert into erasures (organization, user_id, last_thread)
-    select :organization, :user_id, coalesce(max(t.key), 0) from threads t
+COUNT_THREADS = scoped("""
+    select count(*), coalesce(max(t.key), 0) from threads t
     where t.organization = :organization and t.user_id = :user_id
-    on conflict (organization, user_id) do update set last_thread = excluded.last_thread
     """, every_user=True)  # fmt: skip
+
+BEGIN_ERASURE = scoped("""
+    insert into erasures (organization, user_id, last_thread) values (:organization, :user_id, :last_thread)
+    on conflict (organization, user_id) do update set last_thread = excluded.last_thread
+    """)
 
 FIND_ERASED = scoped("""
     select t.key, t.id from erasures e
     join threads t on t.organization = e.organization and t.user_id = e.user_id and t.key <= e.last_thread
     where e.organization = :organization and e.user_id = :user_id
     limit :limit
-    """, every_user=True)  # fmt: skip
-
-OWNS_THREADS = scoped("""
-    select 1 from threads t where t.organization = :organization and t.user_id = :user_id limit 1
     """, every_user=True)  # fmt: skip
 
 END_ERASURE = scoped("delete from erasures where organization = :organization and user_id = :user_id")
@@ -123,32 +122,31 @@ async def remove(
     Erasing takes many transactions of bounded size. It is recorded with the removal, so that the sweeper can finish it
     after a crash. When this returns, all of the threads are gone.
     """
-    await db.write(remove_membership, user_id, erases_threads, precondition)
-    deleted_count = 0
+    deleted_count = await db.write(remove_membership, user_id, erases_threads, precondition)
     # The service erases, not the caller: callers who removed themselves have no rights any more.
     service = db.as_service()
-    while erases_threads:
-        erased_count = await service.write(erase_some, user_id)
-        if not erased_count:
-            break
-        deleted_count += erased_count
+    while erases_threads and (await service.write(erase_some, user_id)) > 0:
+        pass
     return MemberDeleted(user_id, "organization.member.deleted", True, deleted_count)
 
 
 async def remove_membership(
     tx: ScopedTransaction, user_id: str, erases_threads: bool, precondition: Precondition | None
-) -> None:
+) -> int:
+    """Return how many threads are to be erased: the sweeper may take some of them before the caller does."""
     await organizations.hold(tx)
     member = await find(tx, user_id)
     had_tokens = await tokens.revoke(tx, user_id)
-    if member is None and not had_tokens and not (erases_threads and await tx.fetch(OWNS_THREADS, user_id=user_id)):
+    [[owned_count, last_thread]] = await tx.fetch(COUNT_THREADS, user_id=user_id) if erases_threads else [(0, 0)]
+    if member is None and not had_tokens and not owned_count:
         raise MemberNotFound()
     await require_owner_besides(tx, member)
     match(None if member is None else member.revision, precondition)
     await tx.fetch(DELETE, user_id=user_id)
     await tx.fetch(REVOKE_KEYS, user_id=user_id)
     if erases_threads:
-        await tx.fetch(BEGIN_ERASURE, user_id=user_id)
+        await tx.fetch(BEGIN_ERASURE, user_id=user_id, last_thread=last_thread)
+    return int(owned_count)
 
 
 async def erase_some(tx: ScopedTransaction, user_id: str) -> int:
