@@ -70,6 +70,7 @@ class Client:
     def with_options(
         self,
         *,
+        token: str | UnsetType = UNSET,
         user_id: str | UnsetType | None = UNSET,
         organization_id: str | UnsetType | None = UNSET,
         timeout_s: float | UnsetType = UNSET,
@@ -83,6 +84,7 @@ class Client:
         It need not be closed: it ends with the client that it was made from.
         """
         given = {
+            "credential": UNSET if token is UNSET else credential(None, token),
             "user_id": user_id,
             "organization_id": organization_id,
             "timeout_s": timeout_s,
