@@ -69,7 +69,7 @@ class ThreadkeepStore(Store[Any]):
                     return
                 known = value_of(FORMAT, kept)
                 changes: dict[str, Any] = {} if known and title_of(known["title"]) == title else {"title": title}
-                if known or kept.payload is None:
+                if kept.payload_format in (None, FORMAT):
                     changes["payload"] = payload
                 await self._call(session.client.threads.update, kept.id, **changes)
                 return

@@ -279,7 +279,10 @@ async def test_another_framework_s_record_of_a_thread_stays(store, service):
     payload = {"format": "pydantic-ai/1", "data": "{}"}
     thread = service.threads.create(payload=payload)
     await store.save_thread(metadata(thread.id, title="Named"), None)
+    begun = service.threads.create()
+    await store.save_thread(metadata(begun.id, metadata={"a": 1}), None)
 
+    assert (await store.load_thread(begun.id, None)).metadata == {"a": 1}
     kept = service.threads.retrieve(thread.id)
     assert (kept.title, kept.payload.format) == ("Named", "pydantic-ai/1")
 
