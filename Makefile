@@ -64,8 +64,8 @@ $(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 	cd $* && npm install --no-package-lock --no-audit --no-fund --loglevel=error && npm run build -- --logLevel=error
 
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
-# ONLY names those to run. CI runs the smallest: the others are large. SUITES is the folder of the source whose own tests
-# one of them runs too.
+# ONLY names those to run. CI runs the smallest: the others are large. SUITES is the folder of a source, where no package
+# registry has it, whose own tests one of them runs too.
 INTEGRATIONS := langchain agents agent-framework pydantic-ai chatkit google-adk llama-index
 ONLY ?= $(INTEGRATIONS)
 test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
@@ -74,12 +74,16 @@ test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 		.integrations/$$each/bin/python -m pytest tests/integrations/$$each || exit 1; \
 	done
 
+# A source that a package registry has, and that brings tests, is fetched as well.
 .integrations/%/.installed: pyproject.toml tests/integrations/%/constraints.txt $(VENV)/.test
 	$(PYTHON) -m venv --clear .integrations/$*
 	echo "import site; site.addsitedir('$(CURDIR)/$$(echo $(VENV)/lib/python3.*/site-packages)')" \
 		> $$(echo .integrations/$*/lib/python3.*/site-packages)/ours.pth
 	.integrations/$*/bin/pip install --quiet --disable-pip-version-check --no-compile \
 		--constraint tests/integrations/$*/constraints.txt $$($(PYTHON) tests/integrations/extra.py $*)
+	@if [ -f tests/integrations/$*/source.txt ]; then cd .integrations/$* && bin/pip download --quiet --no-deps \
+		--disable-pip-version-check --constraint ../../constraints.txt --dest . \
+		--requirement ../../tests/integrations/$*/source.txt && tar --extract --file *.tar.gz; fi
 	touch $@
 
 # Takes the pictures of the page and of the examples anew.

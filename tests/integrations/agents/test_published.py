@@ -1,17 +1,12 @@
-"""The SDK's own tests of sessions, on sessions of ours.
-
-THREADKEEP_SUITE_AGENTS is the folder of openai/openai-agents-python; without it this is left out.
-"""
+"""The SDK's own tests of sessions, on sessions of ours. `make test-integrations` has fetched its source."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent
-SUITE = os.environ.get("THREADKEEP_SUITE_AGENTS")
+[SUITE] = Path(sys.prefix).glob("openai_agents-*/")
 FILES = ("tests/memory/test_session.py", "tests/memory/test_session_limit.py", "tests/test_hitl_session_scenario.py")
 SUITE_S = 600
 CONNECTIONS = "looks into SQLite's connections and locks"
@@ -23,6 +18,9 @@ LEFT_OUT = {
     "close_retries_quarantined_connection": CONNECTIONS,
     "file_lock_is_shared_across_instances": CONNECTIONS,
     "rollback_failure_evicts_connection": CONNECTIONS,
+    "reaps_connections_from_exited_worker_threads": CONNECTIONS,
+    "closes_retired_connections_before_the_next_allocation": CONNECTIONS,
+    "keeps_connections_of_live_worker_threads": CONNECTIONS,
     "post_commit_cancellation_propagates_after_known_outcome": CONNECTIONS,
     "closed_rejects_empty_add_items": CLOSING,
     "pop_item_skips_corrupt_most_recent": TABLES,
@@ -35,7 +33,6 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.skipif(SUITE is None, reason="THREADKEEP_SUITE_AGENTS names no folder")
 def test_their_own_tests_pass(server, fresh_owner):
     finished = subprocess.run(
         [
