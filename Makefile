@@ -66,7 +66,7 @@ $(EXAMPLES): %/dist/index.html: %/package.json %/index.html %/main.jsx
 # Other frameworks over threadkeep.integrations, each in an environment of its own on top of ours, in exact versions.
 # ONLY names those to run. CI runs the smallest: the others are large. SUITES is the folder of a source, where no package
 # registry has it, whose own tests one of them runs too.
-INTEGRATIONS := langchain agents agent-framework pydantic-ai chatkit google-adk llama-index
+INTEGRATIONS := langchain agents agent-framework pydantic-ai chatkit google-adk llama-index claude-agent-sdk
 ONLY ?= $(INTEGRATIONS)
 test-integrations: $(foreach each,$(ONLY),.integrations/$(each)/.installed)
 	@for each in $(ONLY); do \

@@ -30,6 +30,7 @@ try:
     from google.adk.sessions import Session
     from google.adk.sessions.base_session_service import BaseSessionService, GetSessionConfig, ListSessionsResponse
     from google.adk.sessions.state import State
+    from pydantic import Field
     from pydantic_core import to_jsonable_python
 
     from threadkeep.integrations.google_adk_events import FORMAT, from_event, to_event
@@ -37,6 +38,12 @@ except ImportError as error:
     raise missing("google-adk", error) from error
 
 SOURCE = "google-adk"
+
+
+class StoredSession(Session):
+    """A session as it was read. Of the same revision one copy may be written."""
+
+    revision: str | None = Field(default=None, exclude=True)
 
 
 class ThreadkeepSessionService(BaseSessionService):
@@ -124,9 +131,9 @@ class ThreadkeepSessionService(BaseSessionService):
             newest = next(iter(await kept.messages(newest=1)), None)
             if newest is not None and newest.external_id == fields["external_id"] and to_event(newest) == event:
                 return False
-            if session._storage_update_marker not in (None, marker_of(thread)):
-                break
-            if session._storage_update_marker is None and len(session.events) < thread.message_count:
+            revision = getattr(session, "revision", None)
+            # One that somebody made by hand has as many events as it knows of.
+            if marker_of(thread) != revision and (revision or len(session.events) < thread.message_count):
                 break
             known = known_of(thread, session.app_name, session.user_id)
             known |= {"state": known["state"] | state, "at": event.timestamp, "count": known["count"] + 1}
@@ -136,7 +143,8 @@ class ThreadkeepSessionService(BaseSessionService):
             except PreconditionFailed:
                 # Stale only if there are other events: a person may have renamed the thread.
                 continue
-            session._storage_update_marker = marker(known["count"], thread.message_count + 1)
+            if isinstance(session, StoredSession):
+                session.revision = marker(known["count"], thread.message_count + 1)
             return True
         if thread is None:
             raise SessionNotFoundError(f"Session {session.id} not found.")
@@ -223,13 +231,12 @@ def marker(events_count: int, messages_count: int) -> str:
 
 
 def to_session(thread: Thread, known: Json, shared: dict[str, Any], events: list[Event] | None = None) -> Session:
-    session = Session(
+    return StoredSession(
         id=known["id"],
         app_name=known["app"],
         user_id=known["user"],
         state={**known["state"], **shared},
         events=events or [],
         last_update_time=known["at"],
+        revision=marker_of(thread),
     )
-    session._storage_update_marker = marker_of(thread)
-    return session
