@@ -163,7 +163,8 @@ class Model(BaseHTTPRequestHandler):
                 piece, reason = {"type": "input_json_delta", "partial_json": '{"a": 1, "b": 2}'}, "tool_use"
         usage = {"input_tokens": 1, "output_tokens": 1}
         events = [
-            {"type": "message_start", "message": {"id": "msg_1", "type": "message", "role": "assistant",
+            {"type": "message_start", "message": {
+             "id": f"msg_{sys.argv[1]}_{len(asked)}", "type": "message", "role": "assistant",
              "model": body["model"], "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}},
             {"type": "content_block_start", "index": 0, "content_block": block},
             {"type": "content_block_delta", "index": 0, "delta": piece},
@@ -227,6 +228,12 @@ async def test_a_session_goes_on_in_the_next_process(service, run):
     shown = [
         (each.role, each.text) for each in service.threads.messages.list(thread.id) if each.text or each.tool_calls
     ]
+    print(
+        "\n".join(
+            str((each.role, each.text[:90], each.external_id, bool(each.tool_calls)))
+            for each in service.threads.messages.list(thread.id)
+        )
+    )
     said_there = [each for each in shown if each[0] == "user" and each[1].startswith("What is 1 + 2?")]
 
     assert asked[0] < asked[1] < asked[2]
