@@ -48,6 +48,18 @@ async def test_one_client_acts_for_many_users_over_the_same_connections(adas, pe
     assert (await adas.with_options(user_id=None).threads.retrieve(thread.id)).id == thread.id
 
 
+async def test_a_token_takes_the_place_of_the_key_of_the_client_it_was_made_from(adas, people):
+    user = people.new_user()
+    made = await adas.tokens.create(user_id=user)
+    theirs = adas.with_options(token=made.token)
+
+    with pytest.raises(errors.BearerTokenRequired):
+        await adas.threads.create(visible_in_ui=False)
+    thread = await theirs.threads.create(visible_in_ui=False)
+    assert (thread.user_id, thread.visible_in_ui) == (user, False)
+    assert (await adas.user.retrieve()).id != user
+
+
 async def test_an_organization_may_be_named_for_a_client_or_a_call(kind, server, people):
     one, two = await people.owner(), await people.owner()
     await people.admin("create-member", "--organization", two.organization, "--user", one.user, "--role", "owner")
