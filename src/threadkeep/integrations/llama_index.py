@@ -35,7 +35,7 @@ ARCHIVED = "archivedThrough"
 ROLES = {"function": "tool", "chatbot": "assistant", "model": "assistant"}
 
 
-class Conversation(SessionThread):
+class KeyThread(SessionThread):
     """The messages behind a key, in their order. What is changed by position is read again if others were faster."""
 
     async def insert(self, position: int, message: ChatMessage) -> None:
@@ -138,8 +138,8 @@ class ThreadkeepChatStore(BaseChatStore):
     def get_keys(self) -> list[str]:
         return at_once(keys(self._client, Calls(self._client, blocks=True)))
 
-    def _of(self, key: str) -> Conversation:
-        return Conversation(key, self._client, source=SOURCE, blocks=True)
+    def _of(self, key: str) -> KeyThread:
+        return KeyThread(key, self._client, source=SOURCE, blocks=True)
 
 
 class ThreadkeepAsyncChatStore(AsyncDBChatStore):
@@ -204,8 +204,8 @@ class ThreadkeepAsyncChatStore(AsyncDBChatStore):
     async def get_keys(self) -> list[str]:
         return await keys(self._client, Calls(self._client))
 
-    def _of(self, key: str) -> Conversation:
-        return Conversation(key, self._client, source=SOURCE)
+    def _of(self, key: str) -> KeyThread:
+        return KeyThread(key, self._client, source=SOURCE)
 
 
 def status_of(message: Message, archived_through: int) -> MessageStatus:
