@@ -226,7 +226,7 @@ def from_llama_index(message: ChatMessage, status: MessageStatus = MessageStatus
             for block in message.blocks
             if isinstance(block, ToolCallBlock)
         ],
-        answers=answers,
+        answers=str(answers) if answers else None,
     )
     if status is not MessageStatus.ACTIVE:
         fields["metadata"] = {"status": status.value}
