@@ -231,6 +231,22 @@ async def test_a_history_goes_on_before_a_checkpoint(ada, model, id):
     assert [len(each["values"]["messages"]) for each in whole] == [4, 3, 2, 1, 0]
     assert [each["parent_checkpoint"] for each in whole[:-1]] == [each["checkpoint"] for each in whole[1:]]
     assert (await post(ada, where, {"limit": 1001})).status == 422
+    steps = [(await post(ada, where, {"limit": 1, "metadata": each})).body for each in ({"step": 1}, {"step": 9})]
+    assert [[len(each["values"]["messages"]) for each in found] for found in steps] == [[2], []]
+    assert (await post(ada, where, {"limit": 1000, "metadata": {"source": "loop"}})).body == whole
+
+
+async def test_runs_of_a_status_are_counted_among_those(ada, model, id):
+    model.when("two", Head(400))
+    for text in ("one", "two", "three"):
+        await post(ada, f"/threads/{id}/runs/wait", asking(text))
+
+    found = [
+        (await get(ada, f"/threads/{id}/runs?status={status}&limit=1&offset={offset}")).body
+        for status, offset in (("success", 0), ("success", 1), ("success", 2), ("error", 0))
+    ]
+    assert [[each["status"] for each in runs] for runs in found] == [["success"], ["success"], [], ["error"]]
+    assert found[0] != found[1]
 
 
 async def test_a_page_of_another_origin_may_read_where_its_run_is(ada, model, id):

@@ -342,5 +342,7 @@ async def list_runs(tx: ScopedTransaction, thread_id: str, query: RunsQuery) -> 
     async def page(limit: int, after: str | None) -> Any:
         return await responses.list_responses(tx, thread_id, window(limit, "desc", after, None))
 
-    found = [shown(each) for each in await walk(page, query.limit, query.offset)]
-    return [each for each in found if query.status in (None, each.status)]
+    def is_asked_for(response: native.Response) -> bool:
+        return query.status in (None, STATUSES[response.status])
+
+    return [shown(each) for each in await walk(page, query.limit, query.offset, is_asked_for)]

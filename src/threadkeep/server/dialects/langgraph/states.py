@@ -107,7 +107,8 @@ async def read(tx: ScopedTransaction, thread_id: str) -> ThreadState:
 async def history(tx: ScopedTransaction, thread_id: str, asked: HistoryAsked) -> list[ThreadState]:
     """Return a state for each message on whatever branch, the newest first, and at last the beginning.
 
-    At most STATES_MAX, and no more than PAGE_BYTES_MAX of them, but at least one.
+    With `metadata`, those whose own has these pairs. At most STATES_MAX, and no more than PAGE_BYTES_MAX of them, but
+    at least one.
     """
     thread = (await threads.read_without_payload(tx, thread_id)).object
     found = {each.id: each for each in await every_message(tx, thread_id)}
@@ -121,13 +122,21 @@ async def history(tx: ScopedTransaction, thread_id: str, asked: HistoryAsked) ->
     left_bytes = PAGE_BYTES_MAX
     for id in newest_first:
         line = line_to(found, id)
+        state = state_of(thread_id, found[id].created_at, [shown[each] for each in line])
+        if not has(state, asked.metadata):
+            continue
         left_bytes -= sum(sizes[each] for each in line)
         if states and (len(states) == min(asked.limit, STATES_MAX) or left_bytes < 0):
             return states
-        states.append(state_of(thread_id, found[id].created_at, [shown[each] for each in line]))
-    if len(states) < min(asked.limit, STATES_MAX) and place != ROOT:
-        states.append(state_of(thread_id, thread.created_at, [], is_root=bool(found)))
+        states.append(state)
+    beginning = state_of(thread_id, thread.created_at, [], is_root=bool(found))
+    if len(states) < min(asked.limit, STATES_MAX) and place != ROOT and has(beginning, asked.metadata):
+        states.append(beginning)
     return states
+
+
+def has(state: ThreadState, metadata: Json | None) -> bool:
+    return not metadata or metadata.items() <= state.metadata.items()
 
 
 def line_to(found: dict[str, native.Message], id: str | None) -> list[str]:

@@ -15,14 +15,22 @@ Limit: TypeAlias = Annotated[int, Meta(ge=1, le=OFFSET_MAX)]
 Offset: TypeAlias = Annotated[int, Meta(ge=0, le=OFFSET_MAX)]
 
 
-async def walk(read: Callable[[int, str | None], Awaitable[ListPage]], limit: int, offset: int) -> list[Any]:
-    """Return the objects of a list after an offset. `read` takes how many, and the position to go on from."""
-    found: list[Any] = []  # Any: whatever is listed.
+async def walk(
+    read: Callable[[int, str | None], Awaitable[ListPage]],
+    limit: int,
+    offset: int,
+    is_asked_for: Callable[[Any], bool] = lambda _: True,  # Any: whatever is listed.
+) -> list[Any]:
+    """Return the objects that are asked for, after an offset among them.
+
+    `read` takes how many, and the position to go on from.
+    """
+    found: list[Any] = []
     wanted = offset + limit
     after: str | None = None
     while len(found) < wanted:
         page = await read(min(PAGE_OBJECTS_MAX, wanted - len(found)), after)
-        found += page.data
+        found += filter(is_asked_for, page.data)
         after = page.next_cursor
         if after is None:
             break
