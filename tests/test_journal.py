@@ -8,7 +8,9 @@ import pytest
 
 from support.answering import change_stored
 from support.in_process import inside, stores_of
-from support.waiting import eventually
+from support.waiting import SOON_S, eventually
+from threadkeep.errors import StorageFull
+from threadkeep.operations.responses import events
 from threadkeep.runtime.tally import FLUSHES, RUNNING
 
 FLUSHES_PER_S_MAX = 200
@@ -196,6 +198,18 @@ async def test_a_generation_that_cannot_renew_its_lease_stops(database, how):
             it.database.answers.clear()
 
         await eventually(lambda: as_future("say on" in it.models.closed), bool, 1.0 + 1.0)
+
+
+async def test_a_generation_whose_text_is_refused_stops_although_its_lease_could_be_renewed(database, monkeypatch):
+    async def refuse(tx, rows):
+        raise StorageFull
+
+    async with inside(database, lease_s=1.0) as it:
+        claim = await it.begin("refused", talking(60, 0.01))
+        await eventually(lambda: it.stored(claim), bool, SOON_S)
+        monkeypatch.setattr(events, "store", refuse)
+
+        await eventually(lambda: as_future("refused" in it.models.closed), bool, SOON_S)
 
 
 async def test_a_silent_model_keeps_its_lease(database):

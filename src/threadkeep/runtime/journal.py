@@ -72,6 +72,8 @@ class Generation:
         self.waiting_characters = 0
         # Rows whose flush is under way, or failed and will be tried again with the same numbers.
         self.rows: list[tuple[int, str, str]] = []
+        # Whether the storage refused them last: a lease is not renewed for what cannot be stored.
+        self.is_refused = False
         self.stop: Callable[[], None] = lambda: None
         self.fail: Callable[[Exception], None] = lambda error: None
         self.room = asyncio.Event()
@@ -266,7 +268,9 @@ class Journal:
 
     def _retry(self, batch: Iterable[Generation]) -> None:
         self._not_before_s = self._loop.time() + RETRY_S
-        self._waiting.update(each for each in batch if each in self._generations)
+        for each in self._generations.intersection(batch):
+            each.is_refused = True
+            self._waiting.add(each)
 
     async def _store(self, batch: Sequence[Generation]) -> None:
         counts = {each: len(each.take_rows()) for each in batch}
@@ -276,6 +280,7 @@ class Journal:
         inputs = [{**each.keys, "input_tokens": each.input_tokens} for each in batch if each.input_tokens is not None]
         live = await self._database.write_once(store, rows, inputs) if rows or inputs else set[str]()
         for each, count in counts.items():
+            each.is_refused = False
             each.input_tokens = None
             if not count:
                 continue
@@ -308,7 +313,8 @@ class Journal:
 
     async def _confirm_all(self) -> None:
         now_s = clock.monotonic_s()
-        old = [each for each in self._generations if each.leased_until_s - now_s < self._lease_s * (1 - RENEW_SHARE)]
+        soon_s = now_s + self._lease_s * (1 - RENEW_SHARE)
+        old = [each for each in self._generations if each.leased_until_s < soon_s and not each.is_refused]
         quiet = [each for each in self._generations - set(old) if now_s - each.confirmed_s >= CHECK_INTERVAL_S]
         try:
             await apart(
